@@ -1,0 +1,213 @@
+//! The store of normalized rows: Parquet files of one source and bucket, replaced whole.
+//!
+//! ```text
+//! activities/source=strava/bucket=017.parquet            rows by user, start, id
+//! streams/source=strava/bucket=017/year=2024.parquet
+//! rejects/source=strava/bucket=017.parquet
+//! ```
+//!
+//! A file of activities says in its own metadata how far into the landing it was made from, so
+//! rows and progress commit together: it is written last, after the streams and rejects of the
+//! same landing.
+
+pub mod columns;
+pub mod merge;
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use crate::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
+use crate::error::{Error, Result};
+use crate::files;
+use columns::{Columns, Record};
+
+/// One of the datasets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    Activities,
+    Streams,
+    Rejects,
+}
+
+impl Table {
+    pub fn schema(self) -> SchemaRef {
+        Arc::new(Schema::new(match self {
+            Table::Activities => <Activity as Record>::Columns::fields(),
+            Table::Streams => <Streams as Record>::Columns::fields(),
+            Table::Rejects => <Reject as Record>::Columns::fields(),
+        }))
+    }
+
+    /// What makes two rows versions of one.
+    fn key(self) -> &'static [&'static str] {
+        match self {
+            Table::Activities | Table::Streams => &["user_id", "source_id"],
+            Table::Rejects => &["user_id", "raw_ref", "field"],
+        }
+    }
+
+    /// Rows of streams are long: a group of few of them already fills a reader's memory.
+    fn rows_per_group(self) -> usize {
+        match self {
+            Table::Activities | Table::Rejects => 65_536,
+            Table::Streams => 256,
+        }
+    }
+}
+
+/// Rows of one record type as a batch.
+pub fn batch<R: Record>(columns: &mut R::Columns) -> RecordBatch {
+    let schema = Arc::new(Schema::new(R::Columns::fields()));
+    RecordBatch::try_new(schema, columns.finish()).expect("the columns are of the schema by construction")
+}
+
+/// What a file says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The landing was taken up to here.
+    pub landing_offset: u64,
+}
+
+const OFFSET_KEY: &str = "longrun.landing_offset";
+const VERSION_KEY: &str = "longrun.schema_version";
+
+/// Replaces a file. Returns the bytes written.
+pub fn write(
+    path: &Path,
+    table: Table,
+    provenance: Provenance,
+    batches: impl IntoIterator<Item = RecordBatch>,
+) -> Result<u64> {
+    let entry = |key: &str, value: String| KeyValue::new(key.to_string(), value);
+    let properties = properties(table)
+        .set_key_value_metadata(Some(vec![
+            entry(VERSION_KEY, SCHEMA_VERSION.to_string()),
+            entry(OFFSET_KEY, provenance.landing_offset.to_string()),
+        ]))
+        .build();
+    files::replace(path, |out| {
+        let mut writer = ArrowWriter::try_new(out, table.schema(), Some(properties)).map_err(to_io)?;
+        for batch in batches {
+            writer.write(&batch).map_err(to_io)?;
+        }
+        writer.close().map(drop).map_err(to_io)
+    })
+}
+
+/// A full disk comes wrapped; its kind is what tells the way out.
+fn to_io(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(inner) => *inner,
+            Err(inner) => io::Error::other(inner),
+        },
+        other => io::Error::other(other),
+    }
+}
+
+fn properties(table: Table) -> parquet::file::properties::WriterPropertiesBuilder {
+    let level = ZstdLevel::try_new(3).expect("the level exists");
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_max_row_group_row_count(Some(table.rows_per_group()));
+    let schema = ArrowSchemaConverter::new().convert(&table.schema()).expect("the schema is plain");
+    for column in schema.columns() {
+        let path = column.path().clone();
+        let name = path.parts()[0].as_str();
+        // Neighbouring points, and sample times, differ by little.
+        let is_walk = name.starts_with("track_l") || matches!(name, "lat_e7" | "lon_e7" | "time_s");
+        if is_walk {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        } else if matches!(name, "raw_ref" | "source_id") {
+            // Each value shares most of its characters with the one before.
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY);
+        }
+    }
+    properties
+}
+
+/// What a file says of itself; None where there is none, or one of another schema, which the
+/// landing is read for anew.
+pub fn provenance(path: &Path) -> Result<Option<Provenance>> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(path, &e))?;
+    let entries = metadata.metadata().file_metadata().key_value_metadata();
+    let value = |key: &str| -> Option<u64> {
+        entries?.iter().find(|entry| entry.key == key)?.value.as_deref()?.parse().ok()
+    };
+    if value(VERSION_KEY) != Some(SCHEMA_VERSION as u64) {
+        return Ok(None);
+    }
+    Ok(value(OFFSET_KEY).map(|landing_offset| Provenance { landing_offset }))
+}
+
+/// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
+pub fn read(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    let Some(file) = open(path)? else { return Ok(Vec::new()) };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))?;
+    let mask = match columns {
+        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    let reader =
+        builder.with_projection(mask).with_batch_size(8192).build().map_err(|e| damaged(path, &e))?;
+    reader.collect::<Result<_, _>>().map_err(|e| damaged(path, &e))
+}
+
+/// The number of rows, from the footer alone.
+pub fn row_count(path: &Path) -> Result<u64> {
+    let Some(file) = open(path)? else { return Ok(0) };
+    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(path, &e))?;
+    Ok(metadata.metadata().file_metadata().num_rows().unsigned_abs())
+}
+
+fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::damaged(path, format!("{error}; delete it and run `longrun normalize`, which makes it anew"))
+}
+
+/// The Parquet files below a folder, in the order of their names.
+pub fn files_below(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(Error::io("list", &folder)(e)),
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io("list", &folder))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "parquet") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,58 @@
+//! Errors, cut by what the reader can do about them. A spent budget, a refused
+//! record or a page that has to be asked for again are values, not errors.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for something that cannot be: another flag or path helps.
+    #[error("{0}")]
+    Usage(String),
+    /// A file could not be read or written.
+    #[error("failed to {action} {}: {source}{}", .path.display(), hint(.source))]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// Another longrun holds the store.
+    #[error(
+        "{store} is being written by another longrun ({holder}); wait for it to end, or stop it, and run this again"
+    )]
+    Busy { store: String, holder: String },
+    /// Stored bytes are not what longrun wrote.
+    #[error("{} is damaged: {what}", .path.display())]
+    Damaged { path: PathBuf, what: String },
+    /// The other side answered in a way that only a person can mend.
+    #[error("{0}")]
+    Remote(String),
+}
+
+impl Error {
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    pub fn damaged(path: impl AsRef<Path>, what: impl fmt::Display) -> Error {
+        Error::Damaged { path: path.as_ref().to_path_buf(), what: what.to_string() }
+    }
+
+    /// Whether the disk, and not one account or one file, is the trouble.
+    pub fn is_io(&self) -> bool {
+        matches!(self, Error::Io { .. })
+    }
+}
+
+/// The way out, for the errors that have one.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space and run the same command again, what was stored before is whole"
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            "; choose a folder that can be written with --lake, or change its permissions"
+        }
+        _ => "",
+    }
+}

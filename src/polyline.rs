@@ -1,0 +1,236 @@
+//! Encoded polylines as integer tracks.
+//!
+//! The format is Google's encoded polyline algorithm: latitude and longitude in turn, each the
+//! difference to the point before, in whole 1e-5 degrees (for Strava's precision of 5),
+//! zigzag, five bits a character, lowest first, plus 63. A polyline here is the text after
+//! JSON unescaping: a backslash is one character of it.
+
+/// Points as whole 1e-5 degrees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Track {
+    pub lat_e5: Vec<i32>,
+    pub lon_e5: Vec<i32>,
+}
+
+/// The smallest box that holds a track, in whole 1e-5 degrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundingBox {
+    pub south_e5: i32,
+    pub west_e5: i32,
+    pub north_e5: i32,
+    pub east_e5: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolylineError {
+    #[error("character {at} of the polyline is not one of the alphabet")]
+    Alphabet { at: usize },
+    #[error("the polyline is cut in the middle of a value, at character {at}")]
+    CutValue { at: usize },
+    #[error("the polyline is cut after a latitude, at character {at}")]
+    CutPoint { at: usize },
+    #[error("the value before character {at} of the polyline is too long")]
+    TooLong { at: usize },
+    #[error("the polyline leaves the globe before character {at}")]
+    OffGlobe { at: usize },
+}
+
+const HALF_TURN_E5: i64 = 180 * 100_000;
+const QUARTER_TURN_E5: i64 = 90 * 100_000;
+/// Six groups hold ±2^29, far more than a full turn of 36 million.
+const MAX_SHIFT: u32 = 25;
+
+/// Decodes a polyline of precision 5. A track that goes on across the antimeridian is wrapped
+/// into ±180 degrees.
+pub fn decode(text: &[u8]) -> Result<Track, PolylineError> {
+    // Most points take two to three characters per value.
+    let points = text.len() / 5 + 1;
+    let mut track = Track { lat_e5: Vec::with_capacity(points), lon_e5: Vec::with_capacity(points) };
+    let (mut lat, mut lon) = (0_i64, 0_i64);
+    let mut at = 0;
+    while at < text.len() {
+        lat += value(text, &mut at)?;
+        if !(-QUARTER_TURN_E5..=QUARTER_TURN_E5).contains(&lat) {
+            return Err(PolylineError::OffGlobe { at });
+        }
+        if at == text.len() {
+            return Err(PolylineError::CutPoint { at });
+        }
+        lon += value(text, &mut at)?;
+        if !(-2 * HALF_TURN_E5..=2 * HALF_TURN_E5).contains(&lon) {
+            return Err(PolylineError::OffGlobe { at });
+        }
+        track.lat_e5.push(lat as i32);
+        track.lon_e5.push(wrapped(lon));
+    }
+    Ok(track)
+}
+
+#[inline]
+fn value(text: &[u8], at: &mut usize) -> Result<i64, PolylineError> {
+    let mut bits = 0_u32;
+    let mut shift = 0;
+    loop {
+        let Some(&byte) = text.get(*at) else {
+            return Err(PolylineError::CutValue { at: *at });
+        };
+        if !(63..=126).contains(&byte) {
+            return Err(PolylineError::Alphabet { at: *at });
+        }
+        if shift > MAX_SHIFT {
+            return Err(PolylineError::TooLong { at: *at });
+        }
+        *at += 1;
+        let group = u32::from(byte) - 63;
+        bits |= (group & 0x1f) << shift;
+        if group < 0x20 {
+            break;
+        }
+        shift += 5;
+    }
+    let magnitude = i64::from(bits >> 1);
+    Ok(if bits & 1 == 1 { !magnitude } else { magnitude })
+}
+
+fn wrapped(lon: i64) -> i32 {
+    let turn = 2 * HALF_TURN_E5;
+    let wrapped = match lon {
+        lon if lon > HALF_TURN_E5 => lon - turn,
+        lon if lon < -HALF_TURN_E5 => lon + turn,
+        lon => lon,
+    };
+    wrapped as i32
+}
+
+/// Encodes points of whole 1e-5 degrees.
+pub fn encode(track: &Track) -> String {
+    let mut text = String::with_capacity(track.lat_e5.len() * 5);
+    let (mut before_lat, mut before_lon) = (0, 0);
+    for (&lat, &lon) in track.lat_e5.iter().zip(&track.lon_e5) {
+        push_value(&mut text, lat - before_lat);
+        push_value(&mut text, lon - before_lon);
+        (before_lat, before_lon) = (lat, lon);
+    }
+    text
+}
+
+fn push_value(text: &mut String, difference: i32) {
+    let mut bits = ((difference << 1) ^ (difference >> 31)) as u32;
+    while bits >= 0x20 {
+        text.push(char::from((bits & 0x1f | 0x20) as u8 + 63));
+        bits >>= 5;
+    }
+    text.push(char::from(bits as u8 + 63));
+}
+
+impl Track {
+    pub fn len(&self) -> usize {
+        self.lat_e5.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lat_e5.is_empty()
+    }
+
+    /// Great-circle length on a sphere of the mean Earth radius, in metres. The chord between
+    /// neighbours stands for the arc: over the few kilometres between two points of a
+    /// recording they differ by less than a millimetre.
+    pub fn length_m(&self) -> f64 {
+        const EARTH_RADIUS_M: f64 = 6_371_008.8;
+        const RADIANS_PER_E5: f64 = std::f64::consts::PI / 18_000_000.0;
+        let unit = |i: usize| {
+            let (lat_sin, lat_cos) = (f64::from(self.lat_e5[i]) * RADIANS_PER_E5).sin_cos();
+            let (lon_sin, lon_cos) = (f64::from(self.lon_e5[i]) * RADIANS_PER_E5).sin_cos();
+            [lat_cos * lon_cos, lat_cos * lon_sin, lat_sin]
+        };
+        let mut sum = 0.0;
+        let mut before = if self.is_empty() { return 0.0 } else { unit(0) };
+        for i in 1..self.len() {
+            let here = unit(i);
+            let chord = (0..3).map(|axis| (here[axis] - before[axis]).powi(2)).sum::<f64>().sqrt();
+            sum += 2.0 * (chord / 2.0).min(1.0).asin();
+            before = here;
+        }
+        sum * EARTH_RADIUS_M
+    }
+
+    /// None for no points. A track across the antimeridian gets a box around the globe.
+    pub fn bounding_box(&self) -> Option<BoundingBox> {
+        Some(BoundingBox {
+            south_e5: *self.lat_e5.iter().min()?,
+            west_e5: *self.lon_e5.iter().min()?,
+            north_e5: *self.lat_e5.iter().max()?,
+            east_e5: *self.lon_e5.iter().max()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The example of Google's own description of the format.
+    const EXAMPLE: &str = "_p~iF~ps|U_ulLnnqC_mqNvxq`@";
+
+    #[test]
+    fn the_documented_example_decodes() {
+        let track = decode(EXAMPLE.as_bytes()).unwrap();
+        assert_eq!(track.lat_e5, [3_850_000, 4_070_000, 4_325_200]);
+        assert_eq!(track.lon_e5, [-12_020_000, -12_095_000, -12_645_300]);
+        assert_eq!(encode(&track), EXAMPLE);
+        assert_eq!(decode(b"").unwrap(), Track::default());
+    }
+
+    #[test]
+    fn a_cut_polyline_is_an_error_and_not_a_wrong_last_point() {
+        assert_eq!(decode(b"_ibE_seK_seK_se"), Err(PolylineError::CutValue { at: 15 }));
+        assert_eq!(decode(b"_ibE_seK_seK"), Err(PolylineError::CutPoint { at: 12 }));
+        for cut in 1..EXAMPLE.len() {
+            let decoded = decode(&EXAMPLE.as_bytes()[..cut]);
+            let is_whole = [10, 18].contains(&cut);
+            assert_eq!(decoded.is_ok(), is_whole, "cut at {cut}: {decoded:?}");
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_and_endless_values_are_errors() {
+        assert_eq!(decode(b"_ibE\n"), Err(PolylineError::Alphabet { at: 4 }));
+        assert_eq!(decode(b"\x7f?"), Err(PolylineError::Alphabet { at: 0 }));
+        assert_eq!(decode(b"~~~~~~~~~~~~"), Err(PolylineError::TooLong { at: 6 }));
+        let north = Track { lat_e5: vec![9_000_001], lon_e5: vec![0] };
+        assert!(matches!(decode(encode(&north).as_bytes()), Err(PolylineError::OffGlobe { .. })));
+    }
+
+    #[test]
+    fn a_track_across_the_antimeridian_is_wrapped() {
+        let across = Track { lat_e5: vec![0, 0], lon_e5: vec![17_999_000, 18_020_000] };
+        assert_eq!(decode(encode(&across).as_bytes()).unwrap().lon_e5, [17_999_000, -17_980_000]);
+    }
+
+    #[test]
+    fn a_degree_of_latitude_has_its_length() {
+        let degree = Track { lat_e5: (0..=100).map(|i| i * 1000).collect(), lon_e5: vec![0; 101] };
+        assert!((degree.length_m() - 111_195.08).abs() < 0.01, "{}", degree.length_m());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_itself(
+            points in prop::collection::vec((-9_000_000..=9_000_000, -18_000_000..=18_000_000), 0..200)
+        ) {
+            let (lat_e5, lon_e5) = points.into_iter().unzip();
+            let track = Track { lat_e5, lon_e5 };
+            prop_assert_eq!(decode(encode(&track).as_bytes()), Ok(track));
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(track) = decode(&bytes) {
+                prop_assert_eq!(track.lat_e5.len(), track.lon_e5.len());
+                prop_assert!(track.lon_e5.iter().all(|lon| lon.abs() <= 18_000_000));
+            }
+        }
+    }
+}

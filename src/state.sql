@@ -1,0 +1,22 @@
+-- The state database: what cannot be recomputed from the stores.
+
+CREATE TABLE IF NOT EXISTS accounts (
+    source TEXT NOT NULL,
+    account_id TEXT NOT NULL,         -- the person, as the source numbers them
+    user_id TEXT NOT NULL,            -- the person, as the lake knows them
+    access_token TEXT NOT NULL,
+    refresh_token TEXT NOT NULL,
+    expires_at_s INTEGER NOT NULL,    -- when the access token ends, unix seconds
+    PRIMARY KEY (source, account_id)
+) STRICT;
+
+-- One row per rate window, so that every process on the lake spends from the same budget.
+CREATE TABLE IF NOT EXISTS rate_windows (
+    source TEXT NOT NULL,
+    pair TEXT NOT NULL,               -- overall, read
+    length_s INTEGER NOT NULL,
+    max_requests INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    window_index INTEGER NOT NULL,    -- server time divided by the length
+    PRIMARY KEY (source, pair, length_s)
+) STRICT;
