@@ -11,3 +11,4 @@ pub mod normalize;
 pub mod polyline;
 pub mod sources;
 pub mod sport;
+pub mod synth;

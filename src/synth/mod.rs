@@ -1,0 +1,294 @@
+//! People and their workouts from a seed: the truth that test doubles tell, each in its source's
+//! own format.
+//!
+//! The same seed and options give the same people on every machine. Nobody here is real; the
+//! homes are well-known squares.
+
+pub mod strava;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::polyline::Track;
+use crate::sport;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub seed: u64,
+    pub users: u32,
+    /// Of each user.
+    pub activities: u32,
+}
+
+impl Default for Options {
+    /// What `demo` shows.
+    fn default() -> Self {
+        Options { seed: 1, users: 5, activities: 640 }
+    }
+}
+
+/// A person, and what they did, oldest first.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub user_id: String,
+    pub athlete_id: u64,
+    pub home: Home,
+    pub workouts: Vec<Workout>,
+}
+
+/// Where somebody mostly trains.
+#[derive(Debug, Clone, Copy)]
+pub struct Home {
+    pub lat_deg: f64,
+    pub lon_deg: f64,
+    pub zone: &'static str,
+}
+
+/// Whole-hour, half-hour and quarter-hour zones, both hemispheres, and one beside the
+/// antimeridian.
+const HOMES: [Home; 8] = [
+    Home { lat_deg: 40.7580, lon_deg: -73.9855, zone: "America/New_York" },
+    Home { lat_deg: 52.5219, lon_deg: 13.4132, zone: "Europe/Berlin" },
+    Home { lat_deg: 28.6315, lon_deg: 77.2167, zone: "Asia/Kolkata" },
+    Home { lat_deg: 27.7045, lon_deg: 85.3072, zone: "Asia/Kathmandu" },
+    Home { lat_deg: -33.8737, lon_deg: 151.2069, zone: "Australia/Sydney" },
+    Home { lat_deg: -18.1416, lon_deg: 178.4419, zone: "Pacific/Fiji" },
+    Home { lat_deg: 51.5080, lon_deg: -0.1281, zone: "Europe/London" },
+    Home { lat_deg: 64.1466, lon_deg: -21.9426, zone: "Atlantic/Reykjavik" },
+];
+
+/// How a workout was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    Outdoor,
+    Indoor,
+    /// Typed in afterwards.
+    Manual,
+}
+
+/// What really happened.
+#[derive(Debug, Clone)]
+pub struct Workout {
+    /// Strava's number of it; later workouts have higher ones, mostly.
+    pub id: u128,
+    pub seed: u64,
+    /// Strava's `sport_type`; one is not in anybody's table.
+    pub sport: &'static str,
+    pub start: Timestamp,
+    pub utc_offset_s: i32,
+    pub elapsed_s: u32,
+    pub moving_s: u32,
+    pub distance_m: f64,
+    pub elevation_gain_m: f64,
+    pub recording: Recording,
+    pub title: String,
+    pub has_heart_rate: bool,
+    pub has_power: bool,
+    /// The athlete hides when it began.
+    pub hides_start: bool,
+    /// Told in the shape of the years before 2016.
+    pub is_old_shape: bool,
+}
+
+const UNKNOWN_SPORT: &str = "UnderwaterHockey";
+
+/// The rng of one thing of a seed. Things are independent of each other, so that adding one
+/// does not change the next.
+fn rng(seed: u64, thing: u64) -> Pcg64Mcg {
+    Pcg64Mcg::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(thing))
+}
+
+/// Everybody.
+pub fn people(options: Options) -> Vec<Person> {
+    (0..options.users).map(|number| person(options, number)).collect()
+}
+
+/// One of them.
+pub fn person(options: Options, number: u32) -> Person {
+    let mut rng = rng(options.seed, u64::from(number));
+    let home = HOMES[number as usize % HOMES.len()];
+    let zone = TimeZone::get(home.zone).expect("the zone is bundled");
+    let athlete_id = 1_000_000 + u64::from(number) * 7_919;
+    let first = Timestamp::from_second(1_325_400_000 + i64::from(number % 97) * 86_400).expect("a time");
+    let last_s = 1_790_000_000_i64;
+    let step_s = (last_s - first.as_second()) / i64::from(options.activities.max(1));
+    let favourites = ["Run", "Ride", "Swim", "Walk", "WeightTraining", "TrailRun", "GravelRide"];
+    let mut workouts: Vec<Workout> = Vec::with_capacity(options.activities as usize);
+    for i in 0..options.activities {
+        let sport = match i {
+            // Every sport comes up, over and over, and the unknown one too.
+            i if i % 16 == 7 => {
+                let nth = (i / 16 + number * 13) as usize % (sport::all().len() + 1);
+                sport::all().get(nth).map_or(UNKNOWN_SPORT, |sport| sport.strava)
+            }
+            _ => favourites[(rng.random_range(0..10_usize) + number as usize) % favourites.len()],
+        };
+        let jitter = rng.random_range(0..step_s.max(2) / 2);
+        let mut start = first + SignedDuration::from_secs(i64::from(i) * step_s + jitter);
+        // Two devices, one second: ties are where paging by time goes wrong.
+        if i % 50 == 49
+            && let Some(before) = workouts.last()
+        {
+            start = before.start;
+        }
+        let mut workout = workout(&mut rng, sport, start, &zone);
+        let serial = u128::from(number) * u128::from(options.activities) + u128::from(i);
+        workout.id = match i {
+            // The examples of Strava's own documentation have ids this long.
+            3 => 154_504_250_376_823_000 + serial,
+            _ => 1_000_000_000 + serial * 37,
+        };
+        workouts.push(workout);
+    }
+    workouts.sort_by_key(|w| (w.start, w.id));
+    Person { user_id: format!("user-{number:04}"), athlete_id, home, workouts }
+}
+
+fn workout(rng: &mut impl Rng, sport: &'static str, start: Timestamp, zone: &TimeZone) -> Workout {
+    let (speed_mps, is_outdoor_sport) = pace(sport);
+    let recording = match rng.random_range(0..20) {
+        0 | 1 => Recording::Manual,
+        2..=4 => Recording::Indoor,
+        _ if is_outdoor_sport => Recording::Outdoor,
+        _ => Recording::Indoor,
+    };
+    let hides_start = recording == Recording::Outdoor && rng.random_range(0..60) == 0;
+    let start = if recording == Recording::Manual {
+        Timestamp::from_second(start.as_second() / 60 * 60).expect("a time")
+    } else if hides_start {
+        let midnight = zone.to_datetime(start).date().to_zoned(zone.clone());
+        midnight.map_or(start, |m| m.timestamp() + SignedDuration::from_secs(1))
+    } else {
+        start
+    };
+    let elapsed_s = match recording {
+        Recording::Manual => rng.random_range(1..12_u32) * 600,
+        _ => rng.random_range(600..7_200),
+    };
+    let moving_s = match rng.random_range(0..300) {
+        // It happens, and nobody knows why.
+        0 => elapsed_s + 2,
+        _ => elapsed_s - elapsed_s * rng.random_range(0..12) / 100,
+    };
+    let distance_m = speed_mps * f64::from(moving_s) * rng.random_range(0.85..1.15);
+    let climbs = recording == Recording::Outdoor && speed_mps > 0.0;
+    let part = ["Morning", "Lunch", "Afternoon", "Evening", "Night"][rng.random_range(0..5)];
+    let title = match rng.random_range(0..40) {
+        0 => "Łódź ⛰️ \"grand tour\" \\ part 2".to_string(),
+        1 => "长跑 🏃‍♀️ mit Ärger".to_string(),
+        2 => format!("{part}\t{sport}\nwith a second line"),
+        _ => format!("{part} {sport}"),
+    };
+    Workout {
+        id: 0,
+        seed: rng.next_u64(),
+        sport,
+        start,
+        utc_offset_s: zone.to_offset(start).seconds(),
+        elapsed_s,
+        moving_s,
+        distance_m: (distance_m * 10.0).round() / 10.0,
+        elevation_gain_m: if climbs { (distance_m * rng.random_range(0.001..0.02)).round() } else { 0.0 },
+        recording,
+        title,
+        has_heart_rate: recording != Recording::Manual && rng.random_range(0..10) > 0,
+        has_power: sport.ends_with("Ride") && recording != Recording::Manual && rng.random_range(0..2) == 0,
+        hides_start,
+        is_old_shape: rng.random_range(0..25) == 0,
+    }
+}
+
+/// Usual speed, and whether people do it where satellites see them.
+fn pace(sport: &str) -> (f64, bool) {
+    match sport {
+        "Run" | "TrailRun" | "Wheelchair" => (2.9, true),
+        "Ride" | "GravelRide" | "EBikeRide" | "Velomobile" | "Handcycle" => (7.2, true),
+        "MountainBikeRide" | "EMountainBikeRide" => (4.5, true),
+        "Walk" | "Hike" | "Snowshoe" | "Golf" => (1.3, true),
+        "Swim" => (0.8, false),
+        "VirtualRide" => (8.5, false),
+        "VirtualRun" | "VirtualRow" | "Elliptical" => (2.7, false),
+        "AlpineSki" | "Snowboard" | "Sail" | "Windsurf" | "Kitesurf" | "IceSkate" | "InlineSkate" | "RollerSki" => {
+            (5.0, true)
+        }
+        "NordicSki" | "BackcountrySki" | "Rowing" | "Canoeing" | "Kayaking" | "StandUpPaddling" | "Skateboard" => {
+            (2.5, true)
+        }
+        _ => (0.0, false),
+    }
+}
+
+impl Workout {
+    pub fn has_track(&self) -> bool {
+        self.recording == Recording::Outdoor && self.distance_m > 0.0
+    }
+
+    /// Points of the line that a list shows.
+    pub fn summary_points(&self) -> usize {
+        if self.has_track() { ((self.distance_m / 90.0) as usize).clamp(12, 320) } else { 0 }
+    }
+
+    /// Points of the whole line: one every five seconds.
+    pub fn detail_points(&self) -> usize {
+        if self.has_track() { (self.moving_s as usize / 5).max(2) } else { 0 }
+    }
+
+    /// The line walked, as `points` points of equal time.
+    pub fn track(&self, home: Home, points: usize) -> Track {
+        let mut track = Track::default();
+        for i in 0..points {
+            let (lat, lon) = self.position(home, i as f64 / (points - 1).max(1) as f64);
+            track.lat_e5.push((lat * 1e5).round() as i32);
+            track.lon_e5.push((lon * 1e5).round() as i32);
+        }
+        track
+    }
+
+    /// Degrees after a share of the way: a loop from home with some wiggle, roughly as long as
+    /// the distance.
+    pub fn position(&self, home: Home, share: f64) -> (f64, f64) {
+        use std::f64::consts::TAU;
+        const METRES_PER_DEGREE: f64 = 111_195.0;
+        let bit = |n: u32| f64::from((self.seed >> (n * 8)) as u8) / 255.0;
+        let radius_m = self.distance_m / (TAU * (1.2 + bit(0)));
+        let heading = bit(1) * TAU;
+        let angle = share * TAU + heading;
+        let wiggle = 0.12 * (share * TAU * (3.0 + (bit(2) * 9.0).floor())).sin()
+            + 0.03 * (share * TAU * (31.0 + (bit(3) * 40.0).floor())).sin();
+        let r = radius_m * (1.0 + wiggle);
+        let north_m = r * angle.sin() - radius_m * heading.sin();
+        let east_m = r * angle.cos() - radius_m * heading.cos();
+        let lat = home.lat_deg + (bit(4) - 0.5) * 0.04 + north_m / METRES_PER_DEGREE;
+        let lon = home.lon_deg
+            + (bit(5) - 0.5) * 0.04
+            + east_m / (METRES_PER_DEGREE * home.lat_deg.to_radians().cos());
+        (lat, if lon > 180.0 { lon - 360.0 } else { lon })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_demo_has_every_sport_and_every_kind_of_recording() {
+        let people = people(Options::default());
+        let workouts: Vec<&Workout> = people.iter().flat_map(|p| &p.workouts).collect();
+        assert!(workouts.len() >= 3000);
+        let sports: HashSet<&str> = workouts.iter().map(|w| w.sport).collect();
+        assert_eq!(sports.len(), sport::all().len() + 1);
+        for recording in [Recording::Outdoor, Recording::Indoor, Recording::Manual] {
+            assert!(workouts.iter().filter(|w| w.recording == recording).count() > 100);
+        }
+        assert!(workouts.iter().any(|w| w.hides_start));
+        assert!(workouts.iter().any(|w| w.moving_s > w.elapsed_s));
+        let ids: HashSet<u128> = workouts.iter().map(|w| w.id).collect();
+        assert_eq!(ids.len(), workouts.len());
+        let ties = people[0].workouts.windows(2).filter(|w| w[0].start == w[1].start).count();
+        assert!(ties >= 5, "{ties}");
+    }
+}
