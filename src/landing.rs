@@ -40,8 +40,9 @@ const MAX_DEPTH: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ask {
-    /// A page of the activity list. `scan` numbers the walk from newest to oldest it belongs to.
-    List { scan: u32, before: Option<i64>, page: u32 },
+    /// A page of the activity list, and of which walk from newest to oldest: the `scan`th, down
+    /// to the second `until_s` where it has such an end.
+    List { scan: u32, until_s: Option<i64>, before_s: Option<i64>, page: u32 },
     /// The whole of one activity. Its start is known from the list.
     Detail { id: String, start_s: i64 },
     /// The sample series of one activity.
@@ -301,7 +302,7 @@ mod tests {
         Header {
             v: 1,
             source: "strava".to_string(),
-            ask: Ask::List { scan: 1, before: Some(1_700_000_000), page: 1 },
+            ask: Ask::List { scan: 1, until_s: None, before_s: Some(1_700_000_000), page: 1 },
             user_id: user_id.to_string(),
             account_id: "42".to_string(),
             request: "/athlete/activities?per_page=200".to_string(),

@@ -2,8 +2,11 @@
 //! responses and normalizes them into Parquet.
 
 pub mod activity;
+pub mod cli;
 pub mod dataset;
+pub mod emulator;
 pub mod error;
+pub mod fetch;
 pub mod files;
 pub mod lake;
 pub mod landing;
@@ -11,4 +14,5 @@ pub mod normalize;
 pub mod polyline;
 pub mod sources;
 pub mod sport;
+pub mod stats;
 pub mod synth;

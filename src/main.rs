@@ -1,1 +1,10 @@
-fn main() {}
+//! Parse, run, and say how it ended.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use longrun::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::RecordBatch;
 use rayon::prelude::*;
 
-use crate::activity::{
-    Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns,
-};
+use crate::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::dataset::columns::Columns;
 use crate::dataset::merge::merge;
 use crate::dataset::{self, Provenance, Table, batch};
@@ -268,10 +266,11 @@ impl Filling {
                 }
             }
             Ask::Detail { id, .. } => {
-                let taken = strava::activity_detail(&mut body, &from).map_err(|fault| match fault.source_id {
-                    Some(_) => fault,
-                    None => fault.of(Some(&id)),
-                });
+                let taken =
+                    strava::activity_detail(&mut body, &from).map_err(|fault| match fault.source_id {
+                        Some(_) => fault,
+                        None => fault.of(Some(&id)),
+                    });
                 self.take_activity("detail", &from, 0, taken);
             }
             Ask::Streams { id, start_s } => {
@@ -307,7 +306,14 @@ impl Filling {
         }
     }
 
-    fn reject(&mut self, kind: &str, from: &strava::Provenance, index: usize, fault: &Fault, record_kept: bool) {
+    fn reject(
+        &mut self,
+        kind: &str,
+        from: &strava::Provenance,
+        index: usize,
+        fault: &Fault,
+        record_kept: bool,
+    ) {
         self.summary.rejects += 1;
         self.rejects.push(&Reject {
             user_id: from.user_id.clone(),

@@ -20,3 +20,9 @@ CREATE TABLE IF NOT EXISTS rate_windows (
     window_index INTEGER NOT NULL,    -- server time divided by the length
     PRIMARY KEY (source, pair, length_s)
 ) STRICT;
+
+-- Server time minus this machine's, as last seen.
+CREATE TABLE IF NOT EXISTS clocks (
+    source TEXT PRIMARY KEY,
+    ahead_ms INTEGER NOT NULL
+) STRICT;

@@ -6,9 +6,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow::compute::interleave;
 use arrow::datatypes::TimestampMillisecondType;
 
@@ -79,7 +77,8 @@ fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Pick> {
         .chunk_by(|a, b| key(a).eq(key(b)))
         .map(|group| {
             // `max_by_key` gives the last of equals.
-            let newest = *group.iter().max_by_key(|r| deciding[r.0].fetched_at.value(r.1)).expect("not empty");
+            let newest =
+                *group.iter().max_by_key(|r| deciding[r.0].fetched_at.value(r.1)).expect("not empty");
             let newest_detail = group
                 .iter()
                 .filter_map(|r| Some((deciding[r.0].detail_at(r.1)?, *r)))
@@ -169,7 +168,8 @@ mod tests {
     fn versions() -> impl Strategy<Value = Vec<Version>> {
         // Times are distinct: of two versions of one instant the later to arrive wins.
         prop::collection::vec((0_u8..6, any::<bool>()), 0..24).prop_map(|all| {
-            let version = |(i, (id, is_detail)): (usize, (u8, bool))| Version { id, fetched_s: i as i64, is_detail };
+            let version =
+                |(i, (id, is_detail)): (usize, (u8, bool))| Version { id, fetched_s: i as i64, is_detail };
             all.into_iter().enumerate().map(version).collect()
         })
     }
@@ -179,7 +179,8 @@ mod tests {
         let whole = Version { id: 1, fetched_s: 10, is_detail: true };
         let list = Version { id: 1, fetched_s: 20, is_detail: false };
         let result = merged(&[rows(&[whole]), rows(&[list])]);
-        let text = |name: &str| result[0].column_by_name(name).unwrap().as_string::<i32>().value(0).to_string();
+        let text =
+            |name: &str| result[0].column_by_name(name).unwrap().as_string::<i32>().value(0).to_string();
         assert_eq!(result[0].num_rows(), 1);
         assert_eq!(text("title"), "title of 20");
         assert_eq!(text("description"), "description of 10");

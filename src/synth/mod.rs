@@ -4,6 +4,7 @@
 //! The same seed and options give the same people on every machine. Nobody here is real; the
 //! homes are well-known squares.
 
+pub mod bulk;
 pub mod strava;
 
 use jiff::tz::TimeZone;
@@ -143,7 +144,11 @@ pub fn person(options: Options, number: u32) -> Person {
         workouts.push(workout);
     }
     workouts.sort_by_key(|w| (w.start, w.id));
-    Person { user_id: format!("user-{number:04}"), athlete_id, home, workouts }
+    Person { user_id: user_id(number), athlete_id, home, workouts }
+}
+
+fn user_id(number: u32) -> String {
+    format!("user-{number:04}")
 }
 
 fn workout(rng: &mut impl Rng, sport: &'static str, start: Timestamp, zone: &TimeZone) -> Workout {
@@ -210,12 +215,10 @@ fn pace(sport: &str) -> (f64, bool) {
         "Swim" => (0.8, false),
         "VirtualRide" => (8.5, false),
         "VirtualRun" | "VirtualRow" | "Elliptical" => (2.7, false),
-        "AlpineSki" | "Snowboard" | "Sail" | "Windsurf" | "Kitesurf" | "IceSkate" | "InlineSkate" | "RollerSki" => {
-            (5.0, true)
-        }
-        "NordicSki" | "BackcountrySki" | "Rowing" | "Canoeing" | "Kayaking" | "StandUpPaddling" | "Skateboard" => {
-            (2.5, true)
-        }
+        "AlpineSki" | "Snowboard" | "Sail" | "Windsurf" | "Kitesurf" | "IceSkate" | "InlineSkate"
+        | "RollerSki" => (5.0, true),
+        "NordicSki" | "BackcountrySki" | "Rowing" | "Canoeing" | "Kayaking" | "StandUpPaddling"
+        | "Skateboard" => (2.5, true),
         _ => (0.0, false),
     }
 }

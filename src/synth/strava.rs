@@ -60,8 +60,19 @@ fn old_type(sport: &str) -> &str {
         "MountainBikeRide" | "GravelRide" => "Ride",
         "EMountainBikeRide" => "EBikeRide",
         "VirtualRow" => "Rowing",
-        "Badminton" | "Basketball" | "Cricket" | "Dance" | "HighIntensityIntervalTraining" | "Padel"
-        | "PhysicalTherapy" | "Pickleball" | "Pilates" | "Racquetball" | "Squash" | "TableTennis" | "Tennis"
+        "Badminton"
+        | "Basketball"
+        | "Cricket"
+        | "Dance"
+        | "HighIntensityIntervalTraining"
+        | "Padel"
+        | "PhysicalTherapy"
+        | "Pickleball"
+        | "Pilates"
+        | "Racquetball"
+        | "Squash"
+        | "TableTennis"
+        | "Tennis"
         | "Volleyball" => "Workout",
         other => other,
     }
@@ -96,7 +107,10 @@ pub fn detail(person: &Person, workout: &Workout) -> String {
     let mut o = fields(person, workout, 3);
     let w = workout;
     match w.seed % 3 {
-        0 => o.text("description", &format!("Felt good.\nSecond line, \"quoted\" & <b>bold</b> {}", w.seed % 1000)),
+        0 => o.text(
+            "description",
+            &format!("Felt good.\nSecond line, \"quoted\" & <b>bold</b> {}", w.seed % 1000),
+        ),
         1 => o.null("description"),
         _ => o.text("description", ""),
     };
@@ -129,7 +143,11 @@ fn fields(person: &Person, w: &Workout, resource_state: u8) -> Object {
     o.raw("resource_state", resource_state);
     o.raw("athlete", format_args!("{{\"id\":{},\"resource_state\":1}}", person.athlete_id));
     o.text("name", &w.title);
-    if w.distance_m == 0.0 && old { o.raw("distance", 0) } else { o.float("distance", w.distance_m) };
+    if w.distance_m == 0.0 && old {
+        o.raw("distance", 0)
+    } else {
+        o.float("distance", w.distance_m)
+    };
     o.raw("moving_time", w.moving_s).raw("elapsed_time", w.elapsed_s);
     // Whole numbers where others have fractions: readers must take both.
     if w.elevation_gain_m == 0.0 {
@@ -151,7 +169,11 @@ fn fields(person: &Person, w: &Workout, resource_state: u8) -> Object {
     o.raw("id", w.id);
     o.text("start_date", &w.start.to_string()).text("start_date_local", &local(w).to_string());
     o.text("timezone", &timezone(person.home, w));
-    if old { o.raw("utc_offset", w.utc_offset_s) } else { o.float("utc_offset", f64::from(w.utc_offset_s)) };
+    if old {
+        o.raw("utc_offset", w.utc_offset_s)
+    } else {
+        o.float("utc_offset", f64::from(w.utc_offset_s))
+    };
     if old {
         o.text("location_city", "Somewhere").text("location_state", "").null("location_country");
     } else {
@@ -173,11 +195,19 @@ fn fields(person: &Person, w: &Workout, resource_state: u8) -> Object {
         o.text("visibility", visibility);
     }
     o.raw("flagged", false);
-    if w.seed % 5 == 0 { o.null("gear_id") } else { o.text("gear_id", &format!("g{}", person.athlete_id % 9973)) };
+    if w.seed % 5 == 0 {
+        o.null("gear_id")
+    } else {
+        o.text("gear_id", &format!("g{}", person.athlete_id % 9973))
+    };
     positions(&mut o, person, w);
     let speed = if w.moving_s > 0 { round(w.distance_m / f64::from(w.moving_s), 3) } else { 0.0 };
     o.float("average_speed", speed);
-    if speed == 0.0 { o.raw("max_speed", 0) } else { o.float("max_speed", round(speed * 1.7, 3)) };
+    if speed == 0.0 {
+        o.raw("max_speed", 0)
+    } else {
+        o.float("max_speed", round(speed * 1.7, 3))
+    };
     if w.recording != Recording::Manual {
         sensors(&mut o, w);
     }
@@ -251,7 +281,11 @@ fn sensors(o: &mut Object, w: &Workout) {
     if w.has_heart_rate {
         let bpm = 110 + w.seed % 55;
         o.float("average_heartrate", bpm as f64 + 0.6).float("max_heartrate", (bpm + 21) as f64);
-        if w.seed % 30 == 0 { o.null("suffer_score") } else { o.float("suffer_score", (w.seed % 480) as f64) };
+        if w.seed % 30 == 0 {
+            o.null("suffer_score")
+        } else {
+            o.float("suffer_score", (w.seed % 480) as f64)
+        };
     }
     o.raw("heartrate_opt_out", false).raw("display_hide_heartrate_option", true);
     if w.has_track() {
@@ -265,7 +299,8 @@ fn upload(o: &mut Object, w: &Workout) {
         return;
     }
     // Longer than 64 bits now and then, as in Strava's documented example.
-    let upload_id = if w.seed % 101 == 0 { 987_654_321_234_567_891_000 + w.id % 1000 } else { w.id + 1_083_000_000 };
+    let upload_id =
+        if w.seed % 101 == 0 { 987_654_321_234_567_891_000 + w.id % 1000 } else { w.id + 1_083_000_000 };
     o.raw("upload_id", upload_id).raw("upload_id_str", format_args!("\"{upload_id}\""));
     let n = w.seed % 1_000_000_000;
     let external_id = match (w.seed % 6, w.start.as_second() < 1_660_600_000) {
@@ -289,7 +324,9 @@ fn laps(person: &Person, w: &Workout) -> String {
     let seconds = w.elapsed_s / count;
     let lap = |n: u32| {
         let mut o = Object::new();
-        o.raw("id", w.id * 100 + u128::from(n)).raw("resource_state", 2).text("name", &format!("Lap {}", n + 1));
+        o.raw("id", w.id * 100 + u128::from(n))
+            .raw("resource_state", 2)
+            .text("name", &format!("Lap {}", n + 1));
         ids(&mut o, person, w);
         o.raw("elapsed_time", seconds).raw("moving_time", w.moving_s / count);
         let start = w.start + SignedDuration::from_secs(i64::from(n * seconds));
@@ -313,7 +350,9 @@ fn splits(w: &Workout, length_m: f64) -> String {
         let distance = (w.distance_m - f64::from(n) * length_m).min(length_m);
         let seconds = f64::from(w.moving_s) * distance / w.distance_m;
         let mut o = Object::new();
-        o.float("distance", round(distance, 1)).raw("elapsed_time", seconds as u32).raw("moving_time", seconds as u32);
+        o.float("distance", round(distance, 1))
+            .raw("elapsed_time", seconds as u32)
+            .raw("moving_time", seconds as u32);
         o.float("elevation_difference", -1.2).raw("split", n + 1).float("average_speed", 2.91);
         o.null("average_grade_adjusted_speed").float("average_heartrate", 146.123_456_789_012_34);
         o.raw("pace_zone", n % 5);
@@ -350,13 +389,19 @@ pub fn streams(person: &Person, w: &Workout) -> Option<String> {
         ("time", join(&|i| i.to_string())),
         ("distance", join(&|i| format!("{:?}", round(w.distance_m * share(i), 1)))),
         ("moving", join(&|i| (i % 600 != 0).to_string())),
-        ("velocity_smooth", join(&|i| format!("{:?}", round(w.distance_m / samples as f64, 1) + (i % 7) as f64 / 10.0))),
+        (
+            "velocity_smooth",
+            join(&|i| format!("{:?}", round(w.distance_m / samples as f64, 1) + (i % 7) as f64 / 10.0)),
+        ),
     ];
     if w.has_track() {
-        all.push(("latlng", join(&|i| {
-            let (lat, lon) = w.position(person.home, share(i));
-            format!("[{:?},{:?}]", round(lat, 6), round(lon, 6))
-        })));
+        all.push((
+            "latlng",
+            join(&|i| {
+                let (lat, lon) = w.position(person.home, share(i));
+                format!("[{:?},{:?}]", round(lat, 6), round(lon, 6))
+            }),
+        ));
         all.push(("altitude", join(&|i| format!("{:?}", round(20.0 + 15.0 * (share(i) * 12.0).sin(), 1)))));
         all.push(("grade_smooth", join(&|i| format!("{:?}", ((i % 41) as f64 - 20.0) / 10.0))));
     }
@@ -364,22 +409,32 @@ pub fn streams(person: &Person, w: &Workout) -> Option<String> {
         all.push(("heartrate", join(&|i| (110 + (i / 60) % 50).to_string())));
     }
     if w.has_power {
-        all.push(("watts", join(&|i| if i % 333 == 0 { "null".to_string() } else { (150 + i % 90).to_string() })));
+        all.push((
+            "watts",
+            join(&|i| if i % 333 == 0 { "null".to_string() } else { (150 + i % 90).to_string() }),
+        ));
     }
     if w.seed % 3 > 0 {
         all.push(("temp", join(&|_| "18".to_string())));
     }
     let tail = |name: &str| {
         let size = samples;
-        format!("\"series_type\":\"{}\",\"original_size\":{size},\"resolution\":\"high\"", if name == "time" { "time" } else { "distance" })
+        format!(
+            "\"series_type\":\"{}\",\"original_size\":{size},\"resolution\":\"high\"",
+            if name == "time" { "time" } else { "distance" }
+        )
     };
     Some(if w.seed % 7 == 0 {
-        let list: Vec<String> =
-            all.iter().map(|(name, data)| format!("{{\"type\":\"{name}\",\"data\":[{data}],{}}}", tail(name))).collect();
+        let list: Vec<String> = all
+            .iter()
+            .map(|(name, data)| format!("{{\"type\":\"{name}\",\"data\":[{data}],{}}}", tail(name)))
+            .collect();
         format!("[{}]", list.join(","))
     } else {
-        let object: Vec<String> =
-            all.iter().map(|(name, data)| format!("\"{name}\":{{\"data\":[{data}],{}}}", tail(name))).collect();
+        let object: Vec<String> = all
+            .iter()
+            .map(|(name, data)| format!("\"{name}\":{{\"data\":[{data}],{}}}", tail(name)))
+            .collect();
         format!("{{{}}}", object.join(","))
     })
 }
@@ -429,9 +484,14 @@ mod tests {
             for w in &person.workouts {
                 let body = format!("[{}]", summary(&person, w));
                 let mut taken = Vec::new();
-                source::activity_list(&mut body.clone().into_bytes(), || unreachable!("{body}"), &provenance, |_, t| {
-                    taken.push(t.unwrap());
-                })
+                source::activity_list(
+                    &mut body.clone().into_bytes(),
+                    || unreachable!("{body}"),
+                    &provenance,
+                    |_, t| {
+                        taken.push(t.unwrap());
+                    },
+                )
                 .unwrap();
                 let a = &taken[0].activity;
                 assert!(taken[0].faults.is_empty());
@@ -446,7 +506,8 @@ mod tests {
                 assert_eq!(taken.activity.track_lat_e5.map_or(0, |t| t.len()), w.detail_points());
 
                 if let Some(body) = streams(&person, w) {
-                    let s = source::activity_streams(&mut body.into_bytes(), "1", w.start, &provenance).unwrap();
+                    let s =
+                        source::activity_streams(&mut body.into_bytes(), "1", w.start, &provenance).unwrap();
                     assert_eq!(s.samples as u32, w.moving_s);
                 }
             }

@@ -1,0 +1,150 @@
+//! `longrun accounts`
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Context, Exit, output};
+use crate::error::{Error, Result};
+use crate::fetch::accounts::{Account, Accounts};
+use crate::lake::Lake;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add accounts, or renew their tokens, from JSON lines
+    ///
+    /// Each line is an object with user_id (the person, as you number them), account_id (the
+    /// athlete, as Strava does), access_token, refresh_token and expires_at (unix seconds).
+    /// Either all lines are taken or none.
+    Add {
+        /// The file, or - for stdin
+        file: PathBuf,
+    },
+    /// Show whose history can be fetched, without the tokens
+    List,
+    /// Write the accounts with their tokens to stdout, as `add` reads them
+    Export,
+    /// Forget the tokens of users; what was fetched stays
+    Remove {
+        #[arg(required = true)]
+        users: Vec<String>,
+    },
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    match args.action {
+        Action::Add { file } => {
+            let text = read(&file)?;
+            let accounts = parse(&file.display().to_string(), &text)?;
+            Accounts::open(&context.open_or_create()?)?.add(&accounts)?;
+            eprintln!("added or renewed {} accounts", accounts.len());
+        }
+        Action::List => list(context, &context.open()?)?,
+        Action::Export => {
+            for account in Accounts::open(&context.open()?)?.list()? {
+                output::print(&serde_json::to_string(&account).expect("an account is plain"))?;
+            }
+        }
+        Action::Remove { users } => {
+            let accounts = Accounts::open(&context.open()?)?;
+            for user in users {
+                if accounts.remove(&user)? == 0 {
+                    return Err(Error::Usage(format!("user {user} has no account in this lake")));
+                }
+                eprintln!("removed the tokens of user {user}");
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn read(file: &PathBuf) -> Result<String> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(Error::io("read", "stdin"))?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).map_err(Error::io("read", file))
+}
+
+/// The complaint names line and field, and never quotes the line: it holds tokens.
+fn parse(file: &str, text: &str) -> Result<Vec<Account>> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(at, line)| {
+            let complain = |what: String| Error::Usage(format!("{file}, line {}: {what}", at + 1));
+            let account: Account = serde_json::from_str(line).map_err(|e| {
+                let is_missing = e.to_string().starts_with("missing field");
+                let what = e.to_string().split(" at line").next().unwrap_or_default().to_string();
+                complain(if is_missing { what } else { format!("not an account, column {}", e.column()) })
+            })?;
+            if account.source != crate::sources::strava::SOURCE {
+                return Err(complain(format!(
+                    "source {:?} has no accounts here; strava has",
+                    account.source
+                )));
+            }
+            if account.user_id.is_empty() || account.account_id.is_empty() {
+                return Err(complain("user_id and account_id must not be empty".to_string()));
+            }
+            Ok(account)
+        })
+        .collect()
+}
+
+fn list(context: &Context, lake: &Lake) -> Result<()> {
+    #[derive(serde::Serialize)]
+    struct Shown {
+        user_id: String,
+        source: String,
+        account_id: String,
+        token_ends: Option<jiff::Timestamp>,
+    }
+    let accounts = Accounts::open(lake)?.list()?;
+    let shown = accounts.into_iter().map(|a| Shown {
+        user_id: a.user_id,
+        source: a.source,
+        account_id: a.account_id,
+        token_ends: jiff::Timestamp::from_second(a.expires_at).ok(),
+    });
+    let shown: Vec<Shown> = shown.collect();
+    if context.json {
+        return output::json(&shown);
+    }
+    let rows: Vec<Vec<String>> = shown
+        .into_iter()
+        .map(|a| {
+            let ends = a.token_ends.map_or_else(|| "?".to_string(), |t| t.to_string());
+            vec![a.user_id, a.source, a.account_id, ends]
+        })
+        .collect();
+    output::print(output::table(&["user", "source", "account", "access token ends"], &rows).trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_line_is_named_and_its_tokens_are_not_shown() {
+        let good = r#"{"user_id":"u","account_id":"1","access_token":"s3cret","refresh_token":"s3cret","expires_at":1}"#;
+        assert_eq!(parse("f", &format!("{good}\n\n{good}\n")).unwrap().len(), 2);
+        for (bad, why) in [
+            (good.replace("\"user_id\":\"u\",", ""), "missing field `user_id`"),
+            (good.replace(":1}", ":\"s3cret\"}"), "not an account"),
+            (good.replace("{\"user_id\"", "{\"source\":\"garmin\",\"user_id\""), "garmin"),
+            ("s3cret".to_string(), "not an account"),
+        ] {
+            let e = parse("tokens.jsonl", &format!("{good}\n{bad}")).unwrap_err().to_string();
+            assert!(e.starts_with("tokens.jsonl, line 2: ") && e.contains(why), "{e}");
+            assert!(!e.contains("s3cret"), "{e}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `longrun demo`: the whole job on this machine, with nobody's data.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use jiff::SignedDuration;
+
+use super::{Context, Exit, fetch, normalize, output, stats};
+use crate::emulator::{Config, Emulator, Limits, Synthetic};
+use crate::error::{Error, Result};
+use crate::fetch::Options;
+use crate::fetch::accounts::{Account, Accounts, Secret};
+use crate::fetch::client::{App, Client};
+use crate::fetch::plan::Depth;
+use crate::lake::Lake;
+use crate::stats::by_sport_and_year;
+use crate::synth;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How much of every activity
+    #[arg(long, value_enum, default_value = "list")]
+    depth: Depth,
+}
+
+/// Small enough that the fetch has to wait for a window, long enough that it is seen.
+const LIMITS: Limits = Limits {
+    overall_short: 40,
+    overall_day: 40_000,
+    read_short: 12,
+    read_day: 20_000,
+    short_window_s: 4,
+    day_s: 3_600,
+};
+/// For `--depth detail` and `streams`, which take thousands of requests.
+const DEEP_LIMITS: Limits = Limits { overall_short: 2_000, read_short: 1_000, ..LIMITS };
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let lake = fresh_lake(&context.lake)?;
+    let limits = if args.depth == Depth::List { LIMITS } else { DEEP_LIMITS };
+    let people = synth::people(synth::Options::default());
+    let total: usize = people.iter().map(|p| p.workouts.len()).sum();
+    let config = Config { limits, ..Config::default() };
+    let app = App { client_id: config.client_id.clone(), client_secret: Secret::new(&config.client_secret) };
+    let users = people.len();
+    let emulator = Emulator::start(config, Box::new(Synthetic::new(people)))?;
+    eprintln!(
+        "1. an emulated Strava serves {} activities of {users} invented people at {}\n   ({} reads per {} s; the real one gives 100 per 15 minutes)",
+        output::count(total as u64),
+        emulator.base_url(),
+        limits.read_short,
+        limits.short_window_s
+    );
+    let accounts: Vec<Account> = emulator
+        .accounts()
+        .into_iter()
+        .map(|line| Account {
+            source: line.source.to_string(),
+            user_id: line.user_id,
+            account_id: line.account_id,
+            access_token: Secret::new(line.access_token),
+            refresh_token: Secret::new(line.refresh_token),
+            expires_at: line.expires_at,
+        })
+        .collect();
+    Accounts::open(&lake)?.add(&accounts)?;
+
+    eprintln!("2. fetch");
+    let options = Options {
+        depth: args.depth,
+        users: Vec::new(),
+        app: Some(app),
+        concurrency: 4,
+        per_second: NonZeroU32::new(200).expect("not zero"),
+        reserve: 0.2,
+        max_wait: None,
+        max_requests: None,
+        max_age: SignedDuration::from_hours(1),
+        whole_list: false,
+        short_window_s: limits.short_window_s,
+        day_s: limits.day_s,
+    };
+    let client = Client::new(&emulator.base_url(), &emulator.oauth_url())?;
+    let fetched = fetch::fetch(&lake, &client, &options)?;
+    fetch::describe(&fetched);
+
+    eprintln!("3. normalize");
+    let begin = Instant::now();
+    let normalized = normalize::normalize(&lake)?;
+    normalize::describe(&lake, &normalized, begin.elapsed().as_secs_f64());
+
+    let mut lines = by_sport_and_year(&lake)?;
+    if context.json {
+        output::json(&lines)?;
+    } else {
+        eprintln!("4. statistics: the ten largest of {} sports and years", lines.len());
+        lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
+        lines.truncate(10);
+        output::print(stats::table(&lines).trim_end())?;
+    }
+    let root = lake.root().display();
+    eprintln!(
+        "everything is in {root}:\n  \
+         {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
+         {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats"
+    );
+    Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
+}
+
+/// A lake beside the real one, so that invented people never get among real ones; made anew
+/// each time.
+fn fresh_lake(beside: &Path) -> Result<Lake> {
+    let mut name = beside.as_os_str().to_owned();
+    name.push("-demo");
+    let folder = PathBuf::from(name);
+    if folder.exists() {
+        // Only what a demo made is cleared away.
+        Lake::open(&folder)?;
+        std::fs::remove_dir_all(&folder).map_err(Error::io("clear", &folder))?;
+    }
+    Lake::open_or_create(&folder)
+}

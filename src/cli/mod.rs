@@ -1,0 +1,120 @@
+//! The command line: one file per command with its flags and its summary, and nothing else.
+//!
+//! stdout carries data, stderr is for people.
+
+mod accounts;
+mod connect;
+mod demo;
+mod emulate;
+mod fetch;
+mod normalize;
+mod output;
+mod stats;
+mod synth;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+
+/// Export athletes' whole history from Strava inside its rate limits, and normalize it into Parquet.
+///
+/// Try it without an account: `longrun demo`. For real: `longrun connect strava --user ID` (or
+/// `longrun accounts add`), then `longrun fetch`, `longrun normalize`, `longrun stats`. Every
+/// command can be stopped at any instant and run again.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The folder that everything is kept in
+    #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR")]
+    lake: PathBuf,
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  1   failed
+  2   wrong usage
+  3   done, but some records were not taken: see the rejects
+  75  stopped at a quota: run the same command again later";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do the whole job on this machine, with an emulated Strava and invented people
+    Demo(demo::Args),
+    /// Let an athlete give consent in the browser, and keep the tokens
+    Connect(connect::Args),
+    /// Add, list, export or remove accounts
+    Accounts(accounts::Args),
+    /// Fetch what is missing of every account into the landing
+    Fetch(fetch::Args),
+    /// Turn what has landed into Parquet
+    Normalize,
+    /// Sum the activities per sport and year
+    Stats,
+    /// Serve an emulated API on this machine
+    Emulate(emulate::Args),
+    /// Write invented histories, without a server
+    Synth(synth::Args),
+}
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Done,
+    /// Some of what was owed did not come; each was named.
+    Incomplete,
+    DoneWithRejects,
+    StoppedAtQuota,
+}
+
+/// What every command is given.
+struct Context {
+    lake: PathBuf,
+    json: bool,
+}
+
+impl Context {
+    fn open(&self) -> Result<Lake> {
+        Lake::open(&self.lake)
+    }
+
+    fn open_or_create(&self) -> Result<Lake> {
+        Lake::open_or_create(&self.lake)
+    }
+}
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        let context = Context { lake: self.lake, json: self.json };
+        let ended = match self.command {
+            Command::Demo(args) => demo::run(&context, args),
+            Command::Connect(args) => connect::run(&context, args),
+            Command::Accounts(args) => accounts::run(&context, args),
+            Command::Fetch(args) => fetch::run(&context, args),
+            Command::Normalize => normalize::run(&context),
+            Command::Stats => stats::run(&context),
+            Command::Emulate(args) => emulate::run(args),
+            Command::Synth(args) => synth::run(&context, args),
+        };
+        let code = match ended {
+            Ok(Exit::Done) => 0,
+            Ok(Exit::Incomplete) => 1,
+            Ok(Exit::DoneWithRejects) => 3,
+            Ok(Exit::StoppedAtQuota) => 75,
+            Err(error) => {
+                eprintln!("error: {error}");
+                if matches!(error, Error::Usage(_)) { 2 } else { 1 }
+            }
+        };
+        ExitCode::from(code)
+    }
+}

@@ -1,0 +1,31 @@
+//! `longrun stats`
+
+use super::{Context, Exit, output};
+use crate::error::Result;
+use crate::stats::{self, Line};
+
+pub fn run(context: &Context) -> Result<Exit> {
+    let lines = stats::by_sport_and_year(&context.open()?)?;
+    if context.json {
+        output::json(&lines)?;
+    } else {
+        output::print(table(&lines).trim_end())?;
+    }
+    Ok(Exit::Done)
+}
+
+pub fn table(lines: &[Line]) -> String {
+    let row = |line: &Line| {
+        vec![
+            line.sport.clone(),
+            line.year.to_string(),
+            output::count(line.activities),
+            format!("{:.1}", line.distance_km),
+            format!("{:.1}", line.moving_h),
+            output::count(line.elevation_gain_m as u64),
+            output::count(line.track_points),
+        ]
+    };
+    let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
+    output::table(&["sport", "year", "activities", "km", "hours", "climb m", "points"], &rows)
+}

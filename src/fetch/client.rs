@@ -1,0 +1,268 @@
+//! The one door to the network: requests to the API and to the token endpoint.
+//!
+//! A token travels in the Authorization header and nowhere else; no error of this module
+//! carries a header or a form.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::{Response, Url};
+use serde::Deserialize;
+
+use super::accounts::{Account, Secret};
+use super::budget::{PairSeen, RateSeen};
+use crate::error::{Error, Result};
+use crate::landing::MAX_BODY_BYTES;
+
+/// The application that the accounts gave their consent to.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub client_id: String,
+    pub client_secret: Secret,
+}
+
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    oauth: String,
+}
+
+/// An answer of the API, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// The server's clock, unix seconds.
+    pub date_s: Option<i64>,
+    pub rate: RateSeen,
+    pub body: Vec<u8>,
+}
+
+/// Tokens as the token endpoint gives them.
+#[derive(Debug, Deserialize)]
+pub struct Grant {
+    pub access_token: Secret,
+    pub refresh_token: Secret,
+    pub expires_at: i64,
+    /// Only when a code was exchanged.
+    pub athlete: Option<AthleteId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct AthleteId {
+    pub id: u64,
+}
+
+/// Why there are no new tokens.
+#[derive(Debug)]
+pub enum NoGrant {
+    /// The endpoint refuses: asking again will not help.
+    Refused(String),
+    /// Worth another try.
+    Trouble(String),
+}
+
+impl Client {
+    pub fn new(base: &str, oauth: &str) -> Result<Client> {
+        // Twice is no harm, and the process may have one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let urls = [checked(base)?, checked(oauth)?];
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("longrun/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(120))
+            // A redirect would carry the token somewhere else.
+            .redirect(reqwest::redirect::Policy::none());
+        if urls.iter().all(is_loopback) {
+            builder = builder.no_proxy();
+        }
+        let http =
+            builder.build().map_err(|e| Error::Remote(format!("failed to set up HTTPS: {}", chain(&e))))?;
+        let [base, oauth] = urls.map(|url| url.as_str().trim_end_matches('/').to_string());
+        Ok(Client { http, base, oauth })
+    }
+
+    /// Asks the API. An error means that there was no whole answer.
+    pub async fn get(&self, path_and_query: &str, token: &Secret) -> Result<Answer, String> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| "the access token has characters that no header can carry".to_string())?;
+        bearer.set_sensitive(true);
+        let request = self.http.get(format!("{}{path_and_query}", self.base)).header(AUTHORIZATION, bearer);
+        let response = request.send().await.map_err(|e| chain(&e.without_url()))?;
+        let status = response.status().as_u16();
+        let date_s = date_s(response.headers());
+        let rate = RateSeen {
+            overall: pair(response.headers(), "x-ratelimit-limit", "x-ratelimit-usage"),
+            read: pair(response.headers(), "x-readratelimit-limit", "x-readratelimit-usage"),
+        };
+        Ok(Answer { status, date_s, rate, body: body(response).await? })
+    }
+
+    /// New tokens for an account, from its refresh token.
+    pub async fn refresh(&self, app: &App, account: &Account) -> Result<Grant, NoGrant> {
+        self.token(app, &[("grant_type", "refresh_token"), ("refresh_token", account.refresh_token.expose())])
+            .await
+    }
+
+    /// Tokens for who gave their consent.
+    pub async fn exchange(&self, app: &App, code: &str) -> Result<Grant, NoGrant> {
+        self.token(app, &[("grant_type", "authorization_code"), ("code", code)]).await
+    }
+
+    async fn token(&self, app: &App, what: &[(&str, &str)]) -> Result<Grant, NoGrant> {
+        let mut form =
+            vec![("client_id", app.client_id.as_str()), ("client_secret", app.client_secret.expose())];
+        form.extend(what);
+        let trouble = |e: reqwest::Error| NoGrant::Trouble(chain(&e.without_url()));
+        let response =
+            self.http.post(format!("{}/token", self.oauth)).form(&form).send().await.map_err(trouble)?;
+        let status = response.status().as_u16();
+        let body = body(response).await.map_err(NoGrant::Trouble)?;
+        match status {
+            200 => serde_json::from_slice(&body)
+                .map_err(|e| NoGrant::Trouble(format!("the token endpoint's answer is not understood: {e}"))),
+            400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body)))),
+            _ => Err(NoGrant::Trouble(format!("HTTP {status}{}", said(&body)))),
+        }
+    }
+
+    /// The page where an athlete gives consent.
+    pub fn consent_page(&self, client_id: &str, redirect_uri: &str, state: &str) -> String {
+        let query = [
+            ("client_id", client_id),
+            ("response_type", "code"),
+            ("redirect_uri", redirect_uri),
+            ("approval_prompt", "auto"),
+            ("scope", "read,activity:read_all"),
+            ("state", state),
+        ];
+        let url = Url::parse_with_params(&format!("{}/authorize", self.oauth), &query);
+        url.expect("the base was parsed before").to_string()
+    }
+}
+
+fn checked(text: &str) -> Result<Url> {
+    let url = Url::parse(text).map_err(|e| Error::Usage(format!("{text:?} is not a URL: {e}")))?;
+    // Tokens over plain HTTP would be everybody's.
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        return Err(Error::Usage(format!("{text} must begin with https: tokens are sent there")));
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    })
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e.without_url()))? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(format!("the answer is longer than {MAX_BODY_BYTES} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// `Sat, 18 Oct 2025 23:40:56 GMT`
+fn date_s(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let broken_down = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
+    Some(broken_down.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+}
+
+/// Two headers of the shape `100,1000`.
+fn pair(headers: &HeaderMap, limit: &str, usage: &str) -> Option<PairSeen> {
+    let two = |name: &str| -> Option<(u32, u32)> {
+        let (short, day) = headers.get(name)?.to_str().ok()?.split_once(',')?;
+        Some((short.trim().parse().ok()?, day.trim().parse().ok()?))
+    };
+    let (short_limit, day_limit) = two(limit)?;
+    let (short_used, day_used) = two(usage)?;
+    Some(PairSeen { short_limit, day_limit, short_used, day_used })
+}
+
+/// What an error body says, for a person: `: Authorization Error (Application: invalid)`.
+/// `errors` is a list of objects, or now and then something else.
+pub fn said(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Fault {
+        message: Option<String>,
+        #[serde(default)]
+        errors: serde_json::Value,
+    }
+    let Ok(Fault { message: Some(message), errors }) = serde_json::from_slice(body) else {
+        return String::new();
+    };
+    let word = |error: &serde_json::Value, key: &str| error.get(key)?.as_str().map(str::to_string);
+    let details: Vec<String> = errors
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|error| {
+            let words: Vec<String> = ["resource", "field", "code"]
+                .iter()
+                .filter_map(|key| word(error, key))
+                .filter(|w| !w.is_empty())
+                .collect();
+            words.join(" ")
+        })
+        .collect();
+    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) };
+    format!(": {}{details}", message.chars().take(200).collect::<String>())
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_over_https_or_to_this_machine_only() {
+        let oauth = "https://www.strava.com/oauth";
+        assert!(Client::new("https://api-v3.strava.com/", oauth).is_ok());
+        assert!(Client::new("http://127.0.0.1:8080/api/v3", oauth).is_ok());
+        assert!(Client::new("http://[::1]:8080/api/v3", oauth).is_ok());
+        let e = Client::new("http://www.strava.com/api/v3", oauth).unwrap_err().to_string();
+        assert!(e.contains("must begin with https"), "{e}");
+        assert!(Client::new("strava", oauth).unwrap_err().to_string().contains("is not a URL"));
+    }
+
+    #[test]
+    fn headers_are_read_in_any_case_and_shape() {
+        let mut headers = HeaderMap::new();
+        headers.insert("X-Readratelimit-Limit", HeaderValue::from_static("100,1000"));
+        headers.insert("X-ReadRateLimit-Usage", HeaderValue::from_static("2, 225"));
+        headers.insert(DATE, HeaderValue::from_static("Sat, 18 Oct 2025 23:40:56 GMT"));
+        let read = pair(&headers, "x-readratelimit-limit", "x-readratelimit-usage").unwrap();
+        assert_eq!((read.short_limit, read.day_limit, read.short_used, read.day_used), (100, 1000, 2, 225));
+        assert_eq!(pair(&headers, "x-ratelimit-limit", "x-ratelimit-usage"), None);
+        assert_eq!(date_s(&headers), Some(1_760_830_856));
+    }
+
+    #[test]
+    fn strava_is_quoted_whatever_the_shape_of_its_errors() {
+        let body = br#"{"message":"Authorization Error","errors":[{"resource":"Application","field":"","code":"invalid"}]}"#;
+        assert_eq!(said(body), ": Authorization Error (Application invalid)");
+        assert_eq!(
+            said(br#"{"errors":"Rate Limit Exceeded","status":429,"message":"Too Many Requests"}"#),
+            ": Too Many Requests"
+        );
+        assert_eq!(said(b""), "");
+    }
+}
