@@ -92,8 +92,15 @@ fn wait_for_code(listener: &TcpListener, state: &str) -> Result<String> {
 
 fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<String>> {
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut request = BufReader::new(std::io::Read::take(&stream, 64 << 10));
     let mut line = String::new();
-    BufReader::new(std::io::Read::take(&stream, 16_384)).read_line(&mut line).ok()?;
+    request.read_line(&mut line).ok()?;
+    // To the end of the head: a browser that is answered while it speaks sees a broken connection.
+    let mut header = String::from("any");
+    while !header.trim().is_empty() {
+        header.clear();
+        request.read_line(&mut header).ok()?;
+    }
     let target = line.split_whitespace().nth(1)?;
     let url = Url::parse("http://127.0.0.1").ok()?.join(target).ok()?;
     let word =

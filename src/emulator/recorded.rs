@@ -2,7 +2,8 @@
 //!
 //! Every JSON file below the folder that holds an activity, or a list of them, becomes the
 //! history of one athlete, named after the file. Bodies of streams do not say whose they are:
-//! in the order of their names they go to the recorded activities, whole ones first. Other
+//! in the order of their names they go to the recorded activities, whole ones that were not
+//! typed in first. Other
 //! files are left alone.
 
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub struct Recorded {
 struct Body {
     activity: Vec<u8>,
     streams: Option<Vec<u8>>,
-    is_whole: bool,
+    is_recorded: bool,
 }
 
 impl Recorded {
@@ -46,7 +47,7 @@ impl Recorded {
             return Err(Error::Usage(format!("{} holds no recorded activity", folder.display())));
         }
         let bodies = recorded.athletes.iter_mut().flat_map(|(_, _, bodies)| bodies);
-        let (whole, rest): (Vec<_>, Vec<_>) = bodies.partition(|body| body.is_whole);
+        let (whole, rest): (Vec<_>, Vec<_>) = bodies.partition(|body| body.is_recorded);
         for (body, streams) in whole.into_iter().chain(rest).zip(streams) {
             body.streams = Some(streams);
         }
@@ -58,7 +59,7 @@ impl Recorded {
         let athlete = Athlete { id: 1 + self.athletes.len() as u64, user_id };
         let (entries, bodies) = activities
             .into_iter()
-            .map(|(entry, activity, is_whole)| (entry, Body { activity, streams: None, is_whole }))
+            .map(|(entry, activity, is_recorded)| (entry, Body { activity, streams: None, is_recorded }))
             .unzip();
         self.athletes.push((athlete, entries, bodies));
     }
@@ -81,7 +82,7 @@ fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The activities of a body, each with its bytes and whether it is a whole one.
+/// The activities of a body, each with its bytes and whether it is a whole, recorded one.
 fn activities(bytes: &[u8]) -> Vec<(Entry, Vec<u8>, bool)> {
     let list: Vec<&RawValue> = match serde_json::from_slice::<Vec<&RawValue>>(bytes) {
         Ok(list) => list,
@@ -99,12 +100,13 @@ fn activity(text: &str) -> Option<(Entry, Vec<u8>, bool)> {
         r#type: Option<serde::de::IgnoredAny>,
         sport_type: Option<serde::de::IgnoredAny>,
         resource_state: Option<i64>,
+        manual: Option<bool>,
     }
     let shape: Shape = serde_json::from_str(text).ok()?;
     // Laps and efforts have an id and a start, too, but no sport.
     shape.r#type.or(shape.sport_type)?;
     let entry = Entry { id: shape.id.get().to_string(), start_s: shape.start_date.as_second() };
-    Some((entry, text.as_bytes().to_vec(), shape.resource_state == Some(3)))
+    Some((entry, text.as_bytes().to_vec(), shape.resource_state == Some(3) && shape.manual != Some(true)))
 }
 
 fn is_streams(bytes: &[u8]) -> bool {

@@ -143,6 +143,8 @@ struct Under {
     list_is_known: bool,
     list_in_flight: bool,
     refreshing: bool,
+    /// Since the last request: the new token is used, however soon it ends.
+    refreshed: bool,
     attempts: HashMap<Ask, u32>,
     refresh_attempts: u32,
     not_before: Instant,
@@ -205,6 +207,7 @@ impl<'a> Fetch<'a> {
                 list_is_known: false,
                 list_in_flight: false,
                 refreshing: false,
+                refreshed: false,
                 attempts: HashMap::new(),
                 refresh_attempts: 0,
                 not_before: Instant::now(),
@@ -321,14 +324,13 @@ impl<'a> Fetch<'a> {
 
     /// When the first account that is pausing goes on.
     fn next_retry(&self) -> Option<Instant> {
-        let waits = |under: &&Under| {
-            !under.failed && (!under.owed.is_empty() || under.progress.next_page(&self.wanted).is_some())
-        };
+        let waits = |under: &&Under| !under.failed && (!under.owed.is_empty() || !under.list_is_known);
         self.accounts.iter().filter(waits).map(|under| under.not_before).min()
     }
 
     fn needs_refresh(&self, account: usize) -> bool {
-        self.accounts[account].account.expires_at * 1000 - TOKEN_MARGIN_S * 1000 < self.now_ms()
+        let under = &self.accounts[account];
+        !under.refreshed && under.account.expires_at - TOKEN_MARGIN_S < self.now_ms() / 1000
     }
 
     fn send_refresh(&mut self, index: usize, watch: &mut dyn FnMut(Event)) {
@@ -349,7 +351,9 @@ impl<'a> Fetch<'a> {
     fn send(&mut self, index: usize, ask: Ask) {
         self.summary.requests += 1;
         let client = self.client.clone();
-        let token = self.accounts[index].account.access_token.clone();
+        let under = &mut self.accounts[index];
+        under.refreshed = false;
+        let token = under.account.access_token.clone();
         self.flights.spawn(async move {
             let answer = client.get(&request(&ask), &token).await;
             Flight::Answer { account: index, ask, token, answer }
@@ -382,6 +386,7 @@ impl<'a> Fetch<'a> {
             Ok(grant) => {
                 self.summary.token_refreshes += 1;
                 under.refresh_attempts = 0;
+                under.refreshed = true;
                 under.account.access_token = grant.access_token;
                 under.account.refresh_token = grant.refresh_token;
                 under.account.expires_at = grant.expires_at;
@@ -506,6 +511,10 @@ impl<'a> Fetch<'a> {
         if matches!(ask, Ask::List { .. }) {
             under.list_in_flight = false;
             under.attempts.clear();
+            // Fresh enough, however short the time that is asked for.
+            if under.progress.is_walked() {
+                under.know_list(self.wanted.depth);
+            }
         }
         let left =
             self.accounts.iter().filter(|a| !a.failed).map(|a| a.requests_left(self.wanted.depth)).sum();
@@ -611,11 +620,15 @@ impl Under {
                 Some(ask)
             }
             None => {
-                self.list_is_known = true;
-                self.owed = self.progress.owed(wanted.depth);
+                self.know_list(wanted.depth);
                 None
             }
         }
+    }
+
+    fn know_list(&mut self, depth: Depth) {
+        self.list_is_known = true;
+        self.owed = self.progress.owed(depth);
     }
 
     fn requests_left(&self, depth: Depth) -> u64 {

@@ -106,7 +106,6 @@ impl Progress {
         entries: &[Option<ListEntry>],
         fetched_at: Timestamp,
     ) -> Result<(), Unreadable> {
-        self.scans = self.scans.max(scan);
         let Some(oldest_s) = entries.iter().flatten().map(|entry| entry.start_s).min() else {
             if !entries.is_empty() {
                 return Err(Unreadable(format!(
@@ -114,10 +113,12 @@ impl Progress {
                     entries.len()
                 )));
             }
+            self.scans = self.scans.max(scan);
             self.walk = Walk::Ended;
             self.walked_at = Some(fetched_at);
             return Ok(());
         };
+        self.scans = self.scans.max(scan);
         for entry in entries.iter().flatten() {
             let known = self.known.entry(entry.id.clone()).or_default();
             (known.start_s, known.manual) = (entry.start_s, entry.manual);
@@ -153,6 +154,11 @@ impl Progress {
                 Some(Ask::List { scan: self.scans + 1, until_s, before_s: None, page: 1 })
             }
         }
+    }
+
+    /// Whether a walk has come to its end.
+    pub fn is_walked(&self) -> bool {
+        self.walk == Walk::Ended
     }
 
     /// What is owed beyond the list, newest first.

@@ -1,0 +1,264 @@
+//! What goes wrong: one clear sentence, the right exit code, and nothing lost.
+
+use std::path::Path;
+use std::process::Command;
+
+use longrun::emulator::Config;
+use longrun::synth::Options;
+
+use crate::support::{BINARY, Ended, WIDE, World, rows};
+
+const PEOPLE: Options = Options { seed: 51, users: 2, activities: 30 };
+
+fn world() -> World {
+    World::of(PEOPLE, Config { limits: WIDE, ..Config::default() }).0
+}
+
+#[test]
+fn bad_pages_are_kept_reported_and_asked_for_again() {
+    let nested = format!("[{}{}]", "[".repeat(10_000), "]".repeat(10_000));
+    let cut = r#"[{"id":1,"start_date":"2024-01-01T00:00:00Z","type":"Run"},{"id":2,"na"#;
+    for (body, reason) in [
+        ("maintenance".to_string(), "text that is not JSON"),
+        ("<html><h1>Busy</h1></html>".to_string(), "an HTML page"),
+        (String::new(), "found nothing"),
+        (nested, "none of the 1 records on the page can be read"),
+        (r#"{"message":"ok"}"#.to_string(), "found an object"),
+    ] {
+        let world = world();
+        // For ever: the account is named, with the way out, and the other one is fetched.
+        for _ in 0..5 {
+            world.emulator.plant("per_page=200", 200, body.clone());
+        }
+        let ended = world.fetch(&["--concurrency", "1", "--user", "user-0000"]).expect(1);
+        assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+        assert!(ended.stderr.contains("run the same command again later"), "{}", ended.stderr);
+        assert!(ended.stderr.lines().filter(|l| l.starts_with("user ")).count() == 1, "{}", ended.stderr);
+        let normalized = world.run(&["normalize", "--json"]).expect(3);
+        assert_eq!(normalized.json()["rejects"], 5, "{}", normalized.stderr);
+        // Later it is as if nothing had been.
+        assert_eq!(world.fetch(&[]).expect(0).json()["activities"], 60);
+        world.run(&["normalize"]).expect(0);
+        assert_eq!(rows(&world.lake_folder(), "activities").len(), 60);
+        let reject = &rows(&world.lake_folder(), "rejects")[0];
+        assert!(reject["raw_ref"].starts_with("landing/strava/bucket="), "{reject:?}");
+    }
+    // A page that is cut keeps what came before the cut; its walk goes on from there.
+    let world = world();
+    world.emulator.plant("per_page=200", 200, cut);
+    world.fetch(&["--user", "user-0000"]).expect(0);
+    world.run(&["normalize"]).expect(3);
+    assert!(rows(&world.lake_folder(), "activities").iter().any(|row| row["source_id"] == "1"));
+    assert!(rows(&world.lake_folder(), "rejects")[0]["reason"].contains("cut in the middle"));
+}
+
+#[test]
+fn one_bad_record_is_one_reject_and_its_neighbours_survive() {
+    let world = world();
+    let record = |id: &str, name: &[u8]| {
+        let head =
+            format!(r#"{{"id":{id},"start_date":"2024-01-01T00:00:{:02}Z","type":"Run","name":""#, id.len());
+        [head.as_bytes(), name, b"\"}"].concat()
+    };
+    let mut records: Vec<Vec<u8>> = (0..200).map(|n| record(&(1000 + n).to_string(), b"fine")).collect();
+    records[7] = record("7", b"not \xff UTF-8");
+    records[8] = record("12345678901234567890", b"twenty digits");
+    records[9] = br#"{"id":9,"start_date":"2024-01-01T00:00:00Z","type":"Run","distance":"far"}"#.to_vec();
+    records[10] = br#"{"id":10,"type":"Run"}"#.to_vec();
+    records[11] = br#"{"id":11,"start_date":"2024-01-01T00:00:00Z","type":"Run","map":{"summary_polyline":"_ibE_seK_seK_se"}}"#.to_vec();
+    records[12] =
+        br#"{"id":12,"start_date":"2024-01-01T00:00:00Z","type":"UnderwaterHockey","distance":1e999}"#
+            .to_vec();
+    let page = [b"[".to_vec(), records.join(b",".as_slice()), b"]".to_vec()].concat();
+    world.emulator.plant("per_page=200", 200, page);
+    world.emulator.plant("per_page=200", 200, "[]");
+    world.fetch(&["--user", "user-0000"]).expect(0);
+    let ended = world.run(&["normalize", "--json"]).expect(3);
+    assert_eq!(ended.json()["rejects"], 5);
+    let activities = rows(&world.lake_folder(), "activities");
+    assert_eq!(activities.len(), 196);
+    assert!(activities.iter().any(|row| row["source_id"] == "12345678901234567890"));
+    // The activity with the cut line is there, without a line; nothing is made up.
+    let cut = activities.iter().find(|row| row["source_id"] == "11").unwrap();
+    assert!(!cut.contains_key("track_lat_e5"));
+    let rejects = rows(&world.lake_folder(), "rejects");
+    for (index, field, reason) in [
+        (7, None, "invalid UTF-8 at byte"),
+        (9, Some("distance"), "expected a number, found a string"),
+        (10, Some("start_date"), "missing"),
+        (11, Some("map.summary_polyline"), "cut in the middle of a value"),
+        (12, None, ""),
+    ] {
+        let reject = rejects.iter().find(|row| row["raw_ref"].ends_with(&format!("#{index}"))).unwrap();
+        assert!(reject["reason"].contains(reason), "{reject:?}");
+        assert_eq!(reject.get("field").map(String::as_str).filter(|_| index != 12), field, "{reject:?}");
+        assert_eq!(reject["record_kept"], (index == 11).to_string());
+    }
+}
+
+#[test]
+fn servers_that_stumble_are_asked_again() {
+    let world = world();
+    for status in [500, 503, 597] {
+        world.emulator.plant("/activities/", status, "<html>maintenance</html>");
+    }
+    let ended = world.fetch(&["--depth", "detail"]).expect(0);
+    assert_eq!(ended.json()["details"], 60);
+    assert_eq!(ended.json()["retries"], 3);
+}
+
+#[test]
+fn an_application_that_is_switched_off_stops_the_run_with_the_way_out() {
+    let world = world();
+    let body =
+        r#"{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}"#;
+    world.emulator.plant("per_page=200", 403, body);
+    let ended = world.fetch(&[]).expect(1);
+    assert!(ended.stderr.contains("Application Status Inactive"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("https://www.strava.com/settings/api"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_is_gone_is_not_asked_for_again() {
+    let world = world();
+    world.emulator.plant("/activities/", 404, "");
+    let ended = world.fetch(&["--depth", "detail"]).expect(0);
+    assert_eq!((&ended.json()["details"], &ended.json()["gone"]), (&59.into(), &1.into()));
+    assert_eq!(world.fetch(&["--depth", "detail"]).expect(0).json()["requests"], 0);
+    world.run(&["normalize"]).expect(0);
+    assert_eq!(rows(&world.lake_folder(), "activities").len(), 60);
+}
+
+fn longrun(lake: &Path, args: &[&str]) -> Ended {
+    Ended::of(Command::new(BINARY).env("LONGRUN_LAKE", lake).args(args).output().unwrap())
+}
+
+#[test]
+fn folders_that_are_no_lake_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = longrun(&folder.path().join("nowhere"), &["normalize"]).expect(2);
+    assert!(ended.stderr.contains("there is no lake at"), "{}", ended.stderr);
+    std::fs::write(folder.path().join("photo.jpg"), "").unwrap();
+    let ended = longrun(folder.path(), &["accounts", "add", "/dev/null"]).expect(2);
+    assert!(ended.stderr.contains("is not a lake"), "{}", ended.stderr);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    std::fs::write(folder.path().join("lake.toml"), "format = 2\n").unwrap();
+    let ended = longrun(folder.path(), &["stats"]).expect(2);
+    assert!(ended.stderr.contains("use a newer longrun"), "{}", ended.stderr);
+    let file = folder.path().join("photo.jpg");
+    let ended = longrun(&file, &["stats"]).expect(2);
+    assert!(ended.stderr.contains("is not a lake"), "{}", ended.stderr);
+}
+
+#[test]
+fn two_longruns_do_not_write_one_store() {
+    let world = world();
+    let landing = longrun::landing::Landing::open(&world.lake()).unwrap();
+    let ended = world.fetch(&[]).expect(1);
+    let process = format!("another longrun (process {})", std::process::id());
+    assert!(ended.stderr.contains("the landing") && ended.stderr.contains(&process), "{}", ended.stderr);
+    drop(landing);
+    world.fetch(&[]).expect(0);
+}
+
+#[test]
+fn damage_is_named_and_never_read_as_data() {
+    let world = world();
+    world.fetch(&[]).expect(0);
+    world.run(&["normalize"]).expect(0);
+    let lake = world.lake();
+    let bucket = lake.bucket("user-0000");
+    let dataset = lake.activities("strava", bucket);
+    std::fs::write(&dataset, b"PAR1 no more PAR1").unwrap();
+    let ended = world.run(&["normalize"]).expect(1);
+    assert!(
+        ended.stderr.contains("is damaged") && ended.stderr.contains("delete it and run"),
+        "{}",
+        ended.stderr
+    );
+    std::fs::remove_file(&dataset).unwrap();
+    world.run(&["normalize"]).expect(0);
+    assert_eq!(rows(&world.lake_folder(), "activities").len(), 60);
+
+    let landing = lake.landing(bucket);
+    let whole = std::fs::read(&landing).unwrap();
+    std::fs::write(&landing, &whole[..20]).unwrap();
+    let ended = world.run(&["normalize"]).expect(1);
+    assert!(
+        ended.stderr.contains("ends at byte 20") && ended.stderr.contains("restore it"),
+        "{}",
+        ended.stderr
+    );
+    let mut broken = whole.clone();
+    broken[0] = b'?';
+    std::fs::write(&landing, &broken).unwrap();
+    let ended = world.fetch(&["--whole-list", "--max-age", "0s"]).expect(1);
+    assert!(ended.stderr.contains("no frame begins at byte 0"), "{}", ended.stderr);
+    assert_eq!(std::fs::read(&landing).unwrap(), broken);
+}
+
+/// A file system of 400 KiB at a folder, for as long as the value lives.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=400k", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk(folder));
+        }
+        eprintln!("skipped: this machine does not let tests mount a file system");
+        None
+    }
+
+    fn remount(&self, options: &str) {
+        let status =
+            Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0.path()).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_read_only_one_lose_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let (world, _) = World::of(
+        Options { seed: 52, users: 2, activities: 800 },
+        Config { limits: WIDE, ..Config::default() },
+    );
+    // The lake moves to the small disk, accounts and all.
+    let lake = disk.0.path().join("lake");
+    assert!(Command::new("cp").arg("-r").arg(world.lake_folder()).arg(&lake).status().unwrap().success());
+    let run = |args: &[&str]| Ended::of(world.command(args).env("LONGRUN_LAKE", &lake).output().unwrap());
+    let ended = run(&["fetch", "--per-second", "10000"]).expect(1);
+    assert!(ended.stderr.contains("free some space and run the same command again"), "{}", ended.stderr);
+    let asked = world.emulator.log().len();
+    disk.remount("size=1200k");
+    run(&["fetch", "--per-second", "10000"]).expect(0);
+    let repeated = world.emulator.log().len() - 2 * 7;
+    assert!(repeated <= 4 && asked < 14, "{repeated} of {asked} requests were repeated");
+    disk.remount("size=1000k");
+    let ended = run(&["normalize"]);
+    if ended.code != Some(0) {
+        let ended = ended.expect(1);
+        assert!(ended.stderr.contains("free some space"), "{}", ended.stderr);
+        disk.remount("size=4m");
+        run(&["normalize"]).expect(0);
+    }
+    assert_eq!(rows(&lake, "activities").len(), 1600);
+
+    disk.remount("size=4m,ro");
+    for args in [["normalize"].as_slice(), &["fetch", "--max-age", "0s"]] {
+        let ended = run(args).expect(1);
+        assert!(ended.stderr.contains("choose a folder that can be written with --lake"), "{}", ended.stderr);
+    }
+    run(&["stats"]).expect(0);
+}

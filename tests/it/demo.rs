@@ -1,0 +1,45 @@
+//! What a newcomer does first.
+
+use std::process::Command;
+
+use crate::support::{BINARY, Ended, files, rows};
+
+#[test]
+fn the_demo_does_the_whole_job_and_says_where_everything_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap());
+    let ended = demo().expect(0);
+    for said in
+        ["3,200 activities", "waiting", "waited", "of Parquet", "lake-demo/activities", "lake-demo/landing"]
+    {
+        assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
+    }
+    assert!(ended.stdout.contains("ride") && ended.stdout.contains("km"), "{}", ended.stdout);
+    let lake = folder.path().join("lake-demo");
+    assert_eq!(rows(&lake, "activities").len(), 3200);
+    let size = |below: &str| files(&lake.join(below)).values().map(Vec::len).sum::<usize>();
+    assert!(size("activities") < size("landing"), "the dataset is smaller than what it was made from");
+    // Another one starts over, and does not mix with what is there.
+    demo().expect(0);
+    assert_eq!(rows(&lake, "activities").len(), 3200);
+}
+
+#[test]
+fn the_demo_clears_away_nothing_but_a_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let photo = folder.path().join("lake-demo/photo.jpg");
+    std::fs::create_dir(photo.parent().unwrap()).unwrap();
+    std::fs::write(&photo, b"holiday").unwrap();
+    let ended = Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap()).expect(2);
+    assert!(ended.stderr.contains("is not a lake"), "{}", ended.stderr);
+    assert!(photo.exists());
+}
+
+#[test]
+fn help_tells_a_newcomer_where_to_begin_and_what_exit_codes_mean() {
+    let ended = Ended::of(Command::new(BINARY).arg("--help").output().unwrap()).expect(0);
+    for said in ["longrun demo", "75  stopped at a quota", "3   done, but", "--lake"] {
+        assert!(ended.stdout.contains(said), "{said} is missing in {}", ended.stdout);
+    }
+    Ended::of(Command::new(BINARY).arg("fetsch").output().unwrap()).expect(2);
+}

@@ -1,0 +1,11 @@
+//! Whole runs of the real binary, against the emulator, from printed seeds.
+
+mod bad_input;
+mod demo;
+mod job;
+mod kill;
+mod limits;
+mod readers;
+mod recorded;
+mod secrets;
+mod support;

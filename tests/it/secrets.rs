@@ -1,0 +1,152 @@
+//! Tokens: refreshed, rotated, refused, and never shown.
+
+use longrun::emulator::Config;
+use longrun::synth::Options;
+use std::time::Duration;
+
+use crate::support::{Ended, WIDE, World, files};
+
+const PEOPLE: Options = Options { seed: 41, users: 3, activities: 30 };
+
+/// No file but the accounts store, and nothing that was printed, holds a token or the secret.
+fn assert_nothing_leaked(world: &World, ended: &[&Ended]) {
+    let is_secret = |text: &[u8]| {
+        ["emulated-access", "emulated-refresh", "emulated-secret", "Bearer"]
+            .iter()
+            .find(|secret| text.windows(secret.len()).any(|w| w == secret.as_bytes()))
+            .copied()
+    };
+    for (path, bytes) in files(&world.lake_folder()) {
+        let bytes = if path.extension().is_some_and(|e| e == "zst") {
+            zstd::stream::decode_all(bytes.as_slice()).unwrap()
+        } else {
+            bytes
+        };
+        let is_store = path.file_name().unwrap().to_string_lossy().starts_with("state.db");
+        assert_eq!(is_secret(&bytes).is_some(), is_store, "{}: {:?}", path.display(), is_secret(&bytes));
+    }
+    for ended in ended {
+        assert_eq!(is_secret(ended.stdout.as_bytes()), None, "{}", ended.stdout);
+        assert_eq!(is_secret(ended.stderr.as_bytes()), None, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_token_that_ends_is_refreshed_and_the_rotated_one_is_kept() {
+    // Every token is within its last minute, so each request has to be preceded by a refresh.
+    let config = Config { limits: WIDE, token_lifetime: Duration::from_secs(30), ..Config::default() };
+    let (world, _) = World::of(PEOPLE, config);
+    let first = world.fetch(&[]).expect(0);
+    assert!(first.json()["token_refreshes"].as_u64().unwrap() >= 3);
+    // The refresh tokens from the beginning have ended long since: only the kept ones work.
+    let second = world.fetch(&["--max-age", "0s"]).expect(0);
+    let normalized = world.run(&["normalize"]).expect(0);
+    assert_nothing_leaked(&world, &[&first, &second, &normalized]);
+}
+
+#[test]
+fn an_access_token_that_is_refused_is_refreshed_once() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.emulator.revoke_access();
+    let ended = world.fetch(&["--depth", "detail"]).expect(0);
+    assert_eq!(ended.json()["token_refreshes"], 3);
+    assert_eq!(ended.json()["activities"], 90);
+    assert_nothing_leaked(&world, &[&ended]);
+}
+
+#[test]
+fn an_athlete_who_disconnected_is_named_with_the_way_out_and_the_others_go_on() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.emulator.revoke_access();
+    world.emulator.revoke_refresh();
+    let ended = world.fetch(&[]).expect(1);
+    for user in ["user-0000", "user-0001", "user-0002"] {
+        assert!(
+            ended
+                .stderr
+                .contains(&format!("user {user}: strava refuses the refresh token (HTTP 400: Bad Request"))
+        );
+        assert!(
+            ended.stderr.contains(&format!("`longrun connect strava --user {user}`")),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert_nothing_leaked(&world, &[&ended]);
+
+    // Without the application's secret there is no refresh, and that is said, too.
+    let mut command = world.command(&["fetch"]);
+    let ended = Ended::of(command.env_remove("LONGRUN_STRAVA_CLIENT_SECRET").output().unwrap()).expect(1);
+    assert!(ended.stderr.contains("HTTP 401: Authorization Error"), "{}", ended.stderr);
+    assert_nothing_leaked(&world, &[&ended]);
+}
+
+#[test]
+fn one_athlete_with_a_bad_token_does_not_stop_the_others() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let line = r#"{"user_id":"gone","account_id":"7","access_token":"x","refresh_token":"y","expires_at":9999999999}"#;
+    let file = world.folder.path().join("gone.jsonl");
+    std::fs::write(&file, line).unwrap();
+    world.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
+    let ended = world.fetch(&[]).expect(1);
+    assert_eq!(ended.json()["activities"], 90);
+    assert_eq!(ended.json()["failures"][0]["user_id"], "gone");
+}
+
+#[test]
+fn accounts_go_in_and_out_in_bulk_and_are_listed_without_their_tokens() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let list = world.run(&["accounts", "list"]).expect(0);
+    assert!(list.stdout.contains("user-0002"));
+    assert_nothing_leaked(&world, &[&list, &world.run(&["accounts", "list", "--json"])]);
+    let exported = world.run(&["accounts", "export"]).expect(0).stdout;
+    assert_eq!(exported.lines().count(), 3);
+    world.run(&["accounts", "remove", "user-0001"]).expect(0);
+    world.run(&["accounts", "remove", "user-0001"]).expect(2);
+    assert_eq!(world.run(&["accounts", "export"]).stdout.lines().count(), 2);
+    let file = world.folder.path().join("export.jsonl");
+    std::fs::write(&file, &exported).unwrap();
+    world.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
+    assert_eq!(world.run(&["accounts", "export"]).stdout, exported);
+    // A line that is not one names itself, and takes none of the others along.
+    std::fs::write(&file, exported.replace("user-0000", "somebody") + "{}").unwrap();
+    let ended = world.run(&["accounts", "add", file.to_str().unwrap()]).expect(2);
+    assert!(ended.stderr.contains("line 4: missing field"), "{}", ended.stderr);
+    std::fs::write(&file, exported.replace("user-0000", "somebody")).unwrap();
+    let ended = world.run(&["accounts", "add", file.to_str().unwrap()]).expect(2);
+    assert!(ended.stderr.contains("belongs to user user-0000"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_athlete_connects_through_the_browser() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.run(&["accounts", "remove", "user-0000"]).expect(0);
+    let mut child = world
+        .command(&["connect", "strava", "--user", "newcomer"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut page = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut page).unwrap();
+    // What a browser does: it asks for the page, and goes where that sends it.
+    let get = |url: &str| {
+        let (host, path) = url.trim().strip_prefix("http://").unwrap().split_once('/').unwrap();
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let sent_on = get(&page);
+    let location = sent_on.lines().find_map(|l| l.strip_prefix("location: ")).unwrap().to_string();
+    let (callback, _) = location.split_once('?').unwrap();
+    assert!(get(&format!("{callback}favicon.ico")).contains("404"));
+    assert!(get(&format!("{callback}?state=forged&code=stolen")).contains("404"));
+    assert!(get(&location).contains("Connected"));
+    let ended = Ended::of(child.wait_with_output().unwrap()).expect(0);
+    assert!(ended.stderr.contains("as user newcomer"), "{}", ended.stderr);
+    assert_nothing_leaked(&world, &[&ended]);
+    world.fetch(&["--user", "newcomer"]).expect(0);
+}

@@ -1,0 +1,203 @@
+//! An emulator, a lake in a folder of its own, and the binary between them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use arrow::array::{ArrayData, make_array};
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use longrun::dataset;
+use longrun::emulator::{Config, Emulator, History, Limits, Synthetic};
+use longrun::lake::Lake;
+use longrun::synth::{self, Person};
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_longrun");
+
+/// Limits that no test reaches.
+pub const WIDE: Limits = Limits {
+    overall_short: 1_000_000,
+    overall_day: 1_000_000,
+    read_short: 1_000_000,
+    read_day: 1_000_000,
+    short_window_s: 900,
+    day_s: 86_400,
+};
+
+pub struct World {
+    pub folder: TempDir,
+    pub emulator: Emulator,
+    pub windows: String,
+}
+
+impl World {
+    pub fn new(config: Config, history: Box<dyn History>) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let windows = format!("{},{}", config.limits.short_window_s, config.limits.day_s);
+        let emulator = Emulator::start(config, history).unwrap();
+        let world = World { folder, emulator, windows };
+        world.add_accounts();
+        world
+    }
+
+    /// A world of invented people.
+    pub fn of(options: synth::Options, config: Config) -> (World, Vec<Person>) {
+        let people = synth::people(options);
+        (World::new(config, Box::new(Synthetic::new(people.clone()))), people)
+    }
+
+    /// Gives the lake tokens for everybody.
+    pub fn add_accounts(&self) {
+        let file = self.folder.path().join("accounts.jsonl");
+        let lines: Vec<String> =
+            self.emulator.accounts().iter().map(|a| serde_json::to_string(a).unwrap() + "\n").collect();
+        std::fs::write(&file, lines.concat()).unwrap();
+        self.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
+        std::fs::remove_file(file).unwrap();
+    }
+
+    pub fn lake_folder(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    pub fn lake(&self) -> Lake {
+        Lake::open(&self.lake_folder()).unwrap()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command
+            .args(args)
+            .env("LONGRUN_LAKE", self.lake_folder())
+            .env("LONGRUN_STRAVA_URL", self.emulator.base_url())
+            .env("LONGRUN_STRAVA_OAUTH_URL", self.emulator.oauth_url())
+            .env("LONGRUN_STRAVA_WINDOWS", &self.windows)
+            .env("LONGRUN_STRAVA_CLIENT_ID", "longrun")
+            .env("LONGRUN_STRAVA_CLIENT_SECRET", "emulated-secret")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        Ended::of(self.command(args).output().unwrap())
+    }
+
+    /// Fetches as fast as loopback goes.
+    pub fn fetch(&self, args: &[&str]) -> Ended {
+        self.run(&[&["fetch", "--per-second", "10000", "--json"], args].concat())
+    }
+}
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn of(output: Output) -> Ended {
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Ended {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// What `--json` printed.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
+    }
+}
+
+/// A row as column names and printed values; nulls are left out.
+pub type Row = BTreeMap<String, String>;
+
+/// Every row of the Parquet files below a folder of the lake, sorted.
+pub fn rows(lake: &Path, dataset: &str) -> Vec<Row> {
+    let options = FormatOptions::default().with_null("\u{0}");
+    let mut rows = Vec::new();
+    for path in dataset::files_below(&lake.join(dataset)).unwrap() {
+        for batch in dataset::read(&path, None).unwrap() {
+            let plain: Vec<_> = batch.columns().iter().map(|c| make_array(zoneless(c.to_data()))).collect();
+            let columns: Vec<_> = batch
+                .schema_ref()
+                .fields()
+                .iter()
+                .zip(&plain)
+                .map(|(field, column)| {
+                    (field.name().clone(), ArrayFormatter::try_new(column, &options).unwrap())
+                })
+                .collect();
+            for row in 0..batch.num_rows() {
+                let cells =
+                    columns.iter().map(|(name, values)| (name.clone(), values.value(row).to_string()));
+                rows.push(cells.filter(|(_, value)| value != "\u{0}").collect());
+            }
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Times without the label that they are UTC, which the formatter would want a zone database for.
+fn zoneless(data: ArrayData) -> ArrayData {
+    let children: Vec<ArrayData> = data.child_data().iter().cloned().map(zoneless).collect();
+    let renewed =
+        |field: &Field, child: &ArrayData| Field::new(field.name(), child.data_type().clone(), true);
+    let data_type = match data.data_type() {
+        DataType::Timestamp(TimeUnit::Millisecond, _) => DataType::Timestamp(TimeUnit::Millisecond, None),
+        DataType::List(field) => DataType::List(renewed(field, &children[0]).into()),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().zip(&children).map(|(f, child)| renewed(f, child)).collect())
+        }
+        other => other.clone(),
+    };
+    data.into_builder().data_type(data_type).child_data(children).build().unwrap()
+}
+
+/// Without the columns that tell when and where something was fetched.
+pub fn timeless(mut rows: Vec<Row>) -> Vec<Row> {
+    for row in &mut rows {
+        for column in ["fetched_at", "detail_at", "raw_ref"] {
+            row.remove(column);
+        }
+    }
+    rows.sort();
+    rows
+}
+
+/// Every file below a folder with its bytes.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.clone(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The folder of real test inputs, beside the project; None, with a word, where it is not.
+pub fn fixtures(below: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures").join(below);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: there is no {}", folder.display());
+    None
+}
