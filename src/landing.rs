@@ -11,6 +11,7 @@
 //! `zstdcat bucket=017.jsonl.zst | jq` works. A body that is JSON on one line stands there
 //! as it came; any other is kept to the byte as `body_text` or `body_base64`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -141,6 +142,12 @@ fn is_json_line(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
+thread_local! {
+    /// Making one costs as much as decompressing a small frame.
+    static DECOMPRESSOR: RefCell<zstd::bulk::Decompressor<'static>> =
+        RefCell::new(zstd::bulk::Decompressor::new().expect("there is memory"));
+}
+
 /// A frame, still compressed.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -168,7 +175,9 @@ impl Frame {
         if size > MAX_FRAME_BYTES {
             return Err(format!("frame of {size} bytes"));
         }
-        let mut line = zstd::bulk::decompress(&self.bytes, size).map_err(|e| e.to_string())?;
+        let mut line = DECOMPRESSOR
+            .with_borrow_mut(|decompressor| decompressor.decompress(&self.bytes, size))
+            .map_err(|e| e.to_string())?;
         // The header is written before the body and escapes its quotes, so this cannot stand within it.
         const MARK: &[u8] = b",\"body";
         let mark = line.windows(MARK.len()).position(|w| w == MARK).ok_or("no body in the envelope")?;

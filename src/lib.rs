@@ -1,5 +1,35 @@
-//! longrun exports athletes' whole history from Strava inside its rate limits, lands the raw
-//! responses and normalizes them into Parquet.
+//! longrun exports athletes' whole history from Strava inside its rate limits and normalizes it
+//! into Parquet.
+//!
+//! ```text
+//!  strava api ── fetch ──▶ LANDING ── normalize ──▶ ACTIVITIES, STREAMS, REJECTS ── stats
+//!  (rate-limited,          raw, one                 (Parquet by source and bucket)  (polars)
+//!   resumable)             frame a response
+//! ```
+//!
+//! Stages meet only on disk. Each reads one store and writes the next; stopping between any two,
+//! or in the middle of one, is normal: after a kill at any instant, running the same command
+//! again ends in the same lake, and repeats at most the requests that were in flight. What is
+//! owed is recomputed from what has landed, so there is no cursor that could disagree with it.
+//! Decisions are pure functions of plain values; time and the network come in as arguments.
+//!
+//! In the order of the flow:
+//!
+//! - [`cli`]: one file per command, its flags and its summary
+//! - [`activity`]: the noun: one activity as one source tells it
+//! - [`sport`]: canonical sports and Strava's names for them
+//! - [`polyline`]: encoded polylines as integer tracks
+//! - [`fetch`]: the API to the landing: accounts, plan, budget, client
+//! - [`landing`]: the store of raw responses
+//! - [`sources`]: bytes of one source to activities
+//! - [`normalize`]: landing to dataset, in parallel
+//! - [`dataset`]: the store of rows: columns, merge, write, read
+//! - [`stats`]: sums per sport and year
+//! - [`lake`]: where the stores lie, buckets, the state database
+//! - [`files`]: the one door to the disk
+//! - [`error`]: errors, cut by what the reader can do about them
+//! - [`synth`]: people and their workouts from a seed
+//! - [`emulator`]: a Strava that behaves like Strava
 
 pub mod activity;
 pub mod cli;

@@ -209,7 +209,7 @@ pub fn describe(summary: &Summary) {
             eprintln!("stopped: the {window} window is spent; run the same command again after {until}");
         }
         Some(Stop::MaxRequests) => {
-            eprintln!("stopped after --max-requests; run the same command again to go on")
+            eprintln!("stopped after --max-requests; run the same command again to go on");
         }
         None => {}
     }

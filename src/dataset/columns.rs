@@ -1,6 +1,6 @@
 //! Rust values as Arrow columns, and structs as tables of them.
 //!
-//! [`record!`] declares a struct once; the Arrow schema, the column builders and the nesting
+//! `record!` declares a struct once; the Arrow schema, the column builders and the nesting
 //! of one record in another all follow from the types of its fields.
 
 use std::sync::Arc;
@@ -24,6 +24,16 @@ pub trait Value {
     fn data_type() -> DataType;
     fn append(&self, column: &mut Self::Builder);
     fn append_null(column: &mut Self::Builder);
+
+    /// All of a list at once, where that is faster.
+    fn append_slice(values: &[Self], column: &mut Self::Builder)
+    where
+        Self: Sized,
+    {
+        for value in values {
+            value.append(column);
+        }
+    }
 }
 
 /// A field of a record: a value that is always there, or one that may be absent.
@@ -33,6 +43,15 @@ pub trait Column {
     fn data_type() -> DataType;
     fn add(&self, column: &mut Self::Builder);
     fn add_null(column: &mut Self::Builder);
+
+    fn add_slice(values: &[Self], column: &mut Self::Builder)
+    where
+        Self: Sized,
+    {
+        for value in values {
+            value.add(column);
+        }
+    }
 }
 
 impl<T: Value> Column for T {
@@ -49,6 +68,10 @@ impl<T: Value> Column for T {
 
     fn add_null(column: &mut Self::Builder) {
         T::append_null(column);
+    }
+
+    fn add_slice(values: &[T], column: &mut Self::Builder) {
+        T::append_slice(values, column);
     }
 }
 
@@ -101,12 +124,38 @@ macro_rules! plain {
 
 plain! {
     bool, BooleanBuilder, DataType::Boolean, |v| *v;
-    i32, Int32Builder, DataType::Int32, |v| *v;
     i64, Int64Builder, DataType::Int64, |v| *v;
     f32, Float32Builder, DataType::Float32, |v| *v;
     f64, Float64Builder, DataType::Float64, |v| *v;
     String, StringBuilder, DataType::Utf8, |v| v;
     Timestamp, Utc, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), |v| v.as_millisecond();
+}
+
+impl Builder for Int32Builder {
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(Int32Builder::finish(self))
+    }
+}
+
+/// By itself, because tracks are long lists of these.
+impl Value for i32 {
+    type Builder = Int32Builder;
+
+    fn data_type() -> DataType {
+        DataType::Int32
+    }
+
+    fn append(&self, column: &mut Int32Builder) {
+        column.append_value(*self);
+    }
+
+    fn append_null(column: &mut Int32Builder) {
+        column.append_null();
+    }
+
+    fn append_slice(values: &[i32], column: &mut Int32Builder) {
+        column.append_slice(values);
+    }
 }
 
 /// Milliseconds since 1970, labelled UTC.
@@ -160,9 +209,7 @@ impl<T: Column> Value for Vec<T> {
     }
 
     fn append(&self, column: &mut Self::Builder) {
-        for element in self {
-            element.add(&mut column.elements);
-        }
+        T::add_slice(self, &mut column.elements);
         column.length += i32::try_from(self.len()).expect("a list of one activity fits");
         column.ends.push(column.length);
         column.present.push(true);

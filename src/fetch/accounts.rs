@@ -122,8 +122,8 @@ impl Accounts {
             "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s
              FROM accounts ORDER BY user_id, source, account_id",
         ))?;
-        let rows = self.check(statement.query_map([], read).and_then(Iterator::collect));
-        rows
+
+        self.check(statement.query_map([], read).and_then(Iterator::collect))
     }
 
     /// Forgets the tokens of a user. Returns how many accounts those were.

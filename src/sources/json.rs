@@ -1,8 +1,10 @@
 //! Reading JSON that need not be what it should be: simd-json where a document is sound, and
 //! record by record where it is not, so that one bad record never takes its neighbours along.
 
+use std::cell::RefCell;
+
 use jiff::Timestamp;
-use simd_json::{Node, StaticNode};
+use simd_json::{Buffers, Node, StaticNode, Tape};
 
 use super::Fault;
 
@@ -17,7 +19,7 @@ const MAX_RESYNCS: usize = 10_000;
 pub struct Value<'tape, 'input>(&'tape [Node<'input>]);
 
 impl<'tape, 'input> Value<'tape, 'input> {
-    fn of(tape: &'tape simd_json::Tape<'input>) -> Value<'tape, 'input> {
+    fn of(tape: &'tape Tape<'input>) -> Value<'tape, 'input> {
         Value(&tape.0)
     }
 
@@ -108,6 +110,23 @@ impl<'tape, 'input> Iterator for Elements<'tape, 'input> {
     }
 }
 
+thread_local! {
+    /// A page's nodes take more room than its bytes: memory that is worth keeping.
+    static SCRATCH: RefCell<(Buffers, Tape<'static>)> = RefCell::new((Buffers::default(), Tape(Vec::new())));
+}
+
+/// Parses a document in place and hands it on.
+fn parse<T>(bytes: &mut [u8], read: impl FnOnce(Result<Value<'_, '_>, simd_json::Error>) -> T) -> T {
+    let (mut buffers, tape) = SCRATCH.with_borrow_mut(|(buffers, tape)| {
+        (std::mem::take(buffers), std::mem::replace(tape, Tape(Vec::new())))
+    });
+    let mut tape = tape.reset();
+    let parsed = simd_json::fill_tape(bytes, &mut buffers, &mut tape);
+    let result = read(parsed.map(|()| Value::of(&tape)));
+    SCRATCH.set((buffers, tape.reset()));
+    result
+}
+
 /// Calls `each` for every element of a JSON array, in order: with the element, or with why
 /// it cannot be read. `again` gives the bytes anew, since simd-json parses in place. An error
 /// means that the document as a whole is not an array.
@@ -116,14 +135,18 @@ pub fn for_each_element(
     again: impl FnOnce() -> Vec<u8>,
     mut each: impl FnMut(usize, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
-    if let Ok(tape) = simd_json::to_tape(bytes) {
-        let Some(elements) = Value::of(&tape).elements() else {
-            return Err(format!("expected a list, found {}", kind(Value::of(&tape))));
+    let whole = parse(bytes, |parsed| {
+        let value = parsed.ok()?;
+        let Some(elements) = value.elements() else {
+            return Some(Err(format!("expected a list, found {}", kind(value))));
         };
         for (index, element) in elements.enumerate() {
             each(index, Ok(element));
         }
-        return Ok(());
+        Some(Ok(()))
+    });
+    if let Some(ended) = whole {
+        return ended;
     }
     let bytes = again();
     let trimmed = trim(&bytes);
@@ -134,10 +157,9 @@ pub fn for_each_element(
     let mut index = 0;
     while let Some(element) = scan.next_element() {
         match element {
-            Ok(mut element) => match simd_json::to_tape(&mut element) {
-                Ok(tape) => each(index, Ok(Value::of(&tape))),
-                Err(e) => each(index, Err(e.to_string())),
-            },
+            Ok(mut element) => {
+                parse(&mut element, |parsed| each(index, parsed.map_err(|e| e.to_string())));
+            }
             Err(reason) => each(index, Err(reason)),
         }
         index += 1;
@@ -151,13 +173,13 @@ pub fn with_document<T>(
     read: impl FnOnce(Value<'_, '_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let what = (!matches!(trim(bytes).first(), Some(b'{' | b'['))).then(|| guess(trim(bytes)));
-    match simd_json::to_tape(bytes) {
-        Ok(tape) => read(Value::of(&tape)),
+    parse(bytes, |parsed| match parsed {
+        Ok(value) => read(value),
         Err(e) => Err(Fault::record(match what {
             Some(what) => format!("expected JSON, found {what}"),
             None => format!("not valid JSON: {e}"),
         })),
-    }
+    })
 }
 
 /// Without a byte order mark and the white space around.
@@ -422,7 +444,13 @@ fn write(out: &mut String, value: Value<'_, '_>, depth: usize) -> Result<(), Str
 }
 
 fn write_string(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("text is JSON"));
+    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.push_str(&serde_json::to_string(text).expect("text is JSON"));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
 }
 
 #[cfg(test)]

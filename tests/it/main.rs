@@ -1,5 +1,7 @@
 //! Whole runs of the real binary, against the emulator, from printed seeds.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bad_input;
 mod demo;
 mod job;
