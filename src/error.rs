@@ -37,11 +37,6 @@ impl Error {
     pub fn damaged(path: impl AsRef<Path>, what: impl fmt::Display) -> Error {
         Error::Damaged { path: path.as_ref().to_path_buf(), what: what.to_string() }
     }
-
-    /// Whether the disk, and not one account or one file, is the trouble.
-    pub fn is_io(&self) -> bool {
-        matches!(self, Error::Io { .. })
-    }
 }
 
 /// The way out, for the errors that have one.

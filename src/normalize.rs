@@ -109,8 +109,8 @@ pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Summary> {
 fn normalize_bucket(lake: &Lake, bucket: Bucket, progress: &(impl Fn(u64) + Sync)) -> Result<Summary> {
     let landing = lake.landing(bucket);
     let activities = lake.activities(strava::SOURCE, bucket);
-    let before = dataset::provenance(&activities)?;
-    let mut offset = before.unwrap_or_default().landing_offset;
+    // A file of another schema counts as none: its rows are made anew from the whole landing.
+    let mut offset = dataset::provenance(&activities)?.unwrap_or_default().landing_offset;
     let landed = std::fs::metadata(&landing).map_err(Error::io("read", &landing))?.len();
     if offset > landed {
         return Err(Error::damaged(
@@ -122,8 +122,6 @@ fn normalize_bucket(lake: &Lake, bucket: Bucket, progress: &(impl Fn(u64) + Sync
         ));
     }
     let mut summary = Summary::default();
-    // Files of another schema are made anew from the whole landing.
-    let mut keep_old = before.is_some();
     let mut frames = Frames::open(&landing, offset)?;
     loop {
         let mut chunk = Vec::new();
@@ -137,10 +135,9 @@ fn normalize_bucket(lake: &Lake, bucket: Bucket, progress: &(impl Fn(u64) + Sync
         let Some(last) = chunk.last() else { break };
         let landing_bytes = last.end() - offset;
         offset = last.end();
-        summary += commit(lake, bucket, chunk, keep_old, Provenance { landing_offset: offset })?;
+        summary += commit(lake, bucket, chunk, Provenance { landing_offset: offset })?;
         summary.landing_bytes += landing_bytes;
         summary.buckets_rewritten = 1;
-        keep_old = true;
         progress(landing_bytes);
     }
     summary.activities = if summary.buckets_rewritten > 0 { dataset::row_count(&activities)? } else { 0 };
@@ -149,13 +146,7 @@ fn normalize_bucket(lake: &Lake, bucket: Bucket, progress: &(impl Fn(u64) + Sync
 
 /// Takes frames into the bucket's files: streams and rejects first, the activities, which say
 /// how far the landing was taken, last.
-fn commit(
-    lake: &Lake,
-    bucket: Bucket,
-    frames: Vec<Frame>,
-    keep_old: bool,
-    provenance: Provenance,
-) -> Result<Summary> {
+fn commit(lake: &Lake, bucket: Bucket, frames: Vec<Frame>, provenance: Provenance) -> Result<Summary> {
     let landing = lake.relative(&lake.landing(bucket));
     let groups = groups(frames);
     let parsed: Vec<Parsed> = groups.into_par_iter().map(|group| parse(&landing, group)).collect();
@@ -172,7 +163,8 @@ fn commit(
         }
     }
     let upsert = |table: Table, path: &std::path::Path, new: Vec<RecordBatch>| -> Result<u64> {
-        let mut versions = if keep_old { dataset::read(path, None)? } else { Vec::new() };
+        let is_current = dataset::provenance(path)?.is_some();
+        let mut versions = if is_current { dataset::read(path, None)? } else { Vec::new() };
         versions.extend(new);
         dataset::write(path, table, provenance, merge(table, &versions))
     };
@@ -184,7 +176,7 @@ fn commit(
         summary.written_bytes += upsert(Table::Rejects, &lake.rejects(strava::SOURCE, bucket), rejects)?;
     }
     let path = lake.activities(strava::SOURCE, bucket);
-    let rows_before = if keep_old { dataset::row_count(&path)? } else { 0 };
+    let rows_before = if dataset::provenance(&path)?.is_some() { dataset::row_count(&path)? } else { 0 };
     summary.written_bytes += upsert(Table::Activities, &path, activities)?;
     summary.activities_added = dataset::row_count(&path)?.saturating_sub(rows_before);
     Ok(summary)

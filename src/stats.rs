@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use polars::prelude::{Column, DataFrame, PolarsError, SortMultipleOptions};
 use serde::Serialize;
 
-use crate::dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lake::Lake;
+use crate::{dataset, files};
 
 /// What is summed.
 const COLUMNS: [&str; 7] =
@@ -32,22 +32,23 @@ pub struct Line {
 /// The lines of a lake, by sport and year. Sports without a canonical name go by their raw one.
 pub fn by_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
     let mut sums: Option<DataFrame> = None;
-    for path in dataset::files_below(&lake.activities_folder())? {
+    for path in files::below(&lake.activities_folder(), "parquet")? {
         let mut all = sums.take();
         for batch in dataset::read(&path, Some(&COLUMNS))? {
-            let rows = frame(&batch).map_err(|e| failed(&e))?;
+            let rows = sound(frame(&batch));
             all = Some(match all {
-                Some(before) => before.vstack(&rows).map_err(|e| failed(&e))?,
+                Some(before) => sound(before.vstack(&rows)),
                 None => rows,
             });
         }
-        sums = all.map(|all| sum(&all)).transpose().map_err(|e| failed(&e))?;
+        sums = all.map(|all| sound(sum(&all)));
     }
-    sums.map_or(Ok(Vec::new()), |sums| lines(&sums)).map_err(|e| failed(&e))
+    Ok(sums.map_or_else(Vec::new, |sums| sound(lines(&sums))))
 }
 
-fn failed(error: &PolarsError) -> Error {
-    Error::Remote(format!("polars failed to sum: {error}"))
+/// The columns are made here, so that they do not fit each other is a mistake of this file.
+fn sound<T>(result: Result<T, PolarsError>) -> T {
+    result.expect("columns have the types that are summed")
 }
 
 const SUMMED: [&str; 5] = ["activities", "distance_m", "moving_s", "elevation_gain_m", "track_points"];
@@ -86,7 +87,7 @@ fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {
 }
 
 /// One row per sport and year, in the columns it was given.
-#[allow(
+#[expect(
     deprecated,
     reason = "eager grouping; the lazy engine would double the time a fresh machine compiles"
 )]

@@ -54,11 +54,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     eprintln!("open this page in a browser, as the athlete:");
     super::output::print(&client.consent_page(&app.client_id, &format!("http://{address}/"), &state))?;
     let code = wait_for_code(&listener, &state)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::io("start", "the network"))?;
-    let grant = runtime.block_on(client.exchange(&app, &code)).map_err(|e| match e {
+    let grant = super::block_on(client.exchange(&app, &code))?.map_err(|e| match e {
         NoGrant::Refused(reason) => Error::Remote(format!("strava refuses to give tokens ({reason})")),
         NoGrant::Trouble(reason) => {
             Error::Remote(format!("no tokens came: {reason}; run the same command again"))

@@ -10,12 +10,12 @@ use super::{Context, Exit, fetch, normalize, output, stats};
 use crate::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::error::{Error, Result};
 use crate::fetch::Options;
-use crate::fetch::accounts::{Account, Accounts, Secret};
+use crate::fetch::accounts::{Accounts, Secret};
 use crate::fetch::client::{App, Client};
 use crate::fetch::plan::Depth;
 use crate::lake::Lake;
 use crate::stats::by_sport_and_year;
-use crate::synth;
+use crate::{files, synth};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,19 +52,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         limits.read_short,
         limits.short_window_s
     );
-    let accounts: Vec<Account> = emulator
-        .accounts()
-        .into_iter()
-        .map(|line| Account {
-            source: line.source.to_string(),
-            user_id: line.user_id,
-            account_id: line.account_id,
-            access_token: Secret::new(line.access_token),
-            refresh_token: Secret::new(line.refresh_token),
-            expires_at: line.expires_at,
-        })
-        .collect();
-    Accounts::open(&lake)?.add(&accounts)?;
+    Accounts::open(&lake)?.add(&emulator.accounts())?;
 
     eprintln!("2. fetch");
     let options = Options {
@@ -114,10 +102,17 @@ fn fresh_lake(beside: &Path) -> Result<Lake> {
     let mut name = beside.as_os_str().to_owned();
     name.push("-demo");
     let folder = PathBuf::from(name);
+    let mark = folder.join(".made-by-demo");
     if folder.exists() {
-        // Only what a demo made is cleared away.
-        Lake::open(&folder)?;
+        // Somebody's own lake may have this name: only what a demo made is cleared away.
+        if !mark.exists() {
+            return Err(Error::Usage(format!(
+                "{} is not a lake that a demo made; move it, or name another folder with --lake",
+                folder.display()
+            )));
+        }
         std::fs::remove_dir_all(&folder).map_err(Error::io("clear", &folder))?;
     }
+    files::replace(&mark, |_| Ok(()))?;
     Lake::open_or_create(&folder)
 }

@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use jiff::SignedDuration;
 
 use super::{Context, Exit, output};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fetch::accounts::Secret;
 use crate::fetch::client::{App, Client};
 use crate::fetch::plan::Depth;
@@ -146,13 +146,9 @@ pub fn fetch(lake: &Lake, client: &Client, options: &Options) -> Result<Summary>
     let bar = output::bar(0, "  fetch {bar:30} {pos}/{len} answers, {eta} left · {msg}");
     let mut announced = None;
     let mut watch = |event: Event| show(&bar, &mut announced, &event);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::io("start", "the network"))?;
-    let summary = runtime.block_on(fetch::run(lake, client, options, &mut watch));
+    let summary = super::block_on(fetch::run(lake, client, options, &mut watch));
     bar.finish_and_clear();
-    summary
+    summary?
 }
 
 fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Event) {

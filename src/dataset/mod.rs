@@ -198,29 +198,6 @@ fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::damaged(path, format!("{error}; delete it and run `longrun normalize`, which makes it anew"))
 }
 
-/// The Parquet files below a folder, in the order of their names.
-pub fn files_below(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            Err(e) => return Err(Error::io("list", &folder)(e)),
-        };
-        for entry in entries {
-            let path = entry.map_err(Error::io("list", &folder))?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "parquet") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

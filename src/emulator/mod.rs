@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
+use crate::fetch::accounts::{Account, Secret};
+use crate::sources::strava;
 pub use limits::Limits;
 use limits::Usage;
 pub use recorded::Recorded;
@@ -95,17 +97,6 @@ pub struct Logged {
     pub path_and_query: String,
     pub athlete: Option<u64>,
     pub status: u16,
-}
-
-/// An account as `accounts add` takes it.
-#[derive(Debug, Clone, Serialize)]
-pub struct AccountLine {
-    pub source: &'static str,
-    pub user_id: String,
-    pub account_id: String,
-    pub access_token: String,
-    pub refresh_token: String,
-    pub expires_at: i64,
 }
 
 /// A running emulator. It ends when this is dropped.
@@ -190,17 +181,17 @@ impl Emulator {
     }
 
     /// Issues tokens for everybody.
-    pub fn accounts(&self) -> Vec<AccountLine> {
+    pub fn accounts(&self) -> Vec<Account> {
         let mut inner = self.shared.lock();
         let now_s = self.shared.now_s();
         let issue = |(number, athlete): (usize, &Athlete)| {
             let grant = inner.issue(number, now_s, self.shared.config.token_lifetime);
-            AccountLine {
-                source: "strava",
+            Account {
+                source: strava::SOURCE.to_string(),
                 user_id: athlete.user_id.clone(),
                 account_id: athlete.id.to_string(),
-                access_token: grant.access_token,
-                refresh_token: grant.refresh_token,
+                access_token: Secret::new(grant.access_token),
+                refresh_token: Secret::new(grant.refresh_token),
                 expires_at: grant.expires_at,
             }
         };
@@ -441,13 +432,12 @@ fn athlete_body(athlete: &Athlete) -> serde_json::Value {
     })
 }
 
-async fn athlete(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    match shared.admit(&uri, &headers).await {
-        Ok(Admitted { athlete, answer }) => {
-            answer.with(200, athlete_body(&shared.athletes[athlete]).to_string().into_bytes())
-        }
-        Err(refusal) => refusal,
-    }
+/// An answer, or the refusal of who was not let in.
+type Served = Result<Response<Body>, Response<Body>>;
+
+async fn athlete(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    Ok(answer.with(200, athlete_body(&shared.athletes[athlete]).to_string().into_bytes()))
 }
 
 #[derive(Deserialize)]
@@ -463,11 +453,8 @@ async fn list(
     Query(request): Query<ListRequest>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response<Body> {
-    let Admitted { athlete, answer } = match shared.admit(&uri, &headers).await {
-        Ok(admitted) => admitted,
-        Err(refusal) => return refusal,
-    };
+) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
     let mut per_page = request.per_page.unwrap_or(30).clamp(1, 200);
     if shared.config.short_pages {
         per_page = (per_page * 3).div_ceil(5);
@@ -492,7 +479,7 @@ async fn list(
         body.extend(shared.history.summary(athlete, *index));
     }
     body.push(b']');
-    answer.with(200, body)
+    Ok(answer.with(200, body))
 }
 
 /// Where an activity of an athlete is in their list.
@@ -505,14 +492,12 @@ async fn detail(
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response<Body> {
-    match shared.admit(&uri, &headers).await {
-        Ok(Admitted { athlete, answer }) => match find(&shared, athlete, &id) {
-            Some(index) => answer.with(200, shared.history.detail(athlete, index)),
-            None => answer.with(404, not_found()),
-        },
-        Err(refusal) => refusal,
-    }
+) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    Ok(match find(&shared, athlete, &id) {
+        Some(index) => answer.with(200, shared.history.detail(athlete, index)),
+        None => answer.with(404, not_found()),
+    })
 }
 
 async fn streams(
@@ -520,20 +505,16 @@ async fn streams(
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response<Body> {
-    match shared.admit(&uri, &headers).await {
-        Ok(Admitted { athlete, mut answer }) => {
-            let index = find(&shared, athlete, &id);
-            // Some answers come without rate headers.
-            if index.is_some_and(|index| index % 4 == 0) {
-                answer.rate = None;
-            }
-            match index.and_then(|index| shared.history.streams(athlete, index)) {
-                Some(body) => answer.with(200, body),
-                // With nothing in it, as Strava does.
-                None => answer.with(404, Vec::new()),
-            }
-        }
-        Err(refusal) => refusal,
+) -> Served {
+    let Admitted { athlete, mut answer } = shared.admit(&uri, &headers).await?;
+    let index = find(&shared, athlete, &id);
+    // Some answers come without rate headers.
+    if index.is_some_and(|index| index % 4 == 0) {
+        answer.rate = None;
     }
+    Ok(match index.and_then(|index| shared.history.streams(athlete, index)) {
+        Some(body) => answer.with(200, body),
+        // With nothing in it, as Strava does.
+        None => answer.with(404, Vec::new()),
+    })
 }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{Athlete, Entry, History};
 use crate::error::{Error, Result};
+use crate::files;
 
 pub struct Recorded {
     athletes: Vec<(Athlete, Vec<Entry>, Vec<Body>)>,
@@ -30,7 +31,7 @@ impl Recorded {
     pub fn open(folder: &Path) -> Result<Recorded> {
         let mut recorded = Recorded { athletes: Vec::new(), skipped: Vec::new() };
         let mut streams = Vec::new();
-        for path in json_files(folder)? {
+        for path in files::below(folder, "json")? {
             let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
             let activities = activities(&bytes);
             if !activities.is_empty() {
@@ -63,23 +64,6 @@ impl Recorded {
             .unzip();
         self.athletes.push((athlete, entries, bodies));
     }
-}
-
-fn json_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
-            let path = entry.map_err(Error::io("list", &folder))?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "json") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The activities of a body, each with its bytes and whether it is a whole, recorded one.

@@ -435,10 +435,11 @@ impl<'a> Fetch<'a> {
         self.save_now_and_then(answer.status == 429)?;
         let user_id = self.accounts[index].account.user_id.clone();
         let said = client::said(&answer.body);
+        // That an activity is gone is an answer; that a whole list is, is a refusal.
+        let is_list = matches!(ask, Ask::List { .. });
         match answer.status {
-            200 | 404 if answer.status == 200 || !matches!(ask, Ask::List { .. }) => {
-                return self.land_body(index, ask, date_s, answer, watch);
-            }
+            200 => return self.land_body(index, ask, date_s, answer, watch),
+            404 if !is_list => return self.land_body(index, ask, date_s, answer, watch),
             429 => {
                 self.summary.retries += 1;
                 self.put_back(index, ask);
@@ -486,14 +487,13 @@ impl<'a> Fetch<'a> {
         let header = Header {
             v: 1,
             source: strava::SOURCE.to_string(),
+            request: request(&ask),
             ask,
             user_id: under.account.user_id.clone(),
             account_id: under.account.account_id.clone(),
-            request: String::new(),
             fetched_at: strava::start_time(date_s),
             status: answer.status,
         };
-        let header = Header { request: request(&header.ask), ..header };
         self.summary.landed_bytes += self.landing.append(&header, &answer.body)?;
         let read = under.progress.landed(&header, &answer.body);
         let ask = header.ask;

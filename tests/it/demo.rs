@@ -27,12 +27,20 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
 #[test]
 fn the_demo_clears_away_nothing_but_a_demo() {
     let folder = tempfile::tempdir().unwrap();
-    let photo = folder.path().join("lake-demo/photo.jpg");
-    std::fs::create_dir(photo.parent().unwrap()).unwrap();
+    let lake = folder.path().join("lake-demo");
+    let photo = lake.join("photo.jpg");
+    std::fs::create_dir(&lake).unwrap();
     std::fs::write(&photo, b"holiday").unwrap();
-    let ended = Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap()).expect(2);
+    let demo = || Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap());
+    let ended = demo().expect(2);
     assert!(ended.stderr.contains("is not a lake"), "{}", ended.stderr);
     assert!(photo.exists());
+    // Nor a lake of somebody's own that happens to have the name.
+    std::fs::remove_file(&photo).unwrap();
+    longrun::lake::Lake::open_or_create(&lake).unwrap();
+    let ended = demo().expect(2);
+    assert!(ended.stderr.contains("is not a lake that a demo made"), "{}", ended.stderr);
+    assert!(lake.join("lake.toml").exists());
 }
 
 #[test]

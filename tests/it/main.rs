@@ -1,6 +1,6 @@
 //! Whole runs of the real binary, against the emulator, from printed seeds.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
 mod demo;

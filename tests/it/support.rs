@@ -125,7 +125,7 @@ pub type Row = BTreeMap<String, String>;
 pub fn rows(lake: &Path, dataset: &str) -> Vec<Row> {
     let options = FormatOptions::default().with_null("\u{0}");
     let mut rows = Vec::new();
-    for path in dataset::files_below(&lake.join(dataset)).unwrap() {
+    for path in longrun::files::below(&lake.join(dataset), "parquet").unwrap() {
         for batch in dataset::read(&path, None).unwrap() {
             let plain: Vec<_> = batch.columns().iter().map(|c| make_array(zoneless(c.to_data()))).collect();
             let columns: Vec<_> = batch
