@@ -7,7 +7,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use longrun::lake::Lake;
-use longrun::sources::strava::{Provenance, activity_list};
+use longrun::sources::strava::activity_list;
+use longrun::sources::{Provenance, Source};
 use longrun::synth::{Options, Person, bulk, person, strava};
 use longrun::{normalize, polyline};
 
@@ -22,9 +23,11 @@ fn parse_page(c: &mut Criterion) {
     let page = format!("[{}]", entries.join(",")).into_bytes();
     let provenance = Provenance {
         user_id: person.user_id.clone(),
-        account_id: person.athlete_id.to_string(),
+        source: Source::Strava,
+        account_id: Some(person.athlete_id.to_string()),
         fetched_at: Timestamp::UNIX_EPOCH,
         raw_ref: "landing/strava/bucket=000.jsonl.zst@0".to_string(),
+        zone: None,
     };
     let mut group = c.benchmark_group("page of 200");
     group.throughput(Throughput::Bytes(page.len() as u64));

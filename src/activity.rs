@@ -7,9 +7,10 @@
 use jiff::Timestamp;
 
 use crate::dataset::columns::record;
+use crate::polyline::Track;
 
 /// Written to every row, so that a reader can tell what the columns meant.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// The columns that only the whole of an activity carries, not its line in a list. They keep
 /// their values when a newer list arrives.
@@ -17,12 +18,14 @@ pub const DETAIL_COLUMNS: &[&str] = &[
     "description",
     "calories_kcal",
     "device_name",
+    "device_serial",
     "perceived_exertion",
     "laps",
     "splits_metric",
     "splits_standard",
     "segment_efforts",
     "best_efforts",
+    "exercise_sets",
     "track_lat_e5",
     "track_lon_e5",
     "track_length_m",
@@ -102,6 +105,10 @@ record! {
         pub segment_efforts: Option<Vec<SegmentEffort>>,
         pub best_efforts: Option<Vec<SegmentEffort>>,
         pub device_name: Option<String>,
+        /// The device's own number.
+        pub device_serial: Option<String>,
+        /// Of the device's file, not gzipped, in hexadecimal: the same in every source that has it.
+        pub file_sha256: Option<String>,
         pub gear_id: Option<String>,
         pub trainer: Option<bool>,
         pub commute: Option<bool>,
@@ -122,18 +129,51 @@ record! {
         pub pr_count: Option<i32>,
         /// Whether the live pipeline itself put it there.
         pub uploaded_by_pipeline: Option<bool>,
+        /// The columns that the source left out and that were computed from the samples.
+        pub computed: Option<Vec<String>>,
+        /// Why only a part of the recording could be read, where that is so.
+        pub partial: Option<String>,
         /// Fields of the source that have no column, as a JSON object.
         pub extra: Option<String>,
-        /// How it came: `api`, `archive` or `file`.
+        /// How it came: `api`, `archive`, `file`, or `api+archive` where both told of it.
         pub origin: String,
         pub fetched_at: Timestamp,
         /// When the whole of it was last fetched; null while only a list told of it.
         pub detail_at: Option<Timestamp>,
         /// When the source's terms ask for it to be fetched anew or forgotten.
         pub expires_at: Option<Timestamp>,
-        /// Where its bytes are: file below the lake, `@` offset of the frame, `#` index in the body.
+        /// Where its bytes are: file below the lake, `@` offset of the frame or `!` file in the archive,
+        /// `#` index within.
         pub raw_ref: String,
+        /// Where the archive's own telling is, where the API told of it too.
+        pub archive_ref: Option<String>,
         pub schema_version: i32,
+    }
+}
+
+impl Activity {
+    /// Takes what is absent here from another telling of the same activity, which may have
+    /// computed some of it.
+    pub fn complete_with(&mut self, mut other: Activity) {
+        let absent = self.absent();
+        let mut computed = self.computed.take().unwrap_or_default();
+        let theirs = other.computed.take().unwrap_or_default();
+        computed.extend(theirs.into_iter().filter(|column| absent.contains(&column.as_str())));
+        self.fill_from(other);
+        self.computed = Some(computed).filter(|computed| !computed.is_empty());
+    }
+
+    /// Sets the line that was walked, and what follows from it.
+    pub fn set_track(&mut self, track: Track) {
+        if let Some(bounds) = track.bounding_box() {
+            self.bbox_south_e5 = Some(bounds.south_e5);
+            self.bbox_west_e5 = Some(bounds.west_e5);
+            self.bbox_north_e5 = Some(bounds.north_e5);
+            self.bbox_east_e5 = Some(bounds.east_e5);
+        }
+        self.track_length_m = Some(track.length_m());
+        self.track_lat_e5 = Some(track.lat_e5);
+        self.track_lon_e5 = Some(track.lon_e5);
     }
 }
 
@@ -208,6 +248,9 @@ record! {
     /// A set of a strength exercise.
     pub struct ExerciseSet, ExerciseSetColumns {
         pub exercise_name: Option<String>,
+        pub exercise_index: Option<i32>,
+        /// Sets of one superset share it.
+        pub superset_id: Option<String>,
         pub set_index: Option<i32>,
         pub set_type: Option<String>,
         pub reps: Option<i32>,
@@ -242,6 +285,7 @@ record! {
         pub temperature_c: Option<Vec<Option<i32>>>,
         pub moving: Option<Vec<Option<bool>>>,
         pub grade_percent: Option<Vec<Option<f64>>>,
+        pub origin: String,
         pub fetched_at: Timestamp,
         pub raw_ref: String,
         pub schema_version: i32,
@@ -253,7 +297,7 @@ record! {
     pub struct Reject, RejectColumns {
         pub user_id: String,
         pub source: String,
-        /// What was asked: `list`, `detail` or `streams`.
+        /// What it was: `list`, `detail` or `streams` of an API; `file`, `row` or `record` of an archive.
         pub kind: String,
         /// Where it could be read.
         pub source_id: Option<String>,

@@ -31,6 +31,15 @@ fn stage(staged: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<(
     Ok(file.metadata().map_err(failed)?.len())
 }
 
+/// Gives a file in the making its name, once its bytes are on the disk.
+pub fn keep(staged: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    let folder = path.parent().expect("a store's file lies in a folder");
+    create_folder(folder)?;
+    staged.as_file().sync_all().map_err(Error::io("write", path))?;
+    staged.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
+    sync_folder(folder)
+}
+
 fn staged_name(path: &Path) -> PathBuf {
     let name = path.file_name().expect("a store's file has a name").to_string_lossy();
     path.with_file_name(format!(".{name}.partial"))

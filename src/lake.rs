@@ -4,8 +4,12 @@
 //! lake/
 //! ├── lake.toml                                        format version, bucket count, hash
 //! ├── state.db                                         SQLite: accounts, tokens, rate windows; mode 0600
+//! ├── rules.json                                       the athletes' own rules for sports
 //! ├── landing/strava/bucket=017.jsonl.zst              one zstd frame per API response
+//! ├── landing/archives/bucket=017.jsonl                what was imported, a line each
+//! ├── landing/archives/bucket=017/9f86d081…            the archives, by their hashes
 //! ├── activities/source=strava/bucket=017.parquet      one row per activity
+//! ├── origins/source=strava/origin=api/bucket=017.parquet   each origin's rows, where there are two
 //! ├── streams/source=strava/bucket=017/year=2024.parquet   one row per activity, sample series as lists
 //! └── rejects/source=strava/bucket=017.parquet         what was not taken, why, and where its bytes are
 //! ```
@@ -133,12 +137,36 @@ impl Lake {
         self.landing_folder().join(format!("{bucket}.jsonl.zst"))
     }
 
+    pub fn archives_folder(&self) -> PathBuf {
+        self.root.join("landing/archives")
+    }
+
+    /// What was imported into a bucket, a line each.
+    pub fn archives_log(&self, bucket: Bucket) -> PathBuf {
+        self.archives_folder().join(format!("{bucket}.jsonl"))
+    }
+
+    /// The imported archives of a bucket.
+    pub fn archives(&self, bucket: Bucket) -> PathBuf {
+        self.archives_folder().join(bucket.to_string())
+    }
+
+    /// The athletes' own rules for sports.
+    pub fn rules(&self) -> PathBuf {
+        self.root.join("rules.json")
+    }
+
     pub fn activities_folder(&self) -> PathBuf {
         self.root.join("activities")
     }
 
     pub fn activities(&self, source: &str, bucket: Bucket) -> PathBuf {
         self.activities_folder().join(format!("source={source}/{bucket}.parquet"))
+    }
+
+    /// The rows as the API or the archives told them, where both did and `activities` has their sum.
+    pub fn origins(&self, source: &str, origin: &str, bucket: Bucket) -> PathBuf {
+        self.root.join(format!("origins/source={source}/origin={origin}/{bucket}.parquet"))
     }
 
     pub fn streams_folder(&self) -> PathBuf {

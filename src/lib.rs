@@ -32,6 +32,7 @@
 //! - [`emulator`]: a Strava that behaves like Strava
 
 pub mod activity;
+pub mod archives;
 pub mod cli;
 pub mod dataset;
 pub mod emulator;
@@ -40,6 +41,7 @@ pub mod fetch;
 pub mod files;
 pub mod lake;
 pub mod landing;
+pub mod ledger;
 pub mod normalize;
 pub mod polyline;
 pub mod sources;

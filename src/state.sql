@@ -26,3 +26,17 @@ CREATE TABLE IF NOT EXISTS clocks (
     source TEXT PRIMARY KEY,
     ahead_ms INTEGER NOT NULL
 ) STRICT;
+
+-- What the live pipeline says that it uploaded somewhere, so that it is never taken for new.
+CREATE TABLE IF NOT EXISTS uploads (
+    user_id TEXT NOT NULL,
+    entry TEXT NOT NULL,              -- the ledger's own key: strava:123, pending:1700000000
+    destination TEXT,                 -- strava, hevy; null while it was pending
+    destination_id TEXT,
+    start_s INTEGER,
+    duration_s REAL,
+    source TEXT,
+    external_id TEXT,
+    uploaded_at TEXT,
+    PRIMARY KEY (user_id, entry)
+) STRICT;

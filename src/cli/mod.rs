@@ -7,6 +7,8 @@ mod connect;
 mod demo;
 mod emulate;
 mod fetch;
+mod import;
+mod ledger;
 mod normalize;
 mod output;
 mod stats;
@@ -20,11 +22,12 @@ use clap::{Parser, Subcommand};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 
-/// Export athletes' whole history from Strava inside its rate limits, and normalize it into Parquet.
+/// Export athletes' whole history from Strava inside its rate limits, bring in what other sources
+/// have of it, and normalize it all into Parquet.
 ///
 /// Try it without an account: `longrun demo`. For real: `longrun connect strava --user ID` (or
-/// `longrun accounts add`), then `longrun fetch`, `longrun normalize`, `longrun stats`. Every
-/// command can be stopped at any instant and run again.
+/// `longrun accounts add`), then `longrun fetch`, `longrun import auto PATH --user ID`,
+/// `longrun normalize`, `longrun stats`. Every command can be stopped at any instant and run again.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -56,8 +59,12 @@ enum Command {
     Accounts(accounts::Args),
     /// Fetch what is missing of every account into the landing
     Fetch(fetch::Args),
-    /// Turn what has landed into Parquet
-    Normalize,
+    /// Bring in archives and files of other sources
+    Import(import::Args),
+    /// Tell what the live pipeline has uploaded itself
+    Ledger(ledger::Args),
+    /// Turn what has landed and was imported into Parquet
+    Normalize(normalize::Args),
     /// Sum the activities per sport and year
     Stats,
     /// Serve an emulated API on this machine
@@ -106,7 +113,9 @@ impl Cli {
             Command::Connect(args) => connect::run(&context, args),
             Command::Accounts(args) => accounts::run(&context, args),
             Command::Fetch(args) => fetch::run(&context, args),
-            Command::Normalize => normalize::run(&context),
+            Command::Import(args) => import::run(&context, args),
+            Command::Ledger(args) => ledger::run(&context, args),
+            Command::Normalize(args) => normalize::run(&context, args),
             Command::Stats => stats::run(&context),
             Command::Emulate(args) => emulate::run(args),
             Command::Synth(args) => synth::run(&context, args),

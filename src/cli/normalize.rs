@@ -1,14 +1,37 @@
 //! `longrun normalize`
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::{Context, Exit, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files;
 use crate::lake::Lake;
 use crate::normalize::{self, Summary};
+use crate::sport::Rules;
 
-pub fn run(context: &Context) -> Result<Exit> {
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Rules that decide a sport by the words of a title, from now on:
+    /// [{"substring": "parkrun", "target_type": "Run"}, …]; the first that fits decides
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    /// Forget the rules
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
+    if let Some(file) = &args.rules {
+        let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
+        Rules::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", file.display())))?;
+        files::replace(&lake.rules(), |out| out.write_all(text.as_bytes()))?;
+    }
+    if args.no_rules && lake.rules().exists() {
+        std::fs::remove_file(lake.rules()).map_err(Error::io("remove", lake.rules()))?;
+    }
     let begin = Instant::now();
     let summary = normalize(&lake)?;
     if context.json {
@@ -22,7 +45,7 @@ pub fn run(context: &Context) -> Result<Exit> {
 pub fn normalize(lake: &Lake) -> Result<Summary> {
     let bar = output::bar(
         normalize::pending_bytes(lake)?,
-        "  normalize {bar:30} {bytes}/{total_bytes} of landing, {eta} left",
+        "  normalize {bar:30} {bytes}/{total_bytes}, {eta} left",
     );
     let summary = normalize::run(lake, |bytes| bar.inc(bytes));
     bar.finish_and_clear();
@@ -31,21 +54,32 @@ pub fn normalize(lake: &Lake) -> Result<Summary> {
 
 /// The summary for people.
 pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
-    if s.responses == 0 {
-        eprintln!("nothing new has landed; the dataset is as it was");
+    if s.buckets_rewritten == 0 {
+        eprintln!("nothing new has landed or was imported; the dataset is as it was");
         return;
     }
+    if s.responses > 0 {
+        eprintln!(
+            "normalized {} responses ({} of JSON, {} landed)",
+            output::count(s.responses),
+            output::bytes(s.json_bytes),
+            output::bytes(s.landing_bytes),
+        );
+    }
+    if s.archives > 0 {
+        eprintln!(
+            "read {} archives ({}): {} records, {} of them no workouts",
+            output::count(s.archives),
+            output::bytes(s.archive_bytes),
+            output::count(s.records),
+            output::count(s.not_activities),
+        );
+    }
     eprintln!(
-        "normalized {} responses ({} of JSON, {} landed) in {}",
-        output::count(s.responses),
-        output::bytes(s.json_bytes),
-        output::bytes(s.landing_bytes),
-        output::seconds(seconds)
-    );
-    eprintln!(
-        "wrote {} of Parquet in {} buckets: {} activities ({} new), {} track points, {} streams",
+        "wrote {} of Parquet in {} buckets in {}: {} activities ({} new), {} track points, {} streams",
         output::bytes(s.written_bytes),
         s.buckets_rewritten,
+        output::seconds(seconds),
         output::count(s.activities),
         output::count(s.activities_added),
         output::count(s.points),

@@ -52,6 +52,18 @@ pub trait Column {
             value.add(column);
         }
     }
+
+    /// Whether there is no value.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
+    /// Takes the other's value where there is none.
+    fn fill_from(&mut self, _other: Self)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 impl<T: Value> Column for T {
@@ -92,6 +104,16 @@ impl<T: Value> Column for Option<T> {
 
     fn add_null(column: &mut Self::Builder) {
         T::append_null(column);
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+
+    fn fill_from(&mut self, other: Option<T>) {
+        if self.is_none() {
+            *self = other;
+        }
     }
 }
 
@@ -253,6 +275,22 @@ macro_rules! record {
         pub struct $columns {
             $($field: <$type as $crate::dataset::columns::Column>::Builder,)*
             present: Vec<bool>,
+        }
+
+        impl $name {
+            /// The columns without a value.
+            pub fn absent(&self) -> Vec<&'static str> {
+                let mut absent = Vec::new();
+                $(if $crate::dataset::columns::Column::is_absent(&self.$field) {
+                    absent.push(stringify!($field));
+                })*
+                absent
+            }
+
+            /// Takes from another what is absent here.
+            pub fn fill_from(&mut self, other: $name) {
+                $($crate::dataset::columns::Column::fill_from(&mut self.$field, other.$field);)*
+            }
         }
 
         impl $crate::dataset::columns::Record for $name {

@@ -2,15 +2,20 @@
 //!
 //! The newest version of a row wins; of the columns that only a whole activity carries, the
 //! newest version that has them. Both are maxima, so merging in any order and any number of
-//! steps ends in the same rows.
+//! steps ends in the same rows. That holds for what one origin told: an activity that both the API
+//! and an archive told of is put together, column by column, from the two rows that remain.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
+};
 use arrow::compute::interleave;
 use arrow::datatypes::TimestampMillisecondType;
 
 use super::Table;
+use super::columns::{Builder, Column};
 use crate::activity::DETAIL_COLUMNS;
 
 /// Rows per batch that is given out.
@@ -32,6 +37,8 @@ struct Deciding<'a> {
     start: Option<&'a TimestampMillisecondArray>,
     fetched_at: &'a TimestampMillisecondArray,
     detail_at: Option<&'a TimestampMillisecondArray>,
+    /// Of streams, where what the API told comes before what an archive did.
+    origin: Option<&'a StringArray>,
 }
 
 /// The merged rows, in the order of the table: by user, start and id. Of two versions that
@@ -63,6 +70,158 @@ pub fn merge<'a>(table: Table, versions: &'a [RecordBatch]) -> impl Iterator<Ite
     })
 }
 
+/// The rows of activities that the API and archives told of, in the order of the table; of each, one row.
+/// What the API says comes first; what only a whole activity has comes from the archive while the API
+/// has told no more than its line in a list.
+pub fn coalesce<'a>(
+    api: &'a [RecordBatch],
+    archive: &'a [RecordBatch],
+) -> impl Iterator<Item = RecordBatch> + use<'a> {
+    let all: Vec<&RecordBatch> = api.iter().chain(archive).collect();
+    let deciding: Vec<Deciding> = all.iter().map(|batch| Deciding::of(Table::Activities, batch)).collect();
+    let rows = |batches: &[RecordBatch], first: usize| -> Vec<Row> {
+        let numbered = batches.iter().enumerate();
+        numbered
+            .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (first + number, row)))
+            .collect()
+    };
+    let key = |row: Row| -> Vec<Option<&str>> { deciding[row.0].key(row.1).collect() };
+    let mut pairs: HashMap<Vec<Option<&str>>, Pair> = HashMap::new();
+    for row in rows(api, 0) {
+        pairs.entry(key(row)).or_default().api = Some(row);
+    }
+    for row in rows(archive, api.len()) {
+        pairs.entry(key(row)).or_default().archive = Some(row);
+    }
+    let mut pairs: Vec<Pair> = pairs.into_values().collect();
+    let start = |pair: &Pair| {
+        let row = pair.first();
+        deciding[row.0].start.map(|start| start.value(row.1))
+    };
+    pairs.sort_by(|a, b| {
+        let user = |pair: &Pair| deciding[pair.first().0].key(pair.first().1).next().flatten();
+        user(a)
+            .cmp(&user(b))
+            .then_with(|| start(a).cmp(&start(b)))
+            .then_with(|| deciding[a.first().0].key(a.first().1).cmp(deciding[b.first().0].key(b.first().1)))
+    });
+    for pair in &mut pairs {
+        pair.has_detail = pair.api.is_some_and(|row| deciding[row.0].detail_at(row.1).is_some());
+    }
+    let schema = Table::Activities.schema();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let chunk = &pairs[at..pairs.len().min(at + OUTPUT_ROWS)];
+        at += chunk.len();
+        if chunk.is_empty() {
+            return None;
+        }
+        let columns: Vec<ArrayRef> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(index, field)| match field.name().as_str() {
+                "origin" => Arc::new(words(chunk, |pair| pair.origin(&all, index))) as ArrayRef,
+                "archive_ref" => Arc::new(words(chunk, |pair| pair.archive_ref(&all))),
+                "extra" => Arc::new(words(chunk, |pair| pair.extra(&all, index))),
+                "computed" => computed(chunk, &all, index),
+                name => {
+                    let sources: Vec<&dyn Array> = all.iter().map(|b| b.column(index).as_ref()).collect();
+                    let rows: Vec<Row> = chunk.iter().map(|pair| pair.teller(&all, index, name)).collect();
+                    interleave(&sources, &rows).expect("versions of one table have one schema")
+                }
+            })
+            .collect();
+        Some(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema"))
+    })
+}
+
+/// One activity, as it was told by the API and by an archive. At least one of them told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pair {
+    api: Option<Row>,
+    archive: Option<Row>,
+    has_detail: bool,
+}
+
+impl Pair {
+    fn first(&self) -> Row {
+        self.api.or(self.archive).expect("one of them told")
+    }
+
+    /// Whose value of a column is taken.
+    fn teller(&self, all: &[&RecordBatch], index: usize, name: &str) -> Row {
+        let (Some(api), Some(archive)) = (self.api, self.archive) else { return self.first() };
+        let archive_first = !self.has_detail && DETAIL_COLUMNS.contains(&name) && name != "detail_at";
+        let (first, second) = if archive_first { (archive, api) } else { (api, archive) };
+        let has = |row: Row| all[row.0].column(index).is_valid(row.1);
+        if has(first) || !has(second) { first } else { second }
+    }
+
+    fn word<'a>(all: &[&'a RecordBatch], index: usize, row: Row) -> Option<&'a str> {
+        let column = all[row.0].column(index).as_string::<i32>();
+        column.is_valid(row.1).then(|| column.value(row.1))
+    }
+
+    fn origin(&self, all: &[&RecordBatch], index: usize) -> Option<String> {
+        match (self.api, self.archive) {
+            (Some(_), Some(_)) => Some("api+archive".to_string()),
+            _ => Pair::word(all, index, self.first()).map(str::to_string),
+        }
+    }
+
+    fn archive_ref(&self, all: &[&RecordBatch]) -> Option<String> {
+        let (_, archive) = self.api.zip(self.archive)?;
+        let raw_ref = all[archive.0].schema_ref().index_of("raw_ref").expect("every row has it");
+        Pair::word(all, raw_ref, archive).map(str::to_string)
+    }
+
+    /// Fields without a column, those of the archive under a name of their own.
+    fn extra(&self, all: &[&RecordBatch], index: usize) -> Option<String> {
+        let api = self.api.and_then(|row| Pair::word(all, index, row));
+        let archive = self.archive.and_then(|row| Pair::word(all, index, row));
+        match (api, archive) {
+            (Some(api), Some(archive)) => {
+                let open = api.strip_suffix('}').unwrap_or(api);
+                Some(format!("{open},\"archive\":{archive}}}"))
+            }
+            (api, archive) => api.or(archive).map(str::to_string),
+        }
+    }
+}
+
+fn words(chunk: &[Pair], word: impl Fn(&Pair) -> Option<String>) -> StringArray {
+    let mut column = StringBuilder::new();
+    chunk.iter().for_each(|pair| column.append_option(word(pair)));
+    column.finish()
+}
+
+/// Of what an archive's row had computed, what ended in the row.
+fn computed(chunk: &[Pair], all: &[&RecordBatch], index: usize) -> ArrayRef {
+    let mut column = <Option<Vec<String>> as Column>::Builder::default();
+    for pair in chunk {
+        let names = |row: Row| -> Vec<String> {
+            let list = all[row.0].column(index).as_list::<i32>();
+            if list.is_null(row.1) {
+                return Vec::new();
+            }
+            list.value(row.1).as_string::<i32>().iter().flatten().map(str::to_string).collect()
+        };
+        let kept = match (pair.api, pair.archive) {
+            (Some(api), Some(archive)) => {
+                let schema = all[api.0].schema_ref();
+                let is_archives = |name: &String| {
+                    schema.index_of(name).is_ok_and(|index| pair.teller(all, index, name) == archive)
+                };
+                names(archive).into_iter().filter(is_archives).chain(names(api)).collect()
+            }
+            _ => names(pair.first()),
+        };
+        Some(kept).filter(|kept| !kept.is_empty()).add(&mut column);
+    }
+    Builder::finish(&mut column)
+}
+
 fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Pick> {
     let deciding: Vec<Deciding> = versions.iter().map(|batch| Deciding::of(table, batch)).collect();
     let mut rows: Vec<Row> = versions
@@ -77,8 +236,7 @@ fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Pick> {
         .chunk_by(|a, b| key(a).eq(key(b)))
         .map(|group| {
             // `max_by_key` gives the last of equals.
-            let newest =
-                *group.iter().max_by_key(|r| deciding[r.0].fetched_at.value(r.1)).expect("not empty");
+            let newest = *group.iter().max_by_key(|r| deciding[r.0].rank(r.1)).expect("not empty");
             let newest_detail = group
                 .iter()
                 .filter_map(|r| Some((deciding[r.0].detail_at(r.1)?, *r)))
@@ -112,7 +270,13 @@ impl<'a> Deciding<'a> {
             start: time("start_time"),
             fetched_at: time("fetched_at").expect("every table has it"),
             detail_at: time("detail_at"),
+            origin: (table == Table::Streams)
+                .then(|| batch.column_by_name("origin").expect("streams have it").as_string()),
         }
+    }
+
+    fn rank(&self, row: usize) -> (bool, i64) {
+        (self.origin.is_some_and(|origin| origin.value(row) == "api"), self.fetched_at.value(row))
     }
 
     fn key(&self, row: usize) -> impl Iterator<Item = Option<&'a str>> {

@@ -6,9 +6,9 @@
 //! rejects/source=strava/bucket=017.parquet
 //! ```
 //!
-//! A file of activities says in its own metadata how far into the landing it was made from, so
-//! rows and progress commit together: it is written last, after the streams and rejects of the
-//! same landing.
+//! A file of activities says in its own metadata how far into the landing and the log of archives
+//! it was made from, so rows and progress commit together: it is written last, after the streams
+//! and rejects of the same landing.
 
 pub mod columns;
 pub mod merge;
@@ -78,9 +78,25 @@ pub fn batch<R: Record>(columns: &mut R::Columns) -> RecordBatch {
 pub struct Provenance {
     /// The landing was taken up to here.
     pub landing_offset: u64,
+    /// The log of imported archives was taken up to here.
+    pub archives_offset: u64,
+    /// Who told the rows.
+    pub origins: Origins,
+    /// Of the rules and the ledger that the rows were marked with.
+    pub annotations: u64,
+}
+
+/// Who told the rows of a file: the API, archives, or both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origins {
+    pub api: bool,
+    pub archive: bool,
 }
 
 const OFFSET_KEY: &str = "longrun.landing_offset";
+const ARCHIVES_KEY: &str = "longrun.archives_offset";
+const ORIGINS_KEY: &str = "longrun.origins";
+const ANNOTATIONS_KEY: &str = "longrun.annotations";
 const VERSION_KEY: &str = "longrun.schema_version";
 
 /// Replaces a file. Returns the bytes written.
@@ -95,6 +111,9 @@ pub fn write(
         .set_key_value_metadata(Some(vec![
             entry(VERSION_KEY, SCHEMA_VERSION.to_string()),
             entry(OFFSET_KEY, provenance.landing_offset.to_string()),
+            entry(ARCHIVES_KEY, provenance.archives_offset.to_string()),
+            entry(ORIGINS_KEY, provenance.origins.number().to_string()),
+            entry(ANNOTATIONS_KEY, provenance.annotations.to_string()),
         ]))
         .build();
     files::replace(path, |out| {
@@ -163,7 +182,29 @@ pub fn provenance(path: &Path) -> Result<Option<Provenance>> {
     if value(VERSION_KEY) != Some(SCHEMA_VERSION as u64) {
         return Ok(None);
     }
-    Ok(value(OFFSET_KEY).map(|landing_offset| Provenance { landing_offset }))
+    let read = || {
+        Some(Provenance {
+            landing_offset: value(OFFSET_KEY)?,
+            archives_offset: value(ARCHIVES_KEY)?,
+            origins: Origins::of_number(value(ORIGINS_KEY)?),
+            annotations: value(ANNOTATIONS_KEY)?,
+        })
+    };
+    Ok(read())
+}
+
+impl Origins {
+    fn number(self) -> u64 {
+        u64::from(self.api) | u64::from(self.archive) << 1
+    }
+
+    fn of_number(number: u64) -> Origins {
+        Origins { api: number & 1 == 1, archive: number & 2 == 2 }
+    }
+
+    pub fn are_both(self) -> bool {
+        self.api && self.archive
+    }
 }
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
@@ -207,7 +248,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for table in [Table::Activities, Table::Streams, Table::Rejects] {
             let path = dir.path().join("t.parquet");
-            let provenance = Provenance { landing_offset: 7 };
+            let origins = Origins { api: true, archive: false };
+            let provenance =
+                Provenance { landing_offset: 7, archives_offset: 8, origins, annotations: u64::MAX };
             write(&path, table, provenance, [RecordBatch::new_empty(table.schema())]).unwrap();
             let file = open(&path).unwrap().unwrap();
             let read = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();

@@ -1,21 +1,24 @@
-//! What has landed of each account, read from the landing itself: there is no cursor beside it
-//! that could disagree.
+//! What has landed of each account, or was imported of it, read from the stores themselves: there
+//! is no cursor beside them that could disagree.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
 use super::accounts::Account;
 use super::plan::Progress;
+use crate::archives;
 use crate::error::Result;
 use crate::lake::{Bucket, Lake};
 use crate::landing::Frames;
+use crate::sources::{Source, strava_archive};
 
 /// The progress of each account, by its id. Accounts of which nothing landed are left out.
 pub fn read(lake: &Lake, accounts: &[Account]) -> Result<HashMap<String, Progress>> {
-    let mut by_bucket: BTreeMap<Bucket, HashSet<&str>> = BTreeMap::new();
+    let mut by_bucket: BTreeMap<Bucket, HashMap<&str, &str>> = BTreeMap::new();
     for account in accounts {
-        by_bucket.entry(lake.bucket(&account.user_id)).or_default().insert(&account.account_id);
+        let users = by_bucket.entry(lake.bucket(&account.user_id)).or_default();
+        users.insert(&account.account_id, &account.user_id);
     }
     let buckets: Vec<Result<HashMap<String, Progress>>> =
         by_bucket.par_iter().map(|(bucket, wanted)| read_bucket(lake, *bucket, wanted)).collect();
@@ -26,15 +29,31 @@ pub fn read(lake: &Lake, accounts: &[Account]) -> Result<HashMap<String, Progres
     Ok(all)
 }
 
-fn read_bucket(lake: &Lake, bucket: Bucket, wanted: &HashSet<&str>) -> Result<HashMap<String, Progress>> {
+/// `wanted` gives the user of each account.
+fn read_bucket(
+    lake: &Lake,
+    bucket: Bucket,
+    wanted: &HashMap<&str, &str>,
+) -> Result<HashMap<String, Progress>> {
     let mut progress: HashMap<String, Progress> = HashMap::new();
     for frame in Frames::open(&lake.landing(bucket), 0)? {
         // A frame that cannot be opened is normalize's to report; what it held is asked for again.
         let Ok((header, body)) = frame?.open() else { continue };
-        if wanted.contains(header.account_id.as_str()) {
+        if wanted.contains_key(header.account_id.as_str()) {
             let account = progress.entry(header.account_id.clone()).or_default();
             // An answer that cannot be read does not bring the account on.
             let _ = account.landed(&header, &body);
+        }
+    }
+    for (import, _) in archives::list(lake, bucket)? {
+        let accounts: Vec<&str> =
+            wanted.iter().filter(|(_, user)| **user == import.user_id).map(|(account, _)| *account).collect();
+        if import.source != Source::Strava || accounts.is_empty() {
+            continue;
+        }
+        let entries = strava_archive::entries(&archives::open(lake, &import)?);
+        for account in accounts {
+            progress.entry(account.to_string()).or_default().archived(&entries);
         }
     }
     Ok(progress)

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::landing::{Ask, Header};
 use crate::sources::strava::{ListEntry, list_entries};
+use crate::sources::strava_archive::ArchivedEntry;
 
 /// What a page may hold at most, and is asked for.
 pub const PER_PAGE: u32 = 200;
@@ -96,6 +97,17 @@ impl Progress {
                 self.known.entry(id.clone()).or_default().has_streams = true;
                 Ok(())
             }
+        }
+    }
+
+    /// Takes in what an imported archive told of: it is not asked for again.
+    pub fn archived(&mut self, entries: &[ArchivedEntry]) {
+        for entry in entries {
+            let known = self.known.entry(entry.id.clone()).or_default();
+            known.start_s = entry.start_s;
+            known.manual |= entry.manual;
+            known.has_detail = true;
+            known.has_streams |= entry.has_file;
         }
     }
 
@@ -294,6 +306,29 @@ mod tests {
         assert_eq!(walk(&mut progress, &history, 200, 6), 1);
         assert_eq!(progress.activities(), 2_002);
         assert_eq!(progress.next_page(&wanted(Depth::List)), None, "fresh enough");
+    }
+
+    #[test]
+    fn what_an_archive_told_is_not_asked_for_again() {
+        let history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
+        let mut progress = Progress::default();
+        let archived = |e: &ListEntry| ArchivedEntry {
+            id: e.id.clone(),
+            start_s: e.start_s,
+            manual: e.manual,
+            has_file: e.id != "7",
+        };
+        progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
+        // The newest hundred, thirty days of what is known, and no more.
+        assert_eq!(walk(&mut progress, &history, 200, 5), 1);
+        let owed = progress.owed(Depth::Streams);
+        let of =
+            |id: &str| owed.iter().filter(|ask| describe(ask).ends_with(&format!("activity {id}"))).count();
+        assert_eq!(
+            (of("1950"), of("1951"), of("1899"), of("7")),
+            (1, 2, 0, 1),
+            "1950 is manual, 7 has no file"
+        );
     }
 
     #[test]

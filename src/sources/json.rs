@@ -182,6 +182,23 @@ pub fn with_document<T>(
     })
 }
 
+/// The list that stands under a key, sound or not, wherever the key first stands; to the end of the
+/// bytes where it is cut.
+pub fn inner_list<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let quoted = format!("\"{key}\"");
+    let at = bytes.windows(quoted.len()).position(|w| w == quoted.as_bytes())?;
+    let rest = bytes[at + quoted.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    if !rest.starts_with(b"[") {
+        return None;
+    }
+    Some(&rest[..element_end(rest).unwrap_or(rest.len())])
+}
+
+/// The elements of a list, each read by itself.
+pub fn elements(list: &[u8], each: impl FnMut(usize, Result<Value<'_, '_>, String>)) -> Result<(), String> {
+    for_each_element(&mut list.to_vec(), || list.to_vec(), each)
+}
+
 /// Without a byte order mark and the white space around.
 fn trim(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii()
@@ -343,6 +360,10 @@ pub fn id(field: &str, value: Value<'_, '_>) -> Result<String, Fault> {
         Node::Static(StaticNode::I64(number)) => Ok(number.to_string()),
         Node::Static(StaticNode::U128(number)) => Ok(number.to_string()),
         Node::Static(StaticNode::I128(number)) => Ok(number.to_string()),
+        // Some exports write large numbers as `1.2e10`.
+        Node::Static(StaticNode::F64(number)) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Ok((number as i64).to_string())
+        }
         Node::String(text) => Ok(text.to_string()),
         _ => Err(expected(field, "a whole number or a string", value)),
     }

@@ -7,29 +7,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Fault;
 use super::json::{self, Value, fields, flag, id, is_absent, list, number, text, time, whole};
+use super::{Fault, Provenance, Source, Taken};
 use crate::activity::{Activity, Lap, SCHEMA_VERSION, SegmentEffort, Split, Streams};
 use crate::{polyline, sport};
 
 pub const SOURCE: &str = "strava";
-
-/// Where a body comes from.
-#[derive(Debug, Clone)]
-pub struct Provenance {
-    pub user_id: String,
-    pub account_id: String,
-    pub fetched_at: Timestamp,
-    /// Of the frame; the index in the body is appended.
-    pub raw_ref: String,
-}
-
-/// An activity, and the fields of it that could not be taken.
-#[derive(Debug)]
-pub struct Taken {
-    pub activity: Activity,
-    pub faults: Vec<Fault>,
-}
 
 /// How much of an activity a body tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +84,7 @@ fn read_activity(
     let mut a = Activity {
         user_id: from.user_id.clone(),
         source: SOURCE.to_string(),
-        source_account_id: Some(from.account_id.clone()),
+        source_account_id: from.account_id.clone(),
         origin: "api".to_string(),
         fetched_at: from.fetched_at,
         detail_at: (level == Level::Detail).then_some(from.fetched_at),
@@ -203,12 +186,13 @@ fn read_activity(
     a.start_quality = start_quality(a.start_time, start_local, a.manual == Some(true)).to_string();
     // `type` follows from `sport_type` where both are there.
     a.sport_raw = a.sport_raw.take().or(old_type);
-    a.sport = a.sport_raw.as_deref().and_then(sport::from_strava).map(|sport| sport.name.to_string());
+    a.sport =
+        a.sport_raw.as_deref().and_then(|raw| sport::canonical(Source::Strava, raw)).map(str::to_string);
     if let Some(track) = track {
-        set_track(&mut a, track);
+        a.set_track(track);
     }
     let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Taken { activity: a, faults })
+    Ok(Taken { activity: a, streams: None, faults })
 }
 
 /// The track of a `map`: its full polyline where there is one, else the summary's.
@@ -222,18 +206,6 @@ fn read_map(map: Value<'_, '_>) -> Result<Option<Result<polyline::Track, Fault>>
         return Ok(Some(polyline::decode(text.as_bytes()).map_err(|e| Fault::field(field, e.to_string()))));
     }
     Ok(None)
-}
-
-fn set_track(a: &mut Activity, track: polyline::Track) {
-    if let Some(bounds) = track.bounding_box() {
-        a.bbox_south_e5 = Some(bounds.south_e5);
-        a.bbox_west_e5 = Some(bounds.west_e5);
-        a.bbox_north_e5 = Some(bounds.north_e5);
-        a.bbox_east_e5 = Some(bounds.east_e5);
-    }
-    a.track_length_m = Some(track.length_m());
-    a.track_lat_e5 = Some(track.lat_e5);
-    a.track_lon_e5 = Some(track.lon_e5);
 }
 
 /// `(GMT-05:00) America/New_York` names the zone behind its standard offset, which is not
@@ -366,6 +338,7 @@ pub fn activity_streams(
         source: SOURCE.to_string(),
         source_id: source_id.to_string(),
         start_time,
+        origin: "api".to_string(),
         fetched_at: from.fetched_at,
         raw_ref: format!("{}#0", from.raw_ref),
         schema_version: SCHEMA_VERSION,

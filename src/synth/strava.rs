@@ -469,16 +469,18 @@ pub fn truth(person: &Person) -> Truth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::strava as source;
+    use crate::sources::{Provenance, Source, strava as source};
     use crate::synth::{Options, people};
 
     #[test]
     fn every_body_is_what_the_parser_takes_and_says_what_happened() {
-        let provenance = source::Provenance {
+        let provenance = Provenance {
             user_id: "u".to_string(),
-            account_id: "1".to_string(),
+            source: Source::Strava,
+            account_id: Some("1".to_string()),
             fetched_at: Timestamp::UNIX_EPOCH,
             raw_ref: "r".to_string(),
+            zone: None,
         };
         for person in people(Options { seed: 7, users: 3, activities: 200 }) {
             for w in &person.workouts {

@@ -1,0 +1,255 @@
+//! `longrun import`
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::{Context, Exit, output};
+use crate::archives::{Archives, Outcome, Wanted};
+use crate::error::{Error, Result};
+use crate::sources::{self, Found, Source, container::Container};
+
+/// Archives and files are copied into the lake, once, and read by the next `normalize`. An archive
+/// that was imported before is passed over; one that has changed is another one, and its records
+/// come over the older ones.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whose export it is: strava, garmin, fitbit, hevy, apple, health-connect, files, or auto to
+    /// let its contents tell
+    #[arg(required_unless_present = "manifest", conflicts_with = "manifest")]
+    source: Option<String>,
+    /// The archive: a zip, a folder, or a single file
+    #[arg(required_unless_present = "manifest", conflicts_with = "manifest")]
+    path: Option<PathBuf>,
+    /// The person, as you number them
+    #[arg(long, value_name = "ID", required_unless_present_any = ["manifest", "dry_run"], conflicts_with = "manifest")]
+    user: Option<String>,
+    /// A CSV file with the columns user, source and path, and timezone where it is needed: the archives
+    /// of many. Paths are relative to it
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// The zone of wall clocks that come without one, such as Europe/Berlin (Hevy's table)
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// Leave the archive where it is, and read it from there; it must not change
+    #[arg(long)]
+    in_place: bool,
+    /// Read everything and say what is in it, without putting anything into the lake
+    #[arg(long, conflicts_with_all = ["manifest", "in_place"])]
+    dry_run: bool,
+}
+
+/// What the command did.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    imported: u64,
+    /// Archives that were imported before.
+    known: u64,
+    failed: u64,
+    bytes: u64,
+}
+
+/// What an archive holds.
+#[derive(Debug, Serialize)]
+struct Contents {
+    source: Source,
+    files: u64,
+    activities: u64,
+    samples: u64,
+    not_activities: u64,
+    rejects: Vec<String>,
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    if let Some(zone) = &args.timezone {
+        TimeZone::get(zone).map_err(|_| Error::Usage(format!("{zone:?} is no time zone")))?;
+    }
+    if args.dry_run {
+        return look(context, &args);
+    }
+    let wanted = match &args.manifest {
+        Some(manifest) => read_manifest(manifest, &args)?,
+        None => vec![Line {
+            place: String::new(),
+            user_id: args.user.clone().unwrap_or_default(),
+            source: args.source.clone().unwrap_or_default(),
+            path: args.path.clone().unwrap_or_default(),
+            zone: args.timezone.clone(),
+        }],
+    };
+    let lake = context.open_or_create()?;
+    let mut archives = Archives::open(&lake)?;
+    let bar = output::bar(wanted.len() as u64, "  import {bar:30} {pos}/{len} archives, {eta} left");
+    let mut summary = Summary::default();
+    let mut first_error = None;
+    for line in &wanted {
+        match import(&mut archives, line, args.in_place) {
+            Ok(Outcome::Imported { bytes }) => {
+                summary.imported += 1;
+                summary.bytes += bytes;
+            }
+            Ok(Outcome::Known) => {
+                summary.known += 1;
+                bar.suspend(|| {
+                    eprintln!("{} was imported before, and is passed over", line.path.display());
+                });
+            }
+            // A disk that cannot be written will not take the next one either.
+            Err(e @ (Error::Busy { .. } | Error::Damaged { .. })) => return Err(e),
+            Err(e) if args.manifest.is_none() => return Err(e),
+            Err(e) => {
+                summary.failed += 1;
+                bar.suspend(|| eprintln!("{}: {e}", line.place));
+                first_error.get_or_insert(e);
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if context.json {
+        output::json(&summary)?;
+    }
+    if summary.imported > 0 {
+        eprintln!(
+            "imported {} archives, {}; `longrun normalize` reads them",
+            output::count(summary.imported),
+            output::bytes(summary.bytes)
+        );
+    }
+    Ok(if first_error.is_some() { Exit::Incomplete } else { Exit::Done })
+}
+
+/// One archive that is wanted.
+struct Line {
+    place: String,
+    user_id: String,
+    source: String,
+    path: PathBuf,
+    zone: Option<String>,
+}
+
+fn import(archives: &mut Archives, line: &Line, in_place: bool) -> Result<Outcome> {
+    if line.user_id.is_empty() {
+        return Err(Error::Usage("the user is missing".to_string()));
+    }
+    let (source, _) = open(&line.source, &line.path)?;
+    let wanted = Wanted {
+        user_id: line.user_id.clone(),
+        source,
+        path: line.path.clone(),
+        zone: line.zone.clone(),
+        in_place,
+    };
+    archives.import(&wanted, Timestamp::now())
+}
+
+/// Opens an archive, and finds out whose it is or whether it is who it is said to be.
+fn open(named: &str, path: &Path) -> Result<(Source, Container)> {
+    let asked = match named {
+        "auto" => None,
+        name => Some(Source::named(name).ok_or_else(|| {
+            let names: Vec<&str> = Source::ALL.iter().map(|source| source.name()).collect();
+            Error::Usage(format!("{name:?} is no source; these are: {}, and auto", names.join(", ")))
+        })?),
+    };
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let archive = Container::open(path, &name, &std::env::temp_dir())?;
+    let unreadable = || match archive.faults() {
+        [(_, fault), ..] if archive.entries().is_empty() => format!(": {fault}"),
+        _ => String::new(),
+    };
+    match asked {
+        Some(source) if sources::recognises(source, &archive) => Ok((source, archive)),
+        Some(source) => Err(Error::Usage(format!(
+            "{} does not look like an export of {source}{}{}",
+            path.display(),
+            unreadable(),
+            match sources::recognise(&archive) {
+                Some(other) => format!("; it looks like one of {other}"),
+                None => String::new(),
+            }
+        ))),
+        None => {
+            let source = sources::recognise(&archive).ok_or_else(|| {
+                Error::Usage(format!("nobody's export is recognised in {}{}", path.display(), unreadable()))
+            })?;
+            eprintln!("{} looks like an export of {source}", path.display());
+            Ok((source, archive))
+        }
+    }
+}
+
+fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
+    let text = std::fs::read_to_string(manifest).map_err(Error::io("read", manifest))?;
+    let complain = |what: String| Error::Usage(format!("{}: {what}", manifest.display()));
+    let table =
+        sources::csv::table(&text, sources::csv::Quotes::Doubled).map_err(|e| complain(e.to_string()))?;
+    let column = |name: &str| table.column(&[name]).ok_or_else(|| complain(format!("no column {name}")));
+    let (user, source, path) = (column("user")?, column("source")?, column("path")?);
+    let zone = table.column(&["timezone"]);
+    let beside = manifest.parent().unwrap_or(Path::new(""));
+    let line = |(at, row): (usize, &csv::StringRecord)| {
+        let place = format!("{}, line {}", manifest.display(), at + 2);
+        let cell = |column: usize| row.get(column).unwrap_or_default().trim().to_string();
+        let zone = zone.map(cell).filter(|zone| !zone.is_empty()).or_else(|| args.timezone.clone());
+        if let Some(zone) = &zone {
+            TimeZone::get(zone).map_err(|_| Error::Usage(format!("{place}: {zone:?} is no time zone")))?;
+        }
+        Ok(Line { place, user_id: cell(user), source: cell(source), path: beside.join(cell(path)), zone })
+    };
+    table.rows.iter().enumerate().map(line).collect()
+}
+
+/// Reads an archive and says what is in it.
+fn look(context: &Context, args: &Args) -> Result<Exit> {
+    let (named, path) = (args.source.clone().unwrap_or_default(), args.path.clone().unwrap_or_default());
+    let (source, archive) = open(&named, &path)?;
+    let from = sources::Provenance {
+        user_id: args.user.clone().unwrap_or_default(),
+        source,
+        account_id: None,
+        fetched_at: Timestamp::now(),
+        raw_ref: path.display().to_string(),
+        zone: args.timezone.as_deref().and_then(|zone| TimeZone::get(zone).ok()),
+    };
+    let files = archive.entries().len() as u64;
+    let mut contents =
+        Contents { source, files, activities: 0, samples: 0, not_activities: 0, rejects: Vec::new() };
+    sources::read(source, &archive, &from, &mut |item| {
+        let at = format!("{}{}", from.raw_ref, item.at);
+        match item.found {
+            Found::NoActivity => contents.not_activities += 1,
+            Found::Fault(fault) => contents.rejects.push(format!("{at}: {fault}")),
+            Found::Activity(mut taken) => {
+                let checked = sources::check(&mut taken);
+                let faults = taken.faults.iter().chain(checked.as_ref().err());
+                contents.rejects.extend(faults.map(|fault| format!("{at}: {fault}")));
+                if checked.is_ok() {
+                    contents.activities += 1;
+                    contents.samples += taken.streams.map_or(0, |s| u64::from(s.samples.unsigned_abs()));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if context.json {
+        output::json(&contents)?;
+    }
+    const SHOWN: usize = 20;
+    contents.rejects.iter().take(SHOWN).for_each(|reject| eprintln!("{reject}"));
+    if contents.rejects.len() > SHOWN {
+        eprintln!("… and {} more", contents.rejects.len() - SHOWN);
+    }
+    eprintln!(
+        "{}: {} files, {} activities with {} samples, {} records that are none, {} rejects",
+        source,
+        output::count(contents.files),
+        output::count(contents.activities),
+        output::count(contents.samples),
+        output::count(contents.not_activities),
+        output::count(contents.rejects.len() as u64)
+    );
+    Ok(if contents.rejects.is_empty() { Exit::Done } else { Exit::DoneWithRejects })
+}

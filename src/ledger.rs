@@ -1,0 +1,325 @@
+//! What the live pipeline says that it uploaded: its `uploaded_activities`, as they were exported.
+//!
+//! An activity that the pipeline itself wrote to a destination comes back from there like any
+//! other. Here it is known again: by the destination's id of it, or, while an upload was pending
+//! and has no id yet, by its start and, where both are known, its duration.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::Value;
+use twox_hash::XxHash64;
+
+use crate::error::Result;
+use crate::lake::{Lake, state_error};
+use crate::sources::time;
+
+/// One entry of the ledger.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Upload {
+    pub user_id: String,
+    /// The ledger's own key of it.
+    pub entry: String,
+    pub destination: Option<String>,
+    pub destination_id: Option<String>,
+    pub start_s: Option<i64>,
+    pub duration_s: Option<f64>,
+    pub source: Option<String>,
+    pub external_id: Option<String>,
+    pub uploaded_at: Option<String>,
+}
+
+/// Starts that are told by two systems differ by this much at most.
+const SAME_START_S: i64 = 2;
+const SAME_DURATION_S: f64 = 10.0;
+const SAME_DURATION_SHARE: f64 = 0.02;
+
+/// What an import of a ledger did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Imported {
+    pub entries: u64,
+    pub new: u64,
+    /// Entries that cannot be read, each with where it stands and why.
+    pub refused: Vec<String>,
+}
+
+/// Reads an export: a JSON array, an object with the array in it, or JSON lines.
+pub fn parse(text: &str) -> (Vec<Upload>, Vec<String>) {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let mut uploads = Vec::new();
+    let mut refused = Vec::new();
+    let mut take =
+        |place: String, value: std::result::Result<Value, String>| match value.and_then(|v| upload(&v)) {
+            Ok(upload) => uploads.push(upload),
+            Err(reason) => refused.push(format!("{place}: {reason}")),
+        };
+    match serde_json::from_str::<Value>(text) {
+        Ok(Value::Array(entries)) => {
+            entries
+                .into_iter()
+                .enumerate()
+                .for_each(|(at, entry)| take(format!("entry {}", at + 1), Ok(entry)));
+        }
+        Ok(Value::Object(mut object)) if object.values().any(Value::is_array) => {
+            let list =
+                object.values_mut().find_map(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+            list.into_iter().enumerate().for_each(|(at, entry)| take(format!("entry {}", at + 1), Ok(entry)));
+        }
+        _ => {
+            for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+                take(format!("line {}", at + 1), serde_json::from_str(line).map_err(|e| e.to_string()));
+            }
+        }
+    }
+    (uploads, refused)
+}
+
+/// An entry, in snake_case or lowerCamelCase; its key is given by itself or at the end of its path.
+fn upload(value: &Value) -> std::result::Result<Upload, String> {
+    let object = value.as_object().ok_or("not an object")?;
+    let get = |names: &[&str]| names.iter().find_map(|name| object.get(*name)).filter(|v| !v.is_null());
+    let word = |names: &[&str]| {
+        get(names).and_then(|v| match v {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        })
+    };
+    let path = word(&["path", "name", "__path__"]);
+    let parts: Vec<&str> = path.as_deref().map(|path| path.split('/').collect()).unwrap_or_default();
+    let after = |folder: &str| {
+        let at = parts.iter().position(|part| *part == folder)?;
+        parts.get(at + 1).map(|part| (*part).to_string())
+    };
+    let user_id = word(&["user_id", "userId", "uid"]).or_else(|| after("users")).ok_or("no user_id")?;
+    let start_s = match get(&["start_time", "startTime"]) {
+        Some(Value::String(text)) => {
+            Some(time::utc(text).ok_or_else(|| format!("start_time {text:?} is no time"))?.as_second())
+        }
+        Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_f64().map(|s| s as i64)),
+        // As the database's own export writes its times.
+        Some(Value::Object(time)) => {
+            time.get("_seconds").or_else(|| time.get("seconds")).and_then(Value::as_i64)
+        }
+        _ => None,
+    };
+    let key =
+        word(&["id", "key", "entry", "document_id", "documentId"]).or_else(|| after("uploaded_activities"));
+    let (by_key, id_by_key) = match key.as_deref().and_then(|key| key.split_once(':')) {
+        Some(("pending", start)) => (None, Some(("pending", start.to_string()))),
+        Some((destination, id)) => (Some(destination.to_string()), Some(("id", id.to_string()))),
+        None => (None, None),
+    };
+    let pending_s = match &id_by_key {
+        Some(("pending", start)) => {
+            Some(start.parse::<i64>().map_err(|_| format!("pending:{start} names no second"))?)
+        }
+        _ => None,
+    };
+    let destination = word(&["destination"]).or(by_key).map(|name| {
+        let name = name.to_lowercase();
+        name.trim_start_matches("destination_").trim_start_matches("source_").to_string()
+    });
+    let destination_id = word(&["destination_id", "destinationId"]).or(match id_by_key {
+        Some(("id", id)) => Some(id),
+        _ => None,
+    });
+    let start_s = start_s.or(pending_s);
+    if destination_id.is_none() && start_s.is_none() {
+        return Err("neither a destination_id nor a start_time".to_string());
+    }
+    let entry = key.unwrap_or_else(|| match (&destination, &destination_id) {
+        (Some(destination), Some(id)) => format!("{destination}:{id}"),
+        _ => format!("pending:{}", start_s.unwrap_or_default()),
+    });
+    let duration =
+        get(&["duration_s", "elapsed_time", "elapsedTime", "total_elapsed_time", "totalElapsedTime"]);
+    Ok(Upload {
+        user_id,
+        entry,
+        destination,
+        destination_id,
+        start_s,
+        duration_s: duration.and_then(Value::as_f64),
+        source: word(&["source"]),
+        external_id: word(&["external_id", "externalId"]),
+        uploaded_at: word(&["uploaded_at", "uploadedAt"]),
+    })
+}
+
+/// Puts an export into the lake: all of it that can be read, or nothing.
+pub fn import(lake: &Lake, text: &str) -> Result<Imported> {
+    let (uploads, refused) = parse(text);
+    let path = lake.root().join("state.db");
+    let mut db = lake.state()?;
+    let fail = |e: rusqlite::Error| state_error(&path, &e);
+    let before = count(&db).map_err(fail)?;
+    let transaction = db.transaction().map_err(fail)?;
+    {
+        let mut insert = transaction
+            .prepare("INSERT OR REPLACE INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+            .map_err(fail)?;
+        for u in &uploads {
+            insert
+                .execute(params![
+                    u.user_id,
+                    u.entry,
+                    u.destination,
+                    u.destination_id,
+                    u.start_s,
+                    u.duration_s,
+                    u.source,
+                    u.external_id,
+                    u.uploaded_at
+                ])
+                .map_err(fail)?;
+        }
+    }
+    transaction.commit().map_err(fail)?;
+    let new = count(&db).map_err(fail)? - before;
+    Ok(Imported { entries: uploads.len() as u64, new, refused })
+}
+
+fn count(db: &Connection) -> rusqlite::Result<u64> {
+    db.query_row("SELECT count(*) FROM uploads", [], |row| row.get::<_, i64>(0)).map(|n| n.unsigned_abs())
+}
+
+/// The ledger, by user.
+#[derive(Debug, Default)]
+pub struct Ledger(BTreeMap<String, OfUser>);
+
+#[derive(Debug, Default)]
+struct OfUser {
+    by_id: HashMap<(String, String), ()>,
+    /// Uploads without an id: start and duration.
+    pending: Vec<(Option<String>, i64, Option<f64>)>,
+    digest: u64,
+}
+
+impl Ledger {
+    pub fn read(lake: &Lake) -> Result<Ledger> {
+        let path = lake.root().join("state.db");
+        if !path.exists() {
+            return Ok(Ledger::default());
+        }
+        let read = || -> rusqlite::Result<Ledger> {
+            let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let there: i64 =
+                db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'uploads'", [], |row| {
+                    row.get(0)
+                })?;
+            let mut ledger = Ledger::default();
+            if there == 0 {
+                return Ok(ledger);
+            }
+            let mut statement = db.prepare(
+                "SELECT user_id, destination, destination_id, start_s, duration_s FROM uploads ORDER BY user_id, entry",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                ledger.add(&Upload {
+                    user_id: row.get(0)?,
+                    destination: row.get(1)?,
+                    destination_id: row.get(2)?,
+                    start_s: row.get(3)?,
+                    duration_s: row.get(4)?,
+                    ..Upload::default()
+                });
+            }
+            Ok(ledger)
+        };
+        read().map_err(|e| state_error(&path, &e))
+    }
+
+    fn add(&mut self, upload: &Upload) {
+        let of_user = self.0.entry(upload.user_id.clone()).or_default();
+        let told =
+            format!("{:?}", (&upload.destination, &upload.destination_id, upload.start_s, upload.duration_s));
+        of_user.digest = XxHash64::oneshot(of_user.digest, told.as_bytes());
+        match (&upload.destination, &upload.destination_id, upload.start_s) {
+            (Some(destination), Some(id), _) => {
+                of_user.by_id.insert((destination.clone(), id.clone()), ());
+            }
+            (destination, _, Some(start_s)) => {
+                of_user.pending.push((destination.clone(), start_s, upload.duration_s));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the pipeline put this activity there.
+    pub fn has(
+        &self,
+        user_id: &str,
+        source: &str,
+        source_id: &str,
+        start_s: i64,
+        elapsed_s: Option<f64>,
+    ) -> bool {
+        let Some(of_user) = self.0.get(user_id) else { return false };
+        if of_user.by_id.contains_key(&(source.to_string(), source_id.to_string())) {
+            return true;
+        }
+        of_user.pending.iter().any(|(destination, start, duration)| {
+            let same_length = match (duration, elapsed_s) {
+                (Some(a), Some(b)) => (a - b).abs() <= SAME_DURATION_S.max(SAME_DURATION_SHARE * a),
+                _ => true,
+            };
+            destination.as_deref().is_none_or(|d| d == source)
+                && (start - start_s).abs() <= SAME_START_S
+                && same_length
+        })
+    }
+
+    /// Changes when something that was told of the users of a bucket changes.
+    pub fn digest(&self, lake: &Lake, bucket: crate::lake::Bucket) -> u64 {
+        let of_bucket = self.0.iter().filter(|(user_id, _)| lake.bucket(user_id) == bucket);
+        of_bucket.fold(0, |digest, (user_id, of_user)| {
+            XxHash64::oneshot(digest ^ of_user.digest, user_id.as_bytes())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_in_every_spelling() {
+        let lines = r#"{"path":"users/u1/uploaded_activities/strava:123","start_time":"2026-01-05T08:00:00Z"}
+{"userId":"u1","destination":"DESTINATION_HEVY","destinationId":"abc","startTime":{"_seconds":1700000000}}
+{"user_id":"u2","id":"pending:1700000500"}
+{"user_id":"u2"}
+not json"#;
+        let (uploads, refused) = parse(lines);
+        assert_eq!(uploads.len(), 3);
+        assert_eq!(uploads[0].destination.as_deref(), Some("strava"));
+        assert_eq!(uploads[0].destination_id.as_deref(), Some("123"));
+        assert_eq!(uploads[1].entry, "hevy:abc");
+        assert_eq!(uploads[2].start_s, Some(1_700_000_500));
+        assert_eq!(refused.len(), 2);
+        assert!(refused[0].starts_with("line 4: neither"), "{refused:?}");
+        let (uploads, refused) = parse(r#"[{"user_id":"u","destination":"strava","destination_id":7}]"#);
+        assert_eq!((uploads.len(), refused.len()), (1, 0));
+    }
+
+    #[test]
+    fn an_upload_is_known_by_its_id_or_while_pending_by_its_start_and_duration() {
+        let mut ledger = Ledger::default();
+        let entry = Upload { user_id: "u".to_string(), ..Upload::default() };
+        ledger.add(&Upload {
+            destination: Some("strava".to_string()),
+            destination_id: Some("7".to_string()),
+            start_s: Some(500),
+            ..entry.clone()
+        });
+        ledger.add(&Upload { start_s: Some(1000), duration_s: Some(600.0), ..entry });
+        assert!(ledger.has("u", "strava", "7", 0, None));
+        assert!(!ledger.has("u", "hevy", "7", 0, None));
+        assert!(!ledger.has("u", "strava", "8", 500, None), "it has an id, and this is not it");
+        assert!(ledger.has("u", "strava", "8", 1001, Some(605.0)));
+        assert!(!ledger.has("u", "strava", "8", 1001, Some(900.0)));
+        assert!(!ledger.has("u", "strava", "8", 1010, Some(600.0)));
+        assert!(!ledger.has("v", "strava", "7", 0, None));
+    }
+}

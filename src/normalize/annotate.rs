@@ -1,0 +1,86 @@
+//! What is said of rows by others than their source: the athlete's own rules for sports, and
+//! the pipeline's ledger of what it uploaded. Both may change at any time, so they are applied
+//! when a file is written, and a file says which ones it was written with.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, RecordBatch, StringBuilder};
+use arrow::datatypes::{Float64Type, TimestampMillisecondType};
+use twox_hash::XxHash64;
+
+use crate::error::{Error, Result};
+use crate::lake::{Bucket, Lake};
+use crate::ledger::Ledger;
+use crate::sources::Source;
+use crate::sport::{self, Rules};
+
+#[derive(Debug, Default)]
+pub struct Annotations {
+    rules: Rules,
+    rules_digest: u64,
+    ledger: Ledger,
+}
+
+impl Annotations {
+    pub fn read(lake: &Lake) -> Result<Annotations> {
+        let path = lake.rules();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        let rules = match &text {
+            Some(text) => Rules::parse(text).map_err(|e| Error::damaged(&path, e))?,
+            None => Rules::default(),
+        };
+        let rules_digest = text.map_or(0, |text| XxHash64::oneshot(0, text.as_bytes()));
+        Ok(Annotations { rules, rules_digest, ledger: Ledger::read(lake)? })
+    }
+
+    /// Changes when what would be said of a bucket's rows may have.
+    pub fn digest(&self, lake: &Lake, bucket: Bucket, source: Source) -> u64 {
+        // The pipeline uploads to these two.
+        let uploads = match source {
+            Source::Strava | Source::Hevy => self.ledger.digest(lake, bucket),
+            _ => 0,
+        };
+        self.rules_digest ^ uploads
+    }
+
+    /// Rows of activities with what is said of them.
+    pub fn apply(&self, source: Source, batch: &RecordBatch) -> RecordBatch {
+        let schema = batch.schema();
+        let column = |name: &str| batch.column(schema.index_of(name).expect("activities have it"));
+        let words = |name: &str| column(name).as_string::<i32>();
+        let (titles, raw) = (words("title"), words("sport_raw"));
+        let (users, ids) = (words("user_id"), words("source_id"));
+        let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
+        let elapsed = column("elapsed_s").as_primitive::<Float64Type>();
+        let mut sports = StringBuilder::new();
+        let mut rules = StringBuilder::new();
+        let mut uploaded = BooleanBuilder::new();
+        for row in 0..batch.num_rows() {
+            let ruled = titles.is_valid(row).then(|| self.rules.decide(titles.value(row))).flatten();
+            let told = match source {
+                // Hevy has nothing but strength.
+                Source::Hevy => Some("weight_training"),
+                _ => raw.is_valid(row).then(|| sport::canonical(source, raw.value(row))).flatten(),
+            };
+            sports.append_option(ruled.map(|(sport, _)| sport).or(told));
+            rules.append_option(ruled.map(|(_, words)| words));
+            let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
+            let start_s = starts.value(row).div_euclid(1000);
+            let is_ours =
+                self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
+            uploaded.append_option(is_ours.then_some(true));
+        }
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        let mut set = |name: &str, values: ArrayRef| {
+            columns[schema.index_of(name).expect("activities have it")] = values;
+        };
+        set("sport", Arc::new(sports.finish()));
+        set("sport_rule", Arc::new(rules.finish()));
+        set("uploaded_by_pipeline", Arc::new(uploaded.finish()));
+        RecordBatch::try_new(schema, columns).expect("the columns are of the schema")
+    }
+}

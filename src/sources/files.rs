@@ -1,0 +1,144 @@
+//! Files of any device: FIT, GPX and TCX, plain or gzipped, alone or by the hundred thousand.
+//!
+//! A file is known by the hash of what it holds, so that the same recording under another name,
+//! or gzipped, is the same activity.
+
+use flate2::read::MultiGzDecoder;
+use ring::digest::{SHA256, digest};
+
+use super::container::{Container, Entry, read_whole};
+use super::recording::Recording;
+use super::{Each, Fault, Item, Provenance, Taken, fit, gpx, in_parallel, tcx, xml};
+use crate::error::Result;
+
+/// The formats that devices write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Fit,
+    Gpx,
+    Tcx,
+}
+
+/// What a device file held.
+#[derive(Debug, Default)]
+pub struct DeviceFile {
+    pub recordings: Vec<Recording>,
+    /// Of its bytes, not gzipped, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Whether a name is one of a file that could hold recordings.
+pub fn is_device_file(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    [".fit", ".gpx", ".tcx"].iter().any(|end| name.ends_with(end))
+}
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.entries().iter().take(10_000).any(|entry| is_device_file(&entry.name))
+        || matches!(archive.entries(), [only] if format(&archive.head(only, 4096)).is_some())
+}
+
+/// Reads every device file of an archive. Other files are passed over.
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    let entries: Vec<&Entry> = match archive.entries() {
+        // A single file is meant, whatever it is called.
+        [only] => vec![only],
+        all => all.iter().filter(|entry| is_device_file(&entry.name)).collect(),
+    };
+    in_parallel(&entries, |entry| entry.bytes, |entry| items(archive, entry, from), each)
+}
+
+/// The activities of one file, each an item.
+pub fn items(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    match open(archive, entry) {
+        Ok(file) if file.recordings.is_empty() => vec![Item::nothing("file", at)],
+        Ok(file) => {
+            let many = file.recordings.len();
+            let recordings = file.recordings.into_iter().enumerate();
+            recordings
+                .map(|(index, recording)| {
+                    let at = format!("{at}#{index}");
+                    if recording.is_device_time {
+                        let reason = "counts from the device's own start: its clock was never set";
+                        return Item::fault("file", at, Fault::field("start_time", reason));
+                    }
+                    let (told, streams) = recording.finish();
+                    let mut activity = from.adopt(told, &at);
+                    activity.source_id = match many {
+                        1 => file.sha256[..32].to_string(),
+                        _ => format!("{}-{}", &file.sha256[..32], index + 1),
+                    };
+                    activity.origin = "file".to_string();
+                    activity.external_id = Some(entry.file_name().to_string());
+                    activity.file_sha256 = Some(file.sha256.clone());
+                    let streams = streams.map(|streams| from.streams(streams, &activity));
+                    Item::of("file", at, Ok(Taken { activity, streams, faults: Vec::new() }))
+                })
+                .collect()
+        }
+        Err(fault) => vec![Item::fault("file", at, fault)],
+    }
+}
+
+/// Reads one file of an archive.
+pub fn open(archive: &Container, entry: &Entry) -> Result<DeviceFile, Fault> {
+    decode(archive.read(entry)?)
+}
+
+/// Recordings out of the bytes of a file, gzipped or not.
+pub fn decode(bytes: Vec<u8>) -> Result<DeviceFile, Fault> {
+    let (bytes, cut) = inflated(bytes)?;
+    if bytes.is_empty() {
+        return Err(Fault::record("an empty file"));
+    }
+    let sha256 = hex(digest(&SHA256, &bytes).as_ref());
+    let mut recordings = match format(&bytes) {
+        Some(Format::Fit) => fit::read(&bytes)?.recordings,
+        Some(Format::Gpx) => gpx::read(&xml::text(&bytes))?,
+        Some(Format::Tcx) => tcx::read(&xml::text(&bytes))?,
+        None => return Err(Fault::record("neither FIT nor GPX nor TCX")),
+    };
+    if let (Some(cut), Some(last)) = (cut, recordings.last_mut()) {
+        last.activity.partial.get_or_insert(cut);
+    }
+    Ok(DeviceFile { recordings, sha256 })
+}
+
+/// Without gzip; what could be read of a broken one, and why that is not all.
+fn inflated(bytes: Vec<u8>) -> Result<(Vec<u8>, Option<String>), Fault> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok((bytes, None));
+    }
+    let mut plain = Vec::new();
+    match read_whole(&mut MultiGzDecoder::new(bytes.as_slice()), &mut plain) {
+        Err(fault) if plain.is_empty() || fault.reason.starts_with("longer") => Err(fault),
+        Err(fault) => Ok((plain, Some(format!("gzip {}", fault.reason)))),
+        Ok(()) => Ok((plain, None)),
+    }
+}
+
+/// What the bytes are, whatever the file is called.
+pub fn format(bytes: &[u8]) -> Option<Format> {
+    if fit::is_fit(bytes) {
+        return Some(Format::Fit);
+    }
+    let head = xml::text(&bytes[..bytes.len().min(4096)]);
+    let begins = |tag: &str| head.contains(&format!("<{tag}")) || head.contains(&format!(":{tag}"));
+    if begins("TrainingCenterDatabase") {
+        Some(Format::Tcx)
+    } else if begins("gpx") {
+        Some(Format::Gpx)
+    } else {
+        None
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to memory");
+        text
+    })
+}

@@ -1,0 +1,302 @@
+//! Fitbit: Takeout's exercise and heart-rate files, the newer tables of exercises, and lists of
+//! the Web API.
+//!
+//! Times in Takeout are UTC and do not say so. Heart rates come as one series per day, whatever
+//! was done in it: an exercise gets the part of it that lies within.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use rayon::prelude::*;
+
+use super::container::{Container, Entry};
+use super::csv::{self, Quotes, cell};
+use super::json::{self, Value, fields, id, number, text};
+use super::recording::{Recording, Sample};
+use super::series::Windows;
+use super::{Each, Fault, Found, Item, Provenance, Taken, time};
+use crate::activity::Activity;
+use crate::error::Result;
+
+const METRES_PER_MILE: f64 = 1609.344;
+const METRES_PER_FOOT: f64 = 0.3048;
+/// Days of heart rates that are read at a time.
+const DAYS_AT_A_TIME: usize = 64;
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.entries().iter().any(|entry| is_exercises(entry) || is_table(entry))
+        || archive.ending(".json").take(100).any(|entry| is_web_list(&archive.head(entry, 4096)))
+}
+
+/// `exercise-0.json`, `exercise-100.json`, …
+fn is_exercises(entry: &Entry) -> bool {
+    let name = entry.file_name().to_lowercase();
+    (name.starts_with("exercise-") || name.ends_with("exercise.json")) && name.ends_with(".json")
+}
+
+fn is_table(entry: &Entry) -> bool {
+    let name = entry.file_name().to_lowercase();
+    name.starts_with("userexercises") && name.ends_with(".csv")
+}
+
+fn is_web_list(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    (head.contains("\"logId\"") || head.contains("\"caloriesOut\""))
+        && (head.contains("\"activities\"") || head.contains("\"activityName\""))
+}
+
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    let lists: Vec<&Entry> = archive
+        .ending(".json")
+        .filter(|e| is_exercises(e) || (!is_series(e) && is_web_list(&archive.head(e, 4096))))
+        .collect();
+    let read: Vec<Vec<Item>> = lists.par_iter().map(|entry| exercises(archive, entry, from)).collect();
+    let tables: Vec<&Entry> = archive.entries().iter().filter(|e| is_table(e)).collect();
+    let tables: Vec<Vec<Item>> = tables.par_iter().map(|entry| table(archive, entry, from)).collect();
+    let mut found = Vec::new();
+    for item in read.into_iter().chain(tables).flatten() {
+        match item.found {
+            Found::Activity(taken) => found.push((item.kind, item.at, taken)),
+            _ => each(item)?,
+        }
+    }
+    let windows = Windows::of(found.iter().map(|(_, _, taken)| &taken.activity));
+    let mut rates: Vec<Vec<Sample>> = vec![Vec::new(); found.len()];
+    let days: Vec<&Entry> = archive.ending(".json").filter(|e| is_wanted(e, &windows)).collect();
+    for some in days.chunks(DAYS_AT_A_TIME) {
+        let read: Vec<_> =
+            some.par_iter().map(|entry| (entry, heart_rates(archive, entry, &windows))).collect();
+        for (entry, read) in read {
+            match read {
+                Ok(hits) => hits.into_iter().for_each(|(at, sample)| rates[at].push(sample)),
+                Err(fault) => each(Item::fault("file", format!("!{}", entry.name), fault))?,
+            }
+        }
+    }
+    for ((kind, at, mut taken), mut samples) in found.into_iter().zip(rates) {
+        samples.sort_by_key(|sample| sample.time_ms);
+        let (activity, streams) = Recording::new(taken.activity, samples).finish();
+        taken.streams = streams.map(|streams| from.streams(streams, &activity));
+        taken.activity = activity;
+        each(Item::of(kind, at, Ok(*taken)))?;
+    }
+    Ok(())
+}
+
+/// The exercises of one list.
+fn exercises(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let inner = json::inner_list(&bytes, "activities");
+    let is_api = inner.is_some();
+    let mut items = Vec::new();
+    let read = json::elements(inner.unwrap_or(&bytes), |index, element| {
+        let at = format!("{at}#{index}");
+        let taken = element.map_err(Fault::record).and_then(|value| {
+            let source_id = value.get("logId").and_then(|v| id("logId", v).ok());
+            exercise(value, is_api, from, &at).map_err(|fault| fault.of(source_id.as_deref()))
+        });
+        items.push(Item::of("record", at, taken));
+    });
+    if let Err(reason) = read {
+        items.push(Item::fault("file", at, Fault::record(reason)));
+    }
+    items
+}
+
+fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+    let mut a = from.activity(at);
+    if is_api {
+        a.origin = "api".to_string();
+    }
+    let unit = value.get("distanceUnit").and_then(|v| v.as_str());
+    let metres_per_unit = match unit {
+        Some(unit) if unit.starts_with("Mile") => Some(METRES_PER_MILE),
+        Some(unit) if unit.starts_with("Kilometer") => Some(1000.0),
+        Some(unit) if unit.starts_with("Meter") => Some(1.0),
+        // Daily lists are metric where nobody asked for other units.
+        None if is_api => Some(1000.0),
+        _ => None,
+    };
+    let (mut start, mut start_date, mut elapsed) = (None, None, None);
+    let extra = fields(value, |key, v| {
+        let scaled = |scale: f64| number(key, v).map(|n| Some(n * scale));
+        match key {
+            "logId" => a.source_id = id(key, v)?,
+            "activityName" | "name" => a.sport_raw = Some(text(key, v)?),
+            "startTime" => start = Some(text(key, v)?),
+            "startDate" => start_date = Some(text(key, v)?),
+            "duration" => elapsed = scaled(1e-3)?,
+            "activeDuration" => a.moving_s = scaled(1e-3)?,
+            "calories" => a.calories_kcal = scaled(1.0)?,
+            "averageHeartRate" => a.avg_heart_rate_bpm = scaled(1.0)?,
+            "distance" => match metres_per_unit {
+                Some(metres) => a.distance_m = scaled(metres)?,
+                None => return Ok(false),
+            },
+            // Kilometres or miles an hour.
+            "speed" => match metres_per_unit {
+                Some(metres) => a.avg_speed_mps = scaled(metres / 3600.0)?,
+                None => return Ok(false),
+            },
+            // Metres or feet, as the account has it; where nothing tells, it is not guessed.
+            "elevationGain" => match unit {
+                Some(unit) if unit.starts_with("Mile") => a.elevation_gain_m = scaled(METRES_PER_FOOT)?,
+                Some(unit) if unit.starts_with("Kilometer") => a.elevation_gain_m = scaled(1.0)?,
+                _ => return Ok(false),
+            },
+            "source" => {
+                a.device_name = v.get("name").and_then(|v| v.as_str()).map(str::to_string);
+                return Ok(false);
+            }
+            "logType" => {
+                a.manual = Some(text(key, v)? == "manual");
+                return Ok(false);
+            }
+            "description" => a.description = Some(text(key, v)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    a.extra = extra;
+    if a.source_id.is_empty() {
+        return Err(Fault::field("logId", "missing"));
+    }
+    let start = start.ok_or_else(|| Fault::field("startTime", "missing"))?;
+    set_start(&mut a, &start, start_date.as_deref(), from)
+        .ok_or_else(|| Fault::field("startTime", format!("expected a time, found {start:?}")))?;
+    a.elapsed_s = elapsed;
+    Ok(Taken { activity: a, ..Taken::default() })
+}
+
+/// `04/22/19 04:00:05` in UTC, a time with an offset, or the minute of a day that a list names.
+fn set_start(a: &mut Activity, start: &str, date: Option<&str>, from: &Provenance) -> Option<()> {
+    if let Some(time) = takeout_time(start) {
+        a.start_time = time;
+        return Some(());
+    }
+    if let Some((time, offset_s)) = time::with_offset(start) {
+        a.start_time = time;
+        a.utc_offset_s = offset_s;
+        return Some(());
+    }
+    let date: Date = date?.parse().ok()?;
+    let clock: Time = start.parse().ok()?;
+    let (time, offset_s, _) = from.local(date.to_datetime(clock))?;
+    a.start_time = time;
+    a.utc_offset_s = offset_s;
+    a.start_quality = if offset_s.is_some() { "minute" } else { "zone_unknown" }.to_string();
+    Some(())
+}
+
+/// `MM/DD/YY HH:MM:SS`, UTC.
+fn takeout_time(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 17 || bytes[2] != b'/' || bytes[5] != b'/' || bytes[11] != b':' {
+        return None;
+    }
+    let number = |at: usize| {
+        let (tens, ones) = (bytes[at].checked_sub(b'0')?, bytes[at + 1].checked_sub(b'0')?);
+        (tens < 10 && ones < 10).then(|| (tens * 10 + ones).cast_signed())
+    };
+    let date = Date::new(2000 + i16::from(number(6)?), number(0)?, number(3)?).ok()?;
+    let time = Time::new(number(9)?, number(12)?, number(15)?, 0).ok()?;
+    time::as_utc(date.to_datetime(time))
+}
+
+/// A table of `UserExercises_*.csv`, whose lengths are millimetres.
+fn table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let read = archive.read(entry).and_then(|bytes| csv::table(&csv::text(&bytes), Quotes::Doubled));
+    let table = match read {
+        Ok(table) => table,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let column = |name: &str| table.column(&[name]);
+    let (id, start) = (column("exercise_id"), column("exercise_start"));
+    if id.is_none() || start.is_none() {
+        return vec![Item::fault("file", at, Fault::record("no column exercise_id or exercise_start"))];
+    }
+    let row = |(number, row): (usize, &::csv::StringRecord)| {
+        let at = format!("{at}#{number}");
+        let mut faults = Vec::new();
+        let taken = (|| {
+            let id = cell(row, id).ok_or_else(|| Fault::field("exercise_id", "missing"))?;
+            let mut value = |name: &str, scale: f64| {
+                let text = cell(row, column(name))?;
+                csv::number(name, text)
+                    .map_err(|fault| faults.push(fault.of(Some(id))))
+                    .ok()
+                    .map(|n| n * scale)
+            };
+            let mut a = from.activity(&at);
+            a.source_id = id.to_string();
+            let time = |name: &str| cell(row, column(name)).and_then(time::utc);
+            a.start_time = time("exercise_start")
+                .ok_or_else(|| Fault::field("exercise_start", "expected a time").of(Some(id)))?;
+            a.elapsed_s = time("exercise_end").map(|end| end.duration_since(a.start_time).as_secs_f64());
+            a.utc_offset_s = cell(row, column("utc_offset")).and_then(offset_s);
+            a.sport_raw = cell(row, column("activity_name")).map(str::to_string);
+            a.manual = cell(row, column("log_type")).map(|kind| kind.eq_ignore_ascii_case("manual"));
+            a.calories_kcal =
+                value("tracker_total_calories", 1.0).or_else(|| value("manually_logged_total_calories", 1.0));
+            a.distance_m = value("tracker_total_distance_mm", 1e-3)
+                .or_else(|| value("manually_logged_total_distance_mm", 1e-3));
+            a.elevation_gain_m = value("tracker_total_altitude_mm", 1e-3);
+            a.avg_heart_rate_bpm = value("tracker_avg_heart_rate", 1.0);
+            a.max_heart_rate_bpm = value("tracker_peak_heart_rate", 1.0);
+            a.avg_speed_mps = value("tracker_avg_speed_mm_per_second", 1e-3);
+            a.max_speed_mps = value("tracker_peak_speed_mm_per_second", 1e-3);
+            let mut extra = Vec::new();
+            for name in ["tracker_total_steps", "tracker_cardio_load", "pool_length"] {
+                extra.extend(value(name, 1.0).map(|value| (name, value)));
+            }
+            a.extra = super::extra(&extra);
+            Ok(a)
+        })();
+        Item::of("row", at, taken.map(|activity| Taken { activity, streams: None, faults }))
+    };
+    table.rows.iter().enumerate().map(row).collect()
+}
+
+/// `+01:00`, `-0800` or seconds.
+fn offset_s(text: &str) -> Option<i32> {
+    let probe = format!("2000-01-01T00:00:00{text}");
+    time::with_offset(&probe).and_then(|(_, offset)| offset).or_else(|| text.parse().ok())
+}
+
+fn is_series(entry: &Entry) -> bool {
+    entry.file_name().to_lowercase().starts_with("heart_rate-")
+}
+
+/// Whether a file is the heart rate of a day that an exercise touches. Days are local, so their
+/// neighbours count.
+fn is_wanted(entry: &Entry, windows: &Windows) -> bool {
+    let name = entry.file_name();
+    let date = is_series(entry).then(|| name.get("heart_rate-".len()..name.len() - ".json".len())).flatten();
+    let Some(Ok(date)) = date.map(str::parse::<Date>) else { return false };
+    let Some(noon) = time::as_utc(date.at(12, 0, 0, 0)) else { return false };
+    const AROUND_MS: i64 = 36 * 3_600_000;
+    windows.touch(noon.as_millisecond() - AROUND_MS, noon.as_millisecond() + AROUND_MS)
+}
+
+/// The rates of a day that lie within exercises.
+fn heart_rates(archive: &Container, entry: &Entry, windows: &Windows) -> Result<Vec<(usize, Sample)>, Fault> {
+    let mut bytes = archive.read(entry)?;
+    let mut hits = Vec::new();
+    json::with_document(&mut bytes, |value| {
+        for element in value.elements().ok_or_else(|| Fault::record("expected a list"))? {
+            let time = element.get("dateTime").and_then(|v| v.as_str()).and_then(takeout_time);
+            let bpm = element.get("value").and_then(|v| v.get("bpm")).and_then(|v| v.as_f64());
+            let (Some(time), Some(bpm)) = (time, bpm) else { continue };
+            let time_ms = time.as_millisecond();
+            let heart_rate_bpm = Some(bpm.round() as i32).filter(|bpm| *bpm > 0);
+            let sample = Sample { time_ms, heart_rate_bpm, ..Sample::default() };
+            hits.extend(windows.at(time_ms).map(|at| (at, sample)));
+        }
+        Ok(())
+    })?;
+    Ok(hits)
+}

@@ -1,0 +1,365 @@
+//! Garmin: the account export, and the bodies that the Activity API pushes.
+//!
+//! The export has units of its own: milliseconds, centimetres, centimetres per millisecond, and
+//! kilojoules where the API has kilocalories. Its summaries and its FIT files do not name each
+//! other reliably, so they are joined by their starts. Most of the FIT files are not activities.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use super::container::{Container, Entry};
+use super::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
+use super::recording::{Recording, Sample};
+use super::{Each, Fault, Found, Item, Provenance, Taken, degrees_e7, files, in_parallel};
+use crate::activity::{Activity, ExerciseSet, Lap};
+use crate::error::Result;
+
+const SUMMARIES: &str = "summarizedactivities.json";
+/// The lists that a push holds, and whether their elements have samples.
+const PUSHED: [(&str, bool); 4] = [
+    ("activityDetails", true),
+    ("activities", false),
+    ("manuallyUpdatedActivities", false),
+    ("moveIQActivities", false),
+];
+/// A file and a summary of the same recording begin this close together.
+const SAME_START_S: i64 = 60;
+const KCAL_PER_KJ: f64 = 1.0 / 4.184;
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.ending(SUMMARIES).next().is_some()
+        || archive.entries().iter().any(|entry| entry.name.contains("DI_CONNECT/"))
+        || archive.ending(".json").take(100).any(|entry| pushed_list(&archive.head(entry, 2048)).is_some())
+}
+
+fn pushed_list(head: &[u8]) -> Option<(&'static str, bool)> {
+    let head = String::from_utf8_lossy(head);
+    let is_garmins = head.contains("summaryId") || head.contains("startTimeInSeconds");
+    PUSHED.into_iter().find(|(key, _)| is_garmins && head.contains(&format!("\"{key}\"")))
+}
+
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    let tables: Vec<&Entry> = archive.ending(SUMMARIES).collect();
+    let read: Vec<Vec<Item>> = tables.par_iter().map(|entry| summaries(archive, entry, from)).collect();
+    let mut waiting = Waiting::default();
+    for item in read.into_iter().flatten() {
+        match item.found {
+            Found::Activity(taken) => waiting.add(item.at, *taken),
+            _ => each(item)?,
+        }
+    }
+    let others: Vec<&Entry> =
+        archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
+    in_parallel(&others, |entry| entry.bytes, |entry| pushes(archive, entry, from), &mut *each)?;
+    let recorded: Vec<&Entry> = archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
+    in_parallel(&recorded, |entry| entry.bytes, |entry| files::items(archive, entry, from), &mut |item| {
+        match item.found {
+            Found::Activity(taken) => each(waiting.join(item.at, *taken)),
+            _ => each(item),
+        }
+    })?;
+    for (at, taken) in waiting.left() {
+        each(Item::of("record", at, Ok(taken)))?;
+    }
+    Ok(())
+}
+
+/// Summaries that wait for their files.
+#[derive(Default)]
+struct Waiting {
+    all: Vec<Option<(String, Taken)>>,
+    by_start: BTreeMap<(i64, usize), ()>,
+    by_id: BTreeMap<String, usize>,
+}
+
+impl Waiting {
+    fn add(&mut self, at: String, taken: Taken) {
+        let index = self.all.len();
+        self.by_start.insert((taken.activity.start_time.as_second(), index), ());
+        self.by_id.insert(taken.activity.source_id.clone(), index);
+        self.all.push(Some((at, taken)));
+    }
+
+    /// A recording with the summary of it, if there is one.
+    fn join(&mut self, at: String, mut file: Taken) -> Item {
+        let start_s = file.activity.start_time.as_second();
+        let named = file.activity.external_id.as_deref().and_then(|name| {
+            let stem = name.split('.').next()?;
+            self.by_id.get(stem.rsplit('_').next()?).copied()
+        });
+        let begins = |index: usize| {
+            let (_, taken) = self.all[index].as_ref()?;
+            Some((taken.activity.start_time.as_second() - start_s).abs())
+        };
+        let named = named.filter(|index| begins(*index).is_some_and(|s| s <= 86_400));
+        let near = || {
+            let range = (start_s - SAME_START_S, 0)..=(start_s + SAME_START_S, usize::MAX);
+            let near = self.by_start.range(range).map(|((_, index), ())| *index);
+            let elapsed = file.activity.elapsed_s.unwrap_or(0.0);
+            let away = |index: &usize| {
+                let other = self.all[*index].as_ref().and_then(|(_, t)| t.activity.elapsed_s).unwrap_or(0.0);
+                ((other - elapsed).abs() as i64, begins(*index).unwrap_or(i64::MAX), *index)
+            };
+            near.filter(|index| self.all[*index].is_some()).min_by_key(away)
+        };
+        let Some((place, mut taken)) = named.or_else(near).and_then(|index| self.all[index].take()) else {
+            file.activity.origin = "archive".to_string();
+            return Item::of("file", at, Ok(file));
+        };
+        let a = &mut taken.activity;
+        a.complete_with(Activity { sport_raw: None, title: None, extra: None, ..file.activity });
+        taken.streams = file.streams.map(|mut streams| {
+            streams.source_id.clone_from(&a.source_id);
+            streams.origin.clone_from(&a.origin);
+            streams
+        });
+        Item::of("record", place, Ok(taken))
+    }
+
+    fn left(self) -> impl Iterator<Item = (String, Taken)> {
+        self.all.into_iter().flatten()
+    }
+}
+
+/// The summaries of one file of the export.
+fn summaries(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let inner = json::inner_list(&bytes, "summarizedActivitiesExport");
+    let mut items = Vec::new();
+    let read = json::elements(inner.unwrap_or(&bytes), |index, element| {
+        let at = format!("{at}#{index}");
+        let taken = element.map_err(Fault::record).and_then(|value| {
+            let source_id = value.get("activityId").and_then(|v| id("activityId", v).ok());
+            summary(value, from, &at).map_err(|fault| fault.of(source_id.as_deref()))
+        });
+        items.push(Item::of("record", at, taken));
+    });
+    if let Err(reason) = read {
+        items.push(Item::fault("file", at, Fault::record(reason)));
+    }
+    items
+}
+
+fn epoch_ms(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
+    let ms = number(field, value)?;
+    Timestamp::from_millisecond(ms as i64).map_err(|_| Fault::field(field, format!("{ms} ms is no time")))
+}
+
+/// The typeKey, which some exports nest.
+fn type_key(field: &str, value: Value<'_, '_>) -> Result<String, Fault> {
+    text(field, value.get("typeKey").unwrap_or(value))
+}
+
+fn summary(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+    let mut a = from.activity(at);
+    let (mut begin, mut gmt, mut local) = (None, None, None);
+    let mut older_sport = None;
+    let extra = fields(value, |key, v| {
+        let scaled = |scale: f64| number(key, v).map(|n| Some(n * scale));
+        match key {
+            "activityId" => a.source_id = id(key, v)?,
+            "name" | "activityName" => a.title = Some(text(key, v)?),
+            "description" => a.description = Some(text(key, v)?),
+            "activityType" => a.sport_raw = Some(type_key(key, v)?),
+            "sportType" => older_sport = Some(type_key(key, v)?),
+            "beginTimestamp" => begin = Some(epoch_ms(key, v)?),
+            "startTimeGmt" => gmt = Some(epoch_ms(key, v)?),
+            "startTimeLocal" => local = Some(epoch_ms(key, v)?),
+            "elapsedDuration" => a.elapsed_s = scaled(1e-3)?,
+            "movingDuration" => a.moving_s = scaled(1e-3)?,
+            "distance" => a.distance_m = scaled(1e-2)?,
+            "elevationGain" => a.elevation_gain_m = scaled(1e-2)?,
+            "elevationLoss" => a.elevation_loss_m = scaled(1e-2)?,
+            "minElevation" => a.elevation_low_m = scaled(1e-2)?,
+            "maxElevation" => a.elevation_high_m = scaled(1e-2)?,
+            "avgSpeed" => a.avg_speed_mps = scaled(10.0)?,
+            "maxSpeed" => a.max_speed_mps = scaled(10.0)?,
+            "avgHr" => a.avg_heart_rate_bpm = scaled(1.0)?,
+            "maxHr" => a.max_heart_rate_bpm = scaled(1.0)?,
+            "avgRunCadence" | "avgBikeCadence" => a.avg_cadence_rpm = scaled(1.0)?,
+            "maxRunCadence" | "maxBikeCadence" => a.max_cadence_rpm = scaled(1.0)?,
+            "avgPower" => a.avg_power_w = scaled(1.0)?,
+            "maxPower" => a.max_power_w = scaled(1.0)?,
+            "normPower" => a.weighted_power_w = scaled(1.0)?,
+            "calories" => a.calories_kcal = scaled(KCAL_PER_KJ)?,
+            "avgTemperature" => a.temperature_c = scaled(1.0)?,
+            "startLatitude" => a.start_lat_deg = scaled(1.0)?,
+            "startLongitude" => a.start_lon_deg = scaled(1.0)?,
+            "endLatitude" => a.end_lat_deg = scaled(1.0)?,
+            "endLongitude" => a.end_lon_deg = scaled(1.0)?,
+            "deviceId" => a.device_serial = Some(id(key, v)?),
+            "userProfileId" => a.source_account_id = Some(id(key, v)?),
+            "workoutRpe" => a.perceived_exertion = scaled(0.1)?,
+            "summarizedExerciseSets" => {
+                a.exercise_sets = Some(sets(key, v)?);
+                return Ok(false);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if a.source_id.is_empty() {
+        return Err(Fault::field("activityId", "missing"));
+    }
+    a.start_time = gmt.or(begin).ok_or_else(|| Fault::field("startTimeGmt", "missing"))?;
+    // `duration` is without the pauses.
+    let duration_s =
+        value.get("duration").filter(|v| !is_absent(*v)).and_then(|v| v.as_f64()).map(|ms| ms / 1000.0);
+    a.moving_s = a.moving_s.or(duration_s);
+    a.elapsed_s = a.elapsed_s.or(duration_s);
+    a.sport_raw = a.sport_raw.take().or(older_sport);
+    if let Some(local) = local {
+        let offset = local.duration_since(a.start_time).as_secs();
+        a.utc_offset_s = i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400);
+    }
+    a.extra = extra;
+    Ok(Taken { activity: a, ..Taken::default() })
+}
+
+/// Sums of sets by exercise: the repetitions of all of them, and the heaviest weight, in grams.
+fn sets(field: &str, value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
+    list(field, value, |set| {
+        let number = |name: &str| set.get(name).and_then(|v| v.as_f64()).filter(|n| n.is_finite());
+        let word = |name: &str| set.get(name).and_then(|v| v.as_str()).filter(|w| !w.is_empty());
+        Ok(ExerciseSet {
+            exercise_name: word("subCategory").or(word("category")).map(str::to_string),
+            set_type: Some("summary".to_string()),
+            reps: number("reps").map(|n| n as i32),
+            weight_kg: number("maxWeight").map(|grams| grams / 1000.0),
+            duration_s: number("duration").map(|ms| ms / 1000.0),
+            notes: number("sets").map(|n| format!("{n} sets")),
+            ..ExerciseSet::default()
+        })
+    })
+}
+
+/// The activities of a body that was pushed.
+fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let Some((key, has_samples)) = pushed_list(&archive.head(entry, 2048)) else {
+        return vec![Item::nothing("file", at)];
+    };
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let mut items = Vec::new();
+    let read = json::elements(json::inner_list(&bytes, key).unwrap_or(b"[]"), |index, element| {
+        let at = format!("{at}#{index}");
+        let taken = element.map_err(Fault::record).and_then(|value| pushed(value, has_samples, from, &at));
+        items.push(Item::of("record", at, taken));
+    });
+    if let Err(reason) = read {
+        items.push(Item::fault("file", at, Fault::record(reason)));
+    }
+    items
+}
+
+fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+    let mut a = from.activity(at);
+    a.origin = "api".to_string();
+    let summary = if has_samples { value.get("summary").unwrap_or(value) } else { value };
+    let (mut start_s, mut summary_id) = (None, None);
+    let mut read = |key: &str, v: Value<'_, '_>| -> Result<bool, Fault> {
+        let given = || number(key, v).map(Some);
+        match key {
+            "activityId" => a.source_id = id(key, v)?,
+            "summaryId" => summary_id = Some(id(key, v)?.trim_end_matches("-detail").to_string()),
+            "userId" => a.source_account_id = Some(id(key, v)?),
+            // Old bodies carry the athlete's token: it goes nowhere.
+            "userAccessToken" => {}
+            "activityName" => a.title = Some(text(key, v)?),
+            "activityDescription" => a.description = Some(text(key, v)?),
+            "activityType" => a.sport_raw = Some(text(key, v)?),
+            "startTimeInSeconds" => start_s = Some(number(key, v)?),
+            "startTimeOffsetInSeconds" | "offsetInSeconds" => a.utc_offset_s = Some(whole(key, v)?),
+            "durationInSeconds" => a.elapsed_s = given()?,
+            "movingDurationInSeconds" => a.moving_s = given()?,
+            "distanceInMeters" => a.distance_m = given()?,
+            "averageSpeedInMetersPerSecond" => a.avg_speed_mps = given()?,
+            "maxSpeedInMetersPerSecond" => a.max_speed_mps = given()?,
+            "averageHeartRateInBeatsPerMinute" => a.avg_heart_rate_bpm = given()?,
+            "maxHeartRateInBeatsPerMinute" => a.max_heart_rate_bpm = given()?,
+            "averageBikeCadenceInRoundsPerMinute" => a.avg_cadence_rpm = given()?,
+            "maxBikeCadenceInRoundsPerMinute" => a.max_cadence_rpm = given()?,
+            // Steps of both legs.
+            "averageRunCadenceInStepsPerMinute" => a.avg_cadence_rpm = given()?.map(|spm| spm / 2.0),
+            "maxRunCadenceInStepsPerMinute" => a.max_cadence_rpm = given()?.map(|spm| spm / 2.0),
+            "activeKilocalories" => a.calories_kcal = given()?,
+            "totalElevationGainInMeters" => a.elevation_gain_m = given()?,
+            "totalElevationLossInMeters" => a.elevation_loss_m = given()?,
+            "startingLatitudeInDegree" => a.start_lat_deg = given()?,
+            "startingLongitudeInDegree" => a.start_lon_deg = given()?,
+            "deviceName" => a.device_name = Some(text(key, v)?).filter(|name| name != "unknown"),
+            "manual" => a.manual = Some(flag(key, v)?),
+            "summary" | "samples" | "laps" if has_samples => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    };
+    let mut extra = fields(value, &mut read)?;
+    if has_samples {
+        extra = fields(summary, &mut read)?.or(extra);
+    }
+    a.extra = extra;
+    if a.source_id.is_empty() {
+        a.source_id = summary_id.ok_or_else(|| Fault::field("summaryId", "missing"))?;
+    }
+    let start_s =
+        start_s.ok_or_else(|| Fault::field("startTimeInSeconds", "missing").of(Some(&a.source_id)))?;
+    a.start_time = Timestamp::from_second(start_s as i64).map_err(|_| {
+        Fault::field("startTimeInSeconds", format!("{start_s} s is no time")).of(Some(&a.source_id))
+    })?;
+    if !has_samples {
+        return Ok(Taken { activity: a, ..Taken::default() });
+    }
+    if let Some(laps) = value.get("laps").filter(|v| !is_absent(*v)) {
+        let starts = list("laps", laps, |lap| Ok(lap.get("startTimeInSeconds").and_then(|v| v.as_f64())))?;
+        let lap = |(index, start): (usize, Option<f64>)| Lap {
+            lap_index: i32::try_from(index + 1).ok(),
+            start_time: start.and_then(|s| Timestamp::from_second(s as i64).ok()),
+            ..Lap::default()
+        };
+        a.laps = Some(starts.into_iter().enumerate().map(lap).collect());
+    }
+    let samples = match value.get("samples").filter(|v| !is_absent(*v)) {
+        Some(samples) => list("samples", samples, sample)?,
+        None => Vec::new(),
+    };
+    let (activity, streams) = Recording::new(a, samples).finish();
+    let streams = streams.map(|streams| from.streams(streams, &activity));
+    Ok(Taken { activity, streams, faults: Vec::new() })
+}
+
+fn sample(value: Value<'_, '_>) -> Result<Sample, Fault> {
+    let mut sample = Sample::default();
+    fields(value, |key, v| {
+        let given = || number(key, v).map(Some);
+        let rounded = || number(key, v).map(|n| Some(n.round() as i32));
+        match key {
+            "startTimeInSeconds" => sample.time_ms = (number(key, v)? as i64).saturating_mul(1000),
+            "latitudeInDegree" => sample.lat_e7 = degrees_e7(number(key, v)?, 90.0),
+            "longitudeInDegree" => sample.lon_e7 = degrees_e7(number(key, v)?, 180.0),
+            "elevationInMeters" => sample.altitude_m = given()?,
+            "airTemperatureCelcius" => sample.temperature_c = rounded()?,
+            "heartRate" => sample.heart_rate_bpm = rounded()?.filter(|bpm| *bpm > 0),
+            "speedMetersPerSecond" => sample.speed_mps = given()?,
+            "stepsPerMinute" => sample.cadence_rpm = Some((number(key, v)? / 2.0).round() as i32),
+            "bikeCadenceInRPM" => sample.cadence_rpm = rounded()?,
+            "totalDistanceInMeters" => sample.distance_m = given()?,
+            "powerInWatts" => sample.power_w = rounded()?,
+            _ => {}
+        }
+        Ok(true)
+    })?;
+    if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
+        (sample.lat_e7, sample.lon_e7) = (None, None);
+    }
+    Ok(sample)
+}

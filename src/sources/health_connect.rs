@@ -1,0 +1,389 @@
+//! Health Connect's export: a SQLite database, alone or in a zip.
+//!
+//! Sessions have tables of their own; distance, energy and heart rate lie in others, and know
+//! nothing of them: they are joined by time and by the app that wrote them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::container::{Container, Entry};
+use super::recording::{Recording, Sample};
+use super::series::{Windows, add_heart_rates};
+use super::{Each, Fault, Item, Provenance, Taken, degrees_e7};
+use crate::activity::{Activity, Lap};
+use crate::error::Result;
+
+/// `android.health.connect.datatypes.ExerciseSessionType`, by number.
+const EXERCISES: [&str; 62] = [
+    "unknown",
+    "badminton",
+    "baseball",
+    "basketball",
+    "biking",
+    "biking_stationary",
+    "boot_camp",
+    "boxing",
+    "calisthenics",
+    "cricket",
+    "dancing",
+    "exercise_class",
+    "fencing",
+    "football_american",
+    "football_australian",
+    "frisbee_disc",
+    "golf",
+    "guided_breathing",
+    "gymnastics",
+    "handball",
+    "high_intensity_interval_training",
+    "hiking",
+    "ice_hockey",
+    "ice_skating",
+    "martial_arts",
+    "paddling",
+    "paragliding",
+    "pilates",
+    "racquetball",
+    "rock_climbing",
+    "roller_hockey",
+    "rowing",
+    "rugby",
+    "running",
+    "running_treadmill",
+    "sailing",
+    "scuba_diving",
+    "skating",
+    "skiing",
+    "snowboarding",
+    "snowshoeing",
+    "soccer",
+    "softball",
+    "squash",
+    "stair_climbing",
+    "strength_training",
+    "stretching",
+    "surfing",
+    "swimming_open_water",
+    "swimming_pool",
+    "table_tennis",
+    "tennis",
+    "volleyball",
+    "walking",
+    "water_polo",
+    "weightlifting",
+    "wheelchair",
+    "yoga",
+    "other_workout",
+    "stair_climbing_machine",
+    "elliptical",
+    "rowing_machine",
+];
+
+/// The number of an exercise type.
+pub fn exercise_number(name: &str) -> Option<usize> {
+    EXERCISES.iter().position(|known| *known == name)
+}
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.entries().iter().any(|entry| is_database(archive, entry))
+}
+
+fn is_database(archive: &Container, entry: &Entry) -> bool {
+    let name = entry.file_name().to_lowercase();
+    let is_named_so = name.ends_with(".db") || name.ends_with(".sqlite") || archive.entries().len() == 1;
+    is_named_so && archive.head(entry, 16).starts_with(b"SQLite format 3\0")
+}
+
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    for entry in archive.entries().iter().filter(|entry| is_database(archive, entry)) {
+        let at = format!("!{}", entry.name);
+        let read = archive.with_path(entry, |path| {
+            sessions(path, from, &at)
+                .map_err(|e| Fault::record(format!("not a sound export of Health Connect: {e}")))
+        });
+        match read {
+            Ok(items) => items.into_iter().try_for_each(&mut *each)?,
+            Err(fault) => each(Item::fault("file", at, fault))?,
+        }
+    }
+    Ok(())
+}
+
+struct Session {
+    row_id: i64,
+    app: Option<i64>,
+    activity: std::result::Result<Activity, Fault>,
+    end_ms: i64,
+    distance_m: Option<f64>,
+    total_kcal: Option<f64>,
+    active_kcal: Option<f64>,
+    steps: Option<f64>,
+    rates: Vec<Sample>,
+    route: Vec<Sample>,
+    laps: Vec<Lap>,
+}
+
+/// A database as the export wrote it; nothing in it is run.
+struct Export {
+    db: Connection,
+    columns: HashMap<String, Vec<String>>,
+}
+
+impl Export {
+    fn open(path: &Path) -> rusqlite::Result<Export> {
+        let db = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        db.pragma_update(None, "trusted_schema", false)?;
+        db.pragma_update(None, "cell_size_check", true)?;
+        let mut export = Export { db, columns: HashMap::new() };
+        let mut names = Vec::new();
+        {
+            let mut statement = export.db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                names.push(row.get::<_, String>(0)?);
+            }
+        }
+        for name in names {
+            let mut statement = export.db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+            let columns = statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            drop(statement);
+            export.columns.insert(name, columns);
+        }
+        Ok(export)
+    }
+
+    /// Rows of a table with these columns; a column that is not there is null. No table, no rows.
+    fn each(
+        &self,
+        table: &str,
+        columns: &[&str],
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let Some(known) = self.columns.get(table) else { return Ok(()) };
+        let wanted: Vec<String> = columns
+            .iter()
+            .map(
+                |name| {
+                    if known.iter().any(|k| k == name) { format!("\"{name}\"") } else { "NULL".to_string() }
+                },
+            )
+            .collect();
+        let mut statement =
+            self.db.prepare(&format!("SELECT {} FROM \"{table}\" ORDER BY rowid", wanted.join(",")))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+}
+
+fn number(row: &Row<'_>, column: usize) -> Option<f64> {
+    use rusqlite::types::ValueRef;
+    match row.get_ref(column).ok()? {
+        ValueRef::Integer(n) => Some(n as f64),
+        // The smallest double says that nothing was recorded.
+        ValueRef::Real(n) => Some(n).filter(|n| n.is_finite() && *n != 5e-324),
+        _ => None,
+    }
+}
+
+fn whole(row: &Row<'_>, column: usize) -> Option<i64> {
+    number(row, column).map(|n| n as i64)
+}
+
+fn words(row: &Row<'_>, column: usize) -> Option<String> {
+    let text = row.get_ref(column).ok()?.as_bytes().ok()?;
+    Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty())
+}
+
+fn sessions(path: &Path, from: &Provenance, at: &str) -> rusqlite::Result<Vec<Item>> {
+    let export = Export::open(path)?;
+    let mut apps = HashMap::new();
+    export.each("application_info_table", &["row_id", "package_name"], |row| {
+        apps.extend(whole(row, 0).zip(words(row, 1)));
+        Ok(())
+    })?;
+    let mut devices = HashMap::new();
+    export.each("device_info_table", &["row_id", "manufacturer", "model"], |row| {
+        let name = [words(row, 1), words(row, 2)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        devices.extend(whole(row, 0).map(|id| (id, name)));
+        Ok(())
+    })?;
+    let mut found: Vec<Session> = Vec::new();
+    let columns = [
+        "row_id",
+        "uuid",
+        "start_time",
+        "start_zone_offset",
+        "end_time",
+        "exercise_type",
+        "title",
+        "notes",
+        "app_info_id",
+        "device_info_id",
+        "client_record_id",
+    ];
+    export.each("exercise_session_record_table", &columns, |row| {
+        let row_id = whole(row, 0).unwrap_or(found.len() as i64);
+        let (activity, end_ms) = session(row, &apps, &devices);
+        found.push(Session {
+            row_id,
+            app: whole(row, 8),
+            activity,
+            end_ms,
+            distance_m: None,
+            total_kcal: None,
+            active_kcal: None,
+            steps: None,
+            rates: Vec::new(),
+            route: Vec::new(),
+            laps: Vec::new(),
+        });
+        Ok(())
+    })?;
+    join(&export, &mut found)?;
+    let items = found.into_iter().map(|session| {
+        let at = format!("{at}#{}", session.row_id);
+        let taken = session.activity.map(|mut a| {
+            a.distance_m = session.distance_m;
+            a.calories_kcal = session.total_kcal.or(session.active_kcal);
+            if !session.laps.is_empty() {
+                a.laps = Some(session.laps);
+            }
+            if let Some(steps) = session.steps {
+                let mut extra: serde_json::Map<String, serde_json::Value> =
+                    a.extra.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                extra.insert("steps".to_string(), steps.into());
+                a.extra = Some(serde_json::Value::Object(extra).to_string());
+            }
+            let mut samples = session.route;
+            samples.sort_by_key(|sample| sample.time_ms);
+            add_heart_rates(&mut samples, session.rates);
+            let (activity, streams) = Recording::new(from.adopt(a, &at), samples).finish();
+            let streams = streams.map(|streams| from.streams(streams, &activity));
+            Taken { activity, streams, faults: Vec::new() }
+        });
+        Item::of("record", at, taken)
+    });
+    Ok(items.collect())
+}
+
+fn session(
+    row: &Row<'_>,
+    apps: &HashMap<i64, String>,
+    devices: &HashMap<i64, String>,
+) -> (std::result::Result<Activity, Fault>, i64) {
+    let id = match row.get_ref(1).ok().and_then(|v| v.as_blob().ok()) {
+        Some(blob) if !blob.is_empty() => Some(super::files::hex(blob)),
+        _ => words(row, 1).or_else(|| whole(row, 0).map(|id| format!("row-{id}"))),
+    };
+    let missing = |field: &str| Fault::field(field, "missing or no number").of(id.as_deref());
+    let (start_ms, end_ms) = (whole(row, 2), whole(row, 4));
+    let read = || {
+        let start_ms = start_ms.ok_or_else(|| missing("start_time"))?;
+        let start = Timestamp::from_millisecond(start_ms).map_err(|_| missing("start_time"))?;
+        let mut extra = serde_json::Map::new();
+        if let Some(app) = whole(row, 8).and_then(|app| apps.get(&app)) {
+            extra.insert("package_name".to_string(), app.as_str().into());
+        }
+        let kind = whole(row, 5).and_then(|n| usize::try_from(n).ok());
+        Ok(Activity {
+            source_id: id.clone().ok_or_else(|| missing("uuid"))?,
+            start_time: start,
+            utc_offset_s: whole(row, 3).and_then(|s| i32::try_from(s).ok()),
+            elapsed_s: end_ms.map(|end| (end - start_ms) as f64 / 1000.0),
+            sport_raw: kind
+                .map(|n| EXERCISES.get(n).map_or_else(|| n.to_string(), |name| (*name).to_string())),
+            title: words(row, 6),
+            description: words(row, 7),
+            device_name: whole(row, 9)
+                .and_then(|id| devices.get(&id).cloned())
+                .filter(|name| !name.is_empty()),
+            external_id: words(row, 10),
+            extra: (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string()),
+            ..Activity::default()
+        })
+    };
+    (read(), end_ms.unwrap_or(0))
+}
+
+/// Gives the sessions what other tables tell of their time.
+fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
+    let nobody = Activity::default();
+    let windows = Windows::of(found.iter().map(|s| s.activity.as_ref().unwrap_or(&nobody)));
+    let apps: Vec<Option<i64>> = found.iter().map(|s| s.app).collect();
+    let ends: Vec<i64> = found.iter().map(|s| s.end_ms).collect();
+    type Slot = fn(&mut Session) -> &mut Option<f64>;
+    let sums: [(&str, &str, f64, Slot); 4] = [
+        ("distance_record_table", "distance", 1.0, |s| &mut s.distance_m),
+        // Calories, a thousandth of what people call so.
+        ("total_calories_burned_record_table", "energy", 1e-3, |s| &mut s.total_kcal),
+        ("active_calories_burned_record_table", "energy", 1e-3, |s| &mut s.active_kcal),
+        ("steps_record_table", "count", 1.0, |s| &mut s.steps),
+    ];
+    for (table, column, scale, slot) in sums {
+        export.each(table, &["start_time", "end_time", "app_info_id", column], |row| {
+            let (Some(start), Some(end), Some(value)) = (whole(row, 0), whole(row, 1), number(row, 3)) else {
+                return Ok(());
+            };
+            // Only what lies within: an hour's steps around a run are not the run's.
+            for (begin, _, at) in windows.within(start, end) {
+                if start >= begin && end <= ends[at] && apps[at] == whole(row, 2) {
+                    *slot(&mut found[at]).get_or_insert(0.0) += value * scale;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let mut of_app = HashMap::new();
+    export.each("heart_rate_record_table", &["row_id", "app_info_id"], |row| {
+        of_app.extend(whole(row, 0).zip(whole(row, 1)));
+        Ok(())
+    })?;
+    export.each(
+        "heart_rate_record_series_table",
+        &["parent_key", "beats_per_minute", "epoch_millis"],
+        |row| {
+            let (Some(bpm), Some(time_ms)) = (whole(row, 1), whole(row, 2)) else { return Ok(()) };
+            let app = whole(row, 0).and_then(|parent| of_app.get(&parent).copied());
+            let heart_rate_bpm = i32::try_from(bpm).ok().filter(|bpm| (1..400).contains(bpm));
+            for at in windows.at(time_ms).filter(|at| apps[*at] == app) {
+                found[at].rates.push(Sample { time_ms, heart_rate_bpm, ..Sample::default() });
+            }
+            Ok(())
+        },
+    )?;
+    let by_row: HashMap<i64, usize> = found.iter().enumerate().map(|(at, s)| (s.row_id, at)).collect();
+    let columns = ["parent_key", "timestamp_millis", "latitude", "longitude", "altitude"];
+    export.each("exercise_route_table", &columns, |row| {
+        let at = whole(row, 0).and_then(|parent| by_row.get(&parent).copied());
+        let (Some(at), Some(time_ms)) = (at, whole(row, 1)) else { return Ok(()) };
+        let lat_e7 = number(row, 2).and_then(|d| degrees_e7(d, 90.0));
+        let lon_e7 = number(row, 3).and_then(|d| degrees_e7(d, 180.0));
+        if lat_e7.is_some() && lon_e7.is_some() {
+            let altitude_m = number(row, 4);
+            found[at].route.push(Sample { time_ms, lat_e7, lon_e7, altitude_m, ..Sample::default() });
+        }
+        Ok(())
+    })?;
+    export.each("exercise_laps_table", &["parent_key", "lap_start_time", "lap_end_time", "length"], |row| {
+        let at = whole(row, 0).and_then(|parent| by_row.get(&parent).copied());
+        let (Some(at), Some(start), Some(end)) = (at, whole(row, 1), whole(row, 2)) else { return Ok(()) };
+        let laps = &mut found[at].laps;
+        laps.push(Lap {
+            lap_index: i32::try_from(laps.len() + 1).ok(),
+            start_time: Timestamp::from_millisecond(start).ok(),
+            elapsed_s: Some((end - start) as f64 / 1000.0),
+            distance_m: number(row, 3),
+            ..Lap::default()
+        });
+        Ok(())
+    })
+}

@@ -1,0 +1,293 @@
+//! Hevy: the CSV export, a row per set, and bodies of its API.
+//!
+//! The table has no id of a workout, so one is made of its title, start and end. Its times are
+//! wall clocks of whole minutes, in the language of the phone; its units follow the account and
+//! stand in the header.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+
+use super::container::{Container, Entry};
+use super::csv::{self, Quotes, Table, cell};
+use super::json::{self, Value, fields, id, is_absent, list, number, text, whole};
+use super::time::{self, Order};
+use super::{Each, Fault, Item, Provenance, Taken, in_parallel};
+use crate::activity::ExerciseSet;
+use crate::error::Result;
+
+const KG_PER_POUND: f64 = 0.453_592_37;
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.entries().iter().take(1000).any(|entry| is_table(archive, entry) || is_body(archive, entry))
+}
+
+fn is_table(archive: &Container, entry: &Entry) -> bool {
+    entry.file_name().to_lowercase().ends_with(".csv") && {
+        let head = csv::text(&archive.head(entry, 2048)).into_owned();
+        head.contains("exercise_title") && head.contains("set_index")
+    }
+}
+
+fn is_body(archive: &Container, entry: &Entry) -> bool {
+    entry.file_name().to_lowercase().ends_with(".json") && {
+        let head = String::from_utf8_lossy(&archive.head(entry, 8192)).into_owned();
+        head.contains("\"exercises\"") && head.contains("\"start_time\"")
+            || head.contains("\"deleted_at\"") && head.contains("\"deleted\"")
+    }
+}
+
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    let entries: Vec<&Entry> = archive.entries().iter().collect();
+    in_parallel(
+        &entries,
+        |entry| entry.bytes,
+        |entry| {
+            if is_table(archive, entry) {
+                workouts_of_table(archive, entry, from)
+            } else if is_body(archive, entry) {
+                workouts_of_body(archive, entry, from)
+            } else {
+                vec![Item::nothing("file", format!("!{}", entry.name))]
+            }
+        },
+        each,
+    )
+}
+
+/// The id of a workout of the table.
+pub fn table_id(title: &str, start: &str, end: &str) -> String {
+    let hash = digest(&SHA256, format!("{title}\n{start}\n{end}").as_bytes());
+    format!("csv-{}", &super::files::hex(hash.as_ref())[..24])
+}
+
+/// The columns of the table, and what a unit of theirs is.
+struct Columns {
+    title: usize,
+    start: usize,
+    end: Option<usize>,
+    exercise: Option<usize>,
+    weight: Option<(usize, f64)>,
+    distance: Option<(usize, f64)>,
+}
+
+impl Columns {
+    fn of(table: &Table) -> Result<Columns, Fault> {
+        let missing = |name: &str| Fault::record(format!("the table has no column {name}"));
+        let unit = |names: [(&str, f64); 2]| {
+            names.into_iter().find_map(|(name, scale)| Some((table.column(&[name])?, scale)))
+        };
+        Ok(Columns {
+            title: table.column(&["title"]).ok_or_else(|| missing("title"))?,
+            start: table.column(&["start_time"]).ok_or_else(|| missing("start_time"))?,
+            end: table.column(&["end_time"]),
+            exercise: table.column(&["exercise_title"]),
+            weight: unit([("weight_kg", 1.0), ("weight_lbs", KG_PER_POUND)]),
+            distance: unit([("distance_km", 1000.0), ("distance_miles", 1609.344)]),
+        })
+    }
+}
+
+fn workouts_of_table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let read = archive.read(entry).and_then(|bytes| {
+        let table = csv::table(&csv::text(&bytes), Quotes::Doubled)?;
+        Columns::of(&table).map(|columns| (table, columns))
+    });
+    let (table, columns) = match read {
+        Ok(read) => read,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    // Rows of one workout stand together; one that comes again is the same.
+    let mut order = Vec::new();
+    let mut groups: HashMap<[&str; 3], Vec<usize>> = HashMap::new();
+    for (number, row) in table.rows.iter().enumerate() {
+        let word = |column: Option<usize>| cell(row, column).unwrap_or_default();
+        let key = [word(Some(columns.title)), word(Some(columns.start)), word(columns.end)];
+        groups.entry(key).or_insert_with(|| {
+            order.push(key);
+            Vec::new()
+        });
+        groups.get_mut(&key).expect("just put there").push(number);
+    }
+    order
+        .into_iter()
+        .map(|key| {
+            let rows = &groups[&key];
+            let at = format!("{at}#{}", rows[0]);
+            Item::of("row", at.clone(), workout_of_rows(&table, &columns, key, rows, from, &at))
+        })
+        .collect()
+}
+
+fn workout_of_rows(
+    table: &Table,
+    columns: &Columns,
+    [title, start, end]: [&str; 3],
+    rows: &[usize],
+    from: &Provenance,
+    at: &str,
+) -> Result<Taken, Fault> {
+    let mut a = from.activity(at);
+    let mut faults = Vec::new();
+    a.source_id = table_id(title, start, end);
+    a.title = Some(title.to_string()).filter(|title| !title.is_empty());
+    let clock = |field: &str, text: &str| {
+        let civil = time::civil(text, Order::DayFirst);
+        civil.and_then(|civil| from.local(civil)).ok_or_else(|| {
+            let found: String = text.chars().take(40).collect();
+            Fault::field(field, format!("expected a date, found {found:?}")).of(Some(&a.source_id))
+        })
+    };
+    let (begin, offset_s, _) = clock("start_time", start)?;
+    match clock("end_time", end) {
+        Ok((end, _, _)) => a.elapsed_s = Some(end.duration_since(begin).as_secs_f64()),
+        Err(_) if end.is_empty() => {}
+        Err(fault) => faults.push(fault),
+    }
+    a.start_time = begin;
+    a.utc_offset_s = offset_s;
+    a.start_quality = if offset_s.is_some() { "minute" } else { "zone_unknown" }.to_string();
+    let first = &table.rows[rows[0]];
+    a.description = cell(first, table.column(&["description"])).map(str::to_string);
+    let mut sets = Vec::with_capacity(rows.len());
+    let mut exercise_index = 0;
+    for number in rows {
+        let row = &table.rows[*number];
+        let word = |name: &str| cell(row, table.column(&[name])).map(str::to_string);
+        let id = &a.source_id;
+        let mut value = |name: &str, column: Option<usize>, scale: f64| {
+            let text = cell(row, column)?;
+            csv::number(name, text).map_err(|fault| faults.push(fault.of(Some(id)))).ok().map(|n| n * scale)
+        };
+        let exercise_name = cell(row, columns.exercise).map(str::to_string);
+        if let Some(before) = sets.last() as Option<&ExerciseSet>
+            && before.exercise_name != exercise_name
+        {
+            exercise_index += 1;
+        }
+        sets.push(ExerciseSet {
+            exercise_name,
+            exercise_index: Some(exercise_index),
+            superset_id: word("superset_id"),
+            set_index: value("set_index", table.column(&["set_index"]), 1.0).map(|n| n as i32),
+            set_type: word("set_type"),
+            reps: value("reps", table.column(&["reps"]), 1.0).map(|n| n as i32),
+            weight_kg: columns.weight.and_then(|(column, scale)| value("weight", Some(column), scale)),
+            distance_m: columns.distance.and_then(|(column, scale)| value("distance", Some(column), scale)),
+            duration_s: value("duration_seconds", table.column(&["duration_seconds"]), 1.0),
+            perceived_exertion: value("rpe", table.column(&["rpe"]), 1.0),
+            notes: word("exercise_notes"),
+        });
+    }
+    a.exercise_sets = Some(sets);
+    Ok(Taken { activity: a, streams: None, faults })
+}
+
+fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let inner = json::inner_list(&bytes, "workouts").or_else(|| json::inner_list(&bytes, "events"));
+    let mut items = Vec::new();
+    // Events come newest first: an older one of the same workout says nothing more.
+    let mut seen = std::collections::HashSet::new();
+    let mut take = |index: usize, element: Result<Value<'_, '_>, String>| {
+        let at = format!("{at}#{index}");
+        let Ok(value) = element else {
+            let reason = element.err().unwrap_or_default();
+            return items.push(Item::fault("record", at, Fault::record(reason)));
+        };
+        let workout = value.get("workout").unwrap_or(value);
+        let known = workout.get("id").or_else(|| value.get("id")).and_then(|v| id("id", v).ok());
+        let is_older = known.as_ref().is_some_and(|id| !seen.insert(id.clone()));
+        if is_older || value.get("deleted_at").is_some() {
+            return items.push(Item::nothing("record", at));
+        }
+        let taken = workout_of_body(workout, from, &at).map_err(|fault| fault.of(known.as_deref()));
+        items.push(Item::of("record", at, taken));
+    };
+    let read = match inner {
+        Some(list) => json::elements(list, &mut take),
+        None if bytes.trim_ascii_start().starts_with(b"[") => json::elements(&bytes, &mut take),
+        None => json::elements(&[b"[".as_slice(), bytes.trim_ascii(), b"]"].concat(), &mut take),
+    };
+    if let Err(reason) = read {
+        items.push(Item::fault("file", at, Fault::record(reason)));
+    }
+    items
+}
+
+fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
+    let found = text(field, value)?;
+    time::utc(&found).ok_or_else(|| Fault::field(field, format!("expected a time, found {found:?}")))
+}
+
+fn workout_of_body(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+    let mut a = from.activity(at);
+    a.origin = "api".to_string();
+    let (mut start, mut end) = (None, None);
+    let mut sets = Vec::new();
+    a.extra = fields(value, |key, v| {
+        match key {
+            "id" => a.source_id = id(key, v)?,
+            "title" => a.title = Some(text(key, v)?),
+            "description" => a.description = Some(text(key, v)?),
+            "start_time" => start = Some(instant(key, v)?),
+            "end_time" => end = Some(instant(key, v)?),
+            "exercises" => {
+                for (index, of_exercise) in list(key, v, exercise)?.into_iter().enumerate() {
+                    let numbered = of_exercise
+                        .into_iter()
+                        .map(|set| ExerciseSet { exercise_index: i32::try_from(index).ok(), ..set });
+                    sets.extend(numbered);
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if a.source_id.is_empty() {
+        return Err(Fault::field("id", "missing"));
+    }
+    a.start_time = start.ok_or_else(|| Fault::field("start_time", "missing"))?;
+    a.elapsed_s = end.map(|end| end.duration_since(a.start_time).as_secs_f64());
+    a.exercise_sets = Some(sets);
+    Ok(Taken { activity: a, ..Taken::default() })
+}
+
+fn exercise(value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
+    let word = |names: &[&str]| {
+        let found = names.iter().find_map(|name| value.get(name).filter(|v| !is_absent(*v)))?;
+        id("superset_id", found).ok()
+    };
+    let title = word(&["title"]);
+    let superset = word(&["superset_id", "supersets_id"]);
+    let notes = word(&["notes"]);
+    let Some(sets) = value.get("sets").filter(|v| !is_absent(*v)) else { return Ok(Vec::new()) };
+    list("sets", sets, |set| {
+        let mut read = ExerciseSet {
+            exercise_name: title.clone(),
+            superset_id: superset.clone(),
+            notes: notes.clone(),
+            ..ExerciseSet::default()
+        };
+        fields(set, |key, v| {
+            match key {
+                "index" => read.set_index = Some(whole(key, v)?),
+                "type" => read.set_type = Some(text(key, v)?),
+                "weight_kg" => read.weight_kg = Some(number(key, v)?),
+                "reps" => read.reps = Some(number(key, v)? as i32),
+                "distance_meters" => read.distance_m = Some(number(key, v)?),
+                "duration_seconds" => read.duration_s = Some(number(key, v)?),
+                "rpe" => read.perceived_exertion = Some(number(key, v)?),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(read)
+    })
+}
