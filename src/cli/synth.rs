@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::emulate::People;
 use super::{Context, Exit, output};
 use crate::error::Result;
+use crate::sources::Source;
 use crate::synth;
 
 #[derive(Debug, clap::Args)]
@@ -28,10 +29,43 @@ enum What {
         people: People,
         file: PathBuf,
     },
+    /// Write what invented people's sources would export, a manifest to import it with, and the truth of
+    /// which records are the same workout
+    Exports {
+        #[command(flatten)]
+        people: People,
+        /// Only these sources
+        #[arg(long, value_name = "SOURCE", value_enum, value_delimiter = ',')]
+        only: Vec<Source>,
+        folder: PathBuf,
+    },
+    /// Write an Apple Health export of at least so many bytes
+    AppleExport {
+        #[command(flatten)]
+        people: People,
+        #[arg(long, value_name = "N")]
+        bytes: u64,
+        file: PathBuf,
+    },
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let (written, activities) = match args.what {
+        What::Exports { people, only, folder } => {
+            let only = (!only.is_empty()).then_some(only.as_slice());
+            let written = synth::exports::write(&folder, people.options(), only)?;
+            let manifest = folder.join("manifest.csv");
+            eprintln!(
+                "wrote {} exports; import them with `longrun import --manifest {}`",
+                output::count(written.exports),
+                manifest.display()
+            );
+            (written.bytes, written.records)
+        }
+        What::AppleExport { people, bytes, file } => {
+            let options = people.options();
+            (synth::exports::write_large_apple_export(&file, options, bytes)?, u64::from(options.activities))
+        }
         What::Landing { people } => {
             let options = people.options();
             let lake = context.open_or_create()?;

@@ -143,16 +143,19 @@ fn properties(table: Table) -> parquet::file::properties::WriterPropertiesBuilde
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(Some(table.rows_per_group()));
     let schema = ArrowSchemaConverter::new().convert(&table.schema()).expect("the schema is plain");
     for column in schema.columns() {
         let path = column.path().clone();
         let name = path.parts()[0].as_str();
-        if path.parts().len() > 1 {
-            // Nobody looks for a lap by its extremes, and footers of small files are mostly these.
-            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        // What people look for. Footers of small files would be mostly the extremes of the others.
+        if matches!(
+            name,
+            "user_id" | "source_id" | "start_time" | "sport" | "distance_m" | "elapsed_s" | "fetched_at"
+        ) {
+            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
         // Neighbouring points, and sample times, differ by little.
         let is_walk = matches!(name, "track_lat_e5" | "track_lon_e5" | "lat_e7" | "lon_e7" | "time_s");

@@ -181,10 +181,7 @@ mod tests {
     #[test]
     fn text_is_read_in_its_own_encoding() {
         assert_eq!(text(b"\xef\xbb\xbf<a/>"), "<a/>");
-        assert_eq!(
-            text(b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe4</a>").chars().nth(47),
-            Some('ä')
-        );
+        assert!(text(b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe4</a>").ends_with("<a>ä</a>"));
         let utf16: Vec<u8> = "<a>ł</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(text(&utf16), "<a>ł</a>");
         assert_eq!(text(b"<a>\xff</a>"), "<a>\u{fffd}</a>");

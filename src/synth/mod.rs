@@ -5,7 +5,9 @@
 //! homes are well-known squares.
 
 pub mod bulk;
+pub mod exports;
 pub mod strava;
+pub mod tellings;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +79,10 @@ pub struct Workout {
     pub seed: u64,
     /// Strava's `sport_type`; one is not in anybody's table.
     pub sport: &'static str,
+    /// As Strava tells it.
     pub start: Timestamp,
+    /// When it really began: the athlete may hide that, or type in a rounded time.
+    pub began: Timestamp,
     pub utc_offset_s: i32,
     pub elapsed_s: u32,
     pub moving_s: u32,
@@ -91,6 +96,28 @@ pub struct Workout {
     pub hides_start: bool,
     /// Told in the shape of the years before 2016.
     pub is_old_shape: bool,
+    /// What it stands close to.
+    pub scene: Option<(Scene, u64)>,
+}
+
+/// Workouts that are easily taken for one another, and are not the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scene {
+    /// Two sessions of one sport, one right behind the other.
+    BackToBack,
+    /// One route there in the morning and again in the evening.
+    Commute,
+    /// A ride, and a run as soon as the bicycle stands.
+    Brick,
+    /// A short run before the real one.
+    WarmUp,
+    /// The same race every year.
+    YearlyRace,
+    /// Friends on one route at one time.
+    GroupRide,
+    /// Two of one household, each with a device.
+    Family,
 }
 
 const UNKNOWN_SPORT: &str = "UnderwaterHockey";
@@ -135,6 +162,7 @@ pub fn person(options: Options, number: u32) -> Person {
             start = before.start;
         }
         let mut workout = workout(&mut rng, sport, start, &zone);
+        set_scene(&mut workout, options, (number, i), workouts.last(), &zone);
         let serial = u128::from(number) * u128::from(options.activities) + u128::from(i);
         workout.id = match i {
             // The examples of Strava's own documentation have ids this long.
@@ -159,6 +187,7 @@ fn workout(rng: &mut impl Rng, sport: &'static str, start: Timestamp, zone: &Tim
         _ if is_outdoor_sport => Recording::Outdoor,
         _ => Recording::Indoor,
     };
+    let began = start;
     let hides_start = recording == Recording::Outdoor && rng.random_range(0..60) == 0;
     let start = if recording == Recording::Manual {
         Timestamp::from_second(start.as_second() / 60 * 60).expect("a time")
@@ -192,6 +221,7 @@ fn workout(rng: &mut impl Rng, sport: &'static str, start: Timestamp, zone: &Tim
         sport,
         start,
         utc_offset_s: zone.to_offset(start).seconds(),
+        began,
         elapsed_s,
         moving_s,
         distance_m: (distance_m * 10.0).round() / 10.0,
@@ -202,6 +232,105 @@ fn workout(rng: &mut impl Rng, sport: &'static str, start: Timestamp, zone: &Tim
         has_power: sport.ends_with("Ride") && recording != Recording::Manual && rng.random_range(0..2) == 0,
         hides_start,
         is_old_shape: rng.random_range(0..25) == 0,
+        scene: None,
+    }
+}
+
+/// Makes some workouts parts of scenes: two neighbours, or two people.
+fn set_scene(
+    w: &mut Workout,
+    options: Options,
+    (number, i): (u32, u32),
+    before: Option<&Workout>,
+    zone: &TimeZone,
+) {
+    let own = u64::from(number) << 32 | u64::from(i);
+    let begin = |w: &mut Workout, began: Timestamp| {
+        w.began = began;
+        w.start = began;
+        w.utc_offset_s = zone.to_offset(began).seconds();
+        w.hides_start = false;
+    };
+    let outdoors = |w: &mut Workout, sport: &'static str, moving_s: u32| {
+        w.sport = sport;
+        w.title = format!("Scene {sport}");
+        w.recording = Recording::Outdoor;
+        w.is_old_shape = false;
+        (w.moving_s, w.elapsed_s) = (moving_s, moving_s + 20);
+        w.distance_m = (pace(sport).0 * f64::from(moving_s) * 10.0).round() / 10.0;
+    };
+    let end = |w: &Workout| w.began + SignedDuration::from_secs(i64::from(w.elapsed_s));
+    let after = |w: &Workout, seconds: u64| end(w) + SignedDuration::from_secs(seconds.cast_signed());
+    // Everybody of a group of four draws the same.
+    let mut shared = rng(options.seed ^ 0x5eed, u64::from(number / 4) << 32 | u64::from(i));
+    match (i % 40, before) {
+        (10, _) => {
+            outdoors(w, "Ride", 1500 + (w.seed % 600) as u32);
+            begin(w, w.began);
+            w.scene = Some((Scene::Commute, own));
+        }
+        (11, Some(out)) => {
+            outdoors(w, "Ride", out.moving_s + (w.seed % 60) as u32);
+            (w.seed, w.distance_m) = (out.seed, out.distance_m);
+            begin(w, out.began + SignedDuration::from_secs(34_200));
+            w.scene = Some((Scene::Commute, own - 1));
+        }
+        (14, _) => {
+            outdoors(w, "Run", 1800);
+            begin(w, w.began);
+            w.scene = Some((Scene::BackToBack, own));
+        }
+        (15, Some(first)) => {
+            outdoors(w, "Run", 1500 + (w.seed % 600) as u32);
+            begin(w, after(first, 20 + w.seed % 100));
+            w.scene = Some((Scene::BackToBack, own - 1));
+        }
+        (18, _) => {
+            outdoors(w, "Ride", 3600);
+            begin(w, w.began);
+            w.scene = Some((Scene::Brick, own));
+        }
+        (19, Some(ride)) => {
+            outdoors(w, "Run", 1800);
+            begin(w, after(ride, 60 + w.seed % 120));
+            w.scene = Some((Scene::Brick, own - 1));
+        }
+        (24, _) => {
+            outdoors(w, "Run", 700);
+            begin(w, w.began);
+            w.scene = Some((Scene::WarmUp, own));
+        }
+        (25, Some(warm_up)) => {
+            outdoors(w, "Run", 2700 + (w.seed % 900) as u32);
+            begin(w, after(warm_up, 90 + w.seed % 300));
+            w.scene = Some((Scene::WarmUp, own - 1));
+        }
+        (28, _) => {
+            // 9 o'clock on the first of June of its year.
+            outdoors(w, "Run", 2900 + (w.seed % 200) as u32);
+            w.seed = u64::from(number) * 7919 + 17;
+            w.distance_m = 10_000.0;
+            let year = w.began.to_zoned(zone.clone()).year();
+            let start = jiff::civil::date(year, 6, 1).at(9, 0, 0, 0).to_zoned(zone.clone());
+            begin(w, start.map_or(w.began, |start| start.timestamp()));
+            w.scene = Some((Scene::YearlyRace, u64::from(number) << 32));
+        }
+        (32, _) => {
+            outdoors(w, "Ride", 5400);
+            w.seed = shared.next_u64();
+            let begins = 1_400_000_000 + i64::from(i) * 86_400 * 7 + shared.random_range(0..3600_i64);
+            begin(w, Timestamp::from_second(begins + i64::from(number % 4) * 7).expect("a time"));
+            w.scene = Some((Scene::GroupRide, u64::from(number / 4) << 32 | u64::from(i)));
+        }
+        (36, _) => {
+            let pair = u64::from(number / 2) << 32 | u64::from(i);
+            outdoors(w, "Walk", 3000);
+            w.seed = rng(options.seed ^ 0xfa, pair).next_u64();
+            let begins = 1_420_000_000 + i64::from(i) * 86_400 * 5;
+            begin(w, Timestamp::from_second(begins).expect("a time"));
+            w.scene = Some((Scene::Family, pair));
+        }
+        _ => {}
     }
 }
 
@@ -273,7 +402,7 @@ impl Workout {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeSet, HashSet};
 
     use super::*;
 
@@ -291,6 +420,9 @@ mod tests {
         assert!(workouts.iter().any(|w| w.moving_s > w.elapsed_s));
         let ids: HashSet<u128> = workouts.iter().map(|w| w.id).collect();
         assert_eq!(ids.len(), workouts.len());
+        let scenes: BTreeSet<Scene> =
+            workouts.iter().filter_map(|w| w.scene).map(|(scene, _)| scene).collect();
+        assert_eq!(scenes.len(), 7);
         let ties = people[0].workouts.windows(2).filter(|w| w[0].start == w[1].start).count();
         assert!(ties >= 5, "{ties}");
     }
