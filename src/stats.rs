@@ -1,4 +1,5 @@
-//! Sums per sport and year over the activities dataset, with polars.
+//! Sums per source, sport and year over the activities dataset, with polars. Sources that tell of the
+//! same workouts are not added up.
 //!
 //! Files are read one at a time and summed at once, so memory is bounded by a bucket.
 
@@ -14,12 +15,21 @@ use crate::lake::Lake;
 use crate::{dataset, files};
 
 /// What is summed.
-const COLUMNS: [&str; 7] =
-    ["sport", "sport_raw", "start_time", "distance_m", "moving_s", "elevation_gain_m", "track_lat_e5"];
+const COLUMNS: [&str; 8] = [
+    "source",
+    "sport",
+    "sport_raw",
+    "start_time",
+    "distance_m",
+    "moving_s",
+    "elevation_gain_m",
+    "track_lat_e5",
+];
 
-/// One sport in one year.
+/// One sport in one year, as one source tells it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
+    pub source: String,
     pub sport: String,
     pub year: i32,
     pub activities: u64,
@@ -29,8 +39,8 @@ pub struct Line {
     pub track_points: u64,
 }
 
-/// The lines of a lake, by sport and year. Sports without a canonical name go by their raw one.
-pub fn by_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
+/// The lines of a lake, by source, sport and year. Sports without a canonical name go by their raw one.
+pub fn by_source_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
     let mut sums: Option<DataFrame> = None;
     for path in files::below(&lake.activities_folder(), "parquet")? {
         let mut all = sums.take();
@@ -51,6 +61,7 @@ fn sound<T>(result: Result<T, PolarsError>) -> T {
     result.expect("columns have the types that are summed")
 }
 
+const KEYS: [&str; 3] = ["source", "sport", "year"];
 const SUMMED: [&str; 5] = ["activities", "distance_m", "moving_s", "elevation_gain_m", "track_points"];
 
 /// A row per activity, in the columns of the sums.
@@ -61,6 +72,7 @@ fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {
         let either = [sport, raw].into_iter().find(|names| names.is_valid(row));
         either.map_or("unknown", |names| names.value(row))
     });
+    let sources: Vec<Option<&str>> = column("source").as_string::<i32>().iter().collect();
     let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
     let year = |ms: &i64| {
         Timestamp::from_millisecond(*ms).map_or(0, |t| i32::from(t.to_zoned(TimeZone::UTC).year()))
@@ -75,6 +87,7 @@ fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {
     DataFrame::new(
         batch.num_rows(),
         vec![
+            Column::new("source".into(), sources),
             Column::new("sport".into(), names.collect::<Vec<_>>()),
             Column::new("year".into(), years),
             Column::new("activities".into(), vec![1_u64; batch.num_rows()]),
@@ -86,28 +99,31 @@ fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {
     )
 }
 
-/// One row per sport and year, in the columns it was given.
+/// One row per source, sport and year, in the columns it was given.
 #[expect(
     deprecated,
     reason = "eager grouping; the lazy engine would double the time a fresh machine compiles"
 )]
 fn sum(rows: &DataFrame) -> Result<DataFrame, PolarsError> {
-    let mut sums = rows.group_by(["sport", "year"])?.select(SUMMED).sum()?;
-    let names: Vec<String> =
-        ["sport", "year"].iter().chain(&SUMMED).map(|name| (*name).to_string()).collect();
+    let mut sums = rows.group_by(KEYS)?.select(SUMMED).sum()?;
+    let names: Vec<String> = KEYS.iter().chain(&SUMMED).map(|name| (*name).to_string()).collect();
     sums.set_column_names(&names)?;
     Ok(sums)
 }
 
 fn lines(sums: &DataFrame) -> Result<Vec<Line>, PolarsError> {
-    let sums = sums.sort(["sport", "year"], SortMultipleOptions::default())?;
+    let sums = sums.sort(KEYS, SortMultipleOptions::default())?;
     let mut lines = Vec::with_capacity(sums.height());
     for row in 0..sums.height() {
         let number = |name: &str| -> Result<f64, PolarsError> {
             Ok(sums.column(name)?.get(row)?.try_extract::<f64>().unwrap_or(0.0))
         };
+        let word = |name: &str| -> Result<String, PolarsError> {
+            Ok(sums.column(name)?.str()?.get(row).unwrap_or("unknown").to_string())
+        };
         lines.push(Line {
-            sport: sums.column("sport")?.str()?.get(row).unwrap_or("unknown").to_string(),
+            source: word("source")?,
+            sport: word("sport")?,
             year: number("year")? as i32,
             activities: number("activities")? as u64,
             distance_km: number("distance_m")? / 1000.0,

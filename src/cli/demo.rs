@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Exit, fetch, normalize, output, stats};
+use crate::archives::{Archives, Outcome, Wanted};
 use crate::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::error::{Error, Result};
 use crate::fetch::Options;
@@ -14,7 +15,8 @@ use crate::fetch::accounts::{Accounts, Secret};
 use crate::fetch::client::{App, Client};
 use crate::fetch::plan::Depth;
 use crate::lake::Lake;
-use crate::stats::by_sport_and_year;
+use crate::sources::Source;
+use crate::stats::by_source_sport_and_year;
 use crate::{files, synth};
 
 #[derive(Debug, clap::Args)]
@@ -73,16 +75,23 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let fetched = fetch::fetch(&lake, &client, &options)?;
     fetch::describe(&fetched);
 
-    eprintln!("3. normalize");
+    eprintln!("3. import");
+    let (imported, bytes) = import(&lake, users as u32)?;
+    eprintln!(
+        "imported {imported} archives ({}): what watches, bands and apps of these people told their own clouds",
+        output::bytes(bytes)
+    );
+
+    eprintln!("4. normalize");
     let begin = Instant::now();
     let normalized = normalize::normalize(&lake)?;
     normalize::describe(&lake, &normalized, begin.elapsed().as_secs_f64());
 
-    let mut lines = by_sport_and_year(&lake)?;
+    let mut lines = by_source_sport_and_year(&lake)?;
     if context.json {
         output::json(&lines)?;
     } else {
-        eprintln!("4. statistics: the ten largest of {} sports and years", lines.len());
+        eprintln!("5. statistics: the ten largest of {} sports and years", lines.len());
         lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
@@ -91,9 +100,39 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     eprintln!(
         "everything is in {root}:\n  \
          {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
+         {root}/landing/archives  what was imported, unchanged\n  \
          {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats"
     );
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
+}
+
+/// What other sources have of the same people: Garmin's export of the first one, and everybody's
+/// tables of strength sessions.
+fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
+    let folder = tempfile::tempdir().map_err(Error::io("make", std::env::temp_dir()))?;
+    let mut archives = Archives::open(lake)?;
+    let (mut imported, mut bytes) = (0, 0);
+    for number in 0..users {
+        let options = synth::Options::default();
+        let person = synth::person(options, number);
+        let wanted: &[Source] = if number == 0 { &[Source::Garmin, Source::Hevy] } else { &[Source::Hevy] };
+        for export in synth::exports::of(&person, number, options, Some(wanted)) {
+            let path = folder.path().join(export.name);
+            std::fs::write(&path, &export.bytes).map_err(Error::io("write", &path))?;
+            let wanted = Wanted {
+                user_id: person.user_id.clone(),
+                source: export.source,
+                path,
+                zone: export.timezone.map(str::to_string),
+                in_place: false,
+            };
+            if let Outcome::Imported { bytes: more } = archives.import(&wanted, Timestamp::now())? {
+                imported += 1;
+                bytes += more;
+            }
+        }
+    }
+    Ok((imported, bytes))
 }
 
 /// A lake beside the real one, so that invented people never get among real ones; made anew

@@ -65,7 +65,7 @@ enum Command {
     Ledger(ledger::Args),
     /// Turn what has landed and was imported into Parquet
     Normalize(normalize::Args),
-    /// Sum the activities per sport and year
+    /// Sum the activities per source, sport and year
     Stats,
     /// Serve an emulated API on this machine
     Emulate(emulate::Args),

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::stats::{self, Line};
 
 pub fn run(context: &Context) -> Result<Exit> {
-    let lines = stats::by_sport_and_year(&context.open()?)?;
+    let lines = stats::by_source_sport_and_year(&context.open()?)?;
     if context.json {
         output::json(&lines)?;
     } else {
@@ -17,6 +17,7 @@ pub fn run(context: &Context) -> Result<Exit> {
 pub fn table(lines: &[Line]) -> String {
     let row = |line: &Line| {
         vec![
+            line.source.clone(),
             line.sport.clone(),
             line.year.to_string(),
             output::count(line.activities),
@@ -27,5 +28,5 @@ pub fn table(lines: &[Line]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
-    output::table(&["sport", "year", "activities", "km", "hours", "climb m", "points"], &rows)
+    output::table(&["source", "sport", "year", "activities", "km", "hours", "climb m", "points"], &rows)
 }

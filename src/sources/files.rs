@@ -94,12 +94,16 @@ pub fn decode(bytes: Vec<u8>) -> Result<DeviceFile, Fault> {
         return Err(Fault::record("an empty file"));
     }
     let sha256 = hex(digest(&SHA256, &bytes).as_ref());
-    let mut recordings = match format(&bytes) {
-        Some(Format::Fit) => fit::read(&bytes)?.recordings,
-        Some(Format::Gpx) => gpx::read(&xml::text(&bytes))?,
-        Some(Format::Tcx) => tcx::read(&xml::text(&bytes))?,
-        None => return Err(Fault::record("neither FIT nor GPX nor TCX")),
+    let read = match format(&bytes) {
+        Some(Format::Fit) => fit::read(&bytes).map(|fit| fit.recordings),
+        Some(Format::Gpx) => gpx::read(&xml::text(&bytes)),
+        Some(Format::Tcx) => tcx::read(&xml::text(&bytes)),
+        None => Err(Fault::record("neither FIT nor GPX nor TCX")),
     };
+    let mut recordings = read.map_err(|fault| match &cut {
+        Some(cut) => Fault { reason: format!("{}; {cut}", fault.reason), ..fault },
+        None => fault,
+    })?;
     if let (Some(cut), Some(last)) = (cut, recordings.last_mut()) {
         last.activity.partial.get_or_insert(cut);
     }

@@ -9,19 +9,28 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
     let folder = tempfile::tempdir().unwrap();
     let demo = || Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap());
     let ended = demo().expect(0);
-    for said in
-        ["3,200 activities", "waiting", "waited", "of Parquet", "lake-demo/activities", "lake-demo/landing"]
-    {
+    for said in [
+        "3,200 activities",
+        "waiting",
+        "waited",
+        "imported",
+        "of Parquet",
+        "lake-demo/activities",
+        "lake-demo/landing",
+    ] {
         assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
     }
     assert!(ended.stdout.contains("ride") && ended.stdout.contains("km"), "{}", ended.stdout);
     let lake = folder.path().join("lake-demo");
-    assert_eq!(rows(&lake, "activities").len(), 3200);
+    assert_eq!(rows(&lake, "activities/source=strava").len(), 3200);
+    assert!(rows(&lake, "activities/source=garmin").len() > 500, "Garmin's export was imported");
+    assert!(rows(&lake, "activities/source=hevy").len() > 100, "Hevy's tables were imported");
     let size = |below: &str| files(&lake.join(below)).values().map(Vec::len).sum::<usize>();
-    assert!(size("activities") < size("landing"), "the dataset is smaller than what it was made from");
+    let (dataset, landing) = (size("activities/source=strava"), size("landing/strava"));
+    assert!(dataset < landing, "the dataset is smaller than what it was made from");
     // Another one starts over, and does not mix with what is there.
     demo().expect(0);
-    assert_eq!(rows(&lake, "activities").len(), 3200);
+    assert_eq!(rows(&lake, "activities/source=strava").len(), 3200);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod demo;
+mod hostile;
+mod imports;
 mod job;
 mod kill;
 mod limits;
