@@ -102,6 +102,8 @@ pub fn walk(input: impl BufRead, mut each: impl FnMut(Node<'_>) -> Result<(), St
                 each(Node::End(name, texts[begin..].trim()))?;
                 texts.truncate(begin);
             }
+            // What stands between the children of an element is mostly line breaks, gigabytes of them.
+            Event::Text(text) if open.last() == Some(&texts.len()) && text.trim_ascii().is_empty() => {}
             Event::Text(text) if !open.is_empty() => texts.push_str(&text),
             Event::CData(text) if !open.is_empty() => texts.push_str(&text),
             // Entities that a document defines itself are not expanded: they stay as names.

@@ -339,6 +339,6 @@ fn records_of_real_fit_files_are_those_of_their_csv_dumps() {
             let near = |a: Option<f64>, b: Option<f64>| a.zip(b).is_none_or(|(a, b)| (a - b).abs() < 1e-9);
             assert!(near(sample.altitude_m, number(7)), "{row:?}");
         }
-        assert!(positions + 2 >= samples, "{name}");
+        assert!(positions * 10 >= samples * 9, "{name}");
     }
 }
