@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod demo;
+mod fuzz;
 mod hostile;
 mod imports;
 mod job;
