@@ -80,7 +80,7 @@ fn walk(
     entry: &Entry,
     each: impl FnMut(Node<'_>) -> std::result::Result<(), String>,
 ) -> std::result::Result<(), Fault> {
-    archive.stream(entry, |input| xml::walk(Utf8::new(input), each).map_err(Fault::record))
+    archive.stream(entry, |input| xml::walk_stream(Utf8::new(input), each).map_err(Fault::record))
 }
 
 #[derive(Debug, Default, Clone)]

@@ -89,10 +89,8 @@ fn exercises(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item>
         Ok(bytes) => bytes,
         Err(fault) => return vec![Item::fault("file", at, fault)],
     };
-    let inner = json::inner_list(&bytes, "activities");
-    let is_api = inner.is_some();
     let mut items = Vec::new();
-    let read = json::elements(inner.unwrap_or(&bytes), |index, element| {
+    let read = json::records(&bytes, "activities", |index, is_api, element| {
         let at = format!("{at}#{index}");
         let taken = element.map_err(Fault::record).and_then(|value| {
             let source_id = value.get("logId").and_then(|v| id("logId", v).ok());

@@ -46,7 +46,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     let mut waiting = Waiting::default();
     for item in read.into_iter().flatten() {
         match item.found {
-            Found::Activity(taken) => waiting.add(item.at, *taken),
+            Found::Activity(taken) => waiting.add(item.at, taken),
             _ => each(item)?,
         }
     }
@@ -56,12 +56,12 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     let recorded: Vec<&Entry> = archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
     in_parallel(&recorded, |entry| entry.bytes, |entry| files::items(archive, entry, from), &mut |item| {
         match item.found {
-            Found::Activity(taken) => each(waiting.join(item.at, *taken)),
+            Found::Activity(taken) => each(waiting.join(item.at, taken)),
             _ => each(item),
         }
     })?;
     for (at, taken) in waiting.left() {
-        each(Item::of("record", at, Ok(taken)))?;
+        each(Item { kind: "record", at, found: Found::Activity(taken) })?;
     }
     Ok(())
 }
@@ -69,13 +69,13 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 /// Summaries that wait for their files.
 #[derive(Default)]
 struct Waiting {
-    all: Vec<Option<(String, Taken)>>,
+    all: Vec<Option<(String, Box<Taken>)>>,
     by_start: BTreeMap<(i64, usize), ()>,
     by_id: BTreeMap<String, usize>,
 }
 
 impl Waiting {
-    fn add(&mut self, at: String, taken: Taken) {
+    fn add(&mut self, at: String, taken: Box<Taken>) {
         let index = self.all.len();
         self.by_start.insert((taken.activity.start_time.as_second(), index), ());
         self.by_id.insert(taken.activity.source_id.clone(), index);
@@ -83,7 +83,7 @@ impl Waiting {
     }
 
     /// A recording with the summary of it, if there is one.
-    fn join(&mut self, at: String, mut file: Taken) -> Item {
+    fn join(&mut self, at: String, mut file: Box<Taken>) -> Item {
         let start_s = file.activity.start_time.as_second();
         let named = file.activity.external_id.as_deref().and_then(|name| {
             let stem = name.split('.').next()?;
@@ -106,7 +106,7 @@ impl Waiting {
         };
         let Some((place, mut taken)) = named.or_else(near).and_then(|index| self.all[index].take()) else {
             file.activity.origin = "archive".to_string();
-            return Item::of("file", at, Ok(file));
+            return Item { kind: "file", at, found: Found::Activity(file) };
         };
         let a = &mut taken.activity;
         a.complete_with(Activity { sport_raw: None, title: None, extra: None, ..file.activity });
@@ -115,10 +115,10 @@ impl Waiting {
             streams.origin.clone_from(&a.origin);
             streams
         });
-        Item::of("record", place, Ok(taken))
+        Item { kind: "record", at: place, found: Found::Activity(taken) }
     }
 
-    fn left(self) -> impl Iterator<Item = (String, Taken)> {
+    fn left(self) -> impl Iterator<Item = (String, Box<Taken>)> {
         self.all.into_iter().flatten()
     }
 }
@@ -130,9 +130,8 @@ fn summaries(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item>
         Ok(bytes) => bytes,
         Err(fault) => return vec![Item::fault("file", at, fault)],
     };
-    let inner = json::inner_list(&bytes, "summarizedActivitiesExport");
     let mut items = Vec::new();
-    let read = json::elements(inner.unwrap_or(&bytes), |index, element| {
+    let read = json::records(&bytes, "summarizedActivitiesExport", |index, _, element| {
         let at = format!("{at}#{index}");
         let taken = element.map_err(Fault::record).and_then(|value| {
             let source_id = value.get("activityId").and_then(|v| id("activityId", v).ok());
@@ -250,7 +249,7 @@ fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
         Err(fault) => return vec![Item::fault("file", at, fault)],
     };
     let mut items = Vec::new();
-    let read = json::elements(json::inner_list(&bytes, key).unwrap_or(b"[]"), |index, element| {
+    let read = json::records(&bytes, key, |index, _, element| {
         let at = format!("{at}#{index}");
         let taken = element.map_err(Fault::record).and_then(|value| pushed(value, has_samples, from, &at));
         items.push(Item::of("record", at, taken));

@@ -9,7 +9,7 @@ use super::{Fault, degrees_e7, time};
 /// Reads a file's tracks. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
     let mut tracks = Tracks::default();
-    let walked = xml::walk(document.as_bytes(), |node| {
+    let walked = xml::walk(document, |node| {
         match node {
             Node::Start(start) => tracks.start(start),
             Node::End(name, text) => tracks.end(name, text),

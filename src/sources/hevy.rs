@@ -191,11 +191,11 @@ fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Ve
         Ok(bytes) => bytes,
         Err(fault) => return vec![Item::fault("file", at, fault)],
     };
-    let inner = json::inner_list(&bytes, "workouts").or_else(|| json::inner_list(&bytes, "events"));
+    let key = if bytes.windows(8).any(|w| w == b"\"events\"") { "events" } else { "workouts" };
     let mut items = Vec::new();
     // Events come newest first: an older one of the same workout says nothing more.
     let mut seen = std::collections::HashSet::new();
-    let mut take = |index: usize, element: Result<Value<'_, '_>, String>| {
+    let take = |index: usize, _, element: Result<Value<'_, '_>, String>| {
         let at = format!("{at}#{index}");
         let Ok(value) = element else {
             let reason = element.err().unwrap_or_default();
@@ -210,11 +210,7 @@ fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Ve
         let taken = workout_of_body(workout, from, &at).map_err(|fault| fault.of(known.as_deref()));
         items.push(Item::of("record", at, taken));
     };
-    let read = match inner {
-        Some(list) => json::elements(list, &mut take),
-        None if bytes.trim_ascii_start().starts_with(b"[") => json::elements(&bytes, &mut take),
-        None => json::elements(&[b"[".as_slice(), bytes.trim_ascii(), b"]"].concat(), &mut take),
-    };
+    let read = json::records(&bytes, key, take);
     if let Err(reason) = read {
         items.push(Item::fault("file", at, Fault::record(reason)));
     }

@@ -182,9 +182,42 @@ pub fn with_document<T>(
     })
 }
 
+/// Calls `each` for every record of a document, however its writer wrapped them: a list of them, a list
+/// under `key`, several such lists, or one record alone. The flag says whether the record stood
+/// under the key. What is not sound is read record by record.
+pub fn records(
+    bytes: &[u8],
+    key: &str,
+    mut each: impl FnMut(usize, bool, Result<Value<'_, '_>, String>),
+) -> Result<(), String> {
+    let is_sound = parse(&mut bytes.to_vec(), |parsed| {
+        let Ok(value) = parsed else { return false };
+        let mut index = 0;
+        let mut take = |value: Value<'_, '_>, is_under_key| {
+            each(index, is_under_key, Ok(value));
+            index += 1;
+        };
+        let mut open = |value: Value<'_, '_>| match value.get(key).and_then(Value::elements) {
+            Some(list) => list.for_each(|record| take(record, true)),
+            None => take(value, false),
+        };
+        match value.elements() {
+            Some(elements) => elements.for_each(&mut open),
+            None => open(value),
+        }
+        true
+    });
+    if is_sound {
+        return Ok(());
+    }
+    let inner = inner_list(bytes, key);
+    let list = inner.unwrap_or(bytes).to_vec();
+    for_each_element(&mut list.clone(), || list, |index, element| each(index, inner.is_some(), element))
+}
+
 /// The list that stands under a key, sound or not, wherever the key first stands; to the end of the
 /// bytes where it is cut.
-pub fn inner_list<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
+fn inner_list<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
     let quoted = format!("\"{key}\"");
     let at = bytes.windows(quoted.len()).position(|w| w == quoted.as_bytes())?;
     let rest = bytes[at + quoted.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
@@ -192,11 +225,6 @@ pub fn inner_list<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
         return None;
     }
     Some(&rest[..element_end(rest).unwrap_or(rest.len())])
-}
-
-/// The elements of a list, each read by itself.
-pub fn elements(list: &[u8], each: impl FnMut(usize, Result<Value<'_, '_>, String>)) -> Result<(), String> {
-    for_each_element(&mut list.to_vec(), || list.to_vec(), each)
 }
 
 /// Without a byte order mark and the white space around.

@@ -10,7 +10,7 @@ use crate::activity::Lap;
 /// Reads a file's activities. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
     let mut activities = Activities::default();
-    let walked = xml::walk(document.as_bytes(), |node| {
+    let walked = xml::walk(document, |node| {
         match node {
             Node::Start(start) => activities.start(start),
             Node::End(name, text) => activities.end(name, text),

@@ -48,9 +48,7 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
 
 /// The name without its prefix.
 pub fn local<'a>(start: &'a BytesStart<'_>) -> &'a str {
-    let name = start.name().into_inner();
-    let start = name.rfind(':').map_or(0, |colon| colon + 1);
-    &name[start..]
+    after_colon(start.name().into_inner())
 }
 
 /// An attribute by its local name, unescaped.
@@ -67,57 +65,105 @@ fn unescaped(text: &str) -> String {
     quick_xml::escape::unescape(text).map_or_else(|_| text.to_string(), Cow::into_owned)
 }
 
-/// Walks a document. `each` may stop it with a reason.
-pub fn walk(input: impl BufRead, mut each: impl FnMut(Node<'_>) -> Result<(), String>) -> Result<(), String> {
+/// Without its prefix.
+fn after_colon(name: &str) -> &str {
+    &name[name.bytes().rposition(|byte| byte == b':').map_or(0, |colon| colon + 1)..]
+}
+
+/// Walks a document that is in memory. `each` may stop it with a reason.
+pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) -> Result<(), String> {
+    let mut reader = Reader::from_str(document);
+    configure(reader.config_mut());
+    let mut walk = Walk::new(each);
+    loop {
+        let position = reader.buffer_position();
+        let event = reader.read_event().map_err(|e| unsound(position, &e))?;
+        if walk.step(event, position)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Walks a document piece by piece.
+pub fn walk_stream(
+    input: impl BufRead,
+    each: impl FnMut(Node<'_>) -> Result<(), String>,
+) -> Result<(), String> {
     let mut reader = Reader::from_reader(Bounded { input, since_event: 0 });
-    let config = reader.config_mut();
-    config.expand_empty_elements = true;
-    config.allow_dangling_amp = true;
-    config.allow_unmatched_ends = false;
+    configure(reader.config_mut());
+    let mut walk = Walk::new(each);
     let mut buffer = Vec::new();
-    // The texts within the open elements, one behind the other, and where each begins.
-    let mut texts = String::new();
-    let mut open: Vec<usize> = Vec::new();
-    let mut seen_any = false;
     loop {
         buffer.clear();
         reader.get_mut().since_event = 0;
         let position = reader.buffer_position();
-        let complain = |what: &dyn std::fmt::Display| format!("not sound XML at byte {position}: {what}");
-        match reader.read_event_into(&mut buffer).map_err(|e| complain(&e))? {
+        let event = reader.read_event_into(&mut buffer).map_err(|e| unsound(position, &e))?;
+        if walk.step(event, position)? {
+            return Ok(());
+        }
+    }
+}
+
+fn configure(config: &mut quick_xml::reader::Config) {
+    config.expand_empty_elements = true;
+    config.allow_dangling_amp = true;
+}
+
+fn unsound(position: u64, what: &dyn std::fmt::Display) -> String {
+    format!("not sound XML at byte {position}: {what}")
+}
+
+struct Walk<F> {
+    each: F,
+    /// The texts within the open elements, one behind the other,
+    texts: String,
+    /// and where each begins.
+    open: Vec<usize>,
+    has_begun: bool,
+}
+
+impl<F: FnMut(Node<'_>) -> Result<(), String>> Walk<F> {
+    fn new(each: F) -> Walk<F> {
+        Walk { each, texts: String::new(), open: Vec::new(), has_begun: false }
+    }
+
+    /// Takes an event. True at the end of the document.
+    fn step(&mut self, event: Event<'_>, position: u64) -> Result<bool, String> {
+        match event {
             Event::Start(start) => {
-                seen_any = true;
-                if open.len() == MAX_DEPTH {
-                    return Err(complain(&format_args!("nested deeper than {MAX_DEPTH} levels")));
+                self.has_begun = true;
+                if self.open.len() == MAX_DEPTH {
+                    return Err(unsound(position, &format_args!("nested deeper than {MAX_DEPTH} levels")));
                 }
-                open.push(texts.len());
-                each(Node::Start(&start))?;
+                self.open.push(self.texts.len());
+                (self.each)(Node::Start(&start))?;
             }
             Event::End(end) => {
-                let Some(begin) = open.pop() else {
-                    return Err(complain(&"an element ends that did not begin"));
+                let Some(begin) = self.open.pop() else {
+                    return Err(unsound(position, &"an element ends that did not begin"));
                 };
                 let name = end.name().into_inner();
-                let name = &name[name.rfind(':').map_or(0, |colon| colon + 1)..];
-                each(Node::End(name, texts[begin..].trim()))?;
-                texts.truncate(begin);
+                (self.each)(Node::End(after_colon(name), self.texts[begin..].trim_ascii()))?;
+                self.texts.truncate(begin);
             }
             // What stands between the children of an element is mostly line breaks, gigabytes of them.
-            Event::Text(text) if open.last() == Some(&texts.len()) && text.trim_ascii().is_empty() => {}
-            Event::Text(text) if !open.is_empty() => texts.push_str(&text),
-            Event::CData(text) if !open.is_empty() => texts.push_str(&text),
+            Event::Text(text)
+                if self.open.last() == Some(&self.texts.len()) && text.trim_ascii().is_empty() => {}
+            Event::Text(text) if !self.open.is_empty() => self.texts.push_str(&text),
+            Event::CData(text) if !self.open.is_empty() => self.texts.push_str(&text),
             // Entities that a document defines itself are not expanded: they stay as names.
-            Event::GeneralRef(reference) if !open.is_empty() => {
-                texts.push_str(&unescaped(&format!("&{};", &*reference)));
+            Event::GeneralRef(reference) if !self.open.is_empty() => {
+                self.texts.push_str(&unescaped(&format!("&{};", &*reference)));
             }
-            Event::Eof if !seen_any => return Err("no XML element in it".to_string()),
-            Event::Eof if !open.is_empty() => return Err("the document is cut".to_string()),
-            Event::Eof => return Ok(()),
+            Event::Eof if !self.has_begun => return Err("no XML element in it".to_string()),
+            Event::Eof if !self.open.is_empty() => return Err("the document is cut".to_string()),
+            Event::Eof => return Ok(true),
             _ => {}
         }
-        if texts.len() > MAX_EVENT_BYTES {
-            return Err(complain(&format_args!("texts of more than {MAX_EVENT_BYTES} bytes")));
+        if self.texts.len() > MAX_EVENT_BYTES {
+            return Err(unsound(position, &format_args!("texts of more than {MAX_EVENT_BYTES} bytes")));
         }
+        Ok(false)
     }
 }
 
@@ -155,7 +201,7 @@ mod tests {
 
     fn names(document: &str) -> Result<Vec<String>, String> {
         let mut names = Vec::new();
-        walk(document.as_bytes(), |node| {
+        walk(document, |node| {
             if let Node::End(name, text) = node {
                 names.push(format!("{name}={text}"));
             }

@@ -245,6 +245,7 @@ fn set_scene(
     zone: &TimeZone,
 ) {
     let own = u64::from(number) << 32 | u64::from(i);
+    let all = i64::from(options.activities.max(1));
     let begin = |w: &mut Workout, began: Timestamp| {
         w.began = began;
         w.start = began;
@@ -318,7 +319,8 @@ fn set_scene(
         (32, _) => {
             outdoors(w, "Ride", 5400);
             w.seed = shared.next_u64();
-            let begins = 1_400_000_000 + i64::from(i) * 86_400 * 7 + shared.random_range(0..3600_i64);
+            let begins =
+                1_400_000_000 + i64::from(i) * (380_000_000 / all) + shared.random_range(0..3600_i64);
             begin(w, Timestamp::from_second(begins + i64::from(number % 4) * 7).expect("a time"));
             w.scene = Some((Scene::GroupRide, u64::from(number / 4) << 32 | u64::from(i)));
         }
@@ -326,7 +328,7 @@ fn set_scene(
             let pair = u64::from(number / 2) << 32 | u64::from(i);
             outdoors(w, "Walk", 3000);
             w.seed = rng(options.seed ^ 0xfa, pair).next_u64();
-            let begins = 1_420_000_000 + i64::from(i) * 86_400 * 5;
+            let begins = 1_420_000_000 + i64::from(i) * (360_000_000 / all);
             begin(w, Timestamp::from_second(begins).expect("a time"));
             w.scene = Some((Scene::Family, pair));
         }
