@@ -5,7 +5,7 @@
 //! steps ends in the same rows. That holds for what one origin told: an activity that both the API
 //! and an archive told of is put together, column by column, from the two rows that remain.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,6 +17,7 @@ use arrow::datatypes::TimestampMillisecondType;
 use super::Table;
 use super::columns::{Builder, Column};
 use crate::activity::DETAIL_COLUMNS;
+use crate::error::Result;
 
 /// Rows per batch that is given out.
 const OUTPUT_ROWS: usize = 8192;
@@ -222,6 +223,83 @@ fn computed(chunk: &[Pair], all: &[&RecordBatch], index: usize) -> ArrayRef {
     Builder::finish(&mut column)
 }
 
+/// The rows of streams, merged like the others; but those that are in a file already are read as they are
+/// needed, because a year of them need not fit in memory.
+///
+/// `old` are the deciding columns of the file's rows, and `reader` gives the whole rows in the same
+/// order; what it gives is what the file was merged to before.
+pub fn merge_streams(
+    old: &[RecordBatch],
+    mut reader: impl Iterator<Item = Result<RecordBatch>>,
+    new: &[RecordBatch],
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    let first_rows: Vec<usize> = old
+        .iter()
+        .scan(0, |rows, batch| {
+            let first = *rows;
+            *rows += batch.num_rows();
+            Some(first)
+        })
+        .collect();
+    let versions: Vec<RecordBatch> = old.iter().chain(new).cloned().collect();
+    let picks = pick(Table::Streams, &versions);
+    let olds = old.len();
+    let new = new.to_vec();
+    let schema = Table::Streams.schema();
+    // Whole rows of the file that are in memory, and the number of the first one of each batch.
+    let mut loaded: VecDeque<(usize, RecordBatch)> = VecDeque::new();
+    let mut next_row = 0;
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let chunk = &picks[at..picks.len().min(at + OUTPUT_ROWS_STREAMS)];
+        at += chunk.len();
+        if chunk.is_empty() {
+            return None;
+        }
+        // The file is in the order of the picks, so its rows are needed in the order they come.
+        let row_of = |row: Row| (row.0 < olds).then(|| first_rows[row.0] + row.1);
+        let needed: Vec<usize> = chunk.iter().filter_map(|pick| row_of(pick.newest)).collect();
+        if let Some(first) = needed.first() {
+            while loaded.front().is_some_and(|(begin, batch)| begin + batch.num_rows() <= *first) {
+                loaded.pop_front();
+            }
+        }
+        while needed.last().is_some_and(|last| *last >= next_row) {
+            match reader.next() {
+                Some(Ok(batch)) => {
+                    let begin = next_row;
+                    next_row += batch.num_rows();
+                    if needed.first().is_some_and(|first| next_row > *first) {
+                        loaded.push_back((begin, batch));
+                    }
+                }
+                Some(Err(e)) => return Some(Err(e)),
+                None => unreachable!("the file has the rows whose deciding columns were read from it"),
+            }
+        }
+        let place = |row: Row| match row_of(row) {
+            Some(number) => {
+                let batch = loaded.partition_point(|(begin, batch)| begin + batch.num_rows() <= number);
+                (batch, number - loaded[batch].0)
+            }
+            None => (loaded.len() + row.0 - olds, row.1),
+        };
+        let rows: Vec<Row> = chunk.iter().map(|pick| place(pick.newest)).collect();
+        let batches: Vec<&RecordBatch> = loaded.iter().map(|(_, batch)| batch).chain(&new).collect();
+        let columns = (0..schema.fields().len()).map(|index| {
+            let sources: Vec<&dyn Array> = batches.iter().map(|b| b.column(index).as_ref()).collect();
+            interleave(&sources, &rows).expect("versions of one table have one schema")
+        });
+        let columns: Vec<ArrayRef> = columns.collect();
+        Some(
+            Ok(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema")),
+        )
+    })
+}
+
+/// The columns of streams that decide which version of a row is kept, and where it stands.
+pub const DECIDING: [&str; 5] = ["user_id", "source_id", "start_time", "origin", "fetched_at"];
+
 fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Pick> {
     let deciding: Vec<Deciding> = versions.iter().map(|batch| Deciding::of(table, batch)).collect();
     let mut rows: Vec<Row> = versions
@@ -294,7 +372,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::activity::{Activity, ActivityColumns};
+    use crate::activity::{Activity, ActivityColumns, Streams, StreamsColumns};
     use crate::dataset::batch;
     use crate::dataset::columns::Columns;
 
@@ -350,7 +428,45 @@ mod tests {
         assert_eq!(text("description"), "description of 10");
     }
 
+    fn stream_rows(versions: &[Version]) -> RecordBatch {
+        let mut columns = StreamsColumns::default();
+        for v in versions {
+            columns.push(&Streams {
+                user_id: format!("user-{}", v.id % 3),
+                source_id: v.id.to_string(),
+                start_time: Timestamp::from_second(1_000_000 - i64::from(v.id) * 3).unwrap(),
+                samples: 2,
+                time_s: Some(vec![Some(v.fetched_s as i32), None]),
+                origin: if v.is_detail { "api" } else { "archive" }.to_string(),
+                fetched_at: Timestamp::from_second(v.fetched_s).unwrap(),
+                ..Streams::default()
+            });
+        }
+        batch::<Streams>(&mut columns)
+    }
+
+    fn together(batches: &[RecordBatch]) -> RecordBatch {
+        arrow::compute::concat_batches(&Table::Streams.schema(), batches).unwrap()
+    }
+
     proptest! {
+        #[test]
+        fn streams_that_are_read_while_they_are_written_end_as_those_in_memory(
+            all in versions(), cut in 0_usize..24, piece in 1_usize..5
+        ) {
+            let (first, second) = all.split_at(cut.min(all.len()));
+            let old: Vec<RecordBatch> = merge(Table::Streams, &[stream_rows(first)]).collect();
+            let file = together(&old);
+            let new = [stream_rows(second)];
+            let slow: Vec<RecordBatch> = merge(Table::Streams, &[file.clone(), new[0].clone()]).collect();
+            let pieces = (0..file.num_rows()).step_by(piece);
+            let pieces: Vec<RecordBatch> =
+                pieces.map(|at| file.slice(at, piece.min(file.num_rows() - at))).collect();
+            let fast: Vec<RecordBatch> =
+                merge_streams(&old, pieces.into_iter().map(Ok), &new).collect::<Result<_>>().unwrap();
+            prop_assert_eq!(together(&fast), together(&slow));
+        }
+
         #[test]
         fn the_order_and_the_steps_of_merging_do_not_matter(all in versions(), cut in 0_usize..24) {
             let at_once = merged(&[rows(&all)]);

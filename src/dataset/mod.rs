@@ -106,6 +106,16 @@ pub fn write(
     provenance: Provenance,
     batches: impl IntoIterator<Item = RecordBatch>,
 ) -> Result<u64> {
+    write_as_read(path, table, provenance, batches.into_iter().map(Ok))
+}
+
+/// Replaces a file with rows that are read while they are written. Returns the bytes written.
+pub fn write_as_read(
+    path: &Path,
+    table: Table,
+    provenance: Provenance,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+) -> Result<u64> {
     let entry = |key: &str, value: String| KeyValue::new(key.to_string(), value);
     let properties = properties(table)
         .set_key_value_metadata(Some(vec![
@@ -116,15 +126,26 @@ pub fn write(
             entry(ANNOTATIONS_KEY, provenance.annotations.to_string()),
         ]))
         .build();
-    files::replace(path, |out| {
+    let mut unreadable = None;
+    let written = files::replace(path, |out| {
         // The columns' Parquet types say all that the Arrow schema would.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let mut writer = ArrowWriter::try_new_with_options(out, table.schema(), options).map_err(to_io)?;
         for batch in batches {
-            writer.write(&batch).map_err(to_io)?;
+            match batch {
+                Ok(batch) => writer.write(&batch).map_err(to_io)?,
+                Err(e) => {
+                    unreadable = Some(e);
+                    return Err(ErrorKind::InvalidData.into());
+                }
+            }
         }
         writer.close().map(drop).map_err(to_io)
-    })
+    });
+    match unreadable {
+        Some(e) => Err(e),
+        None => written,
+    }
 }
 
 /// A full disk comes wrapped; its kind is what tells the way out.
@@ -212,15 +233,25 @@ impl Origins {
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
 pub fn read(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
-    let Some(file) = open(path)? else { return Ok(Vec::new()) };
+    batches(path, columns, 8192)?.collect()
+}
+
+/// The same, some rows at a time.
+pub fn batches(
+    path: &Path,
+    columns: Option<&[&str]>,
+    rows: usize,
+) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>>>> {
+    let Some(file) = open(path)? else { return Ok(Box::new(std::iter::empty())) };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))?;
     let mask = match columns {
         Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
         None => ProjectionMask::all(),
     };
     let reader =
-        builder.with_projection(mask).with_batch_size(8192).build().map_err(|e| damaged(path, &e))?;
-    reader.collect::<Result<_, _>>().map_err(|e| damaged(path, &e))
+        builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(path, &e))?;
+    let path = path.to_path_buf();
+    Ok(Box::new(reader.map(move |batch| batch.map_err(|e| damaged(&path, &e)))))
 }
 
 /// The number of rows, from the footer alone.

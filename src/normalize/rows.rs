@@ -11,7 +11,7 @@ use super::Summary;
 use super::annotate::Annotations;
 use crate::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::dataset::columns::Columns;
-use crate::dataset::merge::{coalesce, merge};
+use crate::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
 use crate::dataset::{self, Origins, Provenance, Table, batch};
 use crate::error::Result;
 use crate::lake::{Bucket, Lake};
@@ -150,8 +150,13 @@ impl Rows {
             versions.extend(new);
             dataset::write(path, table, taken, merge(table, &versions))
         };
-        for (year, batches) in self.streams {
-            summary.written_bytes += upsert(Table::Streams, &lake.streams(name, bucket, year), batches)?;
+        for (year, new) in self.streams {
+            let path = lake.streams(name, bucket, year);
+            let is_current = dataset::provenance(&path)?.is_some();
+            let old = if is_current { dataset::read(&path, Some(&DECIDING))? } else { Vec::new() };
+            let reader = dataset::batches(&path, None, ROWS_OF_STREAMS)?;
+            let rows = merge_streams(&old, reader, &new);
+            summary.written_bytes += dataset::write_as_read(&path, Table::Streams, taken, rows)?;
         }
         if !self.rejects.is_empty() {
             summary.written_bytes += upsert(Table::Rejects, &lake.rejects(name, bucket), self.rejects)?;
@@ -190,6 +195,9 @@ impl Rows {
         Ok(summary)
     }
 }
+
+/// Rows of streams that are read at a time: each is thousands of samples.
+const ROWS_OF_STREAMS: usize = 64;
 
 /// The rows of a file; none where it is of another schema.
 fn current(path: &Path) -> Result<Vec<RecordBatch>> {

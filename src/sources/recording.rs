@@ -41,6 +41,7 @@ const STANDSTILL_MPS: f64 = 0.5;
 const LONGEST_STEP_S: f64 = 60.0;
 /// The share of an activity that samples have to cover before its sums are computed from them.
 const LEAST_SHARE: f64 = 0.5;
+const LEAST_MOVING_SHARE: f64 = 0.05;
 /// Climbing counts once it exceeds what satellites and barometers make up.
 const CLIMB_M: f64 = 3.0;
 
@@ -106,7 +107,9 @@ pub fn fill(a: &mut Activity, samples: &[Sample]) {
         _ => true,
     };
     let climbs = climbs(samples).filter(|_| is_whole);
-    let moving_s = moving_s(samples).filter(|_| is_whole);
+    // Hardly ever moving means that the samples do not tell.
+    let least_s = a.elapsed_s.or(elapsed_s).unwrap_or(0.0) * LEAST_MOVING_SHARE;
+    let moving_s = moving_s(samples).filter(|s| is_whole && *s >= least_s);
     let walked_m = known_distance(samples).or(a.track_length_m).filter(|_| is_whole);
     let known = |value: fn(&Sample) -> Option<f64>| samples.iter().filter_map(value);
     let heart_rate = |s: &Sample| s.heart_rate_bpm.filter(|bpm| *bpm > 0).map(f64::from);
