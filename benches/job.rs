@@ -1,4 +1,4 @@
-//! Parsing a page, decoding polylines, and landing to Parquet.
+//! Parsing a page, decoding polylines and device files, and landing to Parquet.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each once, small.
 
@@ -8,8 +8,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use jiff::Timestamp;
 use longrun::lake::Lake;
 use longrun::sources::strava::activity_list;
-use longrun::sources::{Provenance, Source};
-use longrun::synth::{Options, Person, bulk, person, strava};
+use longrun::sources::{Provenance, Source, files};
+use longrun::synth::exports::device;
+use longrun::synth::{Options, Person, bulk, person, strava, tellings};
 use longrun::{normalize, polyline};
 
 fn somebody() -> Person {
@@ -80,6 +81,34 @@ fn decode_polylines(c: &mut Criterion) {
     group.finish();
 }
 
+fn decode_device_files(c: &mut Criterion) {
+    let options = Options { seed: 1, users: 1, activities: 100 };
+    let person = person(options, 0);
+    let told = tellings::of(&person, 0, options);
+    let telling =
+        told.iter().find(|t| t.source == Source::Garmin && t.told.has_track()).expect("one is outdoors");
+    let samples = telling.samples(person.home);
+    let mut group = c.benchmark_group("one recording");
+    group.throughput(Throughput::Elements(samples.len() as u64));
+    for (name, bytes) in [
+        ("fit", device::fit(telling, &samples, device::Device::WATCH)),
+        ("gpx", device::gpx(telling, &samples).into_bytes()),
+        ("tcx", device::tcx(telling, &samples).into_bytes()),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || bytes.clone(),
+                |bytes| {
+                    let file = files::decode(bytes).expect("sound");
+                    assert_eq!(file.recordings[0].samples.len(), samples.len());
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn landing_to_parquet(c: &mut Criterion) {
     let options = Options { seed: 1, users: 20, activities: 500 };
     let folder = tempfile::tempdir().expect("a folder");
@@ -101,5 +130,5 @@ fn landing_to_parquet(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse_page, decode_polylines, landing_to_parquet);
+criterion_group!(benches, parse_page, decode_polylines, decode_device_files, landing_to_parquet);
 criterion_main!(benches);

@@ -1,10 +1,11 @@
-//! longrun exports athletes' whole history from Strava inside its rate limits and normalizes it
-//! into Parquet.
+//! longrun exports athletes' whole history from Strava inside its rate limits, brings in what other
+//! sources have of it, and normalizes it all into Parquet.
 //!
 //! ```text
-//!  strava api ── fetch ──▶ LANDING ── normalize ──▶ ACTIVITIES, STREAMS, REJECTS ── stats
-//!  (rate-limited,          raw, one                 (Parquet by source and bucket)  (polars)
-//!   resumable)             frame a response
+//!  strava api ── fetch ──▶ LANDING ─┐
+//!  (rate-limited, resumable)  raw,   ├─ normalize ─▶ ACTIVITIES, STREAMS, REJECTS ── stats
+//!  archives & files ── import ───────┘                (Parquet by source and bucket)  (polars)
+//!  (strava, garmin, fitbit, hevy, apple, health connect, fit/gpx/tcx)
 //! ```
 //!
 //! Stages meet only on disk. Each reads one store and writes the next; stopping between any two,
@@ -17,18 +18,20 @@
 //!
 //! - [`cli`]: one file per command, its flags and its summary
 //! - [`activity`]: the noun: one activity as one source tells it
-//! - [`sport`]: canonical sports and Strava's names for them
+//! - [`sport`]: canonical sports, every source's names for them, and the athletes' own rules
 //! - [`polyline`]: encoded polylines as integer tracks
 //! - [`fetch`]: the API to the landing: accounts, plan, budget, client
 //! - [`landing`]: the store of raw responses
+//! - [`archives`]: the store of imported archives
 //! - [`sources`]: bytes of one source to activities
-//! - [`normalize`]: landing to dataset, in parallel
+//! - [`ledger`]: what the live pipeline uploaded itself
+//! - [`normalize`]: landing and archives to dataset, in parallel
 //! - [`dataset`]: the store of rows: columns, merge, write, read
-//! - [`stats`]: sums per sport and year
+//! - [`stats`]: sums per source, sport and year
 //! - [`lake`]: where the stores lie, buckets, the state database
 //! - [`files`]: the one door to the disk
 //! - [`error`]: errors, cut by what the reader can do about them
-//! - [`synth`]: people and their workouts from a seed
+//! - [`synth`]: people and their workouts from a seed, in every source's own format
 //! - [`emulator`]: a Strava that behaves like Strava
 
 pub mod activity;
