@@ -258,7 +258,12 @@ impl Scan<'_> {
         let rest = &rest[skipped..];
         match rest {
             [] | [b']'] => return None,
-            [b']', ..] => {
+            // A bracket that stands where a comma did would make one record of all that follow, or none.
+            [b'[' | b']', behind @ ..] if behind.trim_ascii_start().starts_with(b"{") => {
+                self.at += 1;
+                return self.next_element();
+            }
+            [b']', behind @ ..] if !behind.windows(3).any(|w| w == b"},{") => {
                 self.at = self.bytes.len();
                 return Some(Err("bytes behind the end of the list".to_string()));
             }
@@ -540,6 +545,13 @@ mod tests {
             assert_eq!(good(&ids), ["1", "3", "4"], "{}", String::from_utf8_lossy(record));
             let complaint = ids[1].as_ref().unwrap_err();
             assert!(complaint.contains(reason), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn a_bracket_between_records_leaves_those_that_follow() {
+        for page in [b"[{\"id\":1}[{\"id\":2},{\"id\":3}]", b"[{\"id\":1}]{\"id\":2},{\"id\":3}]"] {
+            assert_eq!(good(&ids(page).unwrap()), ["1", "2", "3"]);
         }
     }
 
