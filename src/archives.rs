@@ -63,11 +63,10 @@ pub struct Wanted {
 }
 
 /// How an import ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Imported {
-        bytes: u64,
-    },
+    /// `left_out` names what of a folder was not packed, and why.
+    Imported { bytes: u64, left_out: Vec<String> },
     /// The same bytes were imported for the same user before.
     Known,
 }
@@ -81,8 +80,20 @@ pub struct Archives {
 
 impl Archives {
     pub fn open(lake: &Lake) -> Result<Archives> {
-        let lock = Lock::take(&lake.archives_folder(), "the archives")?;
+        let folder = lake.archives_folder();
+        let lock = Lock::take(&folder, "the archives")?;
+        // What a crash left in the making is nobody's.
+        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(STAGED) {
+                std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+            }
+        }
         Ok(Archives { lake: lake.clone(), _lock: lock })
+    }
+
+    /// Where what is in the making may lie.
+    pub fn scratch(&self) -> PathBuf {
+        self.lake.archives_folder()
     }
 
     /// Imports a file or a folder.
@@ -91,15 +102,22 @@ impl Archives {
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         let bucket = self.lake.bucket(&wanted.user_id);
         let known = list(&self.lake, bucket)?;
+        // An archive that was left in its place is known only while it can still be read from there, and
+        // not to one who wants a copy.
         let is_known = |sha256: &str| {
             known.iter().any(|(import, _)| {
                 let same = import.user_id == wanted.user_id && import.source == wanted.source;
-                same && import.sha256 == sha256 && import.zone == wanted.zone
+                let is_there = match &import.in_place {
+                    Some(_) => wanted.in_place && open(&self.lake, import).is_ok(),
+                    None => true,
+                };
+                same && import.sha256 == sha256 && import.zone == wanted.zone && is_there
             })
         };
         let folder = self.lake.archives(bucket);
         let name =
             path.file_name().map_or_else(|| "folder".to_string(), |n| n.to_string_lossy().into_owned());
+        let mut left_out = Vec::new();
         let (sha256, bytes, in_place) = if metadata.is_dir() {
             if wanted.in_place {
                 return Err(Error::Usage(format!(
@@ -107,7 +125,7 @@ impl Archives {
                     path.display()
                 )));
             }
-            let packed = pack(path, &self.lake.archives_folder())?;
+            let packed = pack(path, &self.lake.archives_folder(), &mut left_out)?;
             let (sha256, bytes) = hash(&mut packed.as_file(), path)?;
             if is_known(&sha256) {
                 return Ok(Outcome::Known);
@@ -152,7 +170,7 @@ impl Archives {
         let mut line = serde_json::to_vec(&import).expect("an import is plain");
         line.push(b'\n');
         Appender::open(&log, good)?.append(&line)?;
-        Ok(Outcome::Imported { bytes })
+        Ok(Outcome::Imported { bytes, left_out })
     }
 }
 
@@ -216,10 +234,12 @@ fn modified_ms(metadata: &std::fs::Metadata) -> i64 {
     since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
 }
 
-/// Files in the making begin with a dot: a crash can leave one, and no reader looks at it.
+/// How files in the making begin. A crash can leave one, and no reader looks at it.
+const STAGED: &str = ".import-";
+
 fn staged(folder: &Path) -> Result<tempfile::NamedTempFile> {
     files::create_folder(folder)?;
-    tempfile::Builder::new().prefix(".import-").tempfile_in(folder).map_err(Error::io("write in", folder))
+    tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(Error::io("write in", folder))
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -247,19 +267,20 @@ fn copy(from: &mut impl Read, to: &mut impl Write, path: &Path) -> Result<(Strin
 }
 
 /// A folder as one zip.
-fn pack(folder: &Path, beside: &Path) -> Result<tempfile::NamedTempFile> {
+fn pack(folder: &Path, beside: &Path, left_out: &mut Vec<String>) -> Result<tempfile::NamedTempFile> {
     let staged = staged(beside)?;
     let container = Container::open(folder, "", beside)?;
+    left_out.extend(container.faults().iter().map(|(name, fault)| format!("{name}: {fault}")));
     let failed = |e: zip::result::ZipError| Error::io("pack", folder)(e.into());
     let mut zip = zip::ZipWriter::new(io::BufWriter::with_capacity(CHUNK_BYTES, staged.as_file()));
     for entry in container.entries() {
         let options = SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Stored)
             .large_file(entry.bytes >= u64::from(u32::MAX));
-        let path = folder.join(&entry.name);
-        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let path = entry.path().expect("it was listed in a folder");
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
         zip.start_file(&*entry.name, options).map_err(failed)?;
-        io::copy(&mut file, &mut zip).map_err(Error::io("pack", &path))?;
+        io::copy(&mut file, &mut zip).map_err(Error::io("pack", path))?;
     }
     zip.finish().map_err(failed)?.into_inner().map_err(|e| Error::io("pack", folder)(e.into_error()))?;
     Ok(staged)
@@ -295,7 +316,8 @@ mod tests {
         assert!(matches!(archives.import(&wanted(&folder), now()).unwrap(), Outcome::Imported { .. }));
         assert_eq!(archives.import(&wanted(&folder), now()).unwrap(), Outcome::Known);
         let file = folder.join("b.gpx");
-        assert_eq!(archives.import(&wanted(&file), now()).unwrap(), Outcome::Imported { bytes: 11 });
+        let imported = archives.import(&wanted(&file), now()).unwrap();
+        assert_eq!(imported, Outcome::Imported { bytes: 11, left_out: Vec::new() });
         assert_eq!(archives.import(&wanted(&file), now()).unwrap(), Outcome::Known);
         // For somebody else it is theirs.
         let other = Wanted { user_id: "bob".to_string(), ..wanted(&file) };
@@ -337,5 +359,10 @@ mod tests {
         assert_eq!(open(&lake, import).unwrap().entries().len(), 1);
         std::fs::write(&file, b"<gpx></gpx>").unwrap();
         assert!(open(&lake, import).unwrap_err().to_string().contains("import it again"));
+        // Which helps: a copy of it, or another look at it where it is.
+        for in_place in [true, false] {
+            let again = archives.import(&Wanted { in_place, ..wanted(&file) }, now()).unwrap();
+            assert!(matches!(again, Outcome::Imported { .. }), "{again:?}");
+        }
     }
 }

@@ -184,6 +184,15 @@ fn count(db: &Connection) -> rusqlite::Result<u64> {
     db.query_row("SELECT count(*) FROM uploads", [], |row| row.get::<_, i64>(0)).map(|n| n.unsigned_abs())
 }
 
+#[derive(Debug)]
+struct Pending {
+    destination: Option<String>,
+    /// Where the pipeline had it from.
+    source: Option<String>,
+    start_s: i64,
+    duration_s: Option<f64>,
+}
+
 /// The ledger, by user.
 #[derive(Debug, Default)]
 pub struct Ledger(BTreeMap<String, OfUser>);
@@ -191,8 +200,8 @@ pub struct Ledger(BTreeMap<String, OfUser>);
 #[derive(Debug, Default)]
 struct OfUser {
     by_id: HashMap<(String, String), ()>,
-    /// Uploads without an id: start and duration.
-    pending: Vec<(Option<String>, i64, Option<f64>)>,
+    /// Uploads without an id.
+    pending: Vec<Pending>,
     digest: u64,
 }
 
@@ -213,7 +222,7 @@ impl Ledger {
                 return Ok(ledger);
             }
             let mut statement = db.prepare(
-                "SELECT user_id, destination, destination_id, start_s, duration_s FROM uploads ORDER BY user_id, entry",
+                "SELECT user_id, destination, destination_id, start_s, duration_s, source FROM uploads ORDER BY user_id, entry",
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
@@ -223,6 +232,7 @@ impl Ledger {
                     destination_id: row.get(2)?,
                     start_s: row.get(3)?,
                     duration_s: row.get(4)?,
+                    source: row.get(5)?,
                     ..Upload::default()
                 });
             }
@@ -233,16 +243,24 @@ impl Ledger {
 
     fn add(&mut self, upload: &Upload) {
         let of_user = self.0.entry(upload.user_id.clone()).or_default();
-        let told =
-            format!("{:?}", (&upload.destination, &upload.destination_id, upload.start_s, upload.duration_s));
+        let told = format!(
+            "{:?}",
+            (&upload.destination, &upload.destination_id, upload.start_s, upload.duration_s, &upload.source)
+        );
         of_user.digest = XxHash64::oneshot(of_user.digest, told.as_bytes());
         match (&upload.destination, &upload.destination_id, upload.start_s) {
             (Some(destination), Some(id), _) => {
                 of_user.by_id.insert((destination.clone(), id.clone()), ());
             }
-            (destination, _, Some(start_s)) => {
-                of_user.pending.push((destination.clone(), start_s, upload.duration_s));
-            }
+            (destination, _, Some(start_s)) => of_user.pending.push(Pending {
+                destination: destination.clone(),
+                source: upload
+                    .source
+                    .as_deref()
+                    .map(|s| s.to_lowercase().trim_start_matches("source_").to_string()),
+                start_s,
+                duration_s: upload.duration_s,
+            }),
             _ => {}
         }
     }
@@ -260,13 +278,15 @@ impl Ledger {
         if of_user.by_id.contains_key(&(source.to_string(), source_id.to_string())) {
             return true;
         }
-        of_user.pending.iter().any(|(destination, start, duration)| {
-            let same_length = match (duration, elapsed_s) {
+        of_user.pending.iter().any(|pending| {
+            let same_length = match (pending.duration_s, elapsed_s) {
                 (Some(a), Some(b)) => (a - b).abs() <= SAME_DURATION_S.max(SAME_DURATION_SHARE * a),
                 _ => true,
             };
-            destination.as_deref().is_none_or(|d| d == source)
-                && (start - start_s).abs() <= SAME_START_S
+            // What came from there is the original, and goes elsewhere.
+            pending.source.as_deref() != Some(source)
+                && pending.destination.as_deref().is_none_or(|d| d == source)
+                && (pending.start_s - start_s).abs() <= SAME_START_S
                 && same_length
         })
     }
@@ -313,7 +333,8 @@ not json"#;
             start_s: Some(500),
             ..entry.clone()
         });
-        ledger.add(&Upload { start_s: Some(1000), duration_s: Some(600.0), ..entry });
+        ledger.add(&Upload { start_s: Some(1000), duration_s: Some(600.0), ..entry.clone() });
+        ledger.add(&Upload { start_s: Some(2000), source: Some("SOURCE_HEVY".to_string()), ..entry });
         assert!(ledger.has("u", "strava", "7", 0, None));
         assert!(!ledger.has("u", "hevy", "7", 0, None));
         assert!(!ledger.has("u", "strava", "8", 500, None), "it has an id, and this is not it");
@@ -321,5 +342,7 @@ not json"#;
         assert!(!ledger.has("u", "strava", "8", 1001, Some(900.0)));
         assert!(!ledger.has("u", "strava", "8", 1010, Some(600.0)));
         assert!(!ledger.has("v", "strava", "7", 0, None));
+        assert!(ledger.has("u", "strava", "9", 2000, None));
+        assert!(!ledger.has("u", "hevy", "9", 2000, None), "it came from there");
     }
 }

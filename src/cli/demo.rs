@@ -68,6 +68,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         max_requests: None,
         max_age: SignedDuration::from_hours(1),
         whole_list: false,
+        ignore_archives: false,
         short_window_s: limits.short_window_s,
         day_s: limits.day_s,
     };
@@ -126,7 +127,7 @@ fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
                 zone: export.timezone.map(str::to_string),
                 in_place: false,
             };
-            if let Outcome::Imported { bytes: more } = archives.import(&wanted, Timestamp::now())? {
+            if let Outcome::Imported { bytes: more, .. } = archives.import(&wanted, Timestamp::now())? {
                 imported += 1;
                 bytes += more;
             }

@@ -46,6 +46,9 @@ pub struct Args {
     /// Walk the whole list again, not only its newest part
     #[arg(long)]
     whole_list: bool,
+    /// Ask also for the whole of what an imported archive has, which has no segment efforts
+    #[arg(long)]
+    ignore_archives: bool,
 }
 
 /// Where the API is, and for which application.
@@ -126,6 +129,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         max_requests: args.max_requests,
         max_age: args.max_age,
         whole_list: args.whole_list,
+        ignore_archives: args.ignore_archives,
         short_window_s: args.api.windows.0,
         day_s: args.api.windows.1,
     };

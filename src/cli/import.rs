@@ -48,6 +48,8 @@ struct Summary {
     /// Archives that were imported before.
     known: u64,
     failed: u64,
+    /// Files of folders that were not taken, such as links.
+    left_out: u64,
     bytes: u64,
 }
 
@@ -86,9 +88,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let mut first_error = None;
     for line in &wanted {
         match import(&mut archives, line, args.in_place) {
-            Ok(Outcome::Imported { bytes }) => {
+            Ok(Outcome::Imported { bytes, left_out }) => {
                 summary.imported += 1;
                 summary.bytes += bytes;
+                summary.left_out += left_out.len() as u64;
+                bar.suspend(|| left_out.iter().for_each(|what| eprintln!("left out {what}")));
             }
             Ok(Outcome::Known) => {
                 summary.known += 1;
@@ -96,7 +100,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                     eprintln!("{} was imported before, and is passed over", line.path.display());
                 });
             }
-            // A disk that cannot be written will not take the next one either.
+            // A lake that is in use or damaged will not take the next one either.
             Err(e @ (Error::Busy { .. } | Error::Damaged { .. })) => return Err(e),
             Err(e) if args.manifest.is_none() => return Err(e),
             Err(e) => {
@@ -118,7 +122,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             output::bytes(summary.bytes)
         );
     }
-    Ok(if first_error.is_some() { Exit::Incomplete } else { Exit::Done })
+    Ok(match first_error {
+        Some(_) => Exit::Incomplete,
+        None if summary.left_out > 0 => Exit::DoneWithRejects,
+        None => Exit::Done,
+    })
 }
 
 /// One archive that is wanted.
@@ -134,7 +142,10 @@ fn import(archives: &mut Archives, line: &Line, in_place: bool) -> Result<Outcom
     if line.user_id.is_empty() {
         return Err(Error::Usage("the user is missing".to_string()));
     }
-    let (source, _) = open(&line.source, &line.path)?;
+    if line.path.as_os_str().is_empty() {
+        return Err(Error::Usage("the path is missing".to_string()));
+    }
+    let (source, _) = open(&line.source, &line.path, &archives.scratch())?;
     let wanted = Wanted {
         user_id: line.user_id.clone(),
         source,
@@ -146,7 +157,7 @@ fn import(archives: &mut Archives, line: &Line, in_place: bool) -> Result<Outcom
 }
 
 /// Opens an archive, and finds out whose it is or whether it is who it is said to be.
-fn open(named: &str, path: &Path) -> Result<(Source, Container)> {
+fn open(named: &str, path: &Path, scratch: &Path) -> Result<(Source, Container)> {
     let asked = match named {
         "auto" => None,
         name => Some(Source::named(name).ok_or_else(|| {
@@ -155,7 +166,7 @@ fn open(named: &str, path: &Path) -> Result<(Source, Container)> {
         })?),
     };
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let archive = Container::open(path, &name, &std::env::temp_dir())?;
+    let archive = Container::open(path, &name, scratch)?;
     let unreadable = || match archive.faults() {
         [(_, fault), ..] if archive.entries().is_empty() => format!(": {fault}"),
         _ => String::new(),
@@ -182,7 +193,8 @@ fn open(named: &str, path: &Path) -> Result<(Source, Container)> {
 }
 
 fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
-    let text = std::fs::read_to_string(manifest).map_err(Error::io("read", manifest))?;
+    let bytes = std::fs::read(manifest).map_err(Error::io("read", manifest))?;
+    let text = sources::csv::text(&bytes);
     let complain = |what: String| Error::Usage(format!("{}: {what}", manifest.display()));
     let table =
         sources::csv::table(&text, sources::csv::Quotes::Doubled).map_err(|e| complain(e.to_string()))?;
@@ -197,7 +209,9 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
         if let Some(zone) = &zone {
             TimeZone::get(zone).map_err(|_| Error::Usage(format!("{place}: {zone:?} is no time zone")))?;
         }
-        Ok(Line { place, user_id: cell(user), source: cell(source), path: beside.join(cell(path)), zone })
+        let path = Some(cell(path)).filter(|path| !path.is_empty());
+        let path = path.map(|path| beside.join(path)).unwrap_or_default();
+        Ok(Line { place, user_id: cell(user), source: cell(source), path, zone })
     };
     table.rows.iter().enumerate().map(line).collect()
 }
@@ -205,7 +219,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
 /// Reads an archive and says what is in it.
 fn look(context: &Context, args: &Args) -> Result<Exit> {
     let (named, path) = (args.source.clone().unwrap_or_default(), args.path.clone().unwrap_or_default());
-    let (source, archive) = open(&named, &path)?;
+    let (source, archive) = open(&named, &path, &std::env::temp_dir())?;
     let from = sources::Provenance {
         user_id: args.user.clone().unwrap_or_default(),
         source,

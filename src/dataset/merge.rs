@@ -18,6 +18,7 @@ use super::Table;
 use super::columns::{Builder, Column};
 use crate::activity::DETAIL_COLUMNS;
 use crate::error::Result;
+use crate::sources::json;
 
 /// Rows per batch that is given out.
 const OUTPUT_ROWS: usize = 8192;
@@ -181,13 +182,10 @@ impl Pair {
     fn extra(&self, all: &[&RecordBatch], index: usize) -> Option<String> {
         let api = self.api.and_then(|row| Pair::word(all, index, row));
         let archive = self.archive.and_then(|row| Pair::word(all, index, row));
-        match (api, archive) {
-            (Some(api), Some(archive)) => {
-                let open = api.strip_suffix('}').unwrap_or(api);
-                Some(format!("{open},\"archive\":{archive}}}"))
-            }
-            (api, archive) => api.or(archive).map(str::to_string),
+        if self.api.is_none() {
+            return archive.map(str::to_string);
         }
+        json::joined(api.map(str::to_string), "archive", archive.map(str::to_string))
     }
 }
 

@@ -54,7 +54,7 @@ impl Table {
     fn key(self) -> &'static [&'static str] {
         match self {
             Table::Activities | Table::Streams => &["user_id", "source_id"],
-            Table::Rejects => &["user_id", "raw_ref", "field"],
+            Table::Rejects => &["user_id", "raw_ref", "field", "reason"],
         }
     }
 

@@ -13,15 +13,18 @@ use crate::lake::{Bucket, Lake};
 use crate::landing::Frames;
 use crate::sources::{Source, strava_archive};
 
-/// The progress of each account, by its id. Accounts of which nothing landed are left out.
-pub fn read(lake: &Lake, accounts: &[Account]) -> Result<HashMap<String, Progress>> {
+/// The progress of each account, by its id. Accounts of which nothing landed are left out. What archives
+/// told counts as fetched, unless they are to be ignored.
+pub fn read(lake: &Lake, accounts: &[Account], ignore_archives: bool) -> Result<HashMap<String, Progress>> {
     let mut by_bucket: BTreeMap<Bucket, HashMap<&str, &str>> = BTreeMap::new();
     for account in accounts {
         let users = by_bucket.entry(lake.bucket(&account.user_id)).or_default();
         users.insert(&account.account_id, &account.user_id);
     }
-    let buckets: Vec<Result<HashMap<String, Progress>>> =
-        by_bucket.par_iter().map(|(bucket, wanted)| read_bucket(lake, *bucket, wanted)).collect();
+    let buckets: Vec<Result<HashMap<String, Progress>>> = by_bucket
+        .par_iter()
+        .map(|(bucket, wanted)| read_bucket(lake, *bucket, wanted, ignore_archives))
+        .collect();
     let mut all = HashMap::new();
     for bucket in buckets {
         all.extend(bucket?);
@@ -34,6 +37,7 @@ fn read_bucket(
     lake: &Lake,
     bucket: Bucket,
     wanted: &HashMap<&str, &str>,
+    ignore_archives: bool,
 ) -> Result<HashMap<String, Progress>> {
     let mut progress: HashMap<String, Progress> = HashMap::new();
     for frame in Frames::open(&lake.landing(bucket), 0)? {
@@ -48,13 +52,14 @@ fn read_bucket(
     for (import, _) in archives::list(lake, bucket)? {
         let accounts: Vec<&str> =
             wanted.iter().filter(|(_, user)| **user == import.user_id).map(|(account, _)| *account).collect();
-        if import.source != Source::Strava || accounts.is_empty() {
+        // Of two accounts, nobody knows whose archive it is.
+        let [account] = accounts[..] else { continue };
+        if import.source != Source::Strava || ignore_archives {
             continue;
         }
-        let entries = strava_archive::entries(&archives::open(lake, &import)?);
-        for account in accounts {
-            progress.entry(account.to_string()).or_default().archived(&entries);
-        }
+        // One that is gone from its place tells nothing; normalize says so.
+        let Ok(archive) = archives::open(lake, &import) else { continue };
+        progress.entry(account.to_string()).or_default().archived(&strava_archive::entries(&archive));
     }
     Ok(progress)
 }

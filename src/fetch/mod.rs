@@ -53,6 +53,8 @@ pub struct Options {
     pub max_requests: Option<u64>,
     pub max_age: SignedDuration,
     pub whole_list: bool,
+    /// Ask also for what an imported archive has.
+    pub ignore_archives: bool,
     pub short_window_s: u32,
     pub day_s: u32,
 }
@@ -197,7 +199,7 @@ impl<'a> Fetch<'a> {
         }
         let now = Timestamp::now();
         let wanted = Wanted::new(options.depth, now, options.max_age, options.whole_list);
-        let mut progress = history::read(lake, &all)?;
+        let mut progress = history::read(lake, &all, options.ignore_archives)?;
         let accounts: Vec<Under> = all
             .into_iter()
             .map(|account| Under {

@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// Takes in what an imported archive told of: it is not asked for again.
+    /// Takes in what an imported archive told of: its activities are not asked for one by one again.
     pub fn archived(&mut self, entries: &[ArchivedEntry]) {
         for entry in entries {
             let known = self.known.entry(entry.id.clone()).or_default();
@@ -162,7 +162,9 @@ impl Progress {
             Walk::Ended if self.walked_at.is_some_and(|at| at >= wanted.fresh_since) => None,
             Walk::NotBegun | Walk::Ended => {
                 let newest_s = self.known.values().map(|known| known.start_s).max();
-                let until_s = newest_s.map(|s| s - LOOKBACK_S).filter(|_| !wanted.whole_list);
+                // What an archive told shortens no walk: it may lack what nobody knows of.
+                let is_shortened = self.walked_at.is_some() && !wanted.whole_list;
+                let until_s = newest_s.map(|s| s - LOOKBACK_S).filter(|_| is_shortened);
                 Some(Ask::List { scan: self.scans + 1, until_s, before_s: None, page: 1 })
             }
         }
@@ -319,8 +321,8 @@ mod tests {
             has_file: e.id != "7",
         };
         progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
-        // The newest hundred, thirty days of what is known, and no more.
-        assert_eq!(walk(&mut progress, &history, 200, 5), 1);
+        // The list is walked all the same: the archive may lack what it does not know of.
+        assert_eq!(walk(&mut progress, &history, 200, 5), 13);
         let owed = progress.owed(Depth::Streams);
         let of =
             |id: &str| owed.iter().filter(|ask| describe(ask).ends_with(&format!("activity {id}"))).count();

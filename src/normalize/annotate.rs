@@ -14,6 +14,11 @@ use crate::ledger::Ledger;
 use crate::sources::Source;
 use crate::sport::{self, Rules};
 
+/// Whether the pipeline uploads there. What it took from elsewhere is no echo.
+fn is_destination(source: Source) -> bool {
+    matches!(source, Source::Strava | Source::Hevy)
+}
+
 #[derive(Debug, Default)]
 pub struct Annotations {
     rules: Rules,
@@ -39,11 +44,7 @@ impl Annotations {
 
     /// Changes when what would be said of a bucket's rows may have.
     pub fn digest(&self, lake: &Lake, bucket: Bucket, source: Source) -> u64 {
-        // The pipeline uploads to these two.
-        let uploads = match source {
-            Source::Strava | Source::Hevy => self.ledger.digest(lake, bucket),
-            _ => 0,
-        };
+        let uploads = if is_destination(source) { self.ledger.digest(lake, bucket) } else { 0 };
         self.rules_digest ^ uploads
     }
 
@@ -70,8 +71,8 @@ impl Annotations {
             rules.append_option(ruled.map(|(_, words)| words));
             let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
             let start_s = starts.value(row).div_euclid(1000);
-            let is_ours =
-                self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
+            let is_ours = is_destination(source)
+                && self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
             uploaded.append_option(is_ours.then_some(true));
         }
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();

@@ -252,8 +252,17 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         summary: &mut Summary,
     ) -> Result<()> {
         let from = import.provenance(self.lake);
-        let archive = archives::open(self.lake, import)?;
         let mut filling = Filling::default();
+        let archive = match archives::open(self.lake, import) {
+            Ok(archive) => archive,
+            // One that was left in its place may be gone from there: the others are read all the same.
+            Err(e) if import.in_place.is_some() => {
+                filling.reject(&from.reject("archive", "", &Fault::record(e.to_string()), false));
+                rows.add(filling.finish());
+                return Ok(());
+            }
+            Err(e) => return Err(e),
+        };
         sources::read(self.source, &archive, &from, &mut |item| {
             filling.item(item, &from);
             if rows.bytes + filling.bytes >= CHUNK_BYTES {

@@ -1,11 +1,11 @@
 //! Apple Health's export: one XML file of everything the phone knows, gigabytes of it, and GPX
 //! files of the routes.
 //!
-//! The file is read twice, and never held: first for the workouts, then for the heart rates
-//! within them. Totals stood in attributes until iOS 15 and stand in children since; routes were
+//! The file is read twice, piece by piece: first for the workouts, then for the heart rates
+//! within them, and nothing else of it is held. Totals stood in attributes until iOS 15 and stand in children since; routes were
 //! written within until iOS 12. There is no id of a workout, so one is made of what it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read};
 
 use encoding_rs::UTF_8;
@@ -16,7 +16,7 @@ use ring::digest::{SHA256, digest};
 
 use super::container::{Container, Entry};
 use super::recording::{Recording, Sample};
-use super::series::{Windows, add_heart_rates};
+use super::series::{Rate, Windows, add_heart_rates};
 use super::xml::{self, Node};
 use super::{Each, Fault, Item, Provenance, Taken, degrees_e7, gpx, in_parallel, time};
 use crate::activity::Activity;
@@ -44,21 +44,21 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             each(Item::fault("record", format!("!{}#{index}", entry.name), fault))?;
         }
         let windows = Windows::of(workouts.iter().map(|w: &Workout| &w.activity));
-        let mut rates: Vec<Vec<Sample>> = vec![Vec::new(); workouts.len()];
+        let mut rates: Vec<Vec<Rate>> = vec![Vec::new(); workouts.len()];
         // Where the second reading breaks the first one broke, and said so.
         let _ = walk(archive, entry, |node| {
             if let Node::Start(start) = node
-                && let Some(sample) = heart_rate(start)
+                && let Some(rate) = heart_rate(start)
             {
-                windows.at(sample.time_ms).for_each(|at| rates[at].push(sample));
+                windows.at(rate.0).for_each(|at| rates[at].push(rate));
             }
             Ok(())
         });
         let routes: HashMap<String, &Entry> =
             archive.ending(".gpx").map(|route| (route.file_name().to_lowercase(), route)).collect();
-        let whole: Vec<(Workout, Vec<Sample>)> = workouts.into_iter().zip(rates).collect();
-        let bytes = |(workout, _): &(Workout, Vec<Sample>)| {
-            workout.routes.iter().filter_map(|name| routes.get(name)).map(|route| route.bytes).sum()
+        let whole: Vec<(Workout, Vec<Rate>)> = workouts.into_iter().zip(rates).collect();
+        let bytes = |(workout, _): &(Workout, Vec<Rate>)| {
+            workout.routes.iter().filter_map(|name| routes.get(name)).map(|route| route.weight()).sum()
         };
         in_parallel(
             &whole,
@@ -88,14 +88,14 @@ struct Workout {
     /// In the order of the file.
     index: usize,
     activity: Activity,
-    sums: HashMap<String, Sum>,
+    sums: BTreeMap<String, Sum>,
     metadata: serde_json::Map<String, serde_json::Value>,
     /// File names of its routes, in lower case.
     routes: Vec<String>,
     /// Of the routes that were written within.
     samples: Vec<Sample>,
-    /// Whether its end is still to come.
-    is_open: bool,
+    /// Open elements, the workout's own among them; 0 behind its end.
+    depth: usize,
 }
 
 /// What `WorkoutStatistics` of one type say together.
@@ -124,16 +124,19 @@ fn reading_workouts(
                 }
                 return Ok(());
             }
-            let Some(workout) = workouts.last_mut().filter(|w| w.is_open) else { return Ok(()) };
+            let Some(workout) = workouts.last_mut().filter(|w| w.depth > 0) else { return Ok(()) };
+            workout.depth += 1;
+            // The parts of a workout have totals and notes of their own, which are not to be added.
+            let is_its_own = workout.depth == 2;
             match name {
-                "MetadataEntry" => {
+                "MetadataEntry" if is_its_own => {
                     if let (Some(key), Some(value)) =
                         (xml::attribute(start, "key"), xml::attribute(start, "value"))
                     {
                         workout.metadata.insert(key, value.into());
                     }
                 }
-                "WorkoutStatistics" => workout.add_statistics(start),
+                "WorkoutStatistics" if is_its_own => workout.add_statistics(start),
                 "FileReference" => {
                     let path = xml::attribute(start, "path").unwrap_or_default();
                     workout.routes.push(path.rsplit('/').next().unwrap_or_default().to_lowercase());
@@ -142,12 +145,11 @@ fn reading_workouts(
                 _ => {}
             }
         }
-        Node::End("Workout", _) => {
+        Node::End(..) => {
             if let Some(workout) = workouts.last_mut() {
-                workout.is_open = false;
+                workout.depth = workout.depth.saturating_sub(1);
             }
         }
-        Node::End(..) => {}
     }
     Ok(())
 }
@@ -217,7 +219,7 @@ fn workout(start: &BytesStart<'_>, index: usize) -> std::result::Result<Workout,
     if let Some(version) = xml::attribute(start, "sourceVersion") {
         metadata.insert("sourceVersion".to_string(), version.into());
     }
-    Ok(Workout { index, activity: a, metadata, is_open: true, ..Workout::default() })
+    Ok(Workout { index, activity: a, metadata, depth: 1, ..Workout::default() })
 }
 
 /// The id of a workout.
@@ -239,7 +241,7 @@ fn location(start: &BytesStart<'_>) -> Option<Sample> {
 }
 
 /// A heart rate, if a record is one.
-fn heart_rate(start: &BytesStart<'_>) -> Option<Sample> {
+fn heart_rate(start: &BytesStart<'_>) -> Option<Rate> {
     if xml::local(start) != "Record"
         || !start.attributes_raw().contains("\"HKQuantityTypeIdentifierHeartRate\"")
     {
@@ -247,11 +249,7 @@ fn heart_rate(start: &BytesStart<'_>) -> Option<Sample> {
     }
     let time = xml::attribute(start, "startDate").as_deref().and_then(time::utc)?;
     let bpm = number(start, "value").filter(|bpm| *bpm > 0.0 && *bpm < 400.0)?;
-    Some(Sample {
-        time_ms: time.as_millisecond(),
-        heart_rate_bpm: Some(bpm.round() as i32),
-        ..Sample::default()
-    })
+    Some((time.as_millisecond(), bpm.round() as i32))
 }
 
 impl Workout {
@@ -273,6 +271,21 @@ impl Workout {
         }
     }
 
+    /// The distance of the kind that the sport goes; of several sports, all of them.
+    fn distance_m(&self) -> Option<f64> {
+        let sport = self.activity.sport_raw.as_deref().unwrap_or_default();
+        let of = |kind: &str| self.sums.get(&format!("Distance{kind}")).and_then(|sum| sum.sum);
+        let all =
+            self.sums.iter().filter(|(kind, _)| kind.starts_with("Distance")).filter_map(|(_, sum)| sum.sum);
+        match sport {
+            "SwimBikeRun" => all.reduce(|a, b| a + b),
+            _ if sport.contains("Cycling") => of("Cycling").or(all.reduce(f64::max)),
+            _ if sport.contains("Swimming") => of("Swimming").or(all.reduce(f64::max)),
+            "Running" | "Walking" | "Hiking" => of("WalkingRunning").or(all.reduce(f64::max)),
+            _ => all.reduce(f64::max),
+        }
+    }
+
     /// What the statistics and the metadata tell of the activity.
     fn summed(&self) -> Activity {
         let mut a = self.activity.clone();
@@ -280,8 +293,7 @@ impl Workout {
         let average =
             |kind: &str| self.sums.get(kind).filter(|s| s.seconds > 0.0).map(|s| s.weighted / s.seconds);
         let maximum = |kind: &str| self.sums.get(kind).and_then(|s| s.maximum);
-        let mut distances = self.sums.iter().filter(|(kind, _)| kind.starts_with("Distance"));
-        a.distance_m = a.distance_m.or_else(|| distances.find_map(|(_, sum)| sum.sum));
+        a.distance_m = a.distance_m.or_else(|| self.distance_m());
         a.calories_kcal = a.calories_kcal.or(total("ActiveEnergyBurned"));
         a.avg_heart_rate_bpm = average("HeartRate");
         a.max_heart_rate_bpm = maximum("HeartRate");
@@ -315,7 +327,7 @@ impl Workout {
 
 fn finish(
     workout: &Workout,
-    rates: &[Sample],
+    rates: &[Rate],
     routes: &HashMap<String, &Entry>,
     archive: &Container,
     from: &Provenance,
@@ -337,7 +349,7 @@ fn finish(
         }
     }
     samples.sort_by_key(|sample| sample.time_ms);
-    add_heart_rates(&mut samples, rates.to_vec());
+    add_heart_rates(&mut samples, rates);
     let activity = from.adopt(workout.summed(), at);
     let (activity, streams) = Recording::new(activity, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));

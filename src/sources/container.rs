@@ -41,6 +41,8 @@ pub struct Entry {
     pub name: String,
     /// As the archive says; not to be relied on.
     pub bytes: u64,
+    /// As it lies in the archive, deflated; 0 where it is not.
+    packed_bytes: u64,
     place: Place,
 }
 
@@ -107,7 +109,12 @@ impl Container {
             container.list_zip(slice, "", 1)?;
         } else {
             let place = Place::Path(path.to_path_buf());
-            container.entries.push(Entry { name: label(name), bytes: metadata.len(), place });
+            container.entries.push(Entry {
+                name: label(name),
+                bytes: metadata.len(),
+                packed_bytes: 0,
+                place,
+            });
         }
         Ok(container)
     }
@@ -128,7 +135,7 @@ impl Container {
                 continue;
             }
             let bytes = entry.metadata().map_or(0, |m| m.len());
-            self.entries.push(Entry { name, bytes, place: Place::Path(entry.into_path()) });
+            self.entries.push(Entry { name, bytes, packed_bytes: 0, place: Place::Path(entry.into_path()) });
         }
         Ok(())
     }
@@ -179,7 +186,12 @@ impl Container {
                 }
             } else {
                 let bytes = data.size();
-                self.entries.push(Entry { name, bytes, place: Place::Zipped { zip: zip.clone(), index } });
+                let packed_bytes = match data.compression() {
+                    CompressionMethod::Stored => 0,
+                    _ => data.compressed_size(),
+                };
+                let place = Place::Zipped { zip: zip.clone(), index };
+                self.entries.push(Entry { name, bytes, packed_bytes, place });
             }
         }
         Ok(())
@@ -301,6 +313,21 @@ impl Entry {
     /// Without the folders.
     pub fn file_name(&self) -> &str {
         self.name.rsplit(['/', '!']).next().unwrap_or(&self.name)
+    }
+
+    /// Where it lies, if it is a file of its own.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Path(path) => Some(path),
+            Place::Zipped { .. } => None,
+        }
+    }
+
+    /// What reading it may take, roughly, for sharing out the work: sizes in archives are not to be relied on.
+    pub fn weight(&self) -> u64 {
+        const USUAL_RATIO: u64 = 20;
+        let packed = if self.name.to_lowercase().ends_with(".gz") { self.bytes } else { self.packed_bytes };
+        self.bytes.max(packed.saturating_mul(USUAL_RATIO))
     }
 
     /// The folder it lies in, with a `/` at its end; empty at the top.

@@ -22,6 +22,9 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// What an export writes where it failed to write a value.
+pub const FAILED: &str = "#error#";
+
 /// A table, whole in memory.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -72,7 +75,7 @@ impl Table {
 
 /// A cell that says something.
 pub fn cell(row: &StringRecord, column: Option<usize>) -> Option<&str> {
-    row.get(column?).map(str::trim).filter(|text| !text.is_empty() && *text != "#error#")
+    row.get(column?).map(str::trim).filter(|text| !text.is_empty() && *text != FAILED)
 }
 
 /// A number of a cell, with a point or a comma before its fraction.

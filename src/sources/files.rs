@@ -23,8 +23,22 @@ pub enum Format {
 #[derive(Debug, Default)]
 pub struct DeviceFile {
     pub recordings: Vec<Recording>,
+    /// Why other parts of it could not be read.
+    pub faults: Vec<Fault>,
     /// Of its bytes, not gzipped, in hexadecimal.
     pub sha256: String,
+}
+
+/// What a format's reader found.
+struct Read {
+    recordings: Vec<Recording>,
+    faults: Vec<Fault>,
+}
+
+impl Read {
+    fn whole(recordings: Vec<Recording>) -> Read {
+        Read { recordings, faults: Vec::new() }
+    }
 }
 
 /// Whether a name is one of a file that could hold recordings.
@@ -46,37 +60,37 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
         [only] => vec![only],
         all => all.iter().filter(|entry| is_device_file(&entry.name)).collect(),
     };
-    in_parallel(&entries, |entry| entry.bytes, |entry| items(archive, entry, from), each)
+    in_parallel(&entries, |entry| entry.weight(), |entry| items(archive, entry, from), each)
 }
 
 /// The activities of one file, each an item.
 pub fn items(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
     let at = format!("!{}", entry.name);
     match open(archive, entry) {
-        Ok(file) if file.recordings.is_empty() => vec![Item::nothing("file", at)],
+        Ok(file) if file.recordings.is_empty() && file.faults.is_empty() => vec![Item::nothing("file", at)],
         Ok(file) => {
             let many = file.recordings.len();
             let recordings = file.recordings.into_iter().enumerate();
-            recordings
-                .map(|(index, recording)| {
-                    let at = format!("{at}#{index}");
-                    if recording.is_device_time {
-                        let reason = "counts from the device's own start: its clock was never set";
-                        return Item::fault("file", at, Fault::field("start_time", reason));
-                    }
-                    let (told, streams) = recording.finish();
-                    let mut activity = from.adopt(told, &at);
-                    activity.source_id = match many {
-                        1 => file.sha256[..32].to_string(),
-                        _ => format!("{}-{}", &file.sha256[..32], index + 1),
-                    };
-                    activity.origin = "file".to_string();
-                    activity.external_id = Some(entry.file_name().to_string());
-                    activity.file_sha256 = Some(file.sha256.clone());
-                    let streams = streams.map(|streams| from.streams(streams, &activity));
-                    Item::of("file", at, Ok(Taken { activity, streams, faults: Vec::new() }))
-                })
-                .collect()
+            let faults = file.faults.into_iter().map(|fault| Item::fault("file", at.clone(), fault));
+            let found = recordings.map(|(index, recording)| {
+                let at = format!("{at}#{index}");
+                if recording.is_device_time {
+                    let reason = "counts from the device's own start: its clock was never set";
+                    return Item::fault("file", at, Fault::field("start_time", reason));
+                }
+                let (told, streams) = recording.finish();
+                let mut activity = from.adopt(told, &at);
+                activity.source_id = match many {
+                    1 => file.sha256[..32].to_string(),
+                    _ => format!("{}-{}", &file.sha256[..32], index + 1),
+                };
+                activity.origin = "file".to_string();
+                activity.external_id = Some(entry.file_name().to_string());
+                activity.file_sha256 = Some(file.sha256.clone());
+                let streams = streams.map(|streams| from.streams(streams, &activity));
+                Item::of("file", at, Ok(Taken { activity, streams, faults: Vec::new() }))
+            });
+            found.chain(faults.collect::<Vec<_>>()).collect()
         }
         Err(fault) => vec![Item::fault("file", at, fault)],
     }
@@ -95,19 +109,21 @@ pub fn decode(bytes: Vec<u8>) -> Result<DeviceFile, Fault> {
     }
     let sha256 = hex(digest(&SHA256, &bytes).as_ref());
     let read = match format(&bytes) {
-        Some(Format::Fit) => fit::read(&bytes).map(|fit| fit.recordings),
-        Some(Format::Gpx) => gpx::read(&xml::text(&bytes)),
-        Some(Format::Tcx) => tcx::read(&xml::text(&bytes)),
+        Some(Format::Fit) => {
+            fit::read(&bytes).map(|fit| Read { recordings: fit.recordings, faults: fit.faults })
+        }
+        Some(Format::Gpx) => gpx::read(&xml::text(&bytes)).map(Read::whole),
+        Some(Format::Tcx) => tcx::read(&xml::text(&bytes)).map(Read::whole),
         None => Err(Fault::record("neither FIT nor GPX nor TCX")),
     };
-    let mut recordings = read.map_err(|fault| match &cut {
+    let Read { mut recordings, faults } = read.map_err(|fault| match &cut {
         Some(cut) => Fault { reason: format!("{}; {cut}", fault.reason), ..fault },
         None => fault,
     })?;
     if let (Some(cut), Some(last)) = (cut, recordings.last_mut()) {
         last.activity.partial.get_or_insert(cut);
     }
-    Ok(DeviceFile { recordings, sha256 })
+    Ok(DeviceFile { recordings, faults, sha256 })
 }
 
 /// Without gzip; what could be read of a broken one, and why that is not all.

@@ -26,6 +26,8 @@ pub struct Fit {
     pub recordings: Vec<Recording>,
     /// Parts of the chain that are settings, monitoring and the like.
     pub not_activities: usize,
+    /// Why parts of the chain, beside the recordings, could not be read.
+    pub faults: Vec<Fault>,
 }
 
 /// Whether the bytes begin as a FIT file does.
@@ -43,24 +45,31 @@ pub fn read(bytes: &[u8]) -> Result<Fit, Fault> {
         }));
     }
     let mut fit = Fit::default();
-    let mut first_fault = None;
+    let mut faults = Vec::new();
     let mut rest = bytes;
     while is_fit(rest) {
         let mut part = Part::default();
         let read = part.read(rest);
+        let is_damaged = part.partial.is_some();
         match part.file_type {
             Some(FILE_TYPE_ACTIVITY) | None => match part.into_recordings() {
                 Ok(recordings) => fit.recordings.extend(recordings),
-                Err(fault) => first_fault = first_fault.or(Some(fault)),
+                Err(fault) => faults.push((fault, is_damaged)),
             },
             Some(_) => fit.not_activities += 1,
         }
         rest = &rest[read..];
     }
-    match first_fault {
-        Some(fault) if fit.recordings.is_empty() && fit.not_activities == 0 => Err(fault),
-        _ => Ok(fit),
+    if let [(only, _)] = faults.as_slice()
+        && fit.recordings.is_empty()
+        && fit.not_activities == 0
+    {
+        return Err(only.clone());
     }
+    // A sound part without a workout, such as the heart rates of a strap, belongs to the one beside it.
+    faults.retain(|(_, is_damaged)| *is_damaged || fit.recordings.is_empty());
+    fit.faults = faults.into_iter().map(|(fault, _)| fault).collect();
+    Ok(fit)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -205,7 +214,7 @@ impl Part {
     fn take(&mut self, message: Message<'_>, compressed_time_s: Option<i64>) {
         if let Some(time_s) = compressed_time_s {
             self.last_time_s = time_s;
-        } else if let Some(time_s) = message.int(253) {
+        } else if let Some(time_s) = message.int(253).filter(|s| is_time(*s)) {
             self.last_time_s = time_s;
         }
         match message.definition.message {
@@ -227,7 +236,10 @@ impl Part {
             19 => self.laps.push(lap(message)),
             34 => {
                 // The local wall clock beside the time is the only word about the zone.
-                if let (Some(local), Some(utc)) = (message.int(5), message.int(253)) {
+                if let (Some(local), Some(utc)) = (message.int(5), message.int(253))
+                    && is_time(local)
+                    && is_time(utc)
+                {
                     let offset = i32::try_from(local - utc).ok().filter(|s| s.abs() <= 15 * 3600);
                     self.utc_offset_s = offset.map(|s| (f64::from(s) / 900.0).round() as i32 * 900);
                 }
@@ -245,7 +257,7 @@ impl Part {
         for field in &message.definition.fields {
             let Some(value) = message.int_of(field) else { continue };
             match field.number {
-                253 => time_s = Some(value),
+                253 => time_s = Some(value).filter(|s| is_time(*s)),
                 0 => sample.lat_e7 = degrees_e7_of_semicircles(value, 90.0),
                 1 => sample.lon_e7 = degrees_e7_of_semicircles(value, 180.0),
                 2 => altitude = altitude.or(Some(value as f64 / 5.0 - 500.0)),
@@ -411,6 +423,11 @@ impl Part {
     }
 }
 
+/// Times have 32 bits, whatever a file says of its fields.
+fn is_time(fit_s: i64) -> bool {
+    u32::try_from(fit_s).is_ok()
+}
+
 fn time(fit_s: i64) -> Timestamp {
     Timestamp::from_second(fit_s + EPOCH_S).unwrap_or_default()
 }
@@ -529,7 +546,7 @@ fn session(m: Message<'_>) -> Session {
         extra.extend(m.scaled(number, scale).map(|value| (name, value)));
     }
     Session {
-        start_s: m.int(2).or_else(|| m.int(253)),
+        start_s: m.int(2).or_else(|| m.int(253)).filter(|s| is_time(*s)),
         sport: m.int(5),
         sub_sport: m.int(6),
         profile_name: m.text(110),
@@ -558,7 +575,7 @@ fn session(m: Message<'_>) -> Session {
 
 fn lap(m: Message<'_>) -> Lap {
     Lap {
-        start_time: m.int(2).map(time),
+        start_time: m.int(2).filter(|s| is_time(*s)).map(time),
         elapsed_s: m.scaled(7, 1000.0),
         moving_s: m.scaled(8, 1000.0),
         distance_m: m.scaled(9, 100.0),

@@ -4,6 +4,8 @@
 //! Times in Takeout are UTC and do not say so. Heart rates come as one series per day, whatever
 //! was done in it: an exercise gets the part of it that lies within.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use rayon::prelude::*;
@@ -11,8 +13,8 @@ use rayon::prelude::*;
 use super::container::{Container, Entry};
 use super::csv::{self, Quotes, cell};
 use super::json::{self, Value, fields, id, number, text};
-use super::recording::{Recording, Sample};
-use super::series::Windows;
+use super::recording::Recording;
+use super::series::{Rate, Windows, add_heart_rates};
 use super::{Each, Fault, Found, Item, Provenance, Taken, time};
 use crate::activity::Activity;
 use crate::error::Result;
@@ -59,27 +61,62 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             _ => each(item)?,
         }
     }
+    let mut found = joined(found);
     let windows = Windows::of(found.iter().map(|(_, _, taken)| &taken.activity));
-    let mut rates: Vec<Vec<Sample>> = vec![Vec::new(); found.len()];
+    let mut rates: Vec<Vec<Rate>> = vec![Vec::new(); found.len()];
     let days: Vec<&Entry> = archive.ending(".json").filter(|e| is_wanted(e, &windows)).collect();
     for some in days.chunks(DAYS_AT_A_TIME) {
         let read: Vec<_> =
             some.par_iter().map(|entry| (entry, heart_rates(archive, entry, &windows))).collect();
         for (entry, read) in read {
             match read {
-                Ok(hits) => hits.into_iter().for_each(|(at, sample)| rates[at].push(sample)),
+                Ok(hits) => hits.into_iter().for_each(|(at, rate)| rates[at].push(rate)),
                 Err(fault) => each(Item::fault("file", format!("!{}", entry.name), fault))?,
             }
         }
     }
-    for ((kind, at, mut taken), mut samples) in found.into_iter().zip(rates) {
-        samples.sort_by_key(|sample| sample.time_ms);
+    for ((kind, at, mut taken), mut rates) in found.drain(..).zip(rates) {
+        rates.sort_unstable();
+        let mut samples = Vec::new();
+        add_heart_rates(&mut samples, &rates);
         let (activity, streams) = Recording::new(taken.activity, samples).finish();
         taken.streams = streams.map(|streams| from.streams(streams, &activity));
         taken.activity = activity;
         each(Item::of(kind, at, Ok(*taken)))?;
     }
     Ok(())
+}
+
+/// An exercise, what kind of record it was, and where it stands.
+type Exercise = (&'static str, String, Box<Taken>);
+
+/// Takeout has most exercises twice, in lists and in tables, under ids that do not match. Those that begin and
+/// last alike are one, by the list's id.
+fn joined(found: Vec<Exercise>) -> Vec<Exercise> {
+    const SAME_START_S: i64 = 5;
+    const SAME_SHARE: f64 = 0.1;
+    let (mut lists, tables): (Vec<Exercise>, Vec<Exercise>) =
+        found.into_iter().partition(|(kind, _, _)| *kind == "record");
+    let mut by_start: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (at, (_, _, taken)) in lists.iter().enumerate() {
+        by_start.entry(taken.activity.start_time.as_second()).or_default().push(at);
+    }
+    let mut alone = Vec::new();
+    for row in tables {
+        let a = &row.2.activity;
+        let start_s = a.start_time.as_second();
+        let lasts_alike = |at: &&usize| {
+            let (one, other) = (a.elapsed_s, lists[**at].2.activity.elapsed_s);
+            one.zip(other).is_none_or(|(one, other)| (one - other).abs() <= SAME_SHARE * one.max(other))
+        };
+        let near = by_start.range(start_s - SAME_START_S..=start_s + SAME_START_S).flat_map(|(_, at)| at);
+        match near.copied().collect::<Vec<_>>().iter().find(lasts_alike) {
+            Some(at) => lists[*at].2.activity.complete_with(row.2.activity),
+            None => alone.push(row),
+        }
+    }
+    lists.extend(alone);
+    lists
 }
 
 /// The exercises of one list.
@@ -135,8 +172,9 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> 
                 None => return Ok(false),
             },
             // Kilometres or miles an hour.
-            "speed" => match metres_per_unit {
-                Some(metres) => a.avg_speed_mps = scaled(metres / 3600.0)?,
+            "speed" => match unit {
+                Some(unit) if unit.starts_with("Mile") => a.avg_speed_mps = scaled(METRES_PER_MILE / 3600.0)?,
+                Some(_) => a.avg_speed_mps = scaled(1.0 / 3.6)?,
                 None => return Ok(false),
             },
             // Metres or feet, as the account has it; where nothing tells, it is not guessed.
@@ -165,6 +203,9 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> 
     let start = start.ok_or_else(|| Fault::field("startTime", "missing"))?;
     set_start(&mut a, &start, start_date.as_deref(), from)
         .ok_or_else(|| Fault::field("startTime", format!("expected a time, found {start:?}")))?;
+    if value.get("hasStartTime").and_then(|v| v.as_bool()) == Some(false) {
+        a.start_quality = "hidden".to_string();
+    }
     a.elapsed_s = elapsed;
     Ok(Taken { activity: a, ..Taken::default() })
 }
@@ -222,11 +263,13 @@ fn table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
         let mut faults = Vec::new();
         let taken = (|| {
             let id = cell(row, id).ok_or_else(|| Fault::field("exercise_id", "missing"))?;
+            // A zero says that nothing was measured.
             let mut value = |name: &str, scale: f64| {
                 let text = cell(row, column(name))?;
                 csv::number(name, text)
                     .map_err(|fault| faults.push(fault.of(Some(id))))
                     .ok()
+                    .filter(|n| *n != 0.0)
                     .map(|n| n * scale)
             };
             let mut a = from.activity(&at);
@@ -245,10 +288,15 @@ fn table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
             a.elevation_gain_m = value("tracker_total_altitude_mm", 1e-3);
             a.avg_heart_rate_bpm = value("tracker_avg_heart_rate", 1.0);
             a.max_heart_rate_bpm = value("tracker_peak_heart_rate", 1.0);
-            a.avg_speed_mps = value("tracker_avg_speed_mm_per_second", 1e-3);
-            a.max_speed_mps = value("tracker_peak_speed_mm_per_second", 1e-3);
             let mut extra = Vec::new();
-            for name in ["tracker_total_steps", "tracker_cardio_load", "pool_length"] {
+            // Speeds of these tables are not in the unit that they name, and nobody has said in which.
+            for name in [
+                "tracker_total_steps",
+                "tracker_cardio_load",
+                "pool_length",
+                "tracker_avg_speed_mm_per_second",
+                "tracker_peak_speed_mm_per_second",
+            ] {
                 extra.extend(value(name, 1.0).map(|value| (name, value)));
             }
             a.extra = super::extra(&extra);
@@ -281,7 +329,7 @@ fn is_wanted(entry: &Entry, windows: &Windows) -> bool {
 }
 
 /// The rates of a day that lie within exercises.
-fn heart_rates(archive: &Container, entry: &Entry, windows: &Windows) -> Result<Vec<(usize, Sample)>, Fault> {
+fn heart_rates(archive: &Container, entry: &Entry, windows: &Windows) -> Result<Vec<(usize, Rate)>, Fault> {
     let mut bytes = archive.read(entry)?;
     let mut hits = Vec::new();
     json::with_document(&mut bytes, |value| {
@@ -290,9 +338,10 @@ fn heart_rates(archive: &Container, entry: &Entry, windows: &Windows) -> Result<
             let bpm = element.get("value").and_then(|v| v.get("bpm")).and_then(|v| v.as_f64());
             let (Some(time), Some(bpm)) = (time, bpm) else { continue };
             let time_ms = time.as_millisecond();
-            let heart_rate_bpm = Some(bpm.round() as i32).filter(|bpm| *bpm > 0);
-            let sample = Sample { time_ms, heart_rate_bpm, ..Sample::default() };
-            hits.extend(windows.at(time_ms).map(|at| (at, sample)));
+            let bpm = bpm.round() as i32;
+            if (1..400).contains(&bpm) {
+                hits.extend(windows.at(time_ms).map(|at| (at, (time_ms, bpm))));
+            }
         }
         Ok(())
     })?;

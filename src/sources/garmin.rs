@@ -52,14 +52,17 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     }
     let others: Vec<&Entry> =
         archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
-    in_parallel(&others, |entry| entry.bytes, |entry| pushes(archive, entry, from), &mut *each)?;
+    in_parallel(&others, |entry| entry.weight(), |entry| pushes(archive, entry, from), &mut *each)?;
     let recorded: Vec<&Entry> = archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
-    in_parallel(&recorded, |entry| entry.bytes, |entry| files::items(archive, entry, from), &mut |item| {
-        match item.found {
+    in_parallel(
+        &recorded,
+        |entry| entry.weight(),
+        |entry| files::items(archive, entry, from),
+        &mut |item| match item.found {
             Found::Activity(taken) => each(waiting.join(item.at, taken)),
             _ => each(item),
-        }
-    })?;
+        },
+    )?;
     for (at, taken) in waiting.left() {
         each(Item { kind: "record", at, found: Found::Activity(taken) })?;
     }
@@ -76,6 +79,12 @@ struct Waiting {
 
 impl Waiting {
     fn add(&mut self, at: String, taken: Box<Taken>) {
+        // Of one that is in two files of the export, there is one.
+        if let Some(index) = self.by_id.get(&taken.activity.source_id)
+            && let Some((_, first)) = &mut self.all[*index]
+        {
+            return first.activity.complete_with(taken.activity);
+        }
         let index = self.all.len();
         self.by_start.insert((taken.activity.start_time.as_second(), index), ());
         self.by_id.insert(taken.activity.source_id.clone(), index);
@@ -85,7 +94,9 @@ impl Waiting {
     /// A recording with the summary of it, if there is one.
     fn join(&mut self, at: String, mut file: Box<Taken>) -> Item {
         let start_s = file.activity.start_time.as_second();
-        let named = file.activity.external_id.as_deref().and_then(|name| {
+        // A file of several sessions is that of their parent, by its name; each of them has its own summary.
+        let is_one_of_many = file.activity.source_id.contains('-');
+        let named = file.activity.external_id.as_deref().filter(|_| !is_one_of_many).and_then(|name| {
             let stem = name.split('.').next()?;
             self.by_id.get(stem.rsplit('_').next()?).copied()
         });
@@ -109,7 +120,9 @@ impl Waiting {
             return Item { kind: "file", at, found: Found::Activity(file) };
         };
         let a = &mut taken.activity;
-        a.complete_with(Activity { sport_raw: None, title: None, extra: None, ..file.activity });
+        let device = file.activity.extra.take();
+        a.complete_with(Activity { sport_raw: None, title: None, ..file.activity });
+        a.extra = json::joined(a.extra.take(), "device", device);
         taken.streams = file.streams.map(|mut streams| {
             streams.source_id.clone_from(&a.source_id);
             streams.origin.clone_from(&a.origin);
@@ -263,16 +276,19 @@ fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
 fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
     let mut a = from.activity(at);
     a.origin = "api".to_string();
+    // Without samples it is a summary, and does not come over what a whole one told.
+    a.detail_at = a.detail_at.filter(|_| has_samples);
     let summary = if has_samples { value.get("summary").unwrap_or(value) } else { value };
-    let (mut start_s, mut summary_id) = (None, None);
+    let (mut start_s, mut summary_id, mut steps) = (None, None, None);
+    let mut run_cadence = (None, None);
     let mut read = |key: &str, v: Value<'_, '_>| -> Result<bool, Fault> {
         let given = || number(key, v).map(Some);
         match key {
             "activityId" => a.source_id = id(key, v)?,
             "summaryId" => summary_id = Some(id(key, v)?.trim_end_matches("-detail").to_string()),
             "userId" => a.source_account_id = Some(id(key, v)?),
-            // Old bodies carry the athlete's token: it goes nowhere.
-            "userAccessToken" => {}
+            // Old bodies carry the athlete's token, and pings a link that stands for one: they go nowhere.
+            "userAccessToken" | "callbackURL" => {}
             "activityName" => a.title = Some(text(key, v)?),
             "activityDescription" => a.description = Some(text(key, v)?),
             "activityType" => a.sport_raw = Some(text(key, v)?),
@@ -287,9 +303,12 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) 
             "maxHeartRateInBeatsPerMinute" => a.max_heart_rate_bpm = given()?,
             "averageBikeCadenceInRoundsPerMinute" => a.avg_cadence_rpm = given()?,
             "maxBikeCadenceInRoundsPerMinute" => a.max_cadence_rpm = given()?,
-            // Steps of both legs.
-            "averageRunCadenceInStepsPerMinute" => a.avg_cadence_rpm = given()?.map(|spm| spm / 2.0),
-            "maxRunCadenceInStepsPerMinute" => a.max_cadence_rpm = given()?.map(|spm| spm / 2.0),
+            "averageRunCadenceInStepsPerMinute" => run_cadence.0 = given()?,
+            "maxRunCadenceInStepsPerMinute" => run_cadence.1 = given()?,
+            "steps" => {
+                steps = given()?;
+                return Ok(false);
+            }
             "activeKilocalories" => a.calories_kcal = given()?,
             "totalElevationGainInMeters" => a.elevation_gain_m = given()?,
             "totalElevationLossInMeters" => a.elevation_loss_m = given()?,
@@ -307,6 +326,15 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) 
         extra = fields(summary, &mut read)?.or(extra);
     }
     a.extra = extra;
+    // Steps of both legs by their name; some senders count those of one, as the number of steps shows.
+    let per_minute = steps.zip(a.elapsed_s.filter(|s| *s > 0.0)).map(|(steps, s)| steps / s * 60.0);
+    let is_of_one_leg = run_cadence
+        .0
+        .zip(per_minute)
+        .is_some_and(|(given, both)| given * 2.0 < both * 1.25 && given < both * 0.75);
+    let legs = if is_of_one_leg { 1.0 } else { 2.0 };
+    a.avg_cadence_rpm = a.avg_cadence_rpm.or(run_cadence.0.map(|spm| spm / legs));
+    a.max_cadence_rpm = a.max_cadence_rpm.or(run_cadence.1.map(|spm| spm / legs));
     if a.source_id.is_empty() {
         a.source_id = summary_id.ok_or_else(|| Fault::field("summaryId", "missing"))?;
     }
@@ -342,7 +370,10 @@ fn sample(value: Value<'_, '_>) -> Result<Sample, Fault> {
         let given = || number(key, v).map(Some);
         let rounded = || number(key, v).map(|n| Some(n.round() as i32));
         match key {
-            "startTimeInSeconds" => sample.time_ms = (number(key, v)? as i64).saturating_mul(1000),
+            "startTimeInSeconds" => {
+                let time = Timestamp::from_second(number(key, v)? as i64);
+                sample.time_ms = time.map_err(|_| Fault::field(key, "is no time"))?.as_millisecond();
+            }
             "latitudeInDegree" => sample.lat_e7 = degrees_e7(number(key, v)?, 90.0),
             "longitudeInDegree" => sample.lon_e7 = degrees_e7(number(key, v)?, 180.0),
             "elevationInMeters" => sample.altitude_m = given()?,

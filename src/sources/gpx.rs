@@ -17,15 +17,17 @@ pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
         Ok(())
     });
     tracks.close();
-    let untimed = tracks.untimed;
+    let (untimed, off_track) = (tracks.untimed, tracks.off_track);
     let mut recordings: Vec<Recording> =
         tracks.recordings.into_iter().filter(|track| !track.samples.is_empty()).collect();
     if let Err(reason) = walked {
         let Some(last) = recordings.last_mut() else { return Err(Fault::record(reason)) };
         last.activity.partial = Some(reason);
+    } else if let Some(last) = recordings.last_mut().filter(|_| untimed > 0) {
+        last.activity.partial = Some(format!("{untimed} points have no time"));
     }
     if recordings.is_empty() {
-        return Err(match (tracks.is_gpx, untimed) {
+        return Err(match (tracks.is_gpx, untimed + off_track) {
             (false, _) => Fault::record("not a GPX document"),
             (true, 0) => Fault::record("no track in it"),
             (true, n) => {
@@ -44,7 +46,9 @@ struct Tracks {
     recordings: Vec<Recording>,
     sample: Sample,
     has_time: bool,
+    /// Points of tracks without a time, and points of routes and waypoints.
     untimed: usize,
+    off_track: usize,
     creator: Option<String>,
 }
 
@@ -72,7 +76,7 @@ impl Tracks {
                     }
                 }
             }
-            "rtept" | "wpt" => self.untimed += 1,
+            "rtept" | "wpt" => self.off_track += 1,
             _ => {}
         }
     }

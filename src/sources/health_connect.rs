@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::container::{Container, Entry};
 use super::recording::{Recording, Sample};
-use super::series::{Windows, add_heart_rates};
+use super::series::{Rate, Windows, add_heart_rates};
 use super::{Each, Fault, Item, Provenance, Taken, degrees_e7};
 use crate::activity::{Activity, Lap};
 use crate::error::Result;
@@ -87,6 +87,8 @@ pub fn exercise_number(name: &str) -> Option<usize> {
     EXERCISES.iter().position(|known| *known == name)
 }
 
+const SESSIONS: &str = "exercise_session_record_table";
+
 pub fn recognises(archive: &Container) -> bool {
     archive.entries().iter().any(|entry| is_database(archive, entry))
 }
@@ -94,7 +96,10 @@ pub fn recognises(archive: &Container) -> bool {
 fn is_database(archive: &Container, entry: &Entry) -> bool {
     let name = entry.file_name().to_lowercase();
     let is_named_so = name.ends_with(".db") || name.ends_with(".sqlite") || archive.entries().len() == 1;
-    is_named_so && archive.head(entry, 16).starts_with(b"SQLite format 3\0")
+    let has_sessions = |head: &[u8]| head.windows(SESSIONS.len()).any(|w| w == SESSIONS.as_bytes());
+    is_named_so
+        && archive.head(entry, 16).starts_with(b"SQLite format 3\0")
+        && (name.contains("health_connect") || has_sessions(&archive.head(entry, 4 << 20)))
 }
 
 pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
@@ -121,7 +126,7 @@ struct Session {
     total_kcal: Option<f64>,
     active_kcal: Option<f64>,
     steps: Option<f64>,
-    rates: Vec<Sample>,
+    rates: Vec<Rate>,
     route: Vec<Sample>,
     laps: Vec<Lap>,
 }
@@ -134,9 +139,11 @@ struct Export {
 
 impl Export {
     fn open(path: &Path) -> rusqlite::Result<Export> {
+        // Nobody writes to it, and no files may appear beside it.
+        let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
         let db = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            format!("file:{escaped}?immutable=1"),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         db.pragma_update(None, "trusted_schema", false)?;
         db.pragma_update(None, "cell_size_check", true)?;
@@ -230,7 +237,7 @@ fn sessions(path: &Path, from: &Provenance, at: &str) -> rusqlite::Result<Vec<It
         "device_info_id",
         "client_record_id",
     ];
-    export.each("exercise_session_record_table", &columns, |row| {
+    export.each(SESSIONS, &columns, |row| {
         let row_id = whole(row, 0).unwrap_or(found.len() as i64);
         let (activity, end_ms) = session(row, &apps, &devices);
         found.push(Session {
@@ -265,7 +272,7 @@ fn sessions(path: &Path, from: &Provenance, at: &str) -> rusqlite::Result<Vec<It
             }
             let mut samples = session.route;
             samples.sort_by_key(|sample| sample.time_ms);
-            add_heart_rates(&mut samples, session.rates);
+            add_heart_rates(&mut samples, &session.rates);
             let (activity, streams) = Recording::new(from.adopt(a, &at), samples).finish();
             let streams = streams.map(|streams| from.streams(streams, &activity));
             Taken { activity, streams, faults: Vec::new() }
@@ -298,7 +305,7 @@ fn session(
             source_id: id.clone().ok_or_else(|| missing("uuid"))?,
             start_time: start,
             utc_offset_s: whole(row, 3).and_then(|s| i32::try_from(s).ok()),
-            elapsed_s: end_ms.map(|end| (end - start_ms) as f64 / 1000.0),
+            elapsed_s: end_ms.map(|end| end.saturating_sub(start_ms) as f64 / 1000.0),
             sport_raw: kind
                 .map(|n| EXERCISES.get(n).map_or_else(|| n.to_string(), |name| (*name).to_string())),
             title: words(row, 6),
@@ -353,9 +360,11 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
         |row| {
             let (Some(bpm), Some(time_ms)) = (whole(row, 1), whole(row, 2)) else { return Ok(()) };
             let app = whole(row, 0).and_then(|parent| of_app.get(&parent).copied());
-            let heart_rate_bpm = i32::try_from(bpm).ok().filter(|bpm| (1..400).contains(bpm));
+            let Some(bpm) = i32::try_from(bpm).ok().filter(|bpm| (1..400).contains(bpm)) else {
+                return Ok(());
+            };
             for at in windows.at(time_ms).filter(|at| apps[*at] == app) {
-                found[at].rates.push(Sample { time_ms, heart_rate_bpm, ..Sample::default() });
+                found[at].rates.push((time_ms, bpm));
             }
             Ok(())
         },
@@ -373,17 +382,23 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
         }
         Ok(())
     })?;
-    export.each("exercise_laps_table", &["parent_key", "lap_start_time", "lap_end_time", "length"], |row| {
-        let at = whole(row, 0).and_then(|parent| by_row.get(&parent).copied());
-        let (Some(at), Some(start), Some(end)) = (at, whole(row, 1), whole(row, 2)) else { return Ok(()) };
-        let laps = &mut found[at].laps;
-        laps.push(Lap {
-            lap_index: i32::try_from(laps.len() + 1).ok(),
-            start_time: Timestamp::from_millisecond(start).ok(),
-            elapsed_s: Some((end - start) as f64 / 1000.0),
-            distance_m: number(row, 3),
-            ..Lap::default()
-        });
-        Ok(())
-    })
+    export.each(
+        "exercise_laps_table",
+        &["parent_key", "lap_start_time", "lap_end_time", "lap_length"],
+        |row| {
+            let at = whole(row, 0).and_then(|parent| by_row.get(&parent).copied());
+            let (Some(at), Some(start), Some(end)) = (at, whole(row, 1), whole(row, 2)) else {
+                return Ok(());
+            };
+            let laps = &mut found[at].laps;
+            laps.push(Lap {
+                lap_index: i32::try_from(laps.len() + 1).ok(),
+                start_time: Timestamp::from_millisecond(start).ok(),
+                elapsed_s: Some(end.saturating_sub(start) as f64 / 1000.0),
+                distance_m: number(row, 3),
+                ..Lap::default()
+            });
+            Ok(())
+        },
+    )
 }

@@ -42,7 +42,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     let entries: Vec<&Entry> = archive.entries().iter().collect();
     in_parallel(
         &entries,
-        |entry| entry.bytes,
+        |entry| entry.weight(),
         |entry| {
             if is_table(archive, entry) {
                 workouts_of_table(archive, entry, from)
@@ -56,8 +56,12 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     )
 }
 
-/// The id of a workout of the table.
+/// The id of a workout of the table. Of its times themselves, and not of their text: another export may
+/// be in another language.
 pub fn table_id(title: &str, start: &str, end: &str) -> String {
+    let plain =
+        |text: &str| time::civil(text, Order::DayFirst).map_or_else(|| text.to_string(), |t| t.to_string());
+    let (start, end) = (plain(start), plain(end));
     let hash = digest(&SHA256, format!("{title}\n{start}\n{end}").as_bytes());
     format!("csv-{}", &super::files::hex(hash.as_ref())[..24])
 }

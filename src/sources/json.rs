@@ -153,7 +153,7 @@ pub fn for_each_element(
     if trimmed.first() != Some(&b'[') {
         return Err(format!("expected a list, found {}", guess(trimmed)));
     }
-    let mut scan = Scan { bytes: trimmed, at: 1, resyncs: 0 };
+    let mut scan = Scan { bytes: trimmed, at: 1, resyncs: 0, is_over: false };
     let mut index = 0;
     while let Some(element) = scan.next_element() {
         match element {
@@ -248,6 +248,8 @@ struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
     resyncs: usize,
+    /// Whether the end was reached, or given up for.
+    is_over: bool,
 }
 
 impl Scan<'_> {
@@ -257,14 +259,20 @@ impl Scan<'_> {
         self.at += skipped;
         let rest = &rest[skipped..];
         match rest {
-            [] | [b']'] => return None,
+            [b']'] => return None,
+            [] if self.is_over => return None,
+            [] => {
+                self.is_over = true;
+                return Some(Err("the list is cut: it has no end".to_string()));
+            }
             // A bracket that stands where a comma did would make one record of all that follow, or none.
             [b'[' | b']', behind @ ..] if behind.trim_ascii_start().starts_with(b"{") => {
                 self.at += 1;
                 return self.next_element();
             }
-            [b']', behind @ ..] if !behind.windows(3).any(|w| w == b"},{") => {
+            [b']', behind @ ..] if next_border(behind, 0).is_none() => {
                 self.at = self.bytes.len();
+                self.is_over = true;
                 return Some(Err("bytes behind the end of the list".to_string()));
             }
             _ => {}
@@ -276,27 +284,60 @@ impl Scan<'_> {
             self.at += end;
             return Some(Ok(rest[..end].to_vec()));
         }
-        // The record is broken. The next one begins where something behind a `},{` is sound.
+        // The record is broken. Where its brackets are sound and it is followed as a record is, it ends there.
+        if let Some(end) = end
+            && rest[..end].ends_with(b"}")
+            && is_border(&rest[end..])
+        {
+            self.at += end;
+            return Some(Err(complaint(&rest[..end])));
+        }
+        // Or else the next one begins where something behind a `},{` is sound.
         let mut from = 0;
-        while let Some(found) = rest[from..].windows(3).position(|w| w == b"},{") {
-            let next = from + found + 2;
+        while let Some((end, next)) = next_border(rest, from) {
             self.resyncs += 1;
             if self.resyncs > MAX_RESYNCS {
                 break;
             }
             if element_end(&rest[next..]).is_some_and(|end| is_sound(&rest[next..next + end])) {
                 self.at += next;
-                return Some(Err(complaint(&rest[..next - 1])));
+                return Some(Err(complaint(&rest[..end])));
             }
             from = next;
         }
         self.at = self.bytes.len();
+        self.is_over = true;
         let reason = match end {
             Some(end) => complaint(&rest[..end]),
             None => "the list is cut in the middle of this record".to_string(),
         };
         Some(Err(reason))
     }
+}
+
+/// Whether a record can end before these bytes: another one follows, or the list ends.
+fn is_border(bytes: &[u8]) -> bool {
+    match bytes.trim_ascii_start() {
+        [b',', rest @ ..] => rest.trim_ascii_start().starts_with(b"{"),
+        [b']', rest @ ..] => rest.trim_ascii().is_empty(),
+        _ => false,
+    }
+}
+
+/// The next `},{`, white space within allowed: where the first bracket ends and the second begins.
+fn next_border(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut at = from;
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'}') {
+        let end = at + found + 1;
+        let behind = bytes[end..].trim_ascii_start();
+        if let Some(rest) = behind.strip_prefix(b",")
+            && rest.trim_ascii_start().starts_with(b"{")
+        {
+            return Some((end, bytes.len() - rest.trim_ascii_start().len()));
+        }
+        at = end;
+    }
+    None
 }
 
 /// Where the value at the beginning ends, by its brackets. None where it does not.
@@ -458,6 +499,18 @@ pub fn fields<'tape, 'input>(
     Ok(Some(extra))
 }
 
+/// One object of fields without a column, and another one within it under a name of its own.
+pub fn joined(object: Option<String>, name: &str, other: Option<String>) -> Option<String> {
+    match (object, other) {
+        (Some(object), Some(other)) => {
+            let open = object.strip_suffix('}').unwrap_or(&object);
+            Some(format!("{open},\"{name}\":{other}}}"))
+        }
+        (None, Some(other)) => Some(format!("{{\"{name}\":{other}}}")),
+        (object, None) => object,
+    }
+}
+
 fn write(out: &mut String, value: Value<'_, '_>, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("nested deeper than {MAX_DEPTH} levels"));
@@ -546,6 +599,20 @@ mod tests {
             let complaint = ids[1].as_ref().unwrap_err();
             assert!(complaint.contains(reason), "{complaint}");
         }
+    }
+
+    #[test]
+    fn a_broken_record_with_lists_within_is_one_and_so_is_one_with_space_around() {
+        let page = b"[{\"id\":1,\"x\":[{\"a\":1},{\"a\":NaN},{\"a\":3}],\"y\":2} ,\n {\"id\":2}, {\"id\":3}]";
+        let ids = ids(page).unwrap();
+        assert_eq!((ids.len(), good(&ids)), (3, vec!["2", "3"]));
+    }
+
+    #[test]
+    fn a_list_that_is_cut_between_records_says_so() {
+        let ids = ids(b"[{\"id\":1},{\"id\":2},").unwrap();
+        assert_eq!(good(&ids), ["1", "2"]);
+        assert!(ids[2].as_ref().unwrap_err().contains("is cut"));
     }
 
     #[test]

@@ -66,6 +66,10 @@ impl Recording {
         if self.samples.is_empty() {
             return (self.activity, None);
         }
+        // Null Island is what receivers say before they know.
+        for sample in self.samples.iter_mut().filter(|s| (s.lat_e7, s.lon_e7) == (Some(0), Some(0))) {
+            (sample.lat_e7, sample.lon_e7) = (None, None);
+        }
         fill(&mut self.activity, &self.samples);
         let streams = streams(&self.activity, &self.samples);
         (self.activity, Some(streams))
@@ -165,12 +169,16 @@ fn track(points: &[(i32, i32)]) -> Track {
 /// Seconds between samples that were left faster than a standstill; None where nothing tells.
 fn moving_s(samples: &[Sample]) -> Option<f64> {
     let mut moving_s = None;
-    for pair in samples.windows(2) {
-        let seconds = (pair[1].time_ms - pair[0].time_ms) as f64 / 1000.0;
-        let metres = match (pair[0].distance_m, pair[1].distance_m) {
+    // Samples of other sensors may lie between those that tell where.
+    let mut located = samples.iter().filter(|s| s.distance_m.is_some() || s.lat_e7.is_some());
+    let mut before = located.next()?;
+    for sample in located {
+        let seconds = (sample.time_ms - before.time_ms) as f64 / 1000.0;
+        let metres = match (before.distance_m, sample.distance_m) {
             (Some(before), Some(after)) => Some(after - before),
-            _ => distance_m(&pair[0], &pair[1]),
+            _ => distance_m(before, sample),
         };
+        before = sample;
         let Some(metres) = metres else { continue };
         let moving = moving_s.get_or_insert(0.0);
         if seconds > 0.0 && seconds <= LONGEST_STEP_S && metres / seconds >= STANDSTILL_MPS {

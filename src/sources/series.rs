@@ -46,13 +46,20 @@ impl Windows {
     }
 }
 
+/// A heart rate: unix milliseconds and beats a minute.
+pub type Rate = (i64, i32);
+
 /// Puts heart rates among samples that have none: in the sample of the same second, or in one of
 /// their own.
-pub fn add_heart_rates(samples: &mut Vec<Sample>, rates: Vec<Sample>) {
+pub fn add_heart_rates(samples: &mut Vec<Sample>, rates: &[Rate]) {
     if samples.iter().any(|sample| sample.heart_rate_bpm.is_some()) || rates.is_empty() {
         return;
     }
-    samples.extend(rates);
+    samples.extend(rates.iter().map(|(time_ms, bpm)| Sample {
+        time_ms: *time_ms,
+        heart_rate_bpm: Some(*bpm),
+        ..Sample::default()
+    }));
     // Stable: of one second, what was there stands before the rate.
     samples.sort_by_key(|sample| sample.time_ms.div_euclid(1000));
     samples.dedup_by(|rate, sample| {

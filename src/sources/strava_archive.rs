@@ -14,7 +14,7 @@ use super::container::{Container, Entry};
 use super::csv::{self, Quotes, Table, cell, number};
 use super::recording::Recording;
 use super::time::{self, Order};
-use super::{Each, Fault, Item, Provenance, Taken, files, in_parallel};
+use super::{Each, Fault, Item, Provenance, Taken, files, in_parallel, json};
 use crate::activity::Activity;
 use crate::error::Result;
 
@@ -162,7 +162,10 @@ pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
             found.push(ArchivedEntry {
                 id: id.to_string(),
                 start_s: start.as_second(),
-                manual: file.is_none(),
+                manual: columns
+                    .filename
+                    .and_then(|column| row.get(column))
+                    .is_some_and(|f| f.trim().is_empty()),
                 has_file: file.is_some_and(|file| files.contains_key(&file.to_lowercase())),
             });
         }
@@ -186,7 +189,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
         let numbered: Vec<(usize, &StringRecord)> = table.rows.iter().enumerate().collect();
         in_parallel(
             &numbered,
-            |(_, row)| file_of(row).map_or(1, |file| file.bytes * 4),
+            |(_, row)| file_of(row).map_or(1, |file| file.weight()),
             |(number, row)| {
                 let at = format!("!{}#{number}", entry.name);
                 let taken = activity(row, &table, &columns, from, &at);
@@ -213,7 +216,7 @@ fn by_name<'a>(archive: &'a Container, table: &Entry) -> HashMap<String, &'a Ent
 
 /// The table with English names, and how its dates are to be read.
 struct Rows {
-    header: Vec<&'static str>,
+    header: Vec<String>,
     rows: Vec<StringRecord>,
     order: Order,
     is_in_metres: bool,
@@ -235,11 +238,11 @@ struct Columns {
     elapsed: Option<usize>,
     distance: Option<usize>,
     commute: Option<usize>,
-    others: BTreeMap<&'static str, usize>,
+    others: BTreeMap<String, usize>,
 }
 
 /// Names of columns in English, and whether distances for show are metres.
-type Header = (Vec<&'static str>, bool);
+type Header = (Vec<String>, bool);
 
 fn header_of(text: &str) -> Result<Header, Fault> {
     let table = csv::table(text.lines().next().unwrap_or_default(), Quotes::Doubled)?;
@@ -247,21 +250,26 @@ fn header_of(text: &str) -> Result<Header, Fault> {
 }
 
 fn english(header: &[String]) -> Result<Header, Fault> {
-    let known = |name: &String| COLUMNS.iter().find(|known| *known == name).copied().unwrap_or("");
     if header.iter().any(|name| name == "Activity ID") {
-        return Ok((header.iter().map(known).collect(), false));
+        return Ok((header.to_vec(), false));
     }
     if header.iter().any(|name| name == "id")
         && header.iter().any(|name| name == "filename" || name == "date")
     {
         const NAMES: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 9, 11, 12];
-        let old =
-            |name: &String| LOWER_CASE.iter().position(|old| old == name).map_or("", |at| COLUMNS[NAMES[at]]);
+        let old = |name: &String| {
+            let known = LOWER_CASE.iter().position(|old| old == name);
+            known.map_or_else(|| name.clone(), |at| COLUMNS[NAMES[at]].to_string())
+        };
         return Ok((header.iter().map(old).collect(), true));
     }
     if header.len() >= FEWEST_BY_PLACE {
         let last = header.len() - 1;
-        let by_place = |at: usize| if at == last { "Media" } else { COLUMNS.get(at).copied().unwrap_or("") };
+        let by_place = |at: usize| match COLUMNS.get(at) {
+            _ if at == last => "Media".to_string(),
+            Some(known) => (*known).to_string(),
+            None => header[at].clone(),
+        };
         return Ok(((0..header.len()).map(by_place).collect(), false));
     }
     Err(Fault::record(format!(
@@ -289,7 +297,7 @@ fn read_table(text: &str) -> Result<(Rows, Columns), Fault> {
     let (header, is_in_metres) = english(&table.header)?;
     let mut columns = Columns::default();
     for (at, name) in header.iter().enumerate() {
-        let slot = match *name {
+        let slot = match name.as_str() {
             "" => continue,
             "Activity ID" => &mut columns.id,
             "Activity Date" => &mut columns.date,
@@ -305,7 +313,7 @@ fn read_table(text: &str) -> Result<(Rows, Columns), Fault> {
             "Commute" => &mut columns.commute,
             // Of the others that stand twice, the last one is meant.
             _ => {
-                columns.others.insert(name, at);
+                columns.others.insert(name.clone(), at);
                 continue;
             }
         };
@@ -369,11 +377,16 @@ fn activity(
     a.title = text(columns.name);
     a.description = text(columns.description);
     a.sport_raw = text(columns.sport);
-    a.manual = Some(columns.filename.is_some() && cell(row, columns.filename).is_none());
+    // What the export failed to write is marked so, and says nothing.
+    for (name, _) in table.header.iter().zip(row.iter()).filter(|(_, text)| text.trim() == csv::FAILED) {
+        faults.push(Fault::field(name.as_str(), "the export failed to write it").of(Some(id)));
+    }
+    let file = columns.filename.and_then(|column| row.get(column)).map(str::trim);
+    a.manual = file.filter(|file| *file != csv::FAILED).map(str::is_empty);
     if a.manual == Some(true) && a.start_time.as_second() % 60 == 0 {
         a.start_quality = "minute".to_string();
     }
-    let mut value = |field: &'static str, column: Option<usize>| -> Option<f64> {
+    let mut value = |field: &str, column: Option<usize>| -> Option<f64> {
         number(field, cell(row, column)?).map_err(|fault| faults.push(fault.of(Some(id)))).ok()
     };
     a.elapsed_s =
@@ -395,7 +408,7 @@ fn activity(
     let mut extra = serde_json::Map::new();
     for (name, column) in &columns.others {
         let Some(text) = cell(row, Some(*column)) else { continue };
-        let slot = match *name {
+        let slot = match name.as_str() {
             "Moving Time" => &mut a.moving_s,
             "Max Speed" => &mut a.max_speed_mps,
             "Average Speed" => &mut a.avg_speed_mps,
@@ -419,7 +432,7 @@ fn activity(
                 continue;
             }
             _ => {
-                extra.insert((*name).to_string(), text.into());
+                extra.insert(name.clone(), text.into());
                 continue;
             }
         };
@@ -460,7 +473,9 @@ fn add_file(taken: &mut Taken, name: &str, archive: &Container, entry: Option<&E
             let mut whole = std::mem::take(&mut taken.activity);
             whole.file_sha256 = Some(file.sha256);
             // What the table says stands; then what the device says; the rest is computed.
-            whole.fill_from(Activity { sport_raw: None, title: None, extra: None, ..recording.activity });
+            let device = recording.activity.extra.take();
+            whole.fill_from(Activity { sport_raw: None, title: None, ..recording.activity });
+            whole.extra = json::joined(whole.extra.take(), "device", device);
             let (whole, streams) = Recording::new(whole, recording.samples).finish();
             taken.activity = whole;
             let a = &taken.activity;

@@ -127,8 +127,8 @@ pub fn civil(text: &str, order: Order) -> Option<DateTime> {
             let follows_m =
                 || rest[length..].trim_start_matches(['.', ' ', '\u{a0}', '\u{202f}']).starts_with('m');
             match word {
-                "am" => half = Some(0),
-                "pm" => half = Some(12),
+                "am" | "上午" | "午前" | "오전" => half = Some(0),
+                "pm" | "下午" | "午後" | "오후" => half = Some(12),
                 "a" if numbers.len() >= 4 && follows_m() => half = Some(0),
                 "p" if numbers.len() >= 4 && follows_m() => half = Some(12),
                 // Numbers that count years, months and days in Chinese and Japanese follow them.
@@ -260,6 +260,8 @@ mod tests {
             "2022-05-29 15:53:35",
             "2022年5月29日 15:53:35",
             "2022/05/29 15:53:35",
+            "2022年5月29日 下午3:53:35",
+            "2022. 5. 29. 오후 3:53:35",
         ] {
             assert_eq!(civil(text, Order::DayFirst), Some(expected), "{text}");
         }
