@@ -269,7 +269,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write, path: &Path) -> Result<(Strin
 /// A folder as one zip.
 fn pack(folder: &Path, beside: &Path, left_out: &mut Vec<String>) -> Result<tempfile::NamedTempFile> {
     let staged = staged(beside)?;
-    let container = Container::open(folder, "", beside)?;
+    let container = Container::of_folder(folder, beside)?;
     left_out.extend(container.faults().iter().map(|(name, fault)| format!("{name}: {fault}")));
     let failed = |e: zip::result::ZipError| Error::io("pack", folder)(e.into());
     let mut zip = zip::ZipWriter::new(io::BufWriter::with_capacity(CHUNK_BYTES, staged.as_file()));

@@ -87,17 +87,11 @@ impl Container {
     /// Opens a file or a folder. `name` is what it was called when it was imported; zips within
     /// zips are put into nameless files in `scratch`.
     pub fn open(path: &Path, name: &str, scratch: &Path) -> Result<Container> {
-        let mut container = Container {
-            entries: Vec::new(),
-            faults: Vec::new(),
-            scratch: scratch.to_path_buf(),
-            inflated: AtomicU64::new(0),
-            may_inflate: 0,
-        };
+        let mut container = Container::empty(scratch);
         let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
         if metadata.is_dir() {
-            container.may_inflate = u64::MAX;
             container.list_folder(path)?;
+            container.open_zips()?;
             return Ok(container);
         }
         container.may_inflate = metadata.len().saturating_mul(MAX_RATIO).saturating_add(ALWAYS_ALLOWED_BYTES);
@@ -117,6 +111,40 @@ impl Container {
             });
         }
         Ok(container)
+    }
+
+    /// The files of a folder as they are, zips unopened.
+    pub fn of_folder(folder: &Path, scratch: &Path) -> Result<Container> {
+        let mut container = Container::empty(scratch);
+        container.list_folder(folder)?;
+        Ok(container)
+    }
+
+    fn empty(scratch: &Path) -> Container {
+        Container {
+            entries: Vec::new(),
+            faults: Vec::new(),
+            scratch: scratch.to_path_buf(),
+            inflated: AtomicU64::new(0),
+            may_inflate: 0,
+        }
+    }
+
+    /// Lists what the zips among the files hold, in their place.
+    fn open_zips(&mut self) -> Result<()> {
+        for entry in std::mem::take(&mut self.entries) {
+            self.may_inflate = self.may_inflate.saturating_add(entry.bytes.saturating_mul(MAX_RATIO));
+            match entry.path().filter(|_| entry.name.to_lowercase().ends_with(".zip")) {
+                None => self.entries.push(entry),
+                Some(path) => {
+                    let file = Arc::new(File::open(path).map_err(Error::io("read", path))?);
+                    let slice = Slice { file, offset: 0, length: entry.bytes, at: 0 };
+                    self.list_zip(slice, &format!("{}!", entry.name), 1)?;
+                }
+            }
+        }
+        self.may_inflate = self.may_inflate.saturating_add(ALWAYS_ALLOWED_BYTES);
+        Ok(())
     }
 
     fn list_folder(&mut self, folder: &Path) -> Result<()> {

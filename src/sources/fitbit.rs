@@ -15,7 +15,7 @@ use super::csv::{self, Quotes, cell};
 use super::json::{self, Value, fields, id, number, text};
 use super::recording::Recording;
 use super::series::{Rate, Windows, add_heart_rates};
-use super::{Each, Fault, Found, Item, Provenance, Taken, time};
+use super::{Each, Fault, Found, Item, Provenance, Taken, records, time};
 use crate::activity::Activity;
 use crate::error::Result;
 
@@ -121,24 +121,9 @@ fn joined(found: Vec<Exercise>) -> Vec<Exercise> {
 
 /// The exercises of one list.
 fn exercises(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
-    let at = format!("!{}", entry.name);
-    let bytes = match archive.read(entry) {
-        Ok(bytes) => bytes,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
-    };
-    let mut items = Vec::new();
-    let read = json::records(&bytes, "activities", |index, is_api, element| {
-        let at = format!("{at}#{index}");
-        let taken = element.map_err(Fault::record).and_then(|value| {
-            let source_id = value.get("logId").and_then(|v| id("logId", v).ok());
-            exercise(value, is_api, from, &at).map_err(|fault| fault.of(source_id.as_deref()))
-        });
-        items.push(Item::of("record", at, taken));
-    });
-    if let Err(reason) = read {
-        items.push(Item::fault("file", at, Fault::record(reason)));
-    }
-    items
+    records(archive, entry, "activities", "logId", |value, is_api, at| {
+        Some(exercise(value, is_api, from, at))
+    })
 }
 
 fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {

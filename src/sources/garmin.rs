@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::container::{Container, Entry};
 use super::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
 use super::recording::{Recording, Sample};
-use super::{Each, Fault, Found, Item, Provenance, Taken, degrees_e7, files, in_parallel};
+use super::{Each, Fault, Found, Item, Provenance, Taken, degrees_e7, files, in_parallel, records};
 use crate::activity::{Activity, ExerciseSet, Lap};
 use crate::error::Result;
 
@@ -138,24 +138,8 @@ impl Waiting {
 
 /// The summaries of one file of the export.
 fn summaries(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
-    let at = format!("!{}", entry.name);
-    let bytes = match archive.read(entry) {
-        Ok(bytes) => bytes,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
-    };
-    let mut items = Vec::new();
-    let read = json::records(&bytes, "summarizedActivitiesExport", |index, _, element| {
-        let at = format!("{at}#{index}");
-        let taken = element.map_err(Fault::record).and_then(|value| {
-            let source_id = value.get("activityId").and_then(|v| id("activityId", v).ok());
-            summary(value, from, &at).map_err(|fault| fault.of(source_id.as_deref()))
-        });
-        items.push(Item::of("record", at, taken));
-    });
-    if let Err(reason) = read {
-        items.push(Item::fault("file", at, Fault::record(reason)));
-    }
-    items
+    let key = "summarizedActivitiesExport";
+    records(archive, entry, key, "activityId", |value, _, at| Some(summary(value, from, at)))
 }
 
 fn epoch_ms(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
@@ -253,24 +237,10 @@ fn sets(field: &str, value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
 
 /// The activities of a body that was pushed.
 fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
-    let at = format!("!{}", entry.name);
     let Some((key, has_samples)) = pushed_list(&archive.head(entry, 2048)) else {
-        return vec![Item::nothing("file", at)];
+        return vec![Item::nothing("file", format!("!{}", entry.name))];
     };
-    let bytes = match archive.read(entry) {
-        Ok(bytes) => bytes,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
-    };
-    let mut items = Vec::new();
-    let read = json::records(&bytes, key, |index, _, element| {
-        let at = format!("{at}#{index}");
-        let taken = element.map_err(Fault::record).and_then(|value| pushed(value, has_samples, from, &at));
-        items.push(Item::of("record", at, taken));
-    });
-    if let Err(reason) = read {
-        items.push(Item::fault("file", at, Fault::record(reason)));
-    }
-    items
+    records(archive, entry, key, "activityId", |value, _, at| Some(pushed(value, has_samples, from, at)))
 }
 
 fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {

@@ -4,16 +4,16 @@
 //! wall clocks of whole minutes, in the language of the phone; its units follow the account and
 //! stand in the header.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 
 use super::container::{Container, Entry};
 use super::csv::{self, Quotes, Table, cell};
-use super::json::{self, Value, fields, id, is_absent, list, number, text, whole};
+use super::json::{Value, fields, id, is_absent, list, number, text, whole};
 use super::time::{self, Order};
-use super::{Each, Fault, Item, Provenance, Taken, in_parallel};
+use super::{Each, Fault, Item, Provenance, Taken, in_parallel, records};
 use crate::activity::ExerciseSet;
 use crate::error::Result;
 
@@ -190,35 +190,19 @@ fn workout_of_rows(
 }
 
 fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
-    let at = format!("!{}", entry.name);
-    let bytes = match archive.read(entry) {
-        Ok(bytes) => bytes,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
-    };
-    let key = if bytes.windows(8).any(|w| w == b"\"events\"") { "events" } else { "workouts" };
-    let mut items = Vec::new();
+    let head = archive.head(entry, 8192);
+    let key = if head.windows(8).any(|w| w == b"\"events\"") { "events" } else { "workouts" };
     // Events come newest first: an older one of the same workout says nothing more.
-    let mut seen = std::collections::HashSet::new();
-    let take = |index: usize, _, element: Result<Value<'_, '_>, String>| {
-        let at = format!("{at}#{index}");
-        let Ok(value) = element else {
-            let reason = element.err().unwrap_or_default();
-            return items.push(Item::fault("record", at, Fault::record(reason)));
-        };
+    let mut seen = HashSet::new();
+    records(archive, entry, key, "id", |value, _, at| {
         let workout = value.get("workout").unwrap_or(value);
         let known = workout.get("id").or_else(|| value.get("id")).and_then(|v| id("id", v).ok());
         let is_older = known.as_ref().is_some_and(|id| !seen.insert(id.clone()));
         if is_older || value.get("deleted_at").is_some() {
-            return items.push(Item::nothing("record", at));
+            return None;
         }
-        let taken = workout_of_body(workout, from, &at).map_err(|fault| fault.of(known.as_deref()));
-        items.push(Item::of("record", at, taken));
-    };
-    let read = json::records(&bytes, key, take);
-    if let Err(reason) = read {
-        items.push(Item::fault("file", at, Fault::record(reason)));
-    }
-    items
+        Some(workout_of_body(workout, from, at).map_err(|fault| fault.of(known.as_deref())))
+    })
 }
 
 fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {

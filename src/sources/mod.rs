@@ -29,7 +29,7 @@ use rayon::prelude::*;
 
 use crate::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
 use crate::error::Result as CrateResult;
-use container::Container;
+use container::{Container, Entry};
 
 /// Who told.
 #[derive(
@@ -244,6 +244,43 @@ pub fn in_parallel<T: Sync>(
         rest = behind;
     }
     Ok(())
+}
+
+/// The records of a JSON file, each read by itself: the value, whether it stood under `key`, and its place.
+/// `id_field` names its id, for the rejects; what is read as None is no activity.
+fn records(
+    archive: &Container,
+    entry: &Entry,
+    key: &str,
+    id_field: &str,
+    mut read: impl FnMut(json::Value<'_, '_>, bool, &str) -> Option<Result<Taken, Fault>>,
+) -> Vec<Item> {
+    let at = format!("!{}", entry.name);
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![Item::fault("file", at, fault)],
+    };
+    let mut items = Vec::new();
+    let walked = json::records(&bytes, key, |index, is_under_key, element| {
+        let at = format!("{at}#{index}");
+        items.push(match element {
+            Err(reason) => Item::fault("record", at, Fault::record(reason)),
+            Ok(value) => match read(value, is_under_key, &at) {
+                None => Item::nothing("record", at),
+                Some(taken) => {
+                    let id = value.get(id_field).and_then(|v| json::id(id_field, v).ok());
+                    let named = |fault: Fault| {
+                        if fault.source_id.is_some() { fault } else { fault.of(id.as_deref()) }
+                    };
+                    Item::of("record", at, taken.map_err(named))
+                }
+            },
+        });
+    });
+    if let Err(reason) = walked {
+        items.push(Item::fault("file", at, Fault::record(reason)));
+    }
+    items
 }
 
 impl Provenance {
