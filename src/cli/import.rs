@@ -11,9 +11,6 @@ use crate::archives::{Archives, Outcome, Wanted};
 use crate::error::{Error, Result};
 use crate::sources::{self, Found, Source, container::Container};
 
-/// Archives and files are copied into the lake, once, and read by the next `normalize`. An archive
-/// that was imported before is passed over; one that has changed is another one, and its records
-/// come over the older ones.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Whose export it is: strava, garmin, fitbit, hevy, apple, health-connect, files, or auto to

@@ -60,6 +60,10 @@ enum Command {
     /// Fetch what is missing of every account into the landing
     Fetch(fetch::Args),
     /// Bring in archives and files of other sources
+    ///
+    /// They are copied into the lake, once, and read by the next `normalize`. An archive that was
+    /// imported before is passed over; one that has changed is another one, and its records come
+    /// over the older ones.
     Import(import::Args),
     /// Tell what the live pipeline has uploaded itself
     Ledger(ledger::Args),

@@ -208,7 +208,7 @@ impl Container {
                     self.refuse(name, &format!("zips nested deeper than {MAX_NESTING}"));
                     continue;
                 }
-                match self.inner_zip(&zip, index, &slice) {
+                match self.inner_zip(&zip, index, &slice)? {
                     Ok(inner) => self.list_zip(inner, &format!("{name}!"), depth + 1)?,
                     Err(reason) => self.refuse(name, &reason),
                 }
@@ -231,18 +231,25 @@ impl Container {
         zip: &Arc<ZipArchive<Slice>>,
         index: usize,
         outer: &Slice,
-    ) -> std::result::Result<Slice, String> {
+    ) -> Result<std::result::Result<Slice, String>> {
         let mut zip = ZipArchive::clone(zip);
-        let mut entry = zip.by_index(index).map_err(|e| e.to_string())?;
+        let mut entry = match zip.by_index(index) {
+            Ok(entry) => entry,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
         if entry.compression() == CompressionMethod::Stored
             && let Some(start) = entry.data_start()
         {
             let length = entry.size().min(outer.length.saturating_sub(start));
-            return Ok(Slice { file: outer.file.clone(), offset: outer.offset + start, length, at: 0 });
+            return Ok(Ok(Slice { file: outer.file.clone(), offset: outer.offset + start, length, at: 0 }));
         }
-        let mut copy = tempfile::tempfile_in(&self.scratch).map_err(|e| e.to_string())?;
-        let length = io::copy(&mut self.measured(&mut entry), &mut copy).map_err(|e| e.to_string())?;
-        Ok(Slice { file: Arc::new(copy), offset: 0, length, at: 0 })
+        let mut copy = tempfile::tempfile_in(&self.scratch).map_err(Error::io("write in", &self.scratch))?;
+        Ok(match io::copy(&mut self.measured(&mut entry), &mut copy) {
+            Ok(length) => Ok(Slice { file: Arc::new(copy), offset: 0, length, at: 0 }),
+            // A full disk is no fault of the archive.
+            Err(e) if is_ours(&e) => return Err(Error::io("write in", &self.scratch)(e)),
+            Err(e) => Err(e.to_string()),
+        })
     }
 
     fn refuse(&mut self, name: String, reason: &str) {
@@ -309,14 +316,25 @@ impl Container {
         &self,
         entry: &Entry,
         read: impl FnOnce(&Path) -> std::result::Result<T, Fault>,
-    ) -> std::result::Result<T, Fault> {
-        if let Place::Path(path) = &entry.place {
-            return read(path);
+    ) -> Result<std::result::Result<T, Fault>> {
+        if let Some(path) = entry.path() {
+            return Ok(read(path));
         }
-        let failed = |e: io::Error| Fault::record(format!("cannot be read: {e}"));
+        let failed = |e: io::Error| Error::io("write in", &self.scratch)(e);
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch).map_err(failed)?;
-        self.stream(entry, |input| io::copy(input, &mut copy).map_err(failed))?;
-        read(copy.path())
+        let mut full = None;
+        let copied = self.stream(entry, |input| {
+            io::copy(input, &mut copy).map_err(|e| {
+                let fault = Fault::record(format!("cannot be read: {e}"));
+                full = is_ours(&e).then_some(e);
+                fault
+            })
+        });
+        match (full, copied) {
+            (Some(e), _) => Err(failed(e)),
+            (None, Ok(_)) => Ok(read(copy.path())),
+            (None, Err(fault)) => Ok(Err(fault)),
+        }
     }
 
     /// A reader that ends in an error when the archive inflates without measure.
@@ -378,6 +396,12 @@ impl Read for Measured<'_> {
         }
         Ok(read)
     }
+}
+
+/// Whether an error is of the disk that is written to, and not of the archive that is read.
+fn is_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
 }
 
 /// Zips made on Windows have backslashes.

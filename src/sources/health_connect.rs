@@ -109,7 +109,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             sessions(path, from, &at)
                 .map_err(|e| Fault::record(format!("not a sound export of Health Connect: {e}")))
         });
-        match read {
+        match read? {
             Ok(items) => items.into_iter().try_for_each(&mut *each)?,
             Err(fault) => each(Item::fault("file", at, fault))?,
         }
