@@ -416,3 +416,56 @@ fn an_archive_that_changed_in_its_place_is_one_reject_and_is_imported_anew() {
     place.run(&["normalize"]).expect(0);
     assert_eq!(titles(), ["other", "second, and longer"]);
 }
+
+#[test]
+fn the_table_of_every_year_and_language_is_read() {
+    let Some(folder) = fixtures("strava_export") else { return };
+    let headers = std::fs::read_to_string(folder.join("known_headers.json")).unwrap();
+    let headers: BTreeMap<String, Vec<String>> = serde_json::from_str(&headers).unwrap();
+    assert!(headers.len() >= 6);
+    for (name, header) in headers {
+        let mut cells = vec![String::new(); header.len()];
+        let is_old = header.len() == 10;
+        cells[0] = "123".to_string();
+        cells[1] = match name.as_str() {
+            name if name.starts_with("de") => "\"29.05.2022, 15:53:35\"".to_string(),
+            name if name.contains("lowercase") => "2022-05-29 15:53:35".to_string(),
+            _ => "\"May 29, 2022, 3:53:35 PM\"".to_string(),
+        };
+        cells[3] = if name.starts_with("de") { "Lauf" } else { "Run" }.to_string();
+        if is_old {
+            // Metres until June 2019, kilometres since.
+            (cells[5], cells[6]) =
+                ("1428".to_string(), if name.contains("lowercase") { "3320" } else { "3.32" }.to_string());
+        } else {
+            (cells[5], cells[6]) = ("1".to_string(), "\"9,44\"".to_string());
+            (cells[15], cells[17], cells[21]) =
+                ("1428.0".to_string(), "3320.0".to_string(), "86.0".to_string());
+        }
+        let place = Place::new();
+        let quoted: Vec<String> = header.iter().map(|name| format!("\"{name}\"")).collect();
+        let file = place.file("activities.csv", format!("{}\n{}\n", quoted.join(","), cells.join(",")));
+        place.run(&["import", "auto", &file, "--user", "u"]).expect(0);
+        place.run(&["normalize"]).expect(0);
+        let rows = place.rows("activities");
+        let row = &rows[0];
+        let told = |column: &str| row.get(column).map(String::as_str);
+        assert_eq!(told("start_time"), Some("2022-05-29T15:53:35"), "{name}");
+        assert_eq!(told("distance_m"), Some("3320.0"), "{name}");
+        assert_eq!((told("elapsed_s"), told("sport")), (Some("1428.0"), Some("run")), "{name}");
+        assert_eq!(told("elevation_loss_m"), (!is_old).then_some("86.0"), "{name}");
+    }
+}
+
+#[test]
+fn tokens_in_pushed_bodies_reach_no_row() {
+    let Some(folder) = fixtures("garmin_api") else { return };
+    let place = Place::new();
+    place.run(&["import", "garmin", folder.to_str().unwrap(), "--user", "u"]).expect(0);
+    place.run(&["normalize"]).expect(0);
+    for dataset in ["activities", "streams", "rejects"] {
+        let rows = format!("{:?}", place.rows(dataset));
+        assert!(!rows.contains("token") && !rows.contains("AccessToken"), "{dataset}");
+    }
+    assert_eq!(place.rows("activities").len(), 2);
+}
