@@ -240,7 +240,16 @@ fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
     let Some((key, has_samples)) = pushed_list(&archive.head(entry, 2048)) else {
         return vec![Item::nothing("file", format!("!{}", entry.name))];
     };
-    records(archive, entry, key, "activityId", |value, _, at| Some(pushed(value, has_samples, from, at)))
+    // One body may tell of many athletes; an import is of one.
+    let mut whose = None;
+    records(archive, entry, key, "activityId", |value, _, at| {
+        let user = value.get("userId").and_then(|v| v.as_str()).map(str::to_string);
+        if whose.get_or_insert_with(|| user.clone()) != &user {
+            let reason = "is another athlete than that of the first record, and an import is of one";
+            return Some(Err(Fault::field("userId", reason)));
+        }
+        Some(pushed(value, has_samples, from, at))
+    })
 }
 
 fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
