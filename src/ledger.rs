@@ -4,7 +4,7 @@
 //! other. Here it is known again: by the destination's id of it, or, while an upload was pending
 //! and has no id yet, by its start and, where both are known, its duration.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::Value;
@@ -199,7 +199,7 @@ pub struct Ledger(BTreeMap<String, OfUser>);
 
 #[derive(Debug, Default)]
 struct OfUser {
-    by_id: HashMap<(String, String), ()>,
+    by_id: HashSet<(String, String)>,
     /// Uploads without an id.
     pending: Vec<Pending>,
     digest: u64,
@@ -250,7 +250,7 @@ impl Ledger {
         of_user.digest = XxHash64::oneshot(of_user.digest, told.as_bytes());
         match (&upload.destination, &upload.destination_id, upload.start_s) {
             (Some(destination), Some(id), _) => {
-                of_user.by_id.insert((destination.clone(), id.clone()), ());
+                of_user.by_id.insert((destination.clone(), id.clone()));
             }
             (destination, _, Some(start_s)) => of_user.pending.push(Pending {
                 destination: destination.clone(),
@@ -275,7 +275,7 @@ impl Ledger {
         elapsed_s: Option<f64>,
     ) -> bool {
         let Some(of_user) = self.0.get(user_id) else { return false };
-        if of_user.by_id.contains_key(&(source.to_string(), source_id.to_string())) {
+        if of_user.by_id.contains(&(source.to_string(), source_id.to_string())) {
             return true;
         }
         of_user.pending.iter().any(|pending| {

@@ -248,11 +248,7 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
     if context.json {
         output::json(&contents)?;
     }
-    const SHOWN: usize = 20;
-    contents.rejects.iter().take(SHOWN).for_each(|reject| eprintln!("{reject}"));
-    if contents.rejects.len() > SHOWN {
-        eprintln!("… and {} more", contents.rejects.len() - SHOWN);
-    }
+    output::complaints(&contents.rejects);
     eprintln!(
         "{}: {} files, {} activities with {} samples, {} records that are none, {} rejects",
         source,

@@ -31,13 +31,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if context.json {
         output::json(&imported)?;
     }
-    const SHOWN: usize = 20;
-    for refused in imported.refused.iter().take(SHOWN) {
-        eprintln!("{}, {refused}", file.display());
-    }
-    if imported.refused.len() > SHOWN {
-        eprintln!("… and {} more", imported.refused.len() - SHOWN);
-    }
+    let placed: Vec<String> =
+        imported.refused.iter().map(|what| format!("{}, {what}", file.display())).collect();
+    output::complaints(&placed);
     eprintln!(
         "took in {} entries, {} of them new; `longrun normalize` marks what they uploaded",
         output::count(imported.entries),

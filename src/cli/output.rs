@@ -47,6 +47,15 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// The first of many complaints, and how many more there are, on stderr.
+pub fn complaints(all: &[String]) {
+    const SHOWN: usize = 20;
+    all.iter().take(SHOWN).for_each(|complaint| eprintln!("{complaint}"));
+    if all.len() > SHOWN {
+        eprintln!("… and {} more", all.len() - SHOWN);
+    }
+}
+
 /// A bar on stderr; nothing where that is no terminal.
 pub fn bar(length: u64, template: &str) -> ProgressBar {
     let target = if is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

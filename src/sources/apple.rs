@@ -188,7 +188,7 @@ fn workout(start: &BytesStart<'_>, index: usize) -> std::result::Result<Workout,
     let (kind, begin, end) = (required("workoutActivityType")?, required("startDate")?, required("endDate")?);
     let source = xml::attribute(start, "sourceName").unwrap_or_default();
     let instant = |field: &str, text: &str| {
-        time::with_offset(text).ok_or_else(|| Fault::field(field, format!("expected a time, found {text:?}")))
+        time::with_offset(text).ok_or_else(|| Fault::expected(field, "a time", text))
     };
     let (begins, offset_s) = instant("startDate", &begin)?;
     let (ends, _) = instant("endDate", &end)?;

@@ -89,10 +89,7 @@ pub fn number(field: &str, text: &str) -> Result<f64, Fault> {
     match plain.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
         Ok(number) => Err(Fault::field(field, format!("expected a finite number, found {number}"))),
-        Err(_) => {
-            let found: String = text.chars().take(40).collect();
-            Err(Fault::field(field, format!("expected a number, found {found:?}")))
-        }
+        Err(_) => Err(Fault::expected(field, "a number", text)),
     }
 }
 

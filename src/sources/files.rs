@@ -29,18 +29,6 @@ pub struct DeviceFile {
     pub sha256: String,
 }
 
-/// What a format's reader found.
-struct Read {
-    recordings: Vec<Recording>,
-    faults: Vec<Fault>,
-}
-
-impl Read {
-    fn whole(recordings: Vec<Recording>) -> Read {
-        Read { recordings, faults: Vec::new() }
-    }
-}
-
 /// Whether a name is one of a file that could hold recordings.
 pub fn is_device_file(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -109,14 +97,12 @@ pub fn decode(bytes: Vec<u8>) -> Result<DeviceFile, Fault> {
     }
     let sha256 = hex(digest(&SHA256, &bytes).as_ref());
     let read = match format(&bytes) {
-        Some(Format::Fit) => {
-            fit::read(&bytes).map(|fit| Read { recordings: fit.recordings, faults: fit.faults })
-        }
-        Some(Format::Gpx) => gpx::read(&xml::text(&bytes)).map(Read::whole),
-        Some(Format::Tcx) => tcx::read(&xml::text(&bytes)).map(Read::whole),
+        Some(Format::Fit) => fit::read(&bytes).map(|fit| (fit.recordings, fit.faults)),
+        Some(Format::Gpx) => gpx::read(&xml::text(&bytes)).map(|tracks| (tracks, Vec::new())),
+        Some(Format::Tcx) => tcx::read(&xml::text(&bytes)).map(|activities| (activities, Vec::new())),
         None => Err(Fault::record("neither FIT nor GPX nor TCX")),
     };
-    let Read { mut recordings, faults } = read.map_err(|fault| match &cut {
+    let (mut recordings, faults) = read.map_err(|fault| match &cut {
         Some(cut) => Fault { reason: format!("{}; {cut}", fault.reason), ..fault },
         None => fault,
     })?;

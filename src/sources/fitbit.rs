@@ -187,7 +187,7 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> 
     }
     let start = start.ok_or_else(|| Fault::field("startTime", "missing"))?;
     set_start(&mut a, &start, start_date.as_deref(), from)
-        .ok_or_else(|| Fault::field("startTime", format!("expected a time, found {start:?}")))?;
+        .ok_or_else(|| Fault::expected("startTime", "a time", &start))?;
     if value.get("hasStartTime").and_then(|v| v.as_bool()) == Some(false) {
         a.start_quality = "hidden".to_string();
     }

@@ -4,7 +4,7 @@
 //! kilojoules where the API has kilocalories. Its summaries and its FIT files do not name each
 //! other reliably, so they are joined by their starts. Most of the FIT files are not activities.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -73,7 +73,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 #[derive(Default)]
 struct Waiting {
     all: Vec<Option<(String, Box<Taken>)>>,
-    by_start: BTreeMap<(i64, usize), ()>,
+    by_start: BTreeSet<(i64, usize)>,
     by_id: BTreeMap<String, usize>,
 }
 
@@ -86,7 +86,7 @@ impl Waiting {
             return first.activity.complete_with(taken.activity);
         }
         let index = self.all.len();
-        self.by_start.insert((taken.activity.start_time.as_second(), index), ());
+        self.by_start.insert((taken.activity.start_time.as_second(), index));
         self.by_id.insert(taken.activity.source_id.clone(), index);
         self.all.push(Some((at, taken)));
     }
@@ -107,7 +107,7 @@ impl Waiting {
         let named = named.filter(|index| begins(*index).is_some_and(|s| s <= 86_400));
         let near = || {
             let range = (start_s - SAME_START_S, 0)..=(start_s + SAME_START_S, usize::MAX);
-            let near = self.by_start.range(range).map(|((_, index), ())| *index);
+            let near = self.by_start.range(range).map(|(_, index)| *index);
             let elapsed = file.activity.elapsed_s.unwrap_or(0.0);
             let away = |index: &usize| {
                 let other = self.all[*index].as_ref().and_then(|(_, t)| t.activity.elapsed_s).unwrap_or(0.0);

@@ -139,10 +139,8 @@ fn workout_of_rows(
     a.title = Some(title.to_string()).filter(|title| !title.is_empty());
     let clock = |field: &str, text: &str| {
         let civil = time::civil(text, Order::DayFirst);
-        civil.and_then(|civil| from.local(civil)).ok_or_else(|| {
-            let found: String = text.chars().take(40).collect();
-            Fault::field(field, format!("expected a date, found {found:?}")).of(Some(&a.source_id))
-        })
+        let time = civil.and_then(|civil| from.local(civil));
+        time.ok_or_else(|| Fault::expected(field, "a date", text).of(Some(&a.source_id)))
     };
     let (begin, offset_s, _) = clock("start_time", start)?;
     match clock("end_time", end) {
@@ -207,7 +205,7 @@ fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Ve
 
 fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
     let found = text(field, value)?;
-    time::utc(&found).ok_or_else(|| Fault::field(field, format!("expected a time, found {found:?}")))
+    time::utc(&found).ok_or_else(|| Fault::expected(field, "a time", &found))
 }
 
 fn workout_of_body(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, Fault> {

@@ -446,11 +446,7 @@ pub fn id(field: &str, value: Value<'_, '_>) -> Result<String, Fault> {
 /// A time with a zone, such as `2025-10-18T12:49:52Z`.
 pub fn time(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
     let text = value.as_str().ok_or_else(|| expected(field, "a time", value))?;
-    text.parse().map_err(|_| Fault::field(field, format!("expected a time, found {:?}", excerpt(text))))
-}
-
-fn excerpt(text: &str) -> String {
-    text.chars().take(40).collect()
+    text.parse().map_err(|_| Fault::expected(field, "a time", text))
 }
 
 pub fn list<'tape, 'input, T>(

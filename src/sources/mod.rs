@@ -116,6 +116,12 @@ impl Fault {
         Fault { source_id: None, field: Some(field.into()), reason: reason.into() }
     }
 
+    /// The field holds text that is not what it has to be; the beginning of it is shown.
+    pub fn expected(field: impl Into<String>, what: &str, found: &str) -> Fault {
+        let found: String = found.chars().take(40).collect();
+        Fault::field(field, format!("expected {what}, found {found:?}"))
+    }
+
     pub fn of(mut self, source_id: Option<&str>) -> Fault {
         self.source_id = source_id.map(str::to_string);
         self

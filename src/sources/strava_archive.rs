@@ -346,10 +346,7 @@ fn is_id(text: &str) -> bool {
 fn start_time(row: &StringRecord, columns: &Columns, order: Order) -> Result<Timestamp, Fault> {
     let text = cell(row, columns.date).ok_or_else(|| Fault::field("Activity Date", "missing"))?;
     let time = time::civil(text, order).and_then(time::as_utc).or_else(|| time::utc(text));
-    time.ok_or_else(|| {
-        let found: String = text.chars().take(40).collect();
-        Fault::field("Activity Date", format!("expected a date, found {found:?}"))
-    })
+    time.ok_or_else(|| Fault::expected("Activity Date", "a date", text))
 }
 
 fn activity(
@@ -361,8 +358,7 @@ fn activity(
 ) -> Result<Taken, Fault> {
     let id = cell(row, columns.id).ok_or_else(|| Fault::field("Activity ID", "missing"))?;
     if !is_id(id) {
-        let found: String = id.chars().take(40).collect();
-        return Err(Fault::field("Activity ID", format!("expected a whole number, found {found:?}")));
+        return Err(Fault::expected("Activity ID", "a whole number", id));
     }
     let mut faults = Vec::new();
     if row.len() != table.header.len() {
