@@ -11,7 +11,10 @@
 //! ├── activities/source=strava/bucket=017.parquet      one row per activity
 //! ├── origins/source=strava/origin=api/bucket=017.parquet   each origin's rows, where there are two
 //! ├── streams/source=strava/bucket=017/year=2024.parquet   one row per activity, sample series as lists
-//! └── rejects/source=strava/bucket=017.parquet         what was not taken, why, and where its bytes are
+//! ├── rejects/source=strava/bucket=017.parquet         what was not taken, why, and where its bytes are
+//! ├── matches/bucket=017.parquet                       one row per pair of activities that was compared
+//! ├── golden/bucket=017.parquet                        one row per workout
+//! └── weights.toml                                     what agreeing and disagreeing is worth
 //! ```
 //!
 //! Nothing crosses users and a user never leaves a bucket, so a bucket is a complete,
@@ -20,6 +23,8 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -185,6 +190,27 @@ impl Lake {
         self.rejects_folder().join(format!("source={source}/{bucket}.parquet"))
     }
 
+    pub fn matches_folder(&self) -> PathBuf {
+        self.root.join("matches")
+    }
+
+    pub fn matches(&self, bucket: Bucket) -> PathBuf {
+        self.matches_folder().join(format!("{bucket}.parquet"))
+    }
+
+    pub fn golden_folder(&self) -> PathBuf {
+        self.root.join("golden")
+    }
+
+    pub fn golden(&self, bucket: Bucket) -> PathBuf {
+        self.golden_folder().join(format!("{bucket}.parquet"))
+    }
+
+    /// What pairs are scored with.
+    pub fn weights(&self) -> PathBuf {
+        self.root.join("weights.toml")
+    }
+
     /// The path as reports and `raw_ref` columns tell it: below the lake, with `/`.
     pub fn relative(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into_owned()
@@ -202,6 +228,38 @@ impl Lake {
         db.execute_batch(include_str!("state.sql")).map_err(fail)?;
         Ok(db)
     }
+}
+
+/// Besides one per core, because a worker that syncs a file waits for the disk.
+const WORKERS_AT_THE_DISK: usize = 1;
+
+/// Works on buckets in parallel, and gives what came of each, in their order, or the first error. Few
+/// buckets are open at a time, which bounds the memory: what is parallel within one runs on rayon's threads,
+/// and those must not start on another bucket while they wait.
+pub fn each_bucket<T: Send>(buckets: &[Bucket], work: impl Fn(Bucket) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Result<Vec<(Bucket, T)>>> = Mutex::new(Ok(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..(rayon::current_num_threads() + WORKERS_AT_THE_DISK).min(buckets.len()) {
+            scope.spawn(|| {
+                while let Some(bucket) = buckets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = work(*bucket);
+                    let mut done = done.lock().expect("no thread panics while it holds this");
+                    match (&mut *done, result) {
+                        (Ok(all), Ok(result)) => all.push((*bucket, result)),
+                        (Ok(_), Err(e)) => *done = Err(e),
+                        (Err(_), _) => {}
+                    }
+                    if done.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no thread panics while it holds this")?;
+    done.sort_by_key(|(bucket, _)| *bucket);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
 /// An error of the state database as an error of its file.

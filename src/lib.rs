@@ -27,6 +27,7 @@
 //! - [`ledger`]: what the live pipeline uploaded itself
 //! - [`normalize`]: landing and archives to dataset, in parallel
 //! - [`dataset`]: the store of rows: columns, merge, write, read
+//! - [`dedupe`]: which activities are the same workout, and one row for each workout
 //! - [`stats`]: sums per source, sport and year
 //! - [`lake`]: where the stores lie, buckets, the state database
 //! - [`files`]: the one door to the disk
@@ -38,6 +39,7 @@ pub mod activity;
 pub mod archives;
 pub mod cli;
 pub mod dataset;
+pub mod dedupe;
 pub mod emulator;
 pub mod error;
 pub mod fetch;

@@ -14,11 +14,15 @@ use crate::error::{Error, Result};
 use crate::sources::Source;
 
 const TABLE: &str = include_str!("../data/sports.csv");
+/// Says only that somebody exercised.
+pub const ANY_FAMILY: &str = "any";
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sport {
     pub name: &'static str,
+    /// Sports that sources take for one another; [`ANY_FAMILY`] is that of a workout of any kind.
+    pub family: &'static str,
     /// The live pipeline's enum value; empty for the sports it has none for.
     pub fitglue: &'static str,
     /// Strava's `sport_type`.
@@ -36,9 +40,9 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
     let mut table = Table { sports: Vec::new(), by_name: HashMap::new() };
     for line in lines {
         let cells: Vec<&'static str> = line.split(',').collect();
-        let strava = cells[2].split('|').next().expect("a cell is there");
-        let sport = Sport { name: cells[0], fitglue: cells[1], strava };
-        for (column, cell) in header.iter().zip(&cells).skip(2) {
+        let strava = cells[3].split('|').next().expect("a cell is there");
+        let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
+        for (column, cell) in header.iter().zip(&cells).skip(3) {
             let source = Source::named(column).expect("columns are sources");
             for name in cell.split('|').filter(|name| !name.is_empty()) {
                 table.by_name.insert((source, squashed(name)), sport.name);

@@ -40,3 +40,13 @@ CREATE TABLE IF NOT EXISTS uploads (
     uploaded_at TEXT,
     PRIMARY KEY (user_id, entry)
 ) STRICT;
+
+-- What people said about two activities of one user: the same workout, or not.
+CREATE TABLE IF NOT EXISTS answers (
+    user_id TEXT NOT NULL,
+    one TEXT NOT NULL,                -- source:id; the two are in the order of the alphabet
+    other TEXT NOT NULL,
+    answer TEXT NOT NULL,             -- same, different
+    answered_at_s INTEGER NOT NULL,
+    PRIMARY KEY (user_id, one, other)
+) STRICT;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod connect;
+mod dedupe;
 mod demo;
 mod emulate;
 mod fetch;
@@ -69,6 +70,12 @@ enum Command {
     Ledger(ledger::Args),
     /// Turn what has landed and was imported into Parquet
     Normalize(normalize::Args),
+    /// Find the activities that are the same workout, and make one row of each workout
+    ///
+    /// Every pair of activities that could be one is kept in `matches` with what speaks for it, and the
+    /// workouts in `golden`, with what each field is from. Nothing is deleted. Only what has changed is done
+    /// again.
+    Dedupe(dedupe::Args),
     /// Sum the activities per source, sport and year
     Stats,
     /// Serve an emulated API on this machine
@@ -120,6 +127,7 @@ impl Cli {
             Command::Import(args) => import::run(&context, args),
             Command::Ledger(args) => ledger::run(&context, args),
             Command::Normalize(args) => normalize::run(&context, args),
+            Command::Dedupe(args) => dedupe::run(&context, args),
             Command::Stats => stats::run(&context),
             Command::Emulate(args) => emulate::run(args),
             Command::Synth(args) => synth::run(&context, args),

@@ -23,6 +23,13 @@ enum What {
         #[command(flatten)]
         people: People,
     },
+    /// Make the activities of invented people in a new lake, as `normalize` would have, and write the truth
+    /// of which are the same workout
+    Activities {
+        #[command(flatten)]
+        people: People,
+        truth: PathBuf,
+    },
     /// Write the list entries of invented people as JSON lines, one activity a line
     Ndjson {
         #[command(flatten)]
@@ -70,6 +77,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             let options = people.options();
             let lake = context.open_or_create()?;
             (synth::bulk::land(&lake, options)?, u64::from(options.users) * u64::from(options.activities))
+        }
+        What::Activities { people, truth } => {
+            synth::rows::write(&context.open_or_create()?, people.options(), &truth)?
         }
         What::Ndjson { people, file } => {
             let options = people.options();

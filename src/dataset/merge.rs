@@ -50,7 +50,7 @@ pub fn merge<'a>(table: Table, versions: &'a [RecordBatch]) -> impl Iterator<Ite
     let rows = if table == Table::Streams { OUTPUT_ROWS_STREAMS } else { OUTPUT_ROWS };
     let detail: HashSet<&str> = match table {
         Table::Activities => DETAIL_COLUMNS.iter().copied().collect(),
-        Table::Streams | Table::Rejects => HashSet::new(),
+        _ => HashSet::new(),
     };
     let schema = table.schema();
     let mut at = 0;

@@ -4,6 +4,8 @@
 //! activities/source=strava/bucket=017.parquet            rows by user, start, id
 //! streams/source=strava/bucket=017/year=2024.parquet
 //! rejects/source=strava/bucket=017.parquet
+//! matches/bucket=017.parquet
+//! golden/bucket=017.parquet
 //! ```
 //!
 //! A file of activities says in its own metadata how far into the landing and the log of archives
@@ -14,7 +16,7 @@ pub mod columns;
 pub mod merge;
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,8 +29,10 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use twox_hash::XxHash64;
 
 use crate::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
+use crate::dedupe::{Match, golden_schema};
 use crate::error::{Error, Result};
 use crate::files;
 use columns::{Columns, Record};
@@ -39,6 +43,8 @@ pub enum Table {
     Activities,
     Streams,
     Rejects,
+    Matches,
+    Golden,
 }
 
 impl Table {
@@ -47,6 +53,8 @@ impl Table {
             Table::Activities => <Activity as Record>::Columns::fields(),
             Table::Streams => <Streams as Record>::Columns::fields(),
             Table::Rejects => <Reject as Record>::Columns::fields(),
+            Table::Matches => <Match as Record>::Columns::fields(),
+            Table::Golden => return golden_schema(),
         }))
     }
 
@@ -55,13 +63,14 @@ impl Table {
         match self {
             Table::Activities | Table::Streams => &["user_id", "source_id"],
             Table::Rejects => &["user_id", "raw_ref", "field", "reason"],
+            Table::Matches | Table::Golden => unreachable!("they are made anew, and have no versions"),
         }
     }
 
     /// Rows of streams are long: a group of few of them already fills a reader's memory.
     fn rows_per_group(self) -> usize {
         match self {
-            Table::Activities | Table::Rejects => 65_536,
+            Table::Activities | Table::Rejects | Table::Matches | Table::Golden => 65_536,
             Table::Streams => 256,
         }
     }
@@ -84,6 +93,8 @@ pub struct Provenance {
     pub origins: Origins,
     /// Of the rules and the ledger that the rows were marked with.
     pub annotations: u64,
+    /// Of the files that it was made from, where it was made from other datasets.
+    pub made_from: u64,
 }
 
 /// Who told the rows of a file: the API, archives, or both.
@@ -97,6 +108,7 @@ const OFFSET_KEY: &str = "longrun.landing_offset";
 const ARCHIVES_KEY: &str = "longrun.archives_offset";
 const ORIGINS_KEY: &str = "longrun.origins";
 const ANNOTATIONS_KEY: &str = "longrun.annotations";
+const MADE_FROM_KEY: &str = "longrun.made_from";
 const VERSION_KEY: &str = "longrun.schema_version";
 
 /// Replaces a file. Returns the bytes written.
@@ -124,6 +136,7 @@ pub fn write_as_read(
             entry(ARCHIVES_KEY, provenance.archives_offset.to_string()),
             entry(ORIGINS_KEY, provenance.origins.number().to_string()),
             entry(ANNOTATIONS_KEY, provenance.annotations.to_string()),
+            entry(MADE_FROM_KEY, provenance.made_from.to_string()),
         ]))
         .build();
     let mut unreadable = None;
@@ -212,6 +225,7 @@ pub fn provenance(path: &Path) -> Result<Option<Provenance>> {
             archives_offset: value(ARCHIVES_KEY)?,
             origins: Origins::of_number(value(ORIGINS_KEY)?),
             annotations: value(ANNOTATIONS_KEY)?,
+            made_from: value(MADE_FROM_KEY).unwrap_or_default(),
         })
     };
     Ok(read())
@@ -229,6 +243,24 @@ impl Origins {
     pub fn are_both(self) -> bool {
         self.api && self.archive
     }
+}
+
+/// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
+/// are, how long, and what it was made from.
+pub fn fingerprint(path: &Path) -> Result<Option<u64>> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    let mut read = || -> io::Result<u64> {
+        let length = file.metadata()?.len();
+        let mut end = Vec::new();
+        file.seek(SeekFrom::Start(length.saturating_sub(8)))?;
+        file.read_to_end(&mut end)?;
+        let footer = end.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+        file.seek(SeekFrom::Start(length.saturating_sub(8 + footer)))?;
+        end.clear();
+        file.read_to_end(&mut end)?;
+        Ok(XxHash64::oneshot(length, &end))
+    };
+    read().map(Some).map_err(Error::io("read", path))
 }
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
@@ -280,11 +312,16 @@ mod tests {
     #[test]
     fn a_file_reads_back_with_the_schema_it_was_written_with() {
         let dir = tempfile::tempdir().unwrap();
-        for table in [Table::Activities, Table::Streams, Table::Rejects] {
+        for table in [Table::Activities, Table::Streams, Table::Rejects, Table::Matches, Table::Golden] {
             let path = dir.path().join("t.parquet");
             let origins = Origins { api: true, archive: false };
-            let provenance =
-                Provenance { landing_offset: 7, archives_offset: 8, origins, annotations: u64::MAX };
+            let provenance = Provenance {
+                landing_offset: 7,
+                archives_offset: 8,
+                origins,
+                annotations: u64::MAX,
+                made_from: 9,
+            };
             write(&path, table, provenance, [RecordBatch::new_empty(table.schema())]).unwrap();
             let file = open(&path).unwrap().unwrap();
             let read = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();

@@ -9,8 +9,6 @@ mod annotate;
 mod rows;
 
 use std::ops::AddAssign;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
@@ -19,7 +17,7 @@ use crate::archives;
 use crate::dataset::{self, Provenance};
 use crate::error::{Error, Result};
 use crate::files::Lock;
-use crate::lake::{Bucket, Lake};
+use crate::lake::{self, Bucket, Lake};
 use crate::landing::{Ask, Frame, Frames, Header};
 use crate::sources::{self, Fault, Source, Taken, strava};
 use annotate::Annotations;
@@ -29,9 +27,6 @@ use rows::{Filling, Rows};
 const CHUNK_BYTES: usize = 192 << 20;
 /// Parsed by one core into one batch of rows.
 const GROUP_BYTES: usize = 2 << 20;
-
-/// Besides one per core, because a worker that syncs a file waits for the disk.
-const WORKERS_AT_THE_DISK: usize = 1;
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -106,29 +101,10 @@ pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Summary> {
     let annotations = Annotations::read(lake)?;
     let is_used = |bucket: &Bucket| lake.landing(*bucket).exists() || lake.archives_log(*bucket).exists();
     let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
-    let next = AtomicU64::new(0);
-    let total = Mutex::new(Ok(Summary::default()));
-    // Few buckets are open at a time, which bounds the memory. Their frames are parsed on
-    // rayon's threads; those must not start on another bucket while they wait.
-    std::thread::scope(|scope| {
-        for _ in 0..(rayon::current_num_threads() + WORKERS_AT_THE_DISK).min(buckets.len()) {
-            scope.spawn(|| {
-                while let Some(bucket) = buckets.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    let done = normalize_bucket(lake, *bucket, &annotations, &progress);
-                    let mut total = total.lock().expect("no thread panics while it holds this");
-                    match (&mut *total, done) {
-                        (Ok(sum), Ok(done)) => *sum += done,
-                        (Ok(_), Err(e)) => *total = Err(e),
-                        (Err(_), _) => {}
-                    }
-                    if total.is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    total.into_inner().expect("no thread panics while it holds this")
+    let mut total = Summary::default();
+    let done = lake::each_bucket(&buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
+    done.into_iter().for_each(|summary| total += summary);
+    Ok(total)
 }
 
 fn normalize_bucket(

@@ -591,7 +591,7 @@ fn lap(m: Message<'_>) -> Lap {
 }
 
 /// `running/trail`, or `running` where there is no more to say.
-fn sport_name(sport: Option<i64>, sub_sport: Option<i64>) -> Option<String> {
+pub fn sport_name(sport: Option<i64>, sub_sport: Option<i64>) -> Option<String> {
     let name = |table: &[(i64, &'static str)], number: i64| {
         let known = table.iter().find(|(known, _)| *known == number);
         known.map_or_else(|| number.to_string(), |(_, name)| (*name).to_string())

@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod exports;
+pub mod rows;
 pub mod strava;
 pub mod tellings;
 
@@ -101,7 +102,7 @@ pub struct Workout {
 }
 
 /// Workouts that are easily taken for one another, and are not the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scene {
     /// Two sessions of one sport, one right behind the other.
@@ -161,7 +162,14 @@ pub fn person(options: Options, number: u32) -> Person {
         {
             start = before.start;
         }
+        // Most people train at their hour, and many on their way.
+        if i % 3 != 0 && i % 50 != 49 {
+            start = habitual(start, number, &mut rng, &zone);
+        }
         let mut workout = workout(&mut rng, sport, start, &zone);
+        if i % 5 == 0 {
+            workout.seed = rng_of_habit(options.seed, number, sport, i / 5 % 3);
+        }
         set_scene(&mut workout, options, (number, i), workouts.last(), &zone);
         let serial = u128::from(number) * u128::from(options.activities) + u128::from(i);
         workout.id = match i {
@@ -173,6 +181,20 @@ pub fn person(options: Options, number: u32) -> Person {
     }
     workouts.sort_by_key(|w| (w.start, w.id));
     Person { user_id: user_id(number), athlete_id, home, workouts }
+}
+
+/// On the same day, within an hour of when this person usually goes out.
+fn habitual(start: Timestamp, number: u32, rng: &mut impl Rng, zone: &TimeZone) -> Timestamp {
+    let hour = [6, 18, 7, 12, 17, 6, 19, 9][(number / 3 % 8) as usize];
+    let date = zone.to_datetime(start).date();
+    let usual = date.at(hour, 0, 0, 0).to_zoned(zone.clone()).map_or(start, |usual| usual.timestamp());
+    usual + SignedDuration::from_secs(rng.random_range(-3_000..3_000))
+}
+
+/// What one of the three ways is made from that a person has for a sport.
+fn rng_of_habit(seed: u64, number: u32, sport: &str, way: u32) -> u64 {
+    let sport: u64 = sport.bytes().map(u64::from).sum();
+    rng(seed ^ 0x4a_b17, u64::from(number) << 32 | sport << 8 | u64::from(way)).next_u64()
 }
 
 fn user_id(number: u32) -> String {
@@ -394,6 +416,9 @@ impl Workout {
         let r = radius_m * (1.0 + wiggle);
         let north_m = r * angle.sin() - radius_m * heading.sin();
         let east_m = r * angle.cos() - radius_m * heading.cos();
+        // Nobody walks a way twice to the metre.
+        let off = |waves: f64| 6.0 * (share * TAU * waves + (self.id % 1009) as f64).sin();
+        let (north_m, east_m) = (north_m + off(17.0), east_m + off(13.0));
         let lat = home.lat_deg + (bit(4) - 0.5) * 0.04 + north_m / METRES_PER_DEGREE;
         let lon = home.lon_deg
             + (bit(5) - 0.5) * 0.04

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+use super::exports::serial_of;
 use super::{Home, Person, Recording, Workout};
 use crate::polyline;
 
@@ -302,14 +303,15 @@ fn upload(o: &mut Object, w: &Workout) {
     let upload_id =
         if w.seed % 101 == 0 { 987_654_321_234_567_891_000 + w.id % 1000 } else { w.id + 1_083_000_000 };
     o.raw("upload_id", upload_id).raw("upload_id_str", format_args!("\"{upload_id}\""));
-    let n = w.seed % 1_000_000_000;
+    // Ways are walked again, file names do not come again.
+    let n = (w.seed ^ (w.id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000_000;
     let external_id = match (w.seed % 6, w.start.as_second() < 1_660_600_000) {
-        (0 | 1, true) => format!("garmin_push_{n}"),
+        (0 | 1, true) => format!("garmin_push_{}", serial_of(w.id, 0)),
         (0 | 1, false) => format!("garmin_ping_{n}"),
         (2, _) => format!("{:08x}-{:04x}-activity.fit", n, w.seed % 65_536),
         (3, _) => format!("{n}.tcx"),
         (4, _) => format!("{}.fit", local(w).strftime("%Y-%m-%d-%H-%M-%S")),
-        _ => format!("{n}_ACTIVITY.fit"),
+        _ => format!("{}_ACTIVITY.fit", serial_of(w.id, 0)),
     };
     o.text("external_id", &external_id);
 }

@@ -11,7 +11,7 @@ use crate::sources::Source;
 use crate::sources::recording::Sample;
 
 /// What is wrong with a telling, or hard about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Local time that says it is UTC, or the other way: off by whole hours,
@@ -65,6 +65,10 @@ pub struct Telling {
     /// Left out at both ends.
     pub crop_m: f64,
     pub has_heart_rate: bool,
+    /// What this sensor is off by.
+    pub off_bpm: i32,
+    /// It was uploaded before, in another format.
+    pub is_copy: bool,
 }
 
 /// The sources that a person has, besides Strava's API.
@@ -150,6 +154,8 @@ impl Teller<'_> {
             noise_m: 0.0,
             crop_m: 0.0,
             has_heart_rate: w.has_heart_rate,
+            off_bpm: 0,
+            is_copy: false,
         };
         if self.source != Source::Strava && w.recording == Recording::Manual {
             // What was typed into Strava was recorded somewhere else.
@@ -157,6 +163,10 @@ impl Teller<'_> {
         }
         if t.told.recording == Recording::Indoor && w.distance_m > 0.0 && w.sport.ends_with("Run") {
             t.classes.push(Class::Treadmill);
+            // The belt says one thing and the wrist another.
+            if self.source != Source::Strava {
+                t.told.distance_m *= dice.random_range(0.92..1.08);
+            }
         }
         if is_strength {
             t.classes.push(Class::StrengthInFour);
@@ -252,6 +262,7 @@ impl Teller<'_> {
                     2 => t.add_noise(8.0),
                     3 => t.shift_zone(),
                     4 => return Some(t.split(0.5)),
+                    5 => return Some(t.twice()),
                     _ => {}
                 }
             }
@@ -274,6 +285,7 @@ impl Telling {
         self.told.elapsed_s = self.told.elapsed_s.saturating_add_signed(longer as i32);
         self.told.moving_s = self.told.moving_s.min(self.told.elapsed_s);
         self.told.distance_m *= 1.0 + dice.random_range(-share..share);
+        self.off_bpm = dice.random_range(-3..=3);
     }
 
     fn shift_zone(&mut self) {
@@ -376,13 +388,28 @@ impl Telling {
         self.classes.push(Class::Merged);
     }
 
+    /// The same recording, uploaded once more.
+    fn twice(self) -> Vec<Telling> {
+        let copy = Telling { is_copy: true, ..self.clone() };
+        vec![self, copy]
+    }
+
+    /// The average, where there is a sensor.
+    pub fn heart_rate_bpm(&self) -> Option<i32> {
+        self.has_heart_rate.then(|| 110 + (self.told.seed % 55) as i32 + self.off_bpm)
+    }
+
     /// The samples of it. There are none of what was typed in.
     pub fn samples(&self, home: Home) -> Vec<Sample> {
+        self.samples_every(home, self.every_s.max(1))
+    }
+
+    /// The same, more of them or fewer.
+    pub fn samples_every(&self, home: Home, every_s: u32) -> Vec<Sample> {
         if self.told.recording == Recording::Manual {
             return Vec::new();
         }
         let begin_ms = self.told.start.as_millisecond();
-        let every_s = self.every_s.max(1);
         let total_s: f64 =
             self.stretches.iter().map(|(w, from, to)| f64::from(w.elapsed_s) * (to - from)).sum();
         let mut dice = rng(self.told.seed, self.source as u64);
@@ -436,9 +463,8 @@ impl Telling {
                     / 5.0,
             );
         }
-        if self.has_heart_rate {
-            let swing = ((along * 40.0).sin() * 12.0) as i32;
-            sample.heart_rate_bpm = Some(110 + (w.seed % 55) as i32 + swing);
+        if let Some(average) = self.heart_rate_bpm() {
+            sample.heart_rate_bpm = Some(average + ((along * 40.0).sin() * 12.0) as i32);
         }
         if w.has_power && self.source == Source::Garmin {
             sample.power_w = Some(120 + (w.seed % 150) as i32 + ((along * 90.0).sin() * 40.0) as i32);

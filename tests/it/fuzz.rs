@@ -87,7 +87,7 @@ struct Target {
 }
 
 fn targets() -> Vec<Target> {
-    let options = Options { seed: 3, users: 8, activities: 6 };
+    let options = Options { seed: 7, users: 8, activities: 6 };
     let mut targets = Vec::new();
     let mut add = |source, name, seed: Vec<u8>| targets.push(Target { source, name, seed });
     let export = |number: u32, source: Source| {

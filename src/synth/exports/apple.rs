@@ -54,7 +54,7 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
                 device::gpx(telling, &positions).as_bytes(),
             );
         }
-        let id = workout(&mut workouts, telling, route.as_deref(), number % 2 == 0);
+        let id = workout(&mut workouts, telling, route.as_deref(), is_old(telling));
         ids.push((id, 0));
     }
     // Workouts that overlap share the rates of the time they share.
@@ -123,7 +123,12 @@ fn workout(out: &mut String, telling: &Telling, route: Option<&str>, is_old: boo
     workout_id(&kind, w.start, end, SOURCE)
 }
 
-fn name(sport: &str) -> &'static str {
+/// Whether it is told in the form of the years before iOS 16.
+pub fn is_old(telling: &Telling) -> bool {
+    telling.told.seed % 2 == 0
+}
+
+pub fn name(sport: &str) -> &'static str {
     match sport {
         "Run" | "TrailRun" | "VirtualRun" => "Running",
         "Ride" | "GravelRide" | "VirtualRide" | "MountainBikeRide" => "Cycling",

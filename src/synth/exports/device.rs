@@ -18,10 +18,11 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
     let mut ids = Vec::new();
     for telling in told {
         let samples = telling.samples(person.home);
-        let (bytes, extension) = match telling.told.seed % 3 {
-            0 => (gpx(telling, &samples).into_bytes(), "gpx"),
-            1 => (tcx(telling, &samples).into_bytes(), "tcx"),
-            _ => (fit(telling, &samples, Device::HEAD_UNIT), "fit"),
+        let extension = format(telling);
+        let bytes = match extension {
+            "gpx" => gpx(telling, &samples).into_bytes(),
+            "tcx" => tcx(telling, &samples).into_bytes(),
+            _ => fit(telling, &samples, Device::HEAD_UNIT),
         };
         ids.push((hex(digest(&SHA256, &bytes).as_ref())[..32].to_string(), samples.len()));
         let name = format!("uploads/{}.{extension}", serial(telling));
@@ -32,6 +33,26 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
         }
     }
     (pack.finish(), ids)
+}
+
+/// The ending of the file that an upload is. A second upload of a recording is in another format.
+pub fn format(telling: &Telling) -> &'static str {
+    ["gpx", "tcx", "fit"][((telling.told.seed + u64::from(telling.is_copy)) % 3) as usize]
+}
+
+/// The sport as it stands in the file, for its reader.
+pub fn sport_name(telling: &Telling) -> String {
+    let w = &telling.told;
+    let is_ride = w.sport.ends_with("Ride");
+    match format(telling) {
+        "gpx" => if is_ride { "cycling" } else { "running" }.to_string(),
+        "tcx" => if is_ride { "Biking" } else { "Running" }.to_string(),
+        _ => {
+            let (sport, sub_sport) = sport(w.sport, w.recording);
+            let name = crate::sources::fit::sport_name(Some(i64::from(sport)), Some(i64::from(sub_sport)));
+            name.expect("there is a sport")
+        }
+    }
 }
 
 fn iso(time_ms: i64) -> Timestamp {
@@ -291,7 +312,7 @@ pub fn fit(telling: &Telling, samples: &[Sample], device: Device) -> Vec<u8> {
 }
 
 /// The numbers of FIT's sports.
-fn sport(strava: &str, recording: Recording) -> (u8, u8) {
+pub fn sport(strava: &str, recording: Recording) -> (u8, u8) {
     let is_indoor = recording == Recording::Indoor;
     match strava {
         "Run" if is_indoor => (1, 1),

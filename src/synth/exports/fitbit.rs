@@ -81,8 +81,8 @@ fn exercise(telling: &Telling, id: u64, is_in_miles: bool) -> serde_json::Value 
         fields.insert("distance".to_string(), json!(w.distance_m / metres));
         fields.insert("distanceUnit".to_string(), json!(unit));
     }
-    if telling.has_heart_rate {
-        fields.insert("averageHeartRate".to_string(), json!(110 + w.seed % 55));
+    if let Some(bpm) = telling.heart_rate_bpm() {
+        fields.insert("averageHeartRate".to_string(), json!(bpm));
     }
     if !is_manual {
         fields.insert("source".to_string(), json!({ "type": "tracker", "name": "Charge 5", "id": "1" }));
@@ -90,7 +90,7 @@ fn exercise(telling: &Telling, id: u64, is_in_miles: bool) -> serde_json::Value 
     exercise
 }
 
-fn name(sport: &str) -> &'static str {
+pub fn name(sport: &str) -> &'static str {
     match sport {
         "Run" | "TrailRun" | "VirtualRun" => "Run",
         "Ride" | "GravelRide" | "VirtualRide" => "Outdoor Bike",

@@ -65,14 +65,14 @@ fn summary(telling: &Telling, id: u64, person: &Person) -> serde_json::Value {
         fields.insert("avgSpeed".to_string(), json!(w.distance_m / f64::from(w.moving_s.max(1)) / 10.0));
         fields.insert("elevationGain".to_string(), json!(w.elevation_gain_m * 100.0));
     }
-    if telling.has_heart_rate {
-        fields.insert("avgHr".to_string(), json!(110.0 + (w.seed % 55) as f64));
-        fields.insert("maxHr".to_string(), json!(122.0 + (w.seed % 55) as f64));
+    if let Some(bpm) = telling.heart_rate_bpm() {
+        fields.insert("avgHr".to_string(), json!(f64::from(bpm)));
+        fields.insert("maxHr".to_string(), json!(f64::from(bpm + 12)));
     }
     summary
 }
 
-fn type_key(sport: &str, recording: Recording) -> &'static str {
+pub fn type_key(sport: &str, recording: Recording) -> &'static str {
     let is_indoor = recording == Recording::Indoor;
     match sport {
         "Run" if is_indoor => "treadmill_running",

@@ -1,5 +1,7 @@
 //! Health Connect's export: a SQLite database in a zip, with as many of its tables as matter.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::{Exported, Pack, serial};
@@ -43,6 +45,8 @@ fn write(
     db.execute_batch(TABLES)?;
     let db = db.transaction()?;
     let mut ids = Vec::new();
+    let mut rates = BTreeSet::new();
+    let mut seen: Vec<BTreeSet<i64>> = Vec::new();
     for telling in told {
         let w = &telling.told;
         let mut uuid = [0_u8; 16];
@@ -97,14 +101,21 @@ fn write(
                 )?;
             }
         }
-        let there = if has_route || telling.has_heart_rate { samples.len() } else { 0 };
-        ids.push((hex(&uuid), there));
+        rates.extend(samples.iter().filter(|s| s.heart_rate_bpm.is_some()).map(|s| s.time_ms));
+        seen.push(samples.iter().filter(|s| has_route && s.lat_e7.is_some()).map(|s| s.time_ms).collect());
+        ids.push((hex(&uuid), 0));
+    }
+    // Sessions that overlap share the rates of the time they share.
+    for ((telling, id), mut times) in told.iter().zip(&mut ids).zip(seen) {
+        let start_ms = telling.told.start.as_millisecond();
+        times.extend(rates.range(start_ms..=start_ms + i64::from(telling.told.elapsed_s) * 1000));
+        id.1 = times.len();
     }
     db.commit()?;
     Ok(ids)
 }
 
-fn name(sport: &str) -> &'static str {
+pub fn name(sport: &str) -> &'static str {
     match sport {
         "Run" | "TrailRun" | "VirtualRun" => "running",
         "Ride" | "GravelRide" | "MountainBikeRide" | "VirtualRide" => "biking",

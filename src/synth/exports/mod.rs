@@ -13,7 +13,7 @@
 //! DIR/user-0000/files.zip       GPX, TCX and FIT
 //! ```
 
-mod apple;
+pub mod apple;
 pub mod device;
 mod fitbit;
 mod garmin;
@@ -25,7 +25,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 
 use super::tellings::{self, Class, Telling};
@@ -37,7 +37,7 @@ use crate::sources::Source;
 pub use apple::write_large as write_large_apple_export;
 
 /// One record of an export, and what it truly is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub user_id: String,
     pub source: Source,
@@ -87,19 +87,42 @@ pub fn of(person: &Person, number: u32, options: Options, only: Option<&[Source]
                 Source::HealthConnect => ("health-connect.zip", health_connect::export(person, &told)),
                 Source::Files => ("files.zip", device::export(person, &told)),
             };
-            let truth = told.iter().zip(ids).map(|(telling, (source_id, samples))| Record {
-                user_id: person.user_id.clone(),
-                source: *source,
-                source_id,
-                of: telling.of.iter().map(u128::to_string).collect(),
-                classes: telling.classes.clone(),
-                scene: telling.scene,
-                samples,
-            });
+            let truth = told
+                .iter()
+                .zip(ids)
+                .map(|(telling, (source_id, samples))| Record::of(person, telling, source_id, samples));
             let timezone = (*source == Source::Hevy).then_some(person.home.zone);
             Export { source: *source, name, bytes, timezone, truth: truth.collect() }
         })
         .collect()
+}
+
+impl Record {
+    pub fn of(person: &Person, telling: &Telling, source_id: String, samples: usize) -> Record {
+        Record {
+            user_id: person.user_id.clone(),
+            source: telling.source,
+            source_id,
+            of: telling.of.iter().map(u128::to_string).collect(),
+            classes: telling.classes.clone(),
+            scene: telling.scene,
+            samples,
+        }
+    }
+}
+
+/// The sport as the source's export names it.
+pub fn sport_name(telling: &Telling) -> String {
+    let w = &telling.told;
+    match telling.source {
+        Source::Strava => w.sport.to_string(),
+        Source::Garmin => garmin::type_key(w.sport, w.recording).to_string(),
+        Source::Fitbit => fitbit::name(w.sport).to_string(),
+        Source::Hevy => "strength".to_string(),
+        Source::Apple => apple::name(w.sport).to_string(),
+        Source::HealthConnect => health_connect::name(w.sport).to_string(),
+        Source::Files => device::sport_name(telling),
+    }
 }
 
 /// The bytes of an export, and the id and the number of samples of each record in it.
@@ -210,9 +233,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A number of a telling that no other telling of the person has.
-fn serial(telling: &Telling) -> u64 {
-    let id = telling.of[0] as u64;
-    id.wrapping_mul(4).wrapping_add(u64::from(telling.stretches[0].1 > 0.0)) % 90_000_000_000
+pub fn serial(telling: &Telling) -> u64 {
+    let is_second = telling.stretches[0].1 > 0.0;
+    serial_of(telling.of[0], u64::from(is_second) + 2 * u64::from(telling.is_copy))
+}
+
+/// The number of a workout's recording in one piece.
+pub fn serial_of(workout: u128, recording: u64) -> u64 {
+    (workout as u64).wrapping_mul(4).wrapping_add(recording) % 90_000_000_000
 }
 
 #[cfg(test)]

@@ -1,0 +1,349 @@
+//! `longrun dedupe`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Subcommand;
+
+use super::{Context, Exit, output};
+use crate::dedupe::answers::{self, Answer, Given};
+use crate::dedupe::evaluate::{self, Evaluation};
+use crate::dedupe::weights::Weights;
+use crate::dedupe::{self, Options, Summary, Thresholds};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::{files, synth};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    run: Run,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    #[command(flatten)]
+    odds: Odds,
+    /// Score with the weights of this file from now on
+    #[arg(long, value_name = "FILE", conflicts_with = "learn")]
+    weights: Option<PathBuf>,
+    /// Learn the weights anew from what is in the lake now
+    #[arg(long)]
+    learn: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Odds {
+    /// A pair is one workout from these odds on: 20 is twenty to one
+    #[arg(long, default_value_t = Thresholds::default().match_odds, value_name = "ODDS", value_parser = odds)]
+    match_odds: f64,
+    /// A pair is for somebody to look at from these odds on
+    #[arg(long, default_value_t = Thresholds::default().review_odds, value_name = "ODDS", value_parser = odds)]
+    review_odds: f64,
+}
+
+fn odds(text: &str) -> std::result::Result<f64, String> {
+    let odds: f64 = text.parse().map_err(|_| "odds are a number, like 20".to_string())?;
+    if odds.is_finite() && odds > 0.0 { Ok(odds) } else { Err("odds are more than 0".to_string()) }
+}
+
+impl Odds {
+    fn thresholds(self) -> Result<Thresholds> {
+        if self.review_odds > self.match_odds {
+            return Err(Error::Usage(format!(
+                "--review-odds {} are more than --match-odds {}: a pair that is sure needs no look",
+                self.review_odds, self.match_odds
+            )));
+        }
+        Ok(Thresholds { match_odds: self.match_odds, review_odds: self.review_odds })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say of two activities that they are the same workout, or different ones
+    ///
+    /// It is remembered, overrides every weight, and takes effect with the next `dedupe`.
+    Decide(Decide),
+    /// Measure precision and recall on invented people, or on the lake with a file of the truth
+    Evaluate(Evaluate),
+    /// Print the weights that pairs are scored with
+    Weights,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["pair", "file"]))]
+struct Decide {
+    /// Two activities, as SOURCE:ID
+    #[arg(long, num_args = 2, value_names = ["A", "B"], requires = "answer")]
+    pair: Option<Vec<String>>,
+    /// `same` or `different`; `forget` takes an answer back
+    #[arg(value_parser = ["same", "different", "forget"])]
+    answer: Option<String>,
+    /// Many answers: a CSV of `user,a,b,answer`, the user as in the lake
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["answer", "user"])]
+    file: Option<PathBuf>,
+    /// Whose activities; needed where two people have one of that name
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Evaluate {
+    /// The same seed gives the same people; those below 1000 are for tuning
+    #[arg(long, default_value_t = 7001)]
+    seed: u64,
+    #[arg(long, default_value_t = 1000)]
+    users: u32,
+    /// Workouts of each
+    #[arg(long, default_value_t = 160)]
+    activities: u32,
+    /// What records of the lake truly are, as `synth` writes it, instead of invented people
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "users", "activities"])]
+    truth: Option<PathBuf>,
+    /// Score with the weights of this file
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    odds: Odds,
+    /// Write every pair that was wrong or missed, with what it was scored by, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    mistakes: Option<PathBuf>,
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    match args.action {
+        Some(Action::Decide(args)) => decide(context, args),
+        Some(Action::Evaluate(args)) => evaluate(context, args),
+        Some(Action::Weights) => weights(context),
+        None => dedupe(context, args.run),
+    }
+}
+
+fn read_weights(file: Option<&PathBuf>) -> Result<Option<Weights>> {
+    let Some(file) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
+    let weights = Weights::from_toml(&text);
+    weights.map(Some).map_err(|e| Error::Usage(format!("{}: {e}", file.display())))
+}
+
+fn dedupe(context: &Context, args: Run) -> Result<Exit> {
+    let options = Options {
+        thresholds: args.odds.thresholds()?,
+        weights: read_weights(args.weights.as_ref())?,
+        learn: args.learn,
+    };
+    let lake = context.open()?;
+    let begin = Instant::now();
+    let summary = run_on(&lake, &options)?;
+    if context.json {
+        output::json(&summary)?;
+    }
+    describe(&summary, begin.elapsed().as_secs_f64());
+    Ok(Exit::Done)
+}
+
+/// Dedupes with a progress bar.
+pub fn run_on(lake: &Lake, options: &Options) -> Result<Summary> {
+    let bar = output::bar(lake.buckets().count() as u64, "  dedupe {bar:30} {pos}/{len} buckets, {eta} left");
+    let summary = dedupe::run(lake, options, |done| bar.inc(done));
+    bar.finish_and_clear();
+    summary
+}
+
+/// The summary for people.
+pub fn describe(s: &Summary, seconds: f64) {
+    if s.buckets == 0 {
+        eprintln!("there are no activities yet; `longrun normalize` makes them");
+        return;
+    }
+    if s.learned_from > 0 {
+        eprintln!("learned the weights from {} pairs", output::count(s.learned_from));
+    }
+    if s.buckets_rewritten == 0 {
+        eprintln!("nothing has changed; matches and golden activities are as they were");
+        return;
+    }
+    eprintln!(
+        "{} activities of {} people in {} changed buckets are {} workouts, {} of them told more than once ({})",
+        output::count(s.activities),
+        output::count(s.users),
+        s.buckets_rewritten,
+        output::count(s.golden),
+        output::count(s.golden_of_many),
+        output::seconds(seconds)
+    );
+    eprintln!(
+        "compared {} pairs: {} match, {} are for somebody to look at, {} were decided by somebody",
+        output::count(s.pairs),
+        output::count(s.matches),
+        output::count(s.reviews),
+        output::count(s.answered)
+    );
+    let km = |metres: f64| output::count((metres / 1000.0).round() as u64);
+    let hours = |seconds: f64| output::count((seconds / 3600.0).round() as u64);
+    eprintln!(
+        "counted once: {} km and {} h, not {} km and {} h",
+        km(s.distance_after_m),
+        hours(s.time_after_s),
+        km(s.distance_before_m),
+        hours(s.time_before_s)
+    );
+    if s.crowded > 0 {
+        eprintln!(
+            "{} activities have more neighbours within a day than are looked at",
+            output::count(s.crowded)
+        );
+    }
+}
+
+fn weights(context: &Context) -> Result<Exit> {
+    let lake = context.open()?;
+    let path = lake.weights();
+    let weights = if path.exists() {
+        read_weights(Some(&path))?.unwrap_or_default()
+    } else {
+        eprintln!("the lake has no weights yet: these are what learning starts from");
+        Weights::default()
+    };
+    output::print(weights.to_toml().trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn decide(context: &Context, args: Decide) -> Result<Exit> {
+    let lake = context.open()?;
+    let given = match (&args.file, args.pair, args.answer) {
+        (Some(file), _, _) => answers::read_file(file)?,
+        (None, Some(pair), Some(answer)) => {
+            let user_id = match args.user {
+                Some(user_id) => user_id,
+                None => answers::owner(&lake, &pair[0], &pair[1])?,
+            };
+            let answer = answers::parse(&answer).expect("clap lets nothing else through");
+            vec![Given { user_id, one: pair[0].clone(), other: pair[1].clone(), answer }]
+        }
+        _ => unreachable!("clap asks for a pair with an answer, or a file"),
+    };
+    answers::check(&lake, &given)?;
+    answers::keep(&lake, &given, jiff::Timestamp::now())?;
+    let count = |answer: Option<Answer>| given.iter().filter(|g| g.answer == answer).count();
+    eprintln!(
+        "remembered {} answers ({} same, {} different, {} taken back); `longrun dedupe` follows them",
+        given.len(),
+        count(Some(Answer::Same)),
+        count(Some(Answer::Different)),
+        count(None)
+    );
+    Ok(Exit::Done)
+}
+
+fn evaluate(context: &Context, args: Evaluate) -> Result<Exit> {
+    let options = evaluate::Options {
+        thresholds: args.odds.thresholds()?,
+        weights: read_weights(args.weights.as_ref())?,
+    };
+    let evaluation = if let Some(truth) = &args.truth {
+        evaluate::of_lake(&context.open()?, truth, &options, |_| ())?
+    } else {
+        let people = synth::Options { seed: args.seed, users: args.users, activities: args.activities };
+        let bar = output::bar(u64::from(args.users), "  evaluate {bar:30} {pos}/{len} people, {eta} left");
+        let evaluation = evaluate::of_synth(people, &options, |done| bar.inc(done));
+        bar.finish_and_clear();
+        evaluation
+    };
+    if let Some(file) = &args.mistakes {
+        let path = std::path::absolute(file).map_err(Error::io("find", file))?;
+        files::replace(&path, |out| {
+            evaluation.mistakes.iter().try_for_each(|mistake| {
+                serde_json::to_writer(&mut *out, mistake)?;
+                out.write_all(b"\n")
+            })
+        })?;
+    }
+    if context.json {
+        output::json(&evaluation)?;
+    } else {
+        output::print(tables(&evaluation).trim_end())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A word as it stands in JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).expect("it is plain");
+    value.as_str().unwrap_or_default().to_string()
+}
+
+fn tables(e: &Evaluation) -> String {
+    let share = |estimate: evaluate::Estimate| {
+        format!("{:.4} ({:.4} – {:.4})", estimate.value, estimate.low, estimate.high)
+    };
+    let scores = |name: &str, s: &evaluate::Scores| {
+        vec![
+            name.to_string(),
+            share(s.precision),
+            share(s.recall),
+            share(s.f1),
+            output::count(s.wrong),
+            output::count(s.missed),
+        ]
+    };
+    let mut text = format!(
+        "{} records of {} people; {} candidates ({:.2} per record); the weights were learned from {} pairs without labels\n\
+         {:.4} of the true pairs were candidates ({:.4} – {:.4})\n\n",
+        output::count(e.records),
+        output::count(e.users),
+        output::count(e.candidates),
+        e.candidates as f64 / e.records.max(1) as f64,
+        output::count(e.learned_from),
+        e.blocking_recall.value,
+        e.blocking_recall.low,
+        e.blocking_recall.high
+    );
+    let head = ["", "precision (95 %)", "recall", "F1", "wrong", "missed"];
+    text += &output::table(
+        &head,
+        &[
+            scores("pairs", &e.pairs),
+            scores("pairs across sources", &e.across),
+            scores("whole groups", &e.groups),
+        ],
+    );
+    text += "\nthe rules of others, on pairs across sources\n";
+    text += &output::table(&head, &e.baselines.iter().map(|b| scores(b.name, &b.scores)).collect::<Vec<_>>());
+    text += "\nwhat is hard: pairs of which one record at least is so\n";
+    let rows: Vec<Vec<String>> = e
+        .classes
+        .iter()
+        .map(|c| {
+            vec![word(&c.class), output::count(c.pairs), output::count(c.pairs - c.found), share(c.recall)]
+        })
+        .collect();
+    text += &output::table(&["", "true pairs", "missed", "recall (95 %)"], &rows);
+    text += "\nwhat lies close: pairs that were found beside it\n";
+    let rows: Vec<Vec<String>> = e
+        .scenes
+        .iter()
+        .map(|s| vec![word(&s.scene), output::count(s.found), output::count(s.wrong), share(s.precision)])
+        .collect();
+    text += &output::table(&["", "found", "wrong", "precision (95 %)"], &rows);
+    text += "\nby the odds that a pair has to have\n";
+    let rows: Vec<Vec<String>> = e
+        .curve
+        .iter()
+        .map(|p| {
+            vec![
+                format!("{}", p.odds),
+                format!("{:.4}", p.precision),
+                format!("{:.4}", p.recall),
+                format!("{:.4}", p.f1),
+            ]
+        })
+        .collect();
+    text += &output::table(&["odds", "precision", "recall", "F1"], &rows);
+    text
+}

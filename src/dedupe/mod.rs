@@ -1,0 +1,351 @@
+//! Finding the activities that are the same workout.
+//!
+//! ```text
+//! activities ─ record ─ block ─ compare ─ score ─ assign ─ cluster ─▶ golden/bucket=017.parquet
+//!              (what     (which  (levels,  (bits)  (one     (groups,     one row per workout
+//!               counts)   pairs)  clocks)           partner)  parts)  ─▶ matches/bucket=017.parquet
+//!                                                                        one row per pair
+//! ```
+//!
+//! Buckets are independent, and so are the people in them; what is found depends on nothing but a person's
+//! records, the weights, the thresholds and the answers, in whatever order they come. A bucket whose files,
+//! weights and answers are as they were is not touched again: its golden file, which is written last,
+//! says what it was made from.
+
+pub mod answers;
+mod assign;
+mod block;
+pub mod clock;
+mod cluster;
+mod compare;
+pub mod evaluate;
+mod footprint;
+mod golden;
+mod link;
+mod matches;
+mod parts;
+mod record;
+pub mod weights;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::AddAssign;
+
+use arrow::array::{AsArray, RecordBatch};
+use rayon::prelude::*;
+use serde::Serialize;
+use twox_hash::XxHash64;
+
+use crate::dataset::columns::Columns;
+use crate::dataset::{self, Provenance, Table};
+use crate::error::{Error, Result};
+use crate::files::{self, Lock};
+use crate::lake::{self, Bucket, Lake};
+use crate::sources::Source;
+use answers::AllAnswers;
+use link::{Decision, Linked, Reason};
+use record::Record;
+use weights::{Seen, Weights};
+
+pub use golden::{Conflict, Golden, Lineage, Member, schema as golden_schema};
+pub use matches::{Match, MatchColumns};
+
+/// Changes whenever the same input would come out differently.
+const VERSION: u64 = 1;
+
+/// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    pub match_odds: f64,
+    pub review_odds: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Thresholds { match_odds: 20.0, review_odds: 1.0 }
+    }
+}
+
+impl Thresholds {
+    fn match_bits(self) -> f64 {
+        self.match_odds.log2()
+    }
+
+    fn review_bits(self) -> f64 {
+        self.review_odds.log2()
+    }
+}
+
+/// What a run is told.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub thresholds: Thresholds,
+    /// Kept in the lake and used from now on.
+    pub weights: Option<Weights>,
+    /// Whether weights that the lake has are learned anew.
+    pub learn: bool,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Summary {
+    pub buckets: u64,
+    /// The others were as they would have come out.
+    pub buckets_rewritten: u64,
+    pub users: u64,
+    /// Records of the rewritten buckets, by all their sources.
+    pub activities: u64,
+    pub pairs: u64,
+    pub matches: u64,
+    pub reviews: u64,
+    /// Pairs that a person decided.
+    pub answered: u64,
+    /// Workouts that the records are of.
+    pub golden: u64,
+    /// Of those, with more than one record.
+    pub golden_of_many: u64,
+    /// Records with more neighbours than were looked at.
+    pub crowded: u64,
+    /// Summed over records, and over workouts.
+    pub distance_before_m: f64,
+    pub distance_after_m: f64,
+    pub time_before_s: f64,
+    pub time_after_s: f64,
+    pub written_bytes: u64,
+    /// Pairs that weights were learned from; none where the lake's were taken.
+    pub learned_from: u64,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Summary) {
+        self.buckets += other.buckets;
+        self.buckets_rewritten += other.buckets_rewritten;
+        self.users += other.users;
+        self.activities += other.activities;
+        self.pairs += other.pairs;
+        self.matches += other.matches;
+        self.reviews += other.reviews;
+        self.answered += other.answered;
+        self.golden += other.golden;
+        self.golden_of_many += other.golden_of_many;
+        self.crowded += other.crowded;
+        self.distance_before_m += other.distance_before_m;
+        self.distance_after_m += other.distance_after_m;
+        self.time_before_s += other.time_before_s;
+        self.time_after_s += other.time_after_s;
+        self.written_bytes += other.written_bytes;
+        self.learned_from += other.learned_from;
+    }
+}
+
+/// One person's records, sorted by start, source and id, and where each stands in the batches.
+#[derive(Debug, Default)]
+pub struct PersonRecords {
+    pub records: Vec<Record>,
+    rows: Vec<(usize, usize)>,
+}
+
+/// Everybody's in some batches of activities.
+pub fn people(batches: &[RecordBatch]) -> BTreeMap<String, PersonRecords> {
+    let read: Vec<Vec<Option<Record>>> = batches.par_iter().map(record::of_batch).collect();
+    let mut people: BTreeMap<String, Vec<(Record, (usize, usize))>> = BTreeMap::new();
+    for (number, (batch, records)) in batches.iter().zip(read).enumerate() {
+        let users = batch.column_by_name("user_id").expect("activities have it").as_string::<i32>();
+        for (row, record) in records.into_iter().enumerate() {
+            if let Some(record) = record {
+                people.entry(users.value(row).to_string()).or_default().push((record, (number, row)));
+            }
+        }
+    }
+    let sorted = |mut own: Vec<(Record, (usize, usize))>| {
+        own.sort_by(|(a, _), (b, _)| {
+            (a.start_s, a.source, &a.source_id).cmp(&(b.start_s, b.source, &b.source_id))
+        });
+        let (records, rows) = own.into_iter().unzip();
+        PersonRecords { records, rows }
+    };
+    people.into_iter().map(|(user_id, own)| (user_id, sorted(own))).collect()
+}
+
+/// Links everything that has changed. `progress` is told of buckets that are done.
+pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Result<Summary> {
+    let _lock = Lock::take(&lake.matches_folder(), "the matches")?;
+    let is_used =
+        |bucket: &Bucket| Source::ALL.iter().any(|source| lake.activities(source.name(), *bucket).exists());
+    let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
+    let answers = AllAnswers::read(lake)?;
+    let (weights, learned_from) = weights(lake, options, &buckets)?;
+    let summaries = lake::each_bucket(&buckets, |bucket| {
+        let done = dedupe_bucket(lake, bucket, &weights, options.thresholds, &answers);
+        progress(1);
+        done
+    })?;
+    let mut total = Summary { learned_from, ..Summary::default() };
+    summaries.into_iter().for_each(|summary| total += summary);
+    Ok(total)
+}
+
+/// The weights of the lake: given, kept from before, or learned now.
+fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weights, u64)> {
+    let path = lake.weights();
+    let (weights, learned_from) = match &options.weights {
+        Some(given) => (given.clone(), 0),
+        None if options.learn || !path.exists() => learn(lake, buckets)?,
+        None => {
+            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+            let advise = |e| Error::damaged(&path, format!("{e}; `longrun dedupe --learn` makes it anew"));
+            return Ok((Weights::from_toml(&text).map_err(advise)?, 0));
+        }
+    };
+    files::replace(&path, |out| out.write_all(weights.to_toml().as_bytes()))?;
+    Ok((weights, learned_from))
+}
+
+/// Enough that the weights stand still.
+const LEARNED_FROM: u64 = 200_000;
+
+/// From the first buckets, as many as it takes.
+fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
+    let mut seen = Seen::default();
+    for some in buckets.chunks(4) {
+        for of_bucket in lake::each_bucket(some, |bucket| {
+            let people = people(&read(lake, bucket, Some(&record::COLUMNS))?);
+            Ok(seen_of(people.values().map(|person| person.records.as_slice())))
+        })? {
+            seen.add(of_bucket);
+        }
+        if seen.pairs() >= LEARNED_FROM {
+            break;
+        }
+    }
+    Ok((Weights::default().learn(&seen), seen.pairs()))
+}
+
+/// What weights are learned from, of some people.
+fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
+    let people: Vec<&[Record]> = people.collect();
+    let weights = Weights::default();
+    people.par_iter().map(|records| link::seen(records, &weights)).reduce(Seen::default, |mut all, seen| {
+        all.add(seen);
+        all
+    })
+}
+
+/// Every source's rows of a bucket.
+fn read(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for source in Source::ALL {
+        batches.extend(dataset::read(&lake.activities(source.name(), bucket), columns)?);
+    }
+    Ok(batches)
+}
+
+/// Of everything that a bucket's result depends on.
+fn made_from(
+    lake: &Lake,
+    bucket: Bucket,
+    weights: &Weights,
+    thresholds: Thresholds,
+    answers: &AllAnswers,
+) -> Result<u64> {
+    let mut told = format!("{VERSION} {thresholds:?} {} {}", weights.to_toml(), answers.digest(lake, bucket));
+    for source in Source::ALL {
+        let fingerprint = dataset::fingerprint(&lake.activities(source.name(), bucket))?;
+        told.push_str(&format!(" {source} {fingerprint:?}"));
+    }
+    Ok(XxHash64::oneshot(0, told.as_bytes()))
+}
+
+fn dedupe_bucket(
+    lake: &Lake,
+    bucket: Bucket,
+    weights: &Weights,
+    thresholds: Thresholds,
+    answers: &AllAnswers,
+) -> Result<Summary> {
+    let made_from = made_from(lake, bucket, weights, thresholds, answers)?;
+    let golden = lake.golden(bucket);
+    if dataset::provenance(&golden)?.is_some_and(|p| p.made_from == made_from)
+        && lake.matches(bucket).exists()
+    {
+        return Ok(Summary { buckets: 1, ..Summary::default() });
+    }
+    let batches = read(lake, bucket, None)?;
+    let people: Vec<(String, PersonRecords)> = people(&batches).into_iter().collect();
+    let linked: Vec<Linked> = people
+        .par_iter()
+        .map(|(user_id, own)| link::link(&own.records, weights, thresholds, answers.of(user_id)))
+        .collect();
+    let mut summary =
+        Summary { buckets: 1, buckets_rewritten: 1, users: people.len() as u64, ..Summary::default() };
+    for ((_, own), linked) in people.iter().zip(&linked) {
+        let count = |is: &dyn Fn(&link::Scored) -> bool| linked.pairs.iter().filter(|s| is(s)).count() as u64;
+        summary.activities += own.records.len() as u64;
+        summary.pairs += linked.pairs.len() as u64;
+        summary.matches += count(&|s| s.decision == Decision::Match);
+        summary.reviews += count(&|s| s.decision == Decision::Review);
+        summary.answered += count(&|s| s.reason == Reason::Person);
+        summary.golden += linked.groups.len() as u64;
+        summary.golden_of_many += linked.groups.iter().filter(|g| g.members.len() > 1).count() as u64;
+        summary.crowded += linked.crowded;
+        let time = |r: &Record| r.moving_s.or(r.elapsed_s).unwrap_or(0.0);
+        summary.distance_before_m += own.records.iter().filter_map(|r| r.distance_m).sum::<f64>();
+        summary.time_before_s += own.records.iter().map(time).sum::<f64>();
+    }
+    let provenance = Provenance { made_from, ..Provenance::default() };
+    let rows = match_batches(&people, &linked, weights);
+    summary.written_bytes += dataset::write(&lake.matches(bucket), Table::Matches, provenance, rows)?;
+    // Some people at a time: a batch holds no more text than 32 bits count.
+    let golden_batches: Vec<RecordBatch> = people
+        .chunks(PEOPLE_AT_A_TIME)
+        .zip(linked.chunks(PEOPLE_AT_A_TIME))
+        .map(|(people, linked)| {
+            let some: Vec<_> = people
+                .iter()
+                .zip(linked)
+                .map(|((_, own), linked)| (&own.records[..], &own.rows[..], &linked.groups[..]))
+                .collect();
+            golden::rows(&batches, &some)
+        })
+        .collect();
+    for batch in &golden_batches {
+        let sum = |name: &str| -> f64 {
+            let column = batch.column_by_name(name).expect("golden rows have it");
+            column
+                .as_primitive::<arrow::datatypes::Float64Type>()
+                .iter()
+                .flatten()
+                .filter(|v| v.is_finite())
+                .sum()
+        };
+        summary.distance_after_m += sum("distance_m");
+        summary.time_after_s += sum("moving_s");
+    }
+    summary.written_bytes += dataset::write(&golden, Table::Golden, provenance, golden_batches)?;
+    Ok(summary)
+}
+
+const PEOPLE_AT_A_TIME: usize = 16;
+
+fn match_batches(
+    people: &[(String, PersonRecords)],
+    linked: &[Linked],
+    weights: &Weights,
+) -> Vec<RecordBatch> {
+    const ROWS: usize = 65_536;
+    let mut batches = Vec::new();
+    let mut columns = MatchColumns::default();
+    let mut rows = 0;
+    for ((user_id, own), linked) in people.iter().zip(linked) {
+        for scored in &linked.pairs {
+            columns.push(&matches::row(user_id, &own.records, scored, weights));
+            rows += 1;
+            if rows == ROWS {
+                batches.push(dataset::batch::<Match>(&mut columns));
+                rows = 0;
+            }
+        }
+    }
+    batches.push(dataset::batch::<Match>(&mut columns));
+    batches
+}

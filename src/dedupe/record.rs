@@ -1,0 +1,185 @@
+//! What matching looks at: one activity of one source, reduced to what can be compared.
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{Float64Type, Int32Type, TimestampMillisecondType};
+use twox_hash::XxHash64;
+
+use super::footprint::Footprint;
+use crate::sources::Source;
+use crate::sport::{self, Sport};
+
+/// How far a start can be trusted, as the rows say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    Exact,
+    Minute,
+    /// Only the day is known.
+    Hidden,
+    ZoneUnknown,
+}
+
+impl Quality {
+    fn named(name: &str) -> Quality {
+        match name {
+            "minute" => Quality::Minute,
+            "hidden" => Quality::Hidden,
+            "zone_unknown" => Quality::ZoneUnknown,
+            _ => Quality::Exact,
+        }
+    }
+}
+
+/// One activity of one source. Numbers that say nothing (zero metres, zero seconds) are absent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub source: Source,
+    pub source_id: String,
+    pub start_s: i64,
+    pub quality: Quality,
+    pub utc_offset_s: Option<i32>,
+    pub elapsed_s: Option<f64>,
+    pub moving_s: Option<f64>,
+    pub distance_m: Option<f64>,
+    pub sport: Option<Sport>,
+    pub footprint: Footprint,
+    pub heart_rate_bpm: Option<f64>,
+    pub calories_kcal: Option<f64>,
+    /// Hash of the file's own hash, which is the same wherever the same bytes went.
+    pub file: Option<u64>,
+    /// Hash of the name it was uploaded under, where that is nobody else's.
+    pub upload: Option<u64>,
+    /// The id in another source that this one says it came from.
+    pub came_from: Option<(Source, String)>,
+    pub serial: Option<u64>,
+    pub is_manual: bool,
+}
+
+impl Record {
+    /// The second after the last, where it is known how long it took.
+    pub fn end_s(&self) -> i64 {
+        self.start_s + self.elapsed_s.unwrap_or(0.0) as i64
+    }
+
+    /// As people write it: `strava:123`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.source, self.source_id)
+    }
+}
+
+/// The columns that records are made of.
+pub const COLUMNS: [&str; 19] = [
+    "user_id",
+    "source",
+    "source_id",
+    "external_id",
+    "upload_id",
+    "sport",
+    "start_time",
+    "utc_offset_s",
+    "start_quality",
+    "elapsed_s",
+    "moving_s",
+    "distance_m",
+    "avg_heart_rate_bpm",
+    "calories_kcal",
+    "track_lat_e5",
+    "track_lon_e5",
+    "device_serial",
+    "file_sha256",
+    "manual",
+];
+
+/// The records of a batch of activities, in its order. Rows of a source that is not known have none.
+pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
+    let column = |name: &str| batch.column_by_name(name).expect("activities have it");
+    let words = |name: &str| column(name).as_string::<i32>();
+    let numbers = |name: &str| column(name).as_primitive::<Float64Type>();
+    let positive = |name: &str, row: usize| -> Option<f64> {
+        let values = numbers(name);
+        let value = values.is_valid(row).then(|| values.value(row))?;
+        (value.is_finite() && value > 0.0).then_some(value)
+    };
+    let (lat, lon) = (column("track_lat_e5").as_list::<i32>(), column("track_lon_e5").as_list::<i32>());
+    let (lats, lons) = (
+        lat.values().as_primitive::<Int32Type>().values(),
+        lon.values().as_primitive::<Int32Type>().values(),
+    );
+    let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
+    let offsets = column("utc_offset_s").as_primitive::<Int32Type>();
+    let manual = column("manual").as_boolean();
+    let record = |row: usize| {
+        let source = Source::named(words("source").value(row))?;
+        let source_id = words("source_id").value(row).to_string();
+        let text = |name: &str| word(words(name), row);
+        let footprint = if lat.is_valid(row) && lon.is_valid(row) {
+            let range = |ends: &[i32]| ends[row] as usize..ends[row + 1] as usize;
+            Footprint::of(&lats[range(lat.value_offsets())], &lons[range(lon.value_offsets())])
+        } else {
+            Footprint::default()
+        };
+        let external_id = text("external_id");
+        Some(Record {
+            source,
+            start_s: starts.value(row).div_euclid(1000),
+            quality: Quality::named(words("start_quality").value(row)),
+            utc_offset_s: offsets.is_valid(row).then(|| offsets.value(row)),
+            elapsed_s: positive("elapsed_s", row),
+            moving_s: positive("moving_s", row),
+            distance_m: positive("distance_m", row),
+            sport: text("sport").and_then(sport::named),
+            footprint,
+            heart_rate_bpm: positive("avg_heart_rate_bpm", row),
+            calories_kcal: positive("calories_kcal", row),
+            file: text("file_sha256").map(hash),
+            upload: external_id.and_then(upload),
+            came_from: external_id.and_then(|id| came_from(source, id)),
+            serial: text("device_serial").map(hash),
+            is_manual: manual.is_valid(row) && manual.value(row),
+            source_id,
+        })
+    };
+    (0..batch.num_rows()).map(record).collect()
+}
+
+fn word(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row)).filter(|word| !word.is_empty())
+}
+
+fn hash(text: &str) -> u64 {
+    XxHash64::oneshot(0, text.as_bytes())
+}
+
+/// `activity.fit` is everybody's; a name with a long number in it is one file's.
+fn upload(external_id: &str) -> Option<u64> {
+    let name = external_id.trim_end_matches(".gz");
+    (name.bytes().filter(u8::is_ascii_digit).count() >= 8).then(|| hash(name))
+}
+
+/// The number that Garmin gave it, where an upload to somewhere else still names it. The number
+/// behind `garmin_ping_` is that of a notification, and of no activity.
+fn came_from(source: Source, external_id: &str) -> Option<(Source, String)> {
+    let number = external_id
+        .strip_prefix("garmin_push_")
+        .or_else(|| external_id.trim_end_matches(".gz").strip_suffix("_ACTIVITY.fit"))?;
+    // For some weeks of 2015 a time stood there.
+    let is_id = number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
+    (source != Source::Garmin && is_id).then(|| (Source::Garmin, number.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_garmin_are_known_in_what_was_uploaded_elsewhere() {
+        let garmin = |id: &str| Some((Source::Garmin, id.to_string()));
+        assert_eq!(came_from(Source::Strava, "garmin_push_8153566593"), garmin("8153566593"));
+        assert_eq!(came_from(Source::Strava, "8153566593_ACTIVITY.fit.gz"), garmin("8153566593"));
+        assert_eq!(came_from(Source::Strava, "garmin_ping_249338423423"), None);
+        assert_eq!(came_from(Source::Strava, "garmin_push_2015-11-29T10:00:00"), None);
+        assert_eq!(came_from(Source::Strava, "activity.fit"), None);
+        assert_eq!(upload("activity.fit"), None);
+        assert_eq!(upload("2020-07-24-06-58-30.fit.gz"), upload("2020-07-24-06-58-30.fit"));
+        assert!(upload("17900304917.tcx").is_some());
+    }
+}
