@@ -14,6 +14,7 @@
 //! ├── rejects/source=strava/bucket=017.parquet         what was not taken, why, and where its bytes are
 //! ├── matches/bucket=017.parquet                       one row per pair of activities that was compared
 //! ├── golden/bucket=017.parquet                        one row per workout
+//! ├── reports/report.html                              a page to look at
 //! └── weights.toml                                     what agreeing and disagreeing is worth
 //! ```
 //!
@@ -204,6 +205,10 @@ impl Lake {
 
     pub fn golden(&self, bucket: Bucket) -> PathBuf {
         self.golden_folder().join(format!("{bucket}.parquet"))
+    }
+
+    pub fn reports_folder(&self) -> PathBuf {
+        self.root.join("reports")
     }
 
     /// What pairs are scored with.

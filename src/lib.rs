@@ -28,6 +28,7 @@
 //! - [`normalize`]: landing and archives to dataset, in parallel
 //! - [`dataset`]: the store of rows: columns, merge, write, read
 //! - [`dedupe`]: which activities are the same workout, and one row for each workout
+//! - [`report`]: what people look at
 //! - [`stats`]: sums per source, sport and year
 //! - [`lake`]: where the stores lie, buckets, the state database
 //! - [`files`]: the one door to the disk
@@ -49,6 +50,7 @@ pub mod landing;
 pub mod ledger;
 pub mod normalize;
 pub mod polyline;
+pub mod report;
 pub mod sources;
 pub mod sport;
 pub mod stats;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, fetch, normalize, output, stats};
+use super::{Context, Exit, dedupe, fetch, normalize, output, report, stats};
 use crate::archives::{Archives, Outcome, Wanted};
 use crate::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::error::{Error, Result};
@@ -88,11 +88,20 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let normalized = normalize::normalize(&lake)?;
     normalize::describe(&lake, &normalized, begin.elapsed().as_secs_f64());
 
+    eprintln!("5. dedupe");
+    let begin = Instant::now();
+    let deduped = dedupe::run_on(&lake, &crate::dedupe::Options::default())?;
+    dedupe::describe(&deduped, begin.elapsed().as_secs_f64());
+
+    eprintln!("6. report");
+    let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
+    eprintln!("open {} in a browser", page.display());
+
     let mut lines = by_source_sport_and_year(&lake)?;
     if context.json {
         output::json(&lines)?;
     } else {
-        eprintln!("5. statistics: the ten largest of {} sports and years", lines.len());
+        eprintln!("7. statistics: the ten largest of {} sports and years", lines.len());
         lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
@@ -102,12 +111,13 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         "everything is in {root}:\n  \
          {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
          {root}/landing/archives  what was imported, unchanged\n  \
-         {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats"
+         {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats\n  \
+         {root}/golden      one row per workout, from all that tell of it; {root}/matches says why"
     );
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
 }
 
-/// What other sources have of the same people: Garmin's export of the first one, and everybody's
+/// What other sources have of the same people: all that the first one's tell, and everybody's wristbands and
 /// tables of strength sessions.
 fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
     let folder = tempfile::tempdir().map_err(Error::io("make", std::env::temp_dir()))?;
@@ -116,7 +126,10 @@ fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
     for number in 0..users {
         let options = synth::Options::default();
         let person = synth::person(options, number);
-        let wanted: &[Source] = if number == 0 { &[Source::Garmin, Source::Hevy] } else { &[Source::Hevy] };
+        let wanted: &[Source] = match number {
+            0 => &[Source::Garmin, Source::Fitbit, Source::Hevy, Source::Files],
+            _ => &[Source::Fitbit, Source::Hevy],
+        };
         for export in synth::exports::of(&person, number, options, Some(wanted)) {
             let path = folder.path().join(export.name);
             std::fs::write(&path, &export.bytes).map_err(Error::io("write", &path))?;

@@ -12,6 +12,7 @@ mod import;
 mod ledger;
 mod normalize;
 mod output;
+mod report;
 mod stats;
 mod synth;
 
@@ -76,6 +77,8 @@ enum Command {
     /// workouts in `golden`, with what each field is from. Nothing is deleted. Only what has changed is done
     /// again.
     Dedupe(dedupe::Args),
+    /// Write a page of what was found: totals, overlaps of sources, what to look at, conflicts, rejects
+    Report(report::Args),
     /// Sum the activities per source, sport and year
     Stats,
     /// Serve an emulated API on this machine
@@ -128,6 +131,7 @@ impl Cli {
             Command::Ledger(args) => ledger::run(&context, args),
             Command::Normalize(args) => normalize::run(&context, args),
             Command::Dedupe(args) => dedupe::run(&context, args),
+            Command::Report(args) => report::run(&context, args),
             Command::Stats => stats::run(&context),
             Command::Emulate(args) => emulate::run(args),
             Command::Synth(args) => synth::run(&context, args),

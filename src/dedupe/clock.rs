@@ -54,7 +54,7 @@ impl Clock {
 
     /// Seconds gained per day, between corrections: the median slope of neighbours some weeks apart, after
     /// Theil and Sen. None where there is too little to say.
-    pub fn drift_s_per_day(&self) -> Option<f64> {
+    pub fn drift(&self) -> Option<Drift> {
         const FEWEST_SLOPES: usize = 20;
         const NEAREST_S: i64 = 10 * 86_400;
         let mut slopes = Vec::new();
@@ -69,9 +69,31 @@ impl Clock {
         if slopes.len() < FEWEST_SLOPES {
             return None;
         }
-        let middle = slopes.len() / 2;
-        let (_, median, _) = slopes.select_nth_unstable_by(middle, f64::total_cmp);
-        Some(*median)
+        let s_per_day = median(&mut slopes);
+        let mut apart: Vec<f64> = slopes.iter().map(|slope| (slope - s_per_day).abs()).collect();
+        // The median absolute deviation as a standard deviation, and that of a median. Slopes share their
+        // ends, so there are no more independent ones than sightings.
+        let deviation = 1.4826 * median(&mut apart);
+        Some(Drift { s_per_day, error: 1.2533 * deviation / (self.sightings.len() as f64).sqrt() })
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// How a clock drifts, and the standard error of that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drift {
+    pub s_per_day: f64,
+    pub error: f64,
+}
+
+impl Drift {
+    /// Whether it drifts by more than chance and more than nothing: 0.05 s a day are 18 s in a year.
+    pub fn is_sure(&self) -> bool {
+        self.s_per_day.abs() >= 0.05_f64.max(3.0 * self.error)
     }
 }
 
@@ -90,8 +112,10 @@ mod tests {
             let off = (clock.ahead_s(day * DAY_S).unwrap() - truth(day)).abs();
             assert!(off <= 9, "day {day}: off by {off} s");
         }
-        let drift = clock.drift_s_per_day().unwrap();
-        assert!((drift - 0.5).abs() < 0.05, "{drift}");
+        let drift = clock.drift().unwrap();
+        assert!((drift.s_per_day - 0.5).abs() < 0.05 && drift.is_sure(), "{drift:?}");
+        let steady = Clock::new((0..400).map(|n| (n * 3 * DAY_S, (n * 7) % 41 - 20)).collect());
+        assert!(!steady.drift().unwrap().is_sure(), "{:?}", steady.drift());
         assert_eq!(clock.ahead_s(5_000 * DAY_S), None, "years after the last");
         assert_eq!(Clock::new(vec![(0, 90); 4]).ahead_s(0), None, "four are too few");
     }

@@ -118,7 +118,8 @@ impl<'a> Clusters<'a> {
                     return false;
                 }
                 if a.source == b.source {
-                    if !self.copies.contains(&between) && !(is_certain && between == pair) {
+                    let is_allowed = self.copies.contains(&between) || (is_certain && between == pair);
+                    if !is_allowed {
                         return false;
                     }
                 } else {

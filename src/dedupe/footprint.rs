@@ -2,57 +2,67 @@
 //! receiver and to ends that were cut off.
 
 /// A cell is some 80 m wide and high: further than receivers err, nearer than the next street but one.
-const CELL_E5: f64 = 72.0;
+const CELL_E5: i64 = 72;
 /// Cells of one latitude band are equally wide.
-const BAND_E5: f64 = 100_000.0;
+const BAND_E5: i32 = 100_000;
 /// Points further apart than this have a gap between them that nobody knows the way of: some 3 km.
-const GAP_E5: f64 = 2_700.0;
+const GAP_E5: i32 = 2_700;
 /// A ride of 600 km. What is walked after that is not looked at.
 const MAX_CELLS: usize = 8_192;
 
 /// The cells of a track, sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Footprint {
-    core: Vec<u32>,
-    /// The cells around them, too.
-    wide: Vec<u32>,
+pub struct Footprint(Vec<u32>);
+
+/// One row of cells up.
+const ROW: u32 = 1 << 16;
+
+/// Finds the cell of a point: row and column in one number. It repeats after 5,000 km, which no two
+/// records of one morning are apart.
+struct Grid {
+    band: i32,
+    /// Columns per 1e-5 degrees of longitude in the band, in parts of 2^32.
+    columns: i64,
 }
 
-/// Row and column of a cell in one number. It repeats after 5,000 km, which no two records of one
-/// morning are apart.
-fn cell(row: i64, column: i64) -> u32 {
-    ((row as u32) & 0xffff) << 16 | ((column as u32) & 0xffff)
-}
+impl Grid {
+    fn new() -> Grid {
+        Grid { band: i32::MIN, columns: 0 }
+    }
 
-fn place(lat_e5: f64, lon_e5: f64) -> (i64, i64) {
-    let band = ((lat_e5 / BAND_E5).floor() + 0.5) * BAND_E5;
-    let narrowed = (band / 1e5).to_radians().cos().max(0.01);
-    ((lat_e5 / CELL_E5).floor() as i64, (lon_e5 * narrowed / CELL_E5).floor() as i64)
+    fn cell(&mut self, lat_e5: i32, lon_e5: i32) -> u32 {
+        let band = lat_e5.div_euclid(BAND_E5);
+        if band != self.band {
+            let narrowed = (f64::from(band) + 0.5).to_radians().cos().max(0.01);
+            (self.band, self.columns) = (band, (narrowed / CELL_E5 as f64 * 2_f64.powi(32)) as i64);
+        }
+        let row = i64::from(lat_e5).div_euclid(CELL_E5);
+        let column = (i64::from(lon_e5) * self.columns) >> 32;
+        (row as u32) << 16 | (column as u32 & 0xffff)
+    }
 }
 
 impl Footprint {
     /// Of points in whole 1e-5 degrees.
     pub fn of(lat_e5: &[i32], lon_e5: &[i32]) -> Footprint {
-        let mut core = Vec::new();
-        let mut last = None;
-        let mut before: Option<(f64, f64)> = None;
-        let mut touch = |lat: f64, lon: f64| {
-            let at = place(lat, lon);
-            if last != Some(at) {
-                last = Some(at);
-                core.push(at);
+        let mut grid = Grid::new();
+        let mut cells: Vec<u32> = Vec::new();
+        let mut touch = |lat: i32, lon: i32| {
+            let cell = grid.cell(lat, lon);
+            if cells.last() != Some(&cell) {
+                cells.push(cell);
             }
-            core.len() < MAX_CELLS
+            cells.len() < MAX_CELLS
         };
-        'walk: for (lat, lon) in lat_e5.iter().zip(lon_e5) {
-            let (lat, lon) = (f64::from(*lat), f64::from(*lon));
+        let mut before: Option<(i32, i32)> = None;
+        'walk: for (&lat, &lon) in lat_e5.iter().zip(lon_e5) {
             if let Some((from_lat, from_lon)) = before {
-                let (north, east) = (lat - from_lat, lon - from_lon);
-                let longest = north.abs().max(east.abs());
-                let steps = if longest < GAP_E5 { (longest / (CELL_E5 / 2.0)) as u32 } else { 0 };
+                let (north, east) = (lat - from_lat, lon.wrapping_sub(from_lon));
+                let longest = north.abs().max(east.saturating_abs());
+                let steps = if longest < GAP_E5 { longest / (CELL_E5 as i32 / 2) } else { 0 };
                 for step in 1..=steps {
-                    let share = f64::from(step) / f64::from(steps + 1);
-                    if !touch(from_lat + north * share, from_lon + east * share) {
+                    let (north, east) = (north * step / (steps + 1), east * step / (steps + 1));
+                    if !touch(from_lat + north, from_lon + east) {
                         break 'walk;
                     }
                 }
@@ -62,52 +72,42 @@ impl Footprint {
             }
             before = Some((lat, lon));
         }
-        Footprint::of_cells(&core)
+        Footprint::sorted(cells)
     }
 
-    fn of_cells(places: &[(i64, i64)]) -> Footprint {
-        let mut core: Vec<u32> = places.iter().map(|(row, column)| cell(*row, *column)).collect();
-        let mut wide: Vec<u32> = places
-            .iter()
-            .flat_map(|(row, column)| {
-                (-1..=1).flat_map(move |up| (-1..=1).map(move |right| cell(row + up, column + right)))
-            })
-            .collect();
-        for cells in [&mut core, &mut wide] {
-            cells.sort_unstable();
-            cells.dedup();
-        }
-        Footprint { core, wide }
+    fn sorted(mut cells: Vec<u32>) -> Footprint {
+        cells.sort_unstable();
+        cells.dedup();
+        cells.shrink_to_fit();
+        Footprint(cells)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.core.is_empty()
+        self.0.is_empty()
     }
 
     /// Of several parts.
     pub fn union(parts: &[&Footprint]) -> Footprint {
-        let join = |cells: &dyn Fn(&Footprint) -> Vec<u32>| {
-            let mut all: Vec<u32> = parts.iter().flat_map(|part| cells(part)).collect();
-            all.sort_unstable();
-            all.dedup();
-            all
-        };
-        Footprint { core: join(&|part| part.core.clone()), wide: join(&|part| part.wide.clone()) }
+        Footprint::sorted(parts.iter().flat_map(|part| &part.0).copied().collect())
     }
 
     /// The share of this one's cells that the other was in or beside.
     pub fn share_within(&self, other: &Footprint) -> f64 {
-        let (mut shared, mut at) = (0_usize, 0);
-        for cell in &self.core {
-            while at < other.wide.len() && other.wide[at] < *cell {
-                at += 1;
+        let mut shared = 0_usize;
+        // One place in the other's cells for each of the rows below, of and above a cell.
+        let mut at = [0_usize; 3];
+        for cell in &self.0 {
+            let mut is_shared = false;
+            for (row, at) in [cell.wrapping_sub(ROW), *cell, cell.wrapping_add(ROW)].iter().zip(&mut at) {
+                let first = row.wrapping_sub(1);
+                while other.0.get(*at).is_some_and(|cell| *cell < first) {
+                    *at += 1;
+                }
+                is_shared |= other.0.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
             }
-            if at == other.wide.len() {
-                break;
-            }
-            shared += usize::from(other.wide[at] == *cell);
+            shared += usize::from(is_shared);
         }
-        shared as f64 / self.core.len().max(1) as f64
+        shared as f64 / self.0.len().max(1) as f64
     }
 }
 
@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn a_gap_is_not_walked_and_a_track_around_the_world_ends() {
         let gap = Footprint::of(&[0, 50_000], &[0, 0]);
-        assert_eq!(gap.core.len(), 2);
+        assert_eq!(gap.0.len(), 2);
         let lat: Vec<i32> = (0..200_000).map(|i| (i % 7_000) * 2_000 - 7_000_000).collect();
         let lon: Vec<i32> = (0..200_000).map(|i| i * 180 - 18_000_000).collect();
-        assert!(Footprint::of(&lat, &lon).core.len() <= MAX_CELLS);
+        assert!(Footprint::of(&lat, &lon).0.len() <= MAX_CELLS);
     }
 }

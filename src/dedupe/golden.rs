@@ -20,8 +20,8 @@ use arrow::compute::interleave;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::cluster::{Group, Role};
-use super::compare;
 use super::record::{Quality, Record};
+use super::{Row, compare};
 use crate::activity::Activity;
 use crate::dataset::columns::{Columns, Record as Columned, record};
 use crate::sources::Source;
@@ -217,15 +217,19 @@ fn asked(group: &Group, records: &[Record], rule: Rule) -> Vec<usize> {
     members.into_iter().map(|(at, _)| at).collect()
 }
 
-/// The groups of one person as rows. `rows` says where each record stands in `batches`, which have the
-/// columns of `activities`.
-pub fn rows(batches: &[RecordBatch], people: &[(&[Record], &[(usize, usize)], &[Group])]) -> RecordBatch {
+/// One person's groups. `rows` says where each record stands among batches of activities.
+pub struct Linked<'a> {
+    pub records: &'a [Record],
+    pub rows: &'a [Row],
+    pub groups: &'a [Group],
+}
+
+/// The groups of some people as rows, from batches with all columns of `activities`.
+pub fn rows(batches: &[RecordBatch], people: &[Linked]) -> RecordBatch {
     let kept = kept();
     let rules: Vec<Rule> = kept.iter().map(|(_, field)| Rule::of(field.name())).collect();
-    let all: Vec<(&[Record], &[(usize, usize)], &Group)> = people
-        .iter()
-        .flat_map(|(records, rows, groups)| groups.iter().map(|group| (*records, *rows, group)))
-        .collect();
+    let all: Vec<(&[Record], &[Row], &Group)> =
+        people.iter().flat_map(|one| one.groups.iter().map(|group| (one.records, one.rows, group))).collect();
     let order: Vec<[Vec<usize>; 5]> =
         all.iter().map(|(records, _, group)| Rule::ALL.map(|rule| asked(group, records, rule))).collect();
     // Of each row and column, the record that gives it: the first that has it, or the first of all.
@@ -233,7 +237,7 @@ pub fn rows(batches: &[RecordBatch], people: &[(&[Record], &[(usize, usize)], &[
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(kept.len());
     for ((index, field), rule) in kept.iter().zip(&rules) {
         let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(*index).as_ref()).collect();
-        let has_rule = |row: (usize, usize)| {
+        let has_rule = |row: Row| {
             let column = batches[row.0].column_by_name("sport_rule").expect("activities have it");
             column.is_valid(row.1)
         };
@@ -259,7 +263,7 @@ pub fn rows(batches: &[RecordBatch], people: &[(&[Record], &[(usize, usize)], &[
                 giver.copied().unwrap_or(asked[0])
             })
             .collect();
-        let taken: Vec<(usize, usize)> =
+        let taken: Vec<Row> =
             all.iter().zip(&column_givers).map(|((_, rows, _), giver)| rows[*giver]).collect();
         let values = if arrays.is_empty() {
             arrow::array::new_empty_array(field.data_type())
@@ -368,6 +372,7 @@ fn conflicts(records: &[Record], group: &Group, order: &[Vec<usize>; 5]) -> Vec<
         }
         if let (Some(kept), Some(told)) = (told.sport, r.sport)
             && kept.family != told.family
+            && ![kept.family, told.family].contains(&ANY_FAMILY)
         {
             add("sport", kept.name.to_string(), told.name.to_string(), "value");
         }

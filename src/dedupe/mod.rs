@@ -138,17 +138,21 @@ impl AddAssign for Summary {
     }
 }
 
+/// Where a record stands: the number of its batch, and in it.
+type Row = (usize, usize);
+type Placed = (Record, Row);
+
 /// One person's records, sorted by start, source and id, and where each stands in the batches.
 #[derive(Debug, Default)]
 pub struct PersonRecords {
     pub records: Vec<Record>,
-    rows: Vec<(usize, usize)>,
+    rows: Vec<Row>,
 }
 
 /// Everybody's in some batches of activities.
 pub fn people(batches: &[RecordBatch]) -> BTreeMap<String, PersonRecords> {
     let read: Vec<Vec<Option<Record>>> = batches.par_iter().map(record::of_batch).collect();
-    let mut people: BTreeMap<String, Vec<(Record, (usize, usize))>> = BTreeMap::new();
+    let mut people: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
     for (number, (batch, records)) in batches.iter().zip(read).enumerate() {
         let users = batch.column_by_name("user_id").expect("activities have it").as_string::<i32>();
         for (row, record) in records.into_iter().enumerate() {
@@ -157,7 +161,7 @@ pub fn people(batches: &[RecordBatch]) -> BTreeMap<String, PersonRecords> {
             }
         }
     }
-    let sorted = |mut own: Vec<(Record, (usize, usize))>| {
+    let sorted = |mut own: Vec<Placed>| {
         own.sort_by(|(a, _), (b, _)| {
             (a.start_s, a.source, &a.source_id).cmp(&(b.start_s, b.source, &b.source_id))
         });
@@ -303,7 +307,11 @@ fn dedupe_bucket(
             let some: Vec<_> = people
                 .iter()
                 .zip(linked)
-                .map(|((_, own), linked)| (&own.records[..], &own.rows[..], &linked.groups[..]))
+                .map(|((_, own), linked)| golden::Linked {
+                    records: &own.records,
+                    rows: &own.rows,
+                    groups: &linked.groups,
+                })
                 .collect();
             golden::rows(&batches, &some)
         })

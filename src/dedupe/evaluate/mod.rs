@@ -322,7 +322,7 @@ fn labelled(
 ) -> BTreeMap<String, Labelled> {
     let mut truths: HashMap<(String, Source, String), Truth> =
         truth.map(|t| ((t.user_id.clone(), t.source, t.source_id.clone()), t)).collect();
-    with_truths(&[batch.clone()], &mut truths)
+    with_truths(std::slice::from_ref(batch), &mut truths)
 }
 
 fn with_truths(

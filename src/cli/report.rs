@@ -1,0 +1,64 @@
+//! `longrun report`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{Context, Exit, output};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::lake::Lake;
+use crate::report::{self, Options, Overview};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to write the page; reports/report.html in the lake where this is left out
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Only this person's activities
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Workouts that the page lists
+    #[arg(long, default_value_t = Options::default().most_workouts, value_name = "N")]
+    workouts: usize,
+    /// Pairs that the page lists
+    #[arg(long, default_value_t = Options::default().most_pairs, value_name = "N")]
+    pairs: usize,
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let lake = context.open()?;
+    let options = Options { user: args.user, most_workouts: args.workouts, most_pairs: args.pairs };
+    let (path, overview) = write(&lake, &options, args.out)?;
+    if context.json {
+        output::json(&overview)?;
+    }
+    describe(&overview);
+    eprintln!("open {} in a browser", path.display());
+    Ok(Exit::Done)
+}
+
+/// Writes the page. Returns where it is and its figures.
+pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(PathBuf, Overview)> {
+    let bar = output::bar(lake.buckets().count() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
+    let report = report::of_lake(lake, options, |done| bar.inc(done));
+    bar.finish_and_clear();
+    let report = report?;
+    let path = out.unwrap_or_else(|| lake.reports_folder().join("report.html"));
+    let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
+    files::replace(&path, |file| file.write_all(report::html(&report).as_bytes()))?;
+    Ok((path, report.overview))
+}
+
+/// The figures that matter most, for people.
+pub fn describe(o: &Overview) {
+    let km = |km: f64| output::count(km.round() as u64);
+    eprintln!(
+        "{} activities of {} people are {} workouts: {} km, not {} km",
+        output::count(o.activities.count),
+        output::count(o.users),
+        output::count(o.workouts.count),
+        km(o.workouts.distance_km),
+        km(o.activities.distance_km)
+    );
+    eprintln!("{} pairs are for somebody to look at", output::count(o.pairs.review));
+}

@@ -1,0 +1,191 @@
+//! What people look at: one HTML file with everything in it, that needs no network, and its figures as JSON.
+//!
+//! Buckets are read one at a time. Figures are of all of them; of pairs and workouts, only as many are shown
+//! as a page stays fluid with: the ones that somebody should look at first.
+
+mod collect;
+mod page;
+mod tracks;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::lake::Lake;
+
+pub use page::html;
+
+/// What is shown.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only this person's.
+    pub user: Option<String>,
+    /// Workouts and pairs in the lists.
+    pub most_workouts: usize,
+    pub most_pairs: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { user: None, most_workouts: 10_000, most_pairs: 2_000 }
+    }
+}
+
+/// Everything on the page.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    pub overview: Overview,
+    pub pairs: Vec<Pair>,
+    pub workouts: Vec<Workout>,
+    /// What workouts have from one record comes in few combinations.
+    pub field_sets: Vec<Vec<String>>,
+    pub weights: Vec<Comparison>,
+}
+
+/// The figures.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Overview {
+    pub users: u64,
+    pub activities: Totals,
+    pub workouts: Totals,
+    /// Workouts that more than one record tells of.
+    pub told_more_than_once: u64,
+    pub pairs: Decisions,
+    pub sources: Vec<SourceFigures>,
+    pub source_pairs: Vec<SourcePair>,
+    pub conflicts: Vec<ConflictFigures>,
+    pub rejects: Vec<RejectFigures>,
+    pub shown_pairs: u64,
+    pub shown_workouts: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Totals {
+    pub count: u64,
+    pub distance_km: f64,
+    pub time_h: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Decisions {
+    pub compared: u64,
+    pub matches: u64,
+    pub review: u64,
+    pub answered: u64,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SourceFigures {
+    pub source: String,
+    pub activities: Totals,
+    /// Of which another source or record tells, too.
+    pub shared: u64,
+}
+
+/// How two sources tell of the same workouts.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SourcePair {
+    pub a: String,
+    pub b: String,
+    pub matches: u64,
+    pub review: u64,
+    /// Starts that a zone was taken wrong for, and that are hidden.
+    pub shifted: u64,
+    pub hidden: u64,
+    /// Matches by how far the start of `b` is ahead: from -300 s in steps of 20 s, with what is further out at
+    /// both ends.
+    pub offsets: Vec<u64>,
+    pub median_offset_s: Option<i64>,
+    /// Seconds per day that the clock of `b` gains on `a`'s: the median over the people where it drifts.
+    pub drift_s_per_day: Option<f64>,
+    pub people_with_drift: u64,
+    pub people_fitted: u64,
+}
+
+pub const OFFSET_FIRST_S: i64 = -300;
+pub const OFFSET_STEP_S: i64 = 20;
+pub const OFFSET_BINS: usize = 30;
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConflictFigures {
+    pub field: String,
+    pub kind: String,
+    pub source: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RejectFigures {
+    pub source: String,
+    pub kind: String,
+    pub reason: String,
+    pub count: u64,
+    /// Where the bytes of one of them are.
+    pub example: String,
+}
+
+/// One of the two records of a pair.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Side {
+    pub name: String,
+    pub title: Option<String>,
+    pub sport: Option<String>,
+    pub start_ms: i64,
+    pub start_quality: String,
+    pub utc_offset_s: Option<i32>,
+    pub elapsed_s: Option<f64>,
+    pub moving_s: Option<f64>,
+    pub distance_m: Option<f64>,
+    pub heart_rate_bpm: Option<f64>,
+    pub calories_kcal: Option<f64>,
+    pub device: Option<String>,
+    /// An encoded polyline of some points of its track.
+    pub track: Option<String>,
+}
+
+/// A pair to look at.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Pair {
+    pub user: String,
+    pub a: Side,
+    pub b: Side,
+    pub decision: String,
+    pub reason: String,
+    pub bits: f32,
+    pub probability: f32,
+    pub clock_s: i32,
+    pub shift_s: i32,
+    /// What each said: comparison, level, bits; the prior is the first.
+    pub weights: Vec<(String, Option<String>, f32)>,
+}
+
+/// A workout, and what tells of it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Workout {
+    pub id: String,
+    pub user: String,
+    pub title: Option<String>,
+    pub sport: Option<String>,
+    pub start_ms: i64,
+    pub utc_offset_s: Option<i32>,
+    pub distance_m: Option<f64>,
+    pub moving_s: Option<f64>,
+    /// Source and id, and how it belongs.
+    pub members: Vec<(String, String)>,
+    /// Record, why, and which of the report's sets of fields it gave.
+    pub lineage: Vec<(String, String, usize)>,
+    /// Field, kind, what was kept, what was told, by which record.
+    pub conflicts: Vec<(String, String, String, String, String)>,
+}
+
+/// The weights of a comparison's levels.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    pub name: &'static str,
+    /// Level, how often among matches, how often among others, bits.
+    pub levels: Vec<(&'static str, f64, f64, f64)>,
+}
+
+/// Reads a lake that was deduped. `progress` is told of buckets that are done.
+pub fn of_lake(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
+    collect::collect(lake, options, progress)
+}
