@@ -90,16 +90,14 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
         None => lake.buckets().collect(),
     };
     let mut all = Collecting::default();
-    let mut was_deduped = false;
-    for bucket in buckets {
-        was_deduped |= lake.golden(bucket).exists();
-        all.take_bucket(lake, bucket, options)?;
-        progress(1);
-    }
-    if !was_deduped {
+    if files::below(&lake.golden_folder(), "parquet")?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to report on yet; run `longrun dedupe` first".to_string(),
         ));
+    }
+    for bucket in buckets {
+        all.take_bucket(lake, bucket, options)?;
+        progress(1);
     }
     if all.users.is_empty() {
         let user = options.user.as_deref().unwrap_or_default();

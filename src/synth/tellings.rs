@@ -153,7 +153,8 @@ impl Teller<'_> {
             every_s: 5,
             noise_m: 0.0,
             crop_m: 0.0,
-            has_heart_rate: w.has_heart_rate,
+            // What was typed in had a sensor all the same.
+            has_heart_rate: w.has_heart_rate || w.recording == Recording::Manual,
             off_bpm: 0,
             is_copy: false,
         };

@@ -6,19 +6,11 @@ use std::process::Command;
 use longrun::emulator::Config;
 use longrun::synth::{Options, strava};
 
-use crate::support::{WIDE, World};
+use crate::support::{WIDE, World, python_with};
 
 #[test]
 fn duckdb_polars_and_pyarrow_agree_with_the_truth() {
-    let python = std::env::var("LONGRUN_PYTHON").unwrap_or_else(|_| "python3".to_string());
-    let has = Command::new(&python).args(["-c", "import duckdb, polars, pyarrow"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var("CI").is_err(), "{python} has not duckdb, polars and pyarrow");
-        eprintln!(
-            "skipped: {python} has not duckdb, polars and pyarrow (pip install them, or set LONGRUN_PYTHON)"
-        );
-        return;
-    }
+    let Some(python) = python_with("duckdb, polars, pyarrow") else { return };
     let (world, people) = World::of(
         Options { seed: 31, users: 6, activities: 150 },
         Config { limits: WIDE, ..Config::default() },

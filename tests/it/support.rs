@@ -258,3 +258,15 @@ pub fn fixtures(below: &str) -> Option<PathBuf> {
     eprintln!("skipped: there is no {}", folder.display());
     None
 }
+
+/// A Python that has these modules; None, with a word, where there is none.
+pub fn python_with(modules: &str) -> Option<String> {
+    let python = std::env::var("LONGRUN_PYTHON").unwrap_or_else(|_| "python3".to_string());
+    let has = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    assert!(std::env::var("CI").is_err(), "{python} has not {modules}");
+    eprintln!("skipped: {python} has not {modules} (pip install -r tests/requirements.txt, LONGRUN_PYTHON)");
+    None
+}

@@ -1,0 +1,485 @@
+//! Finding the same workouts: through the binary, on people whose truth is known.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::process::Stdio;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::support::{Ended, Place, Row, files, python_with};
+
+/// A lake of invented people's activities, made without files in between.
+fn invented(users: u32, activities: u32) -> Place {
+    let place = Place::new();
+    let truth = place.file("truth.jsonl", "");
+    let (users, activities) = (users.to_string(), activities.to_string());
+    let args =
+        ["synth", "activities", "--seed", "31", "--users", &users, "--activities", &activities, &truth];
+    place.run(&args).expect(0);
+    place
+}
+
+fn dedupe(place: &Place, args: &[&str]) -> Ended {
+    place.run(&[&["dedupe", "--json"], args].concat()).expect(0)
+}
+
+/// `source:id` of every member, by golden id.
+fn groups(place: &Place) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut groups = BTreeMap::new();
+    for row in place.rows("golden") {
+        let members = members(&row);
+        groups.insert((row["user_id"].clone(), row["golden_id"].clone()), members);
+    }
+    groups
+}
+
+/// As the printed list of structs has them: `{source: strava, source_id: 1, role: same}`.
+fn members(row: &Row) -> BTreeSet<String> {
+    row["members"]
+        .split("source: ")
+        .skip(1)
+        .map(|member| {
+            let (source, rest) = member.split_once(", source_id: ").unwrap();
+            format!("{source}:{}", rest.split(',').next().unwrap())
+        })
+        .collect()
+}
+
+fn names(row: &Row) -> (String, String) {
+    let name =
+        |side: &str| format!("{}:{}", row[&format!("source_{side}")], row[&format!("source_id_{side}")]);
+    (name("a"), name("b"))
+}
+
+#[test]
+fn people_that_were_never_tuned_on_are_matched_within_the_aims() {
+    let place = Place::new();
+    let args = ["dedupe", "evaluate", "--json", "--seed", "7002", "--users", "64", "--activities", "400"];
+    let ended = place.run(&args).expect(0);
+    let e = ended.json();
+    let value =
+        |path: &str| e.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path}"));
+    assert!(value("/pairs/f1/value") >= 0.995, "{}", e["pairs"]);
+    assert!(value("/groups/f1/value") >= 0.99, "{}", e["groups"]);
+    assert!(value("/blocking_recall/value") >= 0.998, "{}", e["blocking_recall"]);
+    let classes = e["classes"].as_array().unwrap();
+    assert_eq!(classes.len(), 18);
+    for class in classes {
+        // Of few pairs, chance alone may take three in a hundred.
+        let recall =
+            class["recall"][if class["pairs"].as_u64() < Some(500) { "high" } else { "value" }].as_f64();
+        assert!(recall.unwrap() >= 0.97, "{class}");
+    }
+    let scenes = e["scenes"].as_array().unwrap();
+    assert_eq!(scenes.len(), 7);
+    for scene in scenes {
+        assert!(scene["precision"]["value"].as_f64().unwrap() >= 0.99, "{scene}");
+    }
+    let errors = |s: &serde_json::Value| s["wrong"].as_u64().unwrap() + s["missed"].as_u64().unwrap();
+    let baselines = e["baselines"].as_array().unwrap();
+    assert_eq!(baselines.len(), 11);
+    let best = baselines.iter().map(errors).min().unwrap();
+    let ours = errors(&e["across"]);
+    assert!(ours * 10 <= best, "{ours} errors, and the best rule of others makes {best}");
+    for point in e["curve"].as_array().unwrap() {
+        assert!(point["f1"].as_f64().unwrap() > 0.9, "{point}");
+    }
+}
+
+#[test]
+fn every_activity_is_kept_and_every_field_says_where_it_is_from() {
+    let place = invented(8, 120);
+    dedupe(&place, &[]);
+    let activities = place.rows("activities");
+    let golden = place.rows("golden");
+    let told: BTreeSet<(String, String)> = activities
+        .iter()
+        .map(|row| (row["user_id"].clone(), format!("{}:{}", row["source"], row["source_id"])))
+        .collect();
+    let kept: BTreeSet<(String, String)> = golden
+        .iter()
+        .flat_map(|row| members(row).into_iter().map(|name| (row["user_id"].clone(), name)))
+        .collect();
+    assert_eq!(kept, told, "nothing is deleted");
+    assert!(golden.len() < activities.len() / 2);
+    let by_name: HashMap<(String, String), &Row> = activities
+        .iter()
+        .map(|row| ((row["user_id"].clone(), format!("{}:{}", row["source"], row["source_id"])), row))
+        .collect();
+    let mut filled = 0;
+    let mut seen = BTreeSet::new();
+    for row in golden.iter().filter(|row| members(row).len() > 1) {
+        for entry in row["lineage"].split("{source: ").skip(1) {
+            let (source, rest) = entry.split_once(", source_id: ").unwrap();
+            let (id, rest) = rest.split_once(", why: ").unwrap();
+            let (why, rest) = rest.split_once(", fields: [").unwrap();
+            let giver = by_name[&(row["user_id"].clone(), format!("{source}:{id}"))];
+            for field in rest.split(']').next().unwrap().split(", ") {
+                assert_eq!(row[field], giver[field], "{field} of {}", row["golden_id"]);
+                seen.insert((why.to_string(), field.to_string()));
+                let strava_has_it = members(row).iter().any(|name| {
+                    name.starts_with("strava:")
+                        && by_name[&(row["user_id"].clone(), name.clone())].contains_key(field)
+                });
+                filled += u32::from(field == "avg_heart_rate_bpm" && source != "strava" && !strava_has_it);
+                // What tells of all of it and of nothing else comes before what tells of more or less.
+                let mut of_strava = row["members"].split("{source: strava,").skip(1);
+                let tells_all = |member: &str| member.split('}').next().unwrap().ends_with("role: same");
+                let strava_tells = of_strava.clone().next().is_some() && of_strava.all(tells_all);
+                assert!(field != "title" || source == "strava" || !strava_tells, "{row:?}");
+            }
+        }
+    }
+    assert!(filled > 10, "a heart rate that Strava lacks is filled from another");
+    for (why, field) in [
+        ("agreed_start", "start_time"),
+        ("told", "title"),
+        ("best_recording", "distance_m"),
+        ("sport", "sport"),
+    ] {
+        assert!(seen.contains(&(why.to_string(), field.to_string())), "{why} {field}: {seen:?}");
+    }
+    let conflicts: String = golden.iter().map(|row| row["conflicts"].as_str()).collect();
+    for kind in ["kind: zone", "kind: hidden", "kind: unit"] {
+        assert!(conflicts.contains(kind), "{kind}");
+    }
+    // The weights of a pair are its score.
+    for row in place.rows("matches").iter().take(500) {
+        let bits = |name: &str| row[&format!("{name}bits")].parse::<f64>().unwrap();
+        let sum: f64 = ["prior_", "time_", "distance_", "sport_", "track_", "identity_", "effort_"]
+            .map(bits)
+            .iter()
+            .sum();
+        assert!((sum - bits("")).abs() < 1e-3, "{row:?}");
+    }
+}
+
+#[test]
+fn no_workout_has_two_activities_of_one_source_but_by_a_rule() {
+    let place = invented(16, 200);
+    dedupe(&place, &[]);
+    let mut by_rule: BTreeSet<(String, String)> = BTreeSet::new();
+    for row in place.rows("matches").iter().filter(|row| row["decision"] == "match") {
+        if ["copy", "part"].contains(&row["reason"].as_str()) {
+            let (a, b) = names(row);
+            by_rule.extend([(row["user_id"].clone(), a), (row["user_id"].clone(), b)]);
+        }
+    }
+    let mut twice = 0;
+    for ((user_id, id), members) in groups(&place) {
+        let mut sources: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+        for name in &members {
+            sources.entry(name.split(':').next().unwrap()).or_default().push(name);
+        }
+        for own in sources.values().filter(|own| own.len() > 1) {
+            twice += 1;
+            let ruled =
+                own.iter().filter(|name| by_rule.contains(&(user_id.clone(), (**name).clone()))).count();
+            assert!(ruled >= own.len() - 1, "{id}: {members:?}");
+        }
+    }
+    assert!(twice > 20, "copies and parts came up");
+    // And of two sources, everybody has one partner at most.
+    let mut partners: HashMap<(String, String, String), BTreeSet<String>> = HashMap::new();
+    for row in place.rows("matches") {
+        if row["decision"] == "match" && row["reason"] == "weight" {
+            let (a, b) = names(&row);
+            for (one, other) in [(&a, &b), (&b, &a)] {
+                let source = other.split(':').next().unwrap().to_string();
+                let key = (row["user_id"].clone(), one.clone(), source);
+                partners.entry(key).or_default().insert(other.clone());
+            }
+        }
+    }
+    assert!(partners.values().all(|own| own.len() == 1));
+}
+
+/// The result does not depend on how the rows lie in the files, or on who works.
+#[test]
+fn any_order_of_rows_and_any_number_of_threads_comes_to_the_same() {
+    let place = invented(12, 150);
+    let weights = place.file("weights.toml", place.run(&["dedupe", "weights"]).expect(0).stdout);
+    dedupe(&place, &["--weights", &weights]);
+    let (golden, matches) = (place.rows("golden"), place.rows("matches"));
+    let lake = longrun::lake::Lake::open(&place.lake()).unwrap();
+    let mut dice = Pcg64Mcg::seed_from_u64(8);
+    for path in longrun::files::below(&lake.activities_folder(), "parquet").unwrap() {
+        let batches = longrun::dataset::read(&path, None).unwrap();
+        let all = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+        let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, dice.random_range(0..=at));
+        }
+        let shuffled =
+            arrow::compute::take_record_batch(&all, &arrow::array::UInt32Array::from(order)).unwrap();
+        let provenance = longrun::dataset::Provenance::default();
+        longrun::dataset::write(&path, longrun::dataset::Table::Activities, provenance, [shuffled]).unwrap();
+    }
+    for threads in ["1", "3"] {
+        std::fs::remove_dir_all(place.lake().join("golden")).unwrap();
+        let ended = place.command(&["dedupe"]).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        Ended::of(ended).expect(0);
+        assert!(place.rows("golden") == golden, "{threads} threads");
+        assert!(place.rows("matches") == matches, "{threads} threads");
+    }
+}
+
+#[test]
+fn only_what_has_changed_is_done_again() {
+    let place = Place::new();
+    let manifest = place.exports(8, 30);
+    place.run(&["import", "--manifest", &manifest]).expect(0);
+    place.run(&["normalize"]).expect(0);
+    let first = dedupe(&place, &[]).json();
+    assert!(first["buckets_rewritten"].as_u64().unwrap() >= 5);
+    assert!(first["learned_from"].as_u64().unwrap() > 100);
+    let again = dedupe(&place, &[]);
+    assert_eq!(again.json()["buckets_rewritten"], 0);
+    assert!(again.stderr.contains("nothing has changed"), "{}", again.stderr);
+    let before = files(&place.lake().join("golden"));
+    // A small import touches the bucket of its user, and no other.
+    let table = "title,start_time,end_time,description,exercise_title,superset_id,exercise_notes,set_index,set_type,weight_kg,reps,distance_km,duration_seconds,rpe\n\
+                 Extra,\"22 Mar 2011, 18:00\",\"22 Mar 2011, 19:00\",,Squat,,,0,normal,100,5,,,\n";
+    let table = place.file("extra.csv", table);
+    place.run(&["import", "hevy", &table, "--user", "user-0003"]).expect(0);
+    place.run(&["normalize"]).expect(0);
+    let third = dedupe(&place, &[]).json();
+    assert_eq!(third["buckets_rewritten"], 1);
+    assert_eq!(third["learned_from"], 0, "the weights stay, or everything would change");
+    let after = files(&place.lake().join("golden"));
+    assert_eq!(before.iter().filter(|(path, bytes)| after.get(*path) != Some(bytes)).count(), 1);
+    // Other odds, and other weights, are another result.
+    assert!(dedupe(&place, &["--match-odds", "1000"]).json()["buckets_rewritten"].as_u64().unwrap() >= 5);
+    assert!(dedupe(&place, &["--learn"]).json()["learned_from"].as_u64().unwrap() > 100);
+}
+
+#[test]
+fn what_somebody_said_overrides_and_is_remembered() {
+    let place = invented(4, 60);
+    dedupe(&place, &[]);
+    let matches = place.rows("matches");
+    let sure = matches.iter().find(|row| row["decision"] == "match" && row["reason"] == "weight").unwrap();
+    let (a, b) = names(sure);
+    let golden = groups(&place);
+    let together = |place: &Place, a: &String, b: &String| {
+        groups(place).values().any(|members| members.contains(a) && members.contains(b))
+    };
+    assert!(together(&place, &a, &b));
+    // Two of one person that were never even compared.
+    let own: Vec<String> = golden
+        .iter()
+        .filter(|((user, _), members)| *user == sure["user_id"] && !members.contains(&a))
+        .filter_map(|(_, members)| members.iter().find(|name| !name.starts_with("strava:")).cloned())
+        .collect();
+    let (c, d) = (own[0].clone(), own[own.len() - 1].clone());
+    assert!(!together(&place, &c, &d));
+
+    place.run(&["dedupe", "decide", "--pair", &a, &b, "different"]).expect(0);
+    let table = place.file("answers.csv", format!("user,a,b,answer\n{},{d},{c},same\n", sure["user_id"]));
+    place.run(&["dedupe", "decide", "--file", &table]).expect(0);
+    for _ in 0..2 {
+        let summary = dedupe(&place, &[]).json();
+        assert!(summary["buckets_rewritten"] == 0 || summary["answered"] == 2, "{summary}");
+        assert!(!together(&place, &a, &b), "{a} and {b} are different");
+        assert!(together(&place, &c, &d), "{c} and {d} are the same");
+    }
+    assert_eq!(place.rows("matches").iter().filter(|row| row["reason"] == "person").count(), 2);
+    let report = place.run(&["report", "--json"]).expect(0).json();
+    assert_eq!(report["pairs"]["answered"], 2);
+    // Learning anew changes nothing about it, and taking it back does.
+    dedupe(&place, &["--learn"]);
+    assert!(!together(&place, &a, &b) && together(&place, &c, &d));
+    place.run(&["dedupe", "decide", "--pair", &b, &a, "forget"]).expect(0);
+    place.run(&["dedupe", "decide", "--pair", &c, &d, "forget"]).expect(0);
+    dedupe(&place, &[]);
+    assert!(together(&place, &a, &b) && !together(&place, &c, &d));
+
+    for (args, says) in [
+        (vec!["--pair", &a, "garmin:1", "same"], "there is no activity garmin:1"),
+        (vec!["--pair", &a, "elsewhere:1", "same"], "is no SOURCE:ID"),
+        (vec!["--pair", &a, &a, "same"], "is one activity, and no pair"),
+        (vec!["--user", "nobody", "--pair", &a, &b, "same"], "nobody has no activity"),
+        (vec!["--pair", &a, &b, "perhaps"], "perhaps"),
+        (vec![], "required"),
+    ] {
+        let ended = place.run(&[&["dedupe", "decide"], args.as_slice()].concat()).expect(2);
+        assert!(ended.stderr.contains(says), "{says}: {}", ended.stderr);
+    }
+    for (table, says) in [
+        ("user,a,b,answer\nu,strava:1,garmin:2\n", "line 2"),
+        ("user,a,b,answer\nu,strava:1,garmin:2,maybe\n", "\"maybe\" is no answer"),
+        ("who,a,b,answer\n", "the columns are user,a,b,answer"),
+        ("", "the columns are"),
+    ] {
+        let file = place.file("bad.csv", table);
+        let ended = place.run(&["dedupe", "decide", "--file", &file]).expect(2);
+        assert!(ended.stderr.contains(says), "{says}: {}", ended.stderr);
+    }
+}
+
+/// The rows that evaluation is done on are what the exports' readers find.
+#[test]
+fn rows_that_are_made_directly_are_those_that_exports_are_read_to() {
+    let by_files = Place::new();
+    let manifest = by_files.exports(8, 60);
+    let args = ["synth", "landing", "--seed", "21", "--users", "8", "--activities", "60"];
+    by_files.run(&args).expect(0);
+    by_files.run(&["import", "--manifest", &manifest]).expect(0);
+    by_files.run(&["normalize"]).expect(0);
+    let weights = by_files.file("weights.toml", by_files.run(&["dedupe", "weights"]).expect(0).stdout);
+    dedupe(&by_files, &["--weights", &weights]);
+    let direct = Place::new();
+    let truth = direct.file("truth.jsonl", "");
+    let args = ["synth", "activities", "--seed", "21", "--users", "8", "--activities", "60", &truth];
+    direct.run(&args).expect(0);
+    dedupe(&direct, &["--weights", &weights]);
+    // Their names differ where they are made from bytes; what was decided at which second does not.
+    let decided = |place: &Place| -> BTreeSet<String> {
+        place
+            .rows("matches")
+            .iter()
+            .filter(|row| row["decision"] == "match")
+            .map(|row| {
+                let column = |name: &str| row.get(name).cloned().unwrap_or_default();
+                [
+                    "user_id",
+                    "source_a",
+                    "start_time_a",
+                    "source_b",
+                    "start_time_b",
+                    "time",
+                    "distance",
+                    "sport",
+                    "track",
+                ]
+                .map(column)
+                .join(" ")
+            })
+            .collect()
+    };
+    let (one, other) = (decided(&by_files), decided(&direct));
+    let apart: Vec<&String> = one.symmetric_difference(&other).collect();
+    assert!(one.len() > 800, "{}", one.len());
+    assert!(apart.len() * 100 <= one.len(), "{} of {}: {apart:#?}", apart.len(), one.len());
+    // And so it is measured the same, on the lake with the file of the truth.
+    let truth = format!("{}/truth.jsonl", manifest.trim_end_matches("/manifest.csv"));
+    let measured = by_files.run(&["dedupe", "evaluate", "--json", "--truth", &truth]).expect(0).json();
+    assert!(measured["pairs"]["f1"]["value"].as_f64().unwrap() > 0.99, "{}", measured["pairs"]);
+}
+
+#[test]
+fn dedupe_killed_anywhere_ends_in_the_same_lake() {
+    let place = invented(24, 80);
+    dedupe(&place, &[]);
+    let (golden, matches) = (place.rows("golden"), place.rows("matches"));
+    let mut dice = Pcg64Mcg::seed_from_u64(77);
+    let mut killed = 0;
+    for _ in 0..8 {
+        for store in ["golden", "matches", "weights.toml"] {
+            let path = place.lake().join(store);
+            let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+        }
+        for _ in 0..3 {
+            let mut run =
+                place.command(&["dedupe"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(dice.random_range(1..400)));
+            killed += u32::from(run.try_wait().unwrap().is_none());
+            let _ = run.kill();
+            run.wait().unwrap();
+        }
+        dedupe(&place, &[]);
+        assert!(place.rows("golden") == golden && place.rows("matches") == matches);
+    }
+    assert!(killed > 5, "{killed}");
+}
+
+#[test]
+fn odd_records_are_matched_in_bounded_time_or_left_alone() {
+    let place = Place::new();
+    // Thousands in one second, a workout of years, one of nothing, times before 1970 and after 2200.
+    let mut tables = String::from(
+        "title,start_time,end_time,description,exercise_title,superset_id,exercise_notes,set_index,set_type,weight_kg,reps,distance_km,duration_seconds,rpe\n",
+    );
+    for n in 0..3000 {
+        tables += &format!(
+            "Session {n},\"1 Mar 2024, 18:00\",\"1 Mar 2024, 19:{:02}\",,Squat,,,0,normal,100,5,,,\n",
+            n % 60
+        );
+    }
+    tables += "Years,\"1 Jan 1975, 10:00\",\"1 Jan 2024, 10:00\",,Squat,,,0,normal,100,5,,,\n\
+               Nothing,\"1 Mar 2024, 18:00\",\"1 Mar 2024, 18:00\",,Squat,,,0,normal,100,5,,,\n";
+    let hevy = place.file("hevy.csv", tables);
+    let exercises: Vec<String> = (0..3000)
+        .map(|n| {
+            format!(
+                r#"{{"logId":{n},"activityName":"Weights","duration":3600000,"startTime":"03/01/24 18:00:{:02}","calories":100}}"#,
+                n % 60
+            )
+        })
+        .collect();
+    let fitbit = place.file("exercise-0.json", format!("[{}]", exercises.join(",")));
+    place.run(&["import", "hevy", &hevy, "--user", "u"]).expect(0);
+    place.run(&["import", "fitbit", &fitbit, "--user", "u"]).expect(0);
+    assert!([Some(0), Some(3)].contains(&place.run(&["normalize"]).code));
+    let activities = place.rows("activities").len() as u64;
+    assert!(activities > 5_000, "{activities}");
+    let summary = dedupe(&place, &[]).json();
+    assert_eq!(summary["activities"].as_u64(), Some(activities));
+    assert!(summary["crowded"].as_u64().unwrap() > 1_000, "{summary}");
+    assert!(summary["pairs"].as_u64().unwrap() <= 101 * activities, "{summary}");
+    place.run(&["report"]).expect(0);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_a_sentence() {
+    let place = invented(2, 20);
+    let no_report = place.run(&["report"]).expect(2);
+    assert!(no_report.stderr.contains("run `longrun dedupe` first"), "{}", no_report.stderr);
+    for (args, says) in [
+        (vec!["dedupe", "--match-odds=-3"], "more than 0"),
+        (vec!["dedupe", "--match-odds", "many"], "odds are a number"),
+        (vec!["dedupe", "--match-odds", "2", "--review-odds", "5"], "needs no look"),
+        (vec!["dedupe", "--weights", "/nowhere.toml"], "nowhere.toml"),
+    ] {
+        let ended = place.run(&args);
+        assert!(matches!(ended.code, Some(1 | 2)), "{args:?}");
+        assert!(ended.stderr.contains(says), "{says}: {}", ended.stderr);
+    }
+    let half = place.file("half.toml", "prior = 0.1\n[time]\n");
+    let ended = place.run(&["dedupe", "--weights", &half]).expect(2);
+    assert!(ended.stderr.contains("same in [time] is missing"), "{}", ended.stderr);
+    dedupe(&place, &[]);
+    std::fs::write(place.lake().join("weights.toml"), "prior = 7").unwrap();
+    let ended = place.run(&["dedupe"]).expect(1);
+    assert!(ended.stderr.contains("dedupe --learn"), "{}", ended.stderr);
+    dedupe(&place, &["--learn"]);
+    let nobody = place.run(&["report", "--user", "nobody"]).expect(2);
+    assert!(nobody.stderr.contains("\"nobody\""), "{}", nobody.stderr);
+    let golden = longrun::files::below(&place.lake().join("golden"), "parquet").unwrap().remove(0);
+    std::fs::write(&golden, b"PAR1 and no more").unwrap();
+    let ended = place.run(&["report"]).expect(1);
+    assert!(ended.stderr.contains("is damaged") && ended.stderr.contains("golden"), "{}", ended.stderr);
+}
+
+/// As somebody with a browser sees it: load, filter, open a pair, and nothing on the console.
+#[test]
+fn the_report_works_in_a_browser() {
+    let Some(python) = python_with("selenium") else { return };
+    let place = invented(40, 700);
+    dedupe(&place, &["--match-odds", "1000"]);
+    let page = place.folder.path().join("page.html");
+    let overview = place.run(&["report", "--json", "--out", page.to_str().unwrap()]).expect(0).json();
+    assert!(
+        overview["shown_workouts"] == 10_000 && overview["shown_pairs"].as_u64() > Some(50),
+        "{overview}"
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/report.py");
+    let output = std::process::Command::new(python).arg(script).arg(&page).output().unwrap();
+    let said = Ended::of(output);
+    if said.code == Some(77) {
+        eprintln!("skipped: {}", said.stdout.trim());
+        return;
+    }
+    said.expect(0);
+}

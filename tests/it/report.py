@@ -1,0 +1,137 @@
+"""Opens a report in headless Chromium and uses it. Exits 77 where there is no browser."""
+
+import os
+import shutil
+import sys
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]
+
+
+def browser(chromium, chromedriver, width, height, scheme):
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in [*FLAGS, f"--window-size={width},{height}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    if width < 600:
+        driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True},
+        )
+    return driver
+
+
+def use(driver, page, is_phone):
+    driver.get("file://" + os.path.abspath(page))
+    run = driver.execute_script
+    wait = WebDriverWait(driver, 30)
+    wait.until(lambda _: run("return document.documentElement.dataset.ready") == "yes")
+    assert run("return performance.getEntriesByType('resource').length") == 0, "it asked for something"
+    assert run("return document.documentElement.scrollWidth <= innerWidth"), "it is wider than the screen"
+    for section in ["totals", "source-table", "pairs-of-sources", "conflict-table", "weight-table"]:
+        assert run(f"return document.getElementById('{section}').innerText.trim().length") > 20, section
+
+    # Of a long list, only what is in sight is there; the last one is reached by a key.
+    rows = lambda name: driver.find_elements(By.CSS_SELECTOR, f"#{name}-list .row")
+    status = lambda name: driver.find_element(By.CSS_SELECTOR, f"#{name}-tools [role=status]").text
+    assert status("workout") == "10,000 of 10,000", status("workout")
+    box = driver.find_element(By.ID, "workout-list")
+    box.send_keys(Keys.END)
+    wait.until(lambda _: run("return document.querySelector('#workout-list .row[aria-selected=true]')?.getAttribute('aria-posinset')") == "10000")
+    assert len(rows("workout")) < 40, len(rows("workout"))
+    run("document.getElementById('workout-list').scrollTop = 300000")
+    first = "return Number(document.querySelector('#workout-list .row').getAttribute('aria-posinset'))"
+    wait.until(lambda _: 4900 < run(first) < 5100)
+    assert len(rows("workout")) < 40, len(rows("workout"))
+
+    def click(element):
+        run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+        element.click()
+
+    # Search and filters.
+    name = run("return data.pairs[3].a.name")
+    search = driver.find_element(By.CSS_SELECTOR, "#review-tools input")
+    everything = status("review")
+    search.send_keys(name)
+    wait.until(lambda _: status("review") != everything)
+    assert 0 < len(rows("review")) < 20
+    assert all(name in item["text"] for item in run("return data.pairs.filter(p => p.text.includes(arguments[0]))", name))
+    search.clear()
+    search.send_keys("nobody has such a title")
+    wait.until(lambda _: status("review").startswith("0 of"))
+    assert "Nothing here fits" in driver.find_element(By.ID, "review-list").text
+    search.send_keys(Keys.CONTROL, "a")
+    search.send_keys(Keys.DELETE)
+    wait.until(lambda _: status("review") == everything)
+    choose = driver.find_element(By.CSS_SELECTOR, "#review-tools select[aria-label=Decision]")
+    choose.find_element(By.CSS_SELECTOR, "option[value=review]").click()
+    wait.until(lambda _: status("review") != everything)
+
+    # A pair, by keys.
+    driver.find_element(By.ID, "review-list").send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    pane = driver.find_element(By.ID, "review-detail")
+    wait.until(lambda _: "What speaks for it" in pane.text)
+    assert run("return document.activeElement.id") == "review-detail"
+    assert "dedupe decide" in pane.text and "together" in pane.text
+    assert len(pane.find_elements(By.CSS_SELECTOR, "svg rect")) >= 3, "the waterfall"
+    if is_phone:
+        assert run("return getComputedStyle(arguments[0]).position", pane) == "fixed"
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert run("return document.activeElement.id") == "review-list"
+    choose.find_element(By.CSS_SELECTOR, "option[value='']").click()
+
+    # One whose records both have tracks.
+    with_tracks = run("return data.pairs.find(p => p.a.track && p.b.track).a.name")
+    search.send_keys(with_tracks)
+    wait.until(lambda _: status("review") != everything)
+    click(rows("review")[0])
+    wait.until(lambda _: pane.find_elements(By.CSS_SELECTOR, ".map polyline"))
+    if is_phone:
+        pane.find_element(By.CSS_SELECTOR, ".close").click()
+        assert not pane.is_displayed()
+
+    # A workout, by a click.
+    run("document.getElementById('workout-list').scrollTop = 0")
+    wait.until(lambda _: run(first) == 1)
+    click(rows("workout")[0])
+    told = driver.find_element(By.ID, "workout-detail")
+    wait.until(lambda _: "Where the fields are from" in told.text)
+
+    paper = lambda: run("return getComputedStyle(document.body).backgroundColor")
+    before = paper()
+    if is_phone:
+        told.find_element(By.CSS_SELECTOR, ".close").click()
+    click(driver.find_element(By.ID, "theme"))
+    assert paper() != before, "the theme"
+    said = driver.get_log("browser")
+    assert said == [], said
+    return before
+
+
+def main():
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    chromedriver = shutil.which("chromedriver")
+    if not chromium or not chromedriver:
+        print("there is no chromium with its chromedriver")
+        sys.exit(1 if os.environ.get("CI") else 77)
+    papers = []
+    for width, height, scheme in [(1400, 900, "light"), (1400, 900, "dark"), (390, 844, "dark")]:
+        driver = browser(chromium, chromedriver, width, height, scheme)
+        try:
+            papers.append(use(driver, sys.argv[1], width < 600))
+        finally:
+            driver.quit()
+    assert papers[0] != papers[1], "light and dark look the same"
+
+
+main()
