@@ -1,4 +1,4 @@
-//! Parsing a page, decoding polylines and device files, and landing to Parquet.
+//! Parsing a page, decoding polylines and device files, landing to Parquet, and finding the same workouts.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each once, small.
 
@@ -6,12 +6,18 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
+use longrun::activity::{Activity, ActivityColumns};
+use longrun::dataset::columns::Columns;
+use longrun::dedupe::answers::Answers;
+use longrun::dedupe::weights::Weights;
+use longrun::dedupe::{PersonRecords, Thresholds, link};
 use longrun::lake::Lake;
 use longrun::sources::strava::activity_list;
 use longrun::sources::{Provenance, Source, files};
 use longrun::synth::exports::device;
-use longrun::synth::{Options, Person, bulk, person, strava, tellings};
-use longrun::{normalize, polyline};
+use longrun::synth::{Options, Person, bulk, person, rows, strava, tellings};
+use longrun::{dataset, dedupe, normalize, polyline};
+use rayon::prelude::*;
 
 fn somebody() -> Person {
     person(Options { seed: 1, users: 1, activities: 1_000 }, 0)
@@ -130,5 +136,39 @@ fn landing_to_parquet(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse_page, decode_polylines, decode_device_files, landing_to_parquet);
+fn dedupe_people(c: &mut Criterion) {
+    let options = Options { seed: 1, users: 48, activities: 160 };
+    let mut columns = ActivityColumns::default();
+    for number in 0..options.users {
+        for (activity, _) in rows::of(&person(options, number), number, options) {
+            columns.push(&activity);
+        }
+    }
+    let people = dedupe::people(&[dataset::batch::<Activity>(&mut columns)]);
+    let people: Vec<_> = people.into_values().collect();
+    let (weights, thresholds, answers) = (Weights::default(), Thresholds::default(), Answers::default());
+    let link = |person: &PersonRecords| link::link(&person.records, &weights, thresholds, &answers);
+    let records: usize = people.iter().map(|p| p.records.len()).sum();
+    let pairs: usize = people.iter().map(|p| link(p).pairs.len()).sum();
+    let mut group = c.benchmark_group("dedupe");
+    for (name, threads) in [("one thread", 1), ("all threads", 0)] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        for (of, count) in [("activities", records), ("pairs", pairs)] {
+            group.throughput(Throughput::Elements(count as u64));
+            group.bench_function(format!("{of}, {name}"), |b| {
+                b.iter(|| pool.install(|| people.par_iter().map(|p| link(p).groups.len()).sum::<usize>()));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(
+    benches,
+    parse_page,
+    decode_polylines,
+    decode_device_files,
+    landing_to_parquet,
+    dedupe_people
+);
 criterion_main!(benches);

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, ProjectionMask};
@@ -265,7 +266,19 @@ pub fn fingerprint(path: &Path) -> Result<Option<u64>> {
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
 pub fn read(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
-    batches(path, columns, 8192)?.collect()
+    const ROWS: usize = 8192;
+    if columns.is_some() {
+        return batches(path, columns, ROWS)?.collect();
+    }
+    // All of it at once: a column at a time would ask the disk for a hundred small pieces.
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Bytes::from(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("read", path)(e)),
+    };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(path, &e))?;
+    let reader = reader.with_batch_size(ROWS).build().map_err(|e| damaged(path, &e))?;
+    reader.map(|batch| batch.map_err(|e| damaged(path, &e))).collect()
 }
 
 /// The same, some rows at a time.

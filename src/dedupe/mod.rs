@@ -16,15 +16,15 @@ pub mod answers;
 mod assign;
 mod block;
 pub mod clock;
-mod cluster;
+pub mod cluster;
 mod compare;
 pub mod evaluate;
 mod footprint;
 mod golden;
-mod link;
+pub mod link;
 mod matches;
 mod parts;
-mod record;
+pub mod record;
 pub mod weights;
 
 use std::collections::BTreeMap;

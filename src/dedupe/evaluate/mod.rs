@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::answers::Answers;
 use super::block::{self, Pair};
+use super::cluster::Group;
 use super::link::{self, Decision, Reason};
 use super::record::{self, Record};
 use super::weights::{Seen, Weights, level_name};
@@ -58,6 +59,11 @@ fn pairs_of(records: &[Record], own: &[usize]) -> Vec<Pair> {
         pairs.extend(own[at + 1..].iter().map(|other| block::pair(records, *one, *other)));
     }
     pairs
+}
+
+fn pairs_of_groups(records: &[Record], linked: &link::Linked) -> HashSet<Pair> {
+    let own = |group: &Group| -> Vec<usize> { group.members.iter().map(|(at, _)| *at).collect() };
+    linked.groups.iter().flat_map(|group| pairs_of(records, &own(group))).collect()
 }
 
 /// Found and not, and what should not have been, of one person.
@@ -119,21 +125,14 @@ fn mistake(labelled: &Labelled, pair: Pair, linked: &link::Linked, was_found: bo
 }
 
 /// Odds that a pair has to have, along the curve.
-const CURVE: [f64; 13] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1_000.0, 10_000.0];
+const CURVE: [f64; 8] = [1.0, 3.0, 10.0, 20.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
 
 fn evaluate_person(labelled: &Labelled, weights: &Weights, thresholds: Thresholds) -> OfPerson {
     let Labelled { records, truth } = labelled;
     let linked = link::link(records, weights, thresholds, &Answers::default());
     let truth_pairs = labelled.true_pairs();
     let true_pairs: HashSet<Pair> = truth_pairs.iter().copied().collect();
-    let found: HashSet<Pair> = linked
-        .groups
-        .iter()
-        .flat_map(|group| {
-            let own: Vec<usize> = group.members.iter().map(|(at, _)| *at).collect();
-            pairs_of(records, &own)
-        })
-        .collect();
+    let found = pairs_of_groups(records, &linked);
     let mut out = OfPerson {
         records: records.len() as u64,
         candidates: linked.pairs.len() as u64,
@@ -188,16 +187,12 @@ fn evaluate_person(labelled: &Labelled, weights: &Weights, thresholds: Threshold
         .iter()
         .map(|baseline| Counts::of(&baselines::pairs(records, baseline).into_iter().collect(), &across))
         .collect();
-    let kept = linked
-        .pairs
-        .iter()
-        .filter(|s| s.decision != Decision::NoMatch || (s.reason == Reason::Weight && is_across(&&s.pair)));
-    let kept: Vec<(Pair, f64)> = kept.map(|s| (s.pair, s.bits)).collect();
     out.curve = CURVE
         .iter()
         .map(|odds| {
-            let over = kept.iter().filter(|(pair, bits)| *bits >= odds.log2() && is_across(&pair));
-            Counts::of(&over.map(|(pair, _)| *pair).collect(), &across)
+            let at = Thresholds { match_odds: *odds, review_odds: thresholds.review_odds.min(*odds) };
+            let found = pairs_of_groups(records, &link::link(records, weights, at, &Answers::default()));
+            Counts::of(&found.into_iter().filter(|pair| is_across(&pair)).collect(), &across)
         })
         .collect();
     out
