@@ -15,11 +15,11 @@ import tempfile
 import time
 
 
-def run(command, threads=None):
-    """Seconds, and the peak of memory in MiB."""
-    env = {"RAYON_NUM_THREADS": str(threads)} if threads else None
+def run(command, cores=None):
+    """Seconds, the peak of memory in MiB, and what was said."""
+    pin = ["taskset", "--cpu-list", "0"] if cores == 1 else []
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen(pin + command, stderr=subprocess.PIPE, text=True)
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--folder")
     args = parser.parse_args()
     folder = pathlib.Path(args.folder or tempfile.mkdtemp(prefix="longrun-scale-"))
-    print("| activities | threads | seconds | activities per second | peak MiB | again, seconds |")
+    print("| activities | cores | seconds | activities per second | peak MiB | again, seconds |")
     print("|---:|---|---:|---:|---:|---:|")
     for users in [args.largest // 100, args.largest // 10, args.largest]:
         lake = str(folder / f"lake-{users}")
@@ -43,13 +43,13 @@ def main():
         people = ["--seed", "7001", "--users", str(users), "--activities", str(args.activities)]
         _, _, said = run([*longrun, "synth", "activities", *people, str(folder / "truth.jsonl")])
         records = int(said.split("wrote ")[1].split(" ")[0].replace(",", ""))
-        for threads in [1, None]:
+        for cores in [1, None]:
             for store in ["golden", "matches"]:
                 shutil.rmtree(f"{lake}/{store}", ignore_errors=True)
             pathlib.Path(f"{lake}/weights.toml").unlink(missing_ok=True)
-            seconds, peak, _ = run([*longrun, "dedupe"], threads)
-            again, _, _ = run([*longrun, "dedupe"], threads)
-            print(f"| {records:,} | {threads or 'all'} | {seconds:.1f} | {records / seconds:,.0f} | {peak:,.0f} | {again:.2f} |", flush=True)
+            seconds, peak, _ = run([*longrun, "dedupe"], cores)
+            again, _, _ = run([*longrun, "dedupe"], cores)
+            print(f"| {records:,} | {cores or 'all'} | {seconds:.1f} | {records / seconds:,.0f} | {peak:,.0f} | {again:.2f} |", flush=True)
     if not args.folder:
         shutil.rmtree(folder)
 
