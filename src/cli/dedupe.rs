@@ -193,6 +193,13 @@ pub fn describe(s: &Summary, seconds: f64) {
         km(s.distance_before_m),
         hours(s.time_before_s)
     );
+    const GROWN: u64 = 10;
+    if s.weights_learned_from > 0 && s.learned_from == 0 && s.pairs > GROWN * s.weights_learned_from {
+        eprintln!(
+            "the weights were learned from {} pairs, when the lake was smaller: --learn learns them anew",
+            output::count(s.weights_learned_from)
+        );
+    }
     if s.crowded > 0 {
         eprintln!(
             "{} activities have more neighbours within a day than are looked at",

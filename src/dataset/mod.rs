@@ -246,6 +246,15 @@ impl Origins {
     }
 }
 
+/// Refuses a file whose rows have other columns than this longrun's. `command` makes it anew.
+pub fn check_schema(path: &Path, command: &str) -> Result<()> {
+    if path.exists() && provenance(path)?.is_none() {
+        let what = format!("its columns are another longrun's; run `longrun {command}`, which makes it anew");
+        return Err(Error::damaged(path, what));
+    }
+    Ok(())
+}
+
 /// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
 /// are, how long, and what it was made from.
 pub fn fingerprint(path: &Path) -> Result<Option<u64>> {

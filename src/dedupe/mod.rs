@@ -114,6 +114,8 @@ pub struct Summary {
     pub written_bytes: u64,
     /// Pairs that weights were learned from; none where the lake's were taken.
     pub learned_from: u64,
+    /// Pairs that the weights in use were once learned from; none where somebody wrote them.
+    pub weights_learned_from: u64,
 }
 
 impl AddAssign for Summary {
@@ -135,6 +137,7 @@ impl AddAssign for Summary {
         self.time_after_s += other.time_after_s;
         self.written_bytes += other.written_bytes;
         self.learned_from += other.learned_from;
+        self.weights_learned_from = self.weights_learned_from.max(other.weights_learned_from);
     }
 }
 
@@ -178,13 +181,17 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
         |bucket: &Bucket| Source::ALL.iter().any(|source| lake.activities(source.name(), *bucket).exists());
     let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
     let answers = AllAnswers::read(lake)?;
+    if buckets.is_empty() {
+        return Ok(Summary::default());
+    }
     let (weights, learned_from) = weights(lake, options, &buckets)?;
     let summaries = lake::each_bucket(&buckets, |bucket| {
         let done = dedupe_bucket(lake, bucket, &weights, options.thresholds, &answers);
         progress(1);
         done
     })?;
-    let mut total = Summary { learned_from, ..Summary::default() };
+    let mut total =
+        Summary { learned_from, weights_learned_from: weights.learned_from, ..Summary::default() };
     summaries.into_iter().for_each(|summary| total += summary);
     Ok(total)
 }
@@ -222,7 +229,8 @@ fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
             break;
         }
     }
-    Ok((Weights::default().learn(&seen), seen.pairs()))
+    let weights = Weights::default().learn(&seen);
+    Ok((weights, seen.pairs()))
 }
 
 /// What weights are learned from, of some people.
@@ -239,7 +247,9 @@ fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
 fn read(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
     let mut batches = Vec::new();
     for source in Source::ALL {
-        batches.extend(dataset::read(&lake.activities(source.name(), bucket), columns)?);
+        let path = lake.activities(source.name(), bucket);
+        dataset::check_schema(&path, "normalize")?;
+        batches.extend(dataset::read(&path, columns)?);
     }
     Ok(batches)
 }

@@ -57,7 +57,7 @@ pub struct Record {
 impl Record {
     /// The second after the last, where it is known how long it took.
     pub fn end_s(&self) -> i64 {
-        self.start_s + self.elapsed_s.unwrap_or(0.0) as i64
+        self.start_s.saturating_add(self.elapsed_s.unwrap_or(0.0) as i64)
     }
 
     /// As people write it: `strava:123`.

@@ -110,6 +110,9 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
 impl Collecting {
     fn take_bucket(&mut self, lake: &Lake, bucket: Bucket, options: &Options) -> Result<()> {
         let is_wanted = |user: &str| options.user.as_deref().is_none_or(|wanted| wanted == user);
+        for path in [lake.golden(bucket), lake.matches(bucket)] {
+            dataset::check_schema(&path, "dedupe")?;
+        }
         let mut shared = HashSet::new();
         for batch in dataset::read(&lake.golden(bucket), None)? {
             self.take_golden(&Rows(&batch), &is_wanted, &mut shared);
@@ -251,7 +254,9 @@ impl Collecting {
             }
         }
         for source in Source::ALL {
-            for batch in dataset::read(&lake.activities(source.name(), bucket), Some(&COLUMNS))? {
+            let path = lake.activities(source.name(), bucket);
+            dataset::check_schema(&path, "normalize")?;
+            for batch in dataset::read(&path, Some(&COLUMNS))? {
                 let rows = Rows(&batch);
                 let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {

@@ -456,6 +456,19 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     dedupe(&place, &["--learn"]);
     let nobody = place.run(&["report", "--user", "nobody"]).expect(2);
     assert!(nobody.stderr.contains("\"nobody\""), "{}", nobody.stderr);
+    // Rows of another schema, as an older longrun wrote them.
+    let activities = longrun::files::below(&place.lake().join("activities"), "parquet").unwrap().remove(0);
+    let sound = std::fs::read(&activities).unwrap();
+    let batch = longrun::dataset::read(&activities, Some(&["user_id", "source_id"])).unwrap().remove(0);
+    let mut file = std::fs::File::create(&activities).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for command in ["dedupe", "report"] {
+        let ended = place.run(&[command]).expect(1);
+        assert!(ended.stderr.contains("run `longrun normalize`"), "{command}: {}", ended.stderr);
+    }
+    std::fs::write(&activities, sound).unwrap();
     let golden = longrun::files::below(&place.lake().join("golden"), "parquet").unwrap().remove(0);
     std::fs::write(&golden, b"PAR1 and no more").unwrap();
     let ended = place.run(&["report"]).expect(1);
