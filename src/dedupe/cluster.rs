@@ -77,6 +77,20 @@ struct Parts {
     whole_of: BTreeMap<usize, usize>,
 }
 
+/// A join is used where each of its parts is in a group with the whole.
+fn mark_used(joins: &mut [Join], groups: &[Group]) {
+    let mut groups_of: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+    for (number, group) in groups.iter().enumerate() {
+        for (at, _) in &group.members {
+            groups_of.entry(*at).or_default().insert(number);
+        }
+    }
+    for join in joins {
+        let of_whole = &groups_of[&join.whole];
+        join.is_used = join.parts.iter().all(|part| !groups_of[part].is_disjoint(of_whole));
+    }
+}
+
 struct Clusters<'a> {
     records: &'a [Record],
     answers: &'a Answers,
@@ -114,12 +128,11 @@ impl<'a> Clusters<'a> {
             for y in &self.members[other] {
                 let between = block::pair(self.records, *x, *y);
                 let (a, b) = (&self.records[*x], &self.records[*y]);
-                if between != pair && self.answer(*x, *y) == Some(Answer::Different) {
+                if self.answer(*x, *y) == Some(Answer::Different) {
                     return false;
                 }
                 if a.source == b.source {
-                    let is_allowed = self.copies.contains(&between) || (is_certain && between == pair);
-                    if !is_allowed {
+                    if !is_certain && !self.copies.contains(&between) {
                         return false;
                     }
                 } else {
@@ -175,7 +188,6 @@ impl<'a> Clusters<'a> {
                 if cuts.iter().all(|(other, _)| *other != cut) {
                     cuts.push((cut, join.gap_s));
                 }
-                join.is_used = true;
             }
         }
         parts
@@ -207,10 +219,10 @@ impl<'a> Clusters<'a> {
                 Some(_) => {}
             }
         }
-        let is_absorbed = |cluster: usize| parts_of.values().any(|parts| parts.contains(&cluster));
+        let absorbed: BTreeSet<usize> = parts_of.values().flatten().copied().collect();
         let mut groups = Vec::new();
         for (cluster, members) in self.members.iter().enumerate() {
-            if members.is_empty() || is_absorbed(cluster) || many.contains_key(&cluster) {
+            if members.is_empty() || absorbed.contains(&cluster) || many.contains_key(&cluster) {
                 continue;
             }
             let mut group: Vec<(usize, Role)> = members.iter().map(|at| (*at, Role::Same)).collect();
@@ -224,6 +236,15 @@ impl<'a> Clusters<'a> {
             }
             groups.push(Group { members: group });
         }
+        // Wholes of wholes of wholes: whatever was left over is a workout of its own.
+        let told: BTreeSet<usize> =
+            groups.iter().flat_map(|g: &Group| g.members.iter().map(|(at, _)| *at)).collect();
+        for members in self.members.iter().filter(|members| !members.is_empty()) {
+            if members.iter().all(|at| !told.contains(at)) {
+                groups.push(Group { members: members.iter().map(|at| (*at, Role::Same)).collect() });
+            }
+        }
+        mark_used(joins, &groups);
         for group in &mut groups {
             group.members.sort_by_key(|(at, role)| {
                 let record = &self.records[*at];

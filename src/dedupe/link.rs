@@ -214,10 +214,11 @@ fn add_answered(records: &[Record], pairs: &mut Vec<Scored>, weights: &Weights, 
     }
     let by_name: HashMap<String, usize> =
         records.iter().enumerate().map(|(at, record)| (record.name(), at)).collect();
+    let known = pairs.len();
     for (one, other) in answers.names() {
         let (Some(one), Some(other)) = (by_name.get(one), by_name.get(other)) else { continue };
         let pair = block::pair(records, *one, *other);
-        if pairs.iter().all(|scored| scored.pair != pair) {
+        if pairs[..known].binary_search_by_key(&pair, |scored| scored.pair).is_err() {
             pairs.push(scored(records, pair, 0, weights));
         }
     }
@@ -305,10 +306,15 @@ fn decide(
     }
 }
 
-/// Pairs of parts with their wholes, with what the parts together were worth.
+/// Pairs of parts with their wholes, with what the parts together were worth. Where they contradict
+/// other pairs, they are for somebody to look at.
 fn add_parts(records: &[Record], pairs: &mut Vec<Scored>, joins: Vec<Join>) {
     let known = pairs.len();
-    for join in joins.into_iter().filter(|join| join.is_used) {
+    for join in joins {
+        let (decision, reason) = match join.is_used {
+            true => (Decision::Match, Reason::Part),
+            false => (Decision::Review, Reason::Conflict),
+        };
         for part in &join.parts {
             let pair = block::pair(records, *part, join.whole);
             let together = Scored {
@@ -317,10 +323,12 @@ fn add_parts(records: &[Record], pairs: &mut Vec<Scored>, joins: Vec<Join>) {
                 shift_s: 0,
                 pattern: join.pattern,
                 bits: join.bits,
-                decision: Decision::Match,
-                reason: Reason::Part,
+                decision,
+                reason,
             };
             match pairs[..known].binary_search_by_key(&pair, |scored| scored.pair) {
+                // What a person said stands.
+                Ok(at) if pairs[at].reason == Reason::Person => {}
                 Ok(at) => pairs[at] = together,
                 Err(_) => pairs.push(together),
             }
