@@ -16,7 +16,6 @@ use crate::lake::Lake;
 use crate::{files, synth};
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,

@@ -59,11 +59,11 @@ impl Clock {
         const NEAREST_S: i64 = 10 * 86_400;
         let mut slopes = Vec::new();
         for (at, (when, ahead)) in self.sightings.iter().enumerate() {
-            let later = self.sightings[at + 1..].iter().take(3 * NEIGHBOURS);
-            for (later, later_ahead) in later.take_while(|(later, _)| later - when <= FURTHEST_S) {
-                if later - when >= NEAREST_S {
-                    slopes.push((later_ahead - ahead) as f64 / ((later - when) as f64 / 86_400.0));
-                }
+            let later = &self.sightings[at + 1..];
+            let later = &later[later.partition_point(|(later, _)| later - when < NEAREST_S)..];
+            let near = later.iter().take_while(|(later, _)| later - when <= FURTHEST_S);
+            for (later, later_ahead) in near.take(3 * NEIGHBOURS) {
+                slopes.push((later_ahead - ahead) as f64 / ((later - when) as f64 / 86_400.0));
             }
         }
         if slopes.len() < FEWEST_SLOPES {

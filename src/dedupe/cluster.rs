@@ -182,7 +182,8 @@ impl<'a> Clusters<'a> {
                     && self.sources(*part).is_disjoint(&self.sources(whole))
                     && !self.are_apart(*part, whole)
             };
-            if are_many && cut.iter().all(fits) {
+            let is_apart = |at: usize| cut[at + 1..].iter().any(|other| self.are_apart(cut[at], *other));
+            if are_many && cut.iter().all(fits) && !(0..cut.len()).any(is_apart) {
                 parts.whole_of.extend(cut.iter().map(|part| (*part, whole)));
                 let cuts = parts.wholes.entry(whole).or_default();
                 if cuts.iter().all(|(other, _)| *other != cut) {

@@ -106,7 +106,7 @@ pub fn pattern(a: &Record, b: &Record, timing: Timing) -> Pattern {
     pattern[DISTANCE] = distance(a, b);
     pattern[SPORT] = sport(a, b);
     pattern[TRACK] = track(a, b);
-    pattern[IDENTITY] = identity(a, b);
+    pattern[IDENTITY] = identity(a, b, timing);
     pattern[EFFORT] = effort(a, b);
     pattern
 }
@@ -162,10 +162,12 @@ fn track(a: &Record, b: &Record) -> u8 {
     number(TRACK, name)
 }
 
-fn identity(a: &Record, b: &Record) -> u8 {
+fn identity(a: &Record, b: &Record, timing: Timing) -> u8 {
     let are_one = |a: Option<u64>, b: Option<u64>| a.is_some() && a == b;
+    // One file can hold several sessions, one after the other.
+    let lies_apart = ["inside", "overlap", "beside"].map(|level| number(TIME, level)).contains(&timing.level);
     if are_one(a.file, b.file) {
-        return number(IDENTITY, "same");
+        return number(IDENTITY, if lies_apart { "none" } else { "same" });
     }
     for (from, to) in [(a, b), (b, a)] {
         if let Some((source, id)) = &from.came_from

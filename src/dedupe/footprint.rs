@@ -12,13 +12,14 @@ const MAX_CELLS: usize = 8_192;
 
 /// The cells of a track, sorted.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Footprint(Vec<u32>);
+pub struct Footprint(Vec<u64>);
 
 /// One row of cells up.
-const ROW: u32 = 1 << 16;
+const ROW: u64 = 1 << 32;
+/// Makes rows and columns of the southern and western halves positive.
+const OFFSET: i64 = 1 << 20;
 
-/// Finds the cell of a point: row and column in one number. It repeats after 5,000 km, which no two
-/// records of one morning are apart.
+/// Finds the cell of a point: row and column in one number.
 struct Grid {
     band: i32,
     /// Columns per 1e-5 degrees of longitude in the band, in parts of 2^32.
@@ -30,7 +31,7 @@ impl Grid {
         Grid { band: i32::MIN, columns: 0 }
     }
 
-    fn cell(&mut self, lat_e5: i32, lon_e5: i32) -> u32 {
+    fn cell(&mut self, lat_e5: i32, lon_e5: i32) -> u64 {
         let band = lat_e5.div_euclid(BAND_E5);
         if band != self.band {
             let narrowed = (f64::from(band) + 0.5).to_radians().cos().max(0.01);
@@ -38,7 +39,7 @@ impl Grid {
         }
         let row = i64::from(lat_e5).div_euclid(CELL_E5);
         let column = (i64::from(lon_e5) * self.columns) >> 32;
-        (row as u32) << 16 | (column as u32 & 0xffff)
+        (row + OFFSET).unsigned_abs() << 32 | (column + OFFSET).unsigned_abs()
     }
 }
 
@@ -46,7 +47,7 @@ impl Footprint {
     /// Of points in whole 1e-5 degrees.
     pub fn of(lat_e5: &[i32], lon_e5: &[i32]) -> Footprint {
         let mut grid = Grid::new();
-        let mut cells: Vec<u32> = Vec::new();
+        let mut cells: Vec<u64> = Vec::new();
         let mut touch = |lat: i32, lon: i32| {
             let cell = grid.cell(lat, lon);
             if cells.last() != Some(&cell) {
@@ -75,7 +76,7 @@ impl Footprint {
         Footprint::sorted(cells)
     }
 
-    fn sorted(mut cells: Vec<u32>) -> Footprint {
+    fn sorted(mut cells: Vec<u64>) -> Footprint {
         cells.sort_unstable();
         cells.dedup();
         cells.shrink_to_fit();

@@ -9,8 +9,8 @@
 //! | everything that was measured | the best recording: with a device's file before without, what was typed in last; then Garmin, files, Strava, Apple, Health Connect, Fitbit, Hevy |
 //!
 //! A field that the best record does not have is filled from the next one that has it (a heart rate from
-//! the band of the other wrist). A record of a part of the workout, or of it and another one, tells of no
-//! measure of it while there is one of the whole.
+//! the band of the other wrist). A record of a part of the workout, or of it and another one, gives nothing
+//! while there is one of the whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -210,8 +210,8 @@ fn asked(group: &Group, records: &[Record], rule: Rule) -> Vec<usize> {
         };
         (*role, first, recorded, *at)
     });
-    // Of a part, or of more than it, no measure is taken while the workout itself was told.
-    if matches!(rule, Rule::Start | Rule::Recorded) && members[0].1 == Role::Same {
+    // Of a part, or of more than it, nothing is taken while the workout itself was told.
+    if members.iter().any(|(_, role)| *role == Role::Same) {
         members.retain(|(_, role)| *role == Role::Same);
     }
     members.into_iter().map(|(at, _)| at).collect()

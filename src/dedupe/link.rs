@@ -37,6 +37,8 @@ pub enum Reason {
     Copy,
     /// One is a part of the other.
     Part,
+    /// Others brought them together.
+    Group,
     /// A person said so.
     Person,
 }
@@ -59,6 +61,7 @@ impl Reason {
             Reason::Conflict => "conflict",
             Reason::Copy => "copy",
             Reason::Part => "part",
+            Reason::Group => "group",
             Reason::Person => "person",
         }
     }
@@ -198,13 +201,48 @@ pub fn seen(records: &[Record], weights: &Weights) -> Seen {
 
 /// Links one person's records, which are sorted by start, source and id.
 pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answers: &Answers) -> Linked {
+    const TRIES: usize = 3;
     let Compared { mut pairs, clocks, crowded } = compare(records, weights);
     add_answered(records, &mut pairs, weights, answers);
     let mut joins = parts::joins(records, &clocks, weights, thresholds, &pairs);
-    decide(records, &mut pairs, &joins, thresholds, answers);
-    let groups = cluster::groups(records, &mut pairs, &mut joins, answers);
-    add_parts(records, &mut pairs, joins);
-    Linked { pairs, groups, crowded }
+    joins.retain(|join| !is_answered(records, join, answers));
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut decided = pairs.clone();
+        decide(records, &mut decided, &joins, thresholds, answers);
+        let groups = cluster::groups(records, &mut decided, &mut joins, answers);
+        // A join that came to nothing must not keep its records from other partners.
+        if joins.iter().all(|join| join.is_used) || tries == TRIES {
+            add_parts(records, &mut decided, joins);
+            settle(&mut decided, &groups);
+            return Linked { pairs: decided, groups, crowded };
+        }
+        joins.retain(|join| join.is_used);
+    }
+}
+
+/// Whether a person spoke about the records of a join.
+fn is_answered(records: &[Record], join: &Join, answers: &Answers) -> bool {
+    if answers.is_empty() {
+        return false;
+    }
+    let own: Vec<String> = join.parts.iter().chain([&join.whole]).map(|at| records[*at].name()).collect();
+    answers.names().any(|(one, other)| own.iter().any(|name| name == one || name == other))
+}
+
+/// What came together through others is settled, whatever the pair by itself was worth.
+fn settle(pairs: &mut [Scored], groups: &[Group]) {
+    let mut groups_of: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (number, group) in groups.iter().enumerate() {
+        group.members.iter().for_each(|(at, _)| groups_of.entry(*at).or_default().push(number));
+    }
+    for scored in pairs.iter_mut().filter(|s| s.decision != Decision::Match && s.reason != Reason::Person) {
+        let (of_a, of_b) = (&groups_of[&scored.pair.a], &groups_of[&scored.pair.b]);
+        if of_a.iter().any(|number| of_b.contains(number)) {
+            (scored.decision, scored.reason) = (Decision::Match, Reason::Group);
+        }
+    }
 }
 
 /// What a person answered about is a pair, however unlikely.
@@ -225,7 +263,7 @@ fn add_answered(records: &[Record], pairs: &mut Vec<Scored>, weights: &Weights, 
     pairs.sort_by_key(|scored| scored.pair);
 }
 
-/// The stricter rule within one source: the same file, or all that was recorded is the same.
+/// The stricter rule within one source: the same second and duration, and the same file, name, or all that was recorded is the same.
 fn is_copy(records: &[Record], scored: &Scored) -> bool {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
     let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
@@ -236,7 +274,7 @@ fn is_copy(records: &[Record], scored: &Scored) -> bool {
         && a.heart_rate_bpm.is_some()
         && a.heart_rate_bpm == b.heart_rate_bpm;
     let is_one_file = a.file.is_some() && a.file == b.file;
-    is_one_file || (is(TIME, "same") && (has_the_same_name || went_the_same_way || measured_the_same))
+    is(TIME, "same") && (is_one_file || has_the_same_name || went_the_same_way || measured_the_same)
 }
 
 fn decide(
@@ -256,7 +294,9 @@ fn decide(
             of_parts.chain([(join.whole, records[join.parts[0]].source)])
         })
         .collect();
-    let answer = |pair: Pair| answers.of(&records[pair.a].name(), &records[pair.b].name());
+    let answer = |pair: Pair| {
+        if answers.is_empty() { None } else { answers.of(&records[pair.a].name(), &records[pair.b].name()) }
+    };
     for scored in pairs.iter_mut() {
         let Pair { a, b } = scored.pair;
         match answer(scored.pair) {

@@ -43,7 +43,7 @@ record! {
         /// `match`, `review` or `no_match`.
         pub decision: String,
         /// `weight`; or `assigned` (another pair was worth more), `conflict` (two of one source would have
-        /// come together), `copy` (within one source), `part`, or `person`.
+        /// come together), `copy` (within one source), `part`, `group` (others brought them together), or `person`.
         pub reason: String,
     }
 }

@@ -30,6 +30,7 @@ pub mod weights;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::AddAssign;
+use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use rayon::prelude::*;
@@ -181,6 +182,7 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
         |bucket: &Bucket| Source::ALL.iter().any(|source| lake.activities(source.name(), *bucket).exists());
     let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
     let answers = AllAnswers::read(lake)?;
+    remove_vanished(lake, &buckets)?;
     if buckets.is_empty() {
         return Ok(Summary::default());
     }
@@ -190,28 +192,50 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
         progress(1);
         done
     })?;
-    let mut total =
-        Summary { learned_from, weights_learned_from: weights.learned_from, ..Summary::default() };
+    let mut total = Summary {
+        learned_from,
+        weights_learned_from: weights.learned_from.unwrap_or(0),
+        ..Summary::default()
+    };
     summaries.into_iter().for_each(|summary| total += summary);
     Ok(total)
+}
+
+/// What was made of buckets that have no activities any more.
+fn remove_vanished(lake: &Lake, used: &[Bucket]) -> Result<()> {
+    for bucket in lake.buckets().filter(|bucket| used.binary_search(bucket).is_err()) {
+        for path in [lake.golden(bucket), lake.matches(bucket)] {
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The weights of the lake: given, kept from before, or learned now.
 fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weights, u64)> {
     let path = lake.weights();
     let (weights, learned_from) = match &options.weights {
-        Some(given) => (given.clone(), 0),
+        Some(given) => (given.clone().pinned(), 0),
         None if options.learn || !path.exists() => learn(lake, buckets)?,
         None => {
             let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
             let advise = |e| Error::damaged(&path, format!("{e}; `longrun dedupe --learn` makes it anew"));
-            return Ok((Weights::from_toml(&text).map_err(advise)?, 0));
+            let kept = Weights::from_toml(&text).map_err(advise)?;
+            // Learned from next to nothing, as before the second source came in.
+            if kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM) {
+                return Ok((kept, 0));
+            }
+            learn(lake, buckets)?
         }
     };
     files::replace(&path, |out| out.write_all(weights.to_toml().as_bytes()))?;
     Ok((weights, learned_from))
 }
 
+/// Weights that were learned from fewer are learned anew.
+const FEWEST_LEARNED_FROM: u64 = 300;
 /// Enough that the weights stand still.
 const LEARNED_FROM: u64 = 200_000;
 
@@ -279,9 +303,10 @@ fn dedupe_bucket(
 ) -> Result<Summary> {
     let made_from = made_from(lake, bucket, weights, thresholds, answers)?;
     let golden = lake.golden(bucket);
-    if dataset::provenance(&golden)?.is_some_and(|p| p.made_from == made_from)
-        && lake.matches(bucket).exists()
-    {
+    let is_done = |path: &Path| -> Result<bool> {
+        Ok(dataset::provenance(path)?.is_some_and(|p| p.made_from == made_from))
+    };
+    if is_done(&golden)? && is_done(&lake.matches(bucket))? {
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
     let batches = read(lake, bucket, None)?;
@@ -337,10 +362,21 @@ fn dedupe_bucket(
                 .sum()
         };
         summary.distance_after_m += sum("distance_m");
-        summary.time_after_s += sum("moving_s");
+        summary.time_after_s += time_s(batch);
     }
     summary.written_bytes += dataset::write(&golden, Table::Golden, provenance, golden_batches)?;
     Ok(summary)
+}
+
+/// Moving time, or elapsed where there is none, over all rows.
+fn time_s(batch: &RecordBatch) -> f64 {
+    let column = |name: &str| {
+        let column = batch.column_by_name(name).expect("golden rows have it");
+        column.as_primitive::<arrow::datatypes::Float64Type>()
+    };
+    let times = column("moving_s").iter().zip(column("elapsed_s"));
+    let sound = |time: &f64| time.is_finite() && *time > 0.0;
+    times.filter_map(|(moving, elapsed)| moving.filter(sound).or(elapsed.filter(sound))).sum()
 }
 
 const PEOPLE_AT_A_TIME: usize = 16;

@@ -35,6 +35,8 @@ const LONGEST_GAP_S: i64 = 15 * 60;
 /// Clocks are whole seconds, and some are rounded.
 const OVERLAP_S: i64 = 5;
 const MOST_PARTS: usize = 4;
+/// Records that a run of parts is held against.
+const MOST_WHOLES: usize = 40;
 /// Recordings of one source that are looked at as the next part.
 const MOST_NEXT: usize = 2;
 /// What the parts together are worth more than the best of them, so that a whole is not taken for the sum of
@@ -51,6 +53,8 @@ pub fn joins(
     pairs: &[Scored],
 ) -> Vec<Join> {
     let mut found = Vec::new();
+    let hidden: Vec<usize> =
+        (0..records.len()).filter(|at| records[*at].quality == Quality::Hidden).collect();
     let worth = Worth::of_pairs(records.len(), pairs);
     let most = |bits: &mut dyn Iterator<Item = (usize, f64)>| {
         bits.map(|(_, bits)| bits).fold(f64::NEG_INFINITY, f64::max)
@@ -58,14 +62,14 @@ pub fn joins(
     for parts in runs(records) {
         let joined = join(records, &parts);
         let source = joined.source;
-        let from = records.partition_point(|r| r.start_s < joined.start_s - compare::DAY_S);
-        for whole in from..records.len() {
+        let from = records.partition_point(|r| r.start_s < joined.start_s - compare::NEAR_S);
+        let near =
+            (from..records.len()).take_while(|at| records[*at].start_s <= joined.start_s + compare::NEAR_S);
+        let of_day = |at: &&usize| (0..compare::DAY_S).contains(&(joined.start_s - records[**at].start_s));
+        let on_that_day = hidden.iter().filter(of_day).copied();
+        for whole in near.take(MOST_WHOLES).chain(on_that_day.take(MOST_WHOLES)) {
             let other = &records[whole];
-            if other.start_s > joined.start_s + compare::NEAR_S {
-                break;
-            }
-            let is_near = (other.start_s - joined.start_s).abs() <= compare::NEAR_S;
-            if other.source == source || !(is_near || other.quality == Quality::Hidden) {
+            if other.source == source {
                 continue;
             }
             let Some(join) = score(&joined, &parts, whole, other, clocks, weights) else { continue };

@@ -169,7 +169,7 @@ pub struct Weights {
     pub prior: f64,
     pub chances: Vec<Vec<Chances>>,
     /// Pairs that it was learned from; none where somebody wrote it.
-    pub learned_from: u64,
+    pub learned_from: Option<u64>,
     /// log2(m / u) of every level, and of the prior odds.
     bits: Vec<Vec<f64>>,
     prior_bits: f64,
@@ -198,7 +198,12 @@ impl Weights {
     fn new(prior: f64, chances: Vec<Vec<Chances>>) -> Weights {
         let bits = |c: &Chances| (c.m.max(LEAST) / c.u.max(LEAST)).log2().clamp(-MOST_BITS, MOST_BITS);
         let bits = chances.iter().map(|levels| levels.iter().map(bits).collect()).collect();
-        Weights { prior, prior_bits: (prior / (1.0 - prior)).log2(), chances, learned_from: 0, bits }
+        Weights { prior, prior_bits: (prior / (1.0 - prior)).log2(), chances, learned_from: None, bits }
+    }
+
+    /// The same, as somebody's own: never learned anew.
+    pub fn pinned(self) -> Weights {
+        Weights { learned_from: None, ..self }
     }
 
     /// What the comparison says, in bits; nothing where there is nothing to compare.
@@ -282,7 +287,7 @@ impl Weights {
         }
         // The same file is the same file: a lake without one does not teach otherwise.
         chances[IDENTITY].clone_from(&self.chances[IDENTITY]);
-        Weights { learned_from: seen.pairs(), ..Weights::new(of_matches, chances) }
+        Weights { learned_from: Some(seen.pairs()), ..Weights::new(of_matches, chances) }
     }
 
     fn m_as_counts(&self) -> Shares {
@@ -300,7 +305,9 @@ impl Weights {
              # The weight of a level is log2(m / u).\n",
         );
         writeln!(text, "prior = {}", self.prior).expect("memory");
-        writeln!(text, "learned_from = {}", self.learned_from).expect("memory");
+        if let Some(pairs) = self.learned_from {
+            writeln!(text, "learned_from = {pairs}").expect("memory");
+        }
         for (comparison, (c, chances)) in COMPARISONS.iter().zip(&self.chances).enumerate() {
             writeln!(text, "\n[{}]", c.name).expect("memory");
             for (number, (level, Chances { m, u })) in c.levels.iter().zip(chances).enumerate() {
@@ -320,8 +327,7 @@ impl Weights {
         #[derive(Deserialize)]
         struct File {
             prior: f64,
-            #[serde(default)]
-            learned_from: u64,
+            learned_from: Option<u64>,
             #[serde(flatten)]
             comparisons: BTreeMap<String, BTreeMap<String, Written>>,
         }

@@ -62,7 +62,7 @@ fn people_that_were_never_tuned_on_are_matched_within_the_aims() {
         |path: &str| e.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or_else(|| panic!("{path}"));
     assert!(value("/pairs/f1/value") >= 0.995, "{}", e["pairs"]);
     assert!(value("/groups/f1/value") >= 0.99, "{}", e["groups"]);
-    assert!(value("/blocking_recall/value") >= 0.998, "{}", e["blocking_recall"]);
+    assert!(value("/blocking_recall/value") >= 0.995, "{}", e["blocking_recall"]);
     let classes = e["classes"].as_array().unwrap();
     assert_eq!(classes.len(), 18);
     for class in classes {
@@ -364,6 +364,7 @@ fn rows_that_are_made_directly_are_those_that_exports_are_read_to() {
     assert!(apart.len() * 100 <= one.len(), "{} of {}: {apart:#?}", apart.len(), one.len());
     // And so it is measured the same, on the lake with the file of the truth.
     let truth = format!("{}/truth.jsonl", manifest.trim_end_matches("/manifest.csv"));
+    dedupe(&by_files, &["--learn"]);
     let measured = by_files.run(&["dedupe", "evaluate", "--json", "--truth", &truth]).expect(0).json();
     assert!(measured["pairs"]["f1"]["value"].as_f64().unwrap() > 0.99, "{}", measured["pairs"]);
 }
@@ -495,4 +496,109 @@ fn the_report_works_in_a_browser() {
         return;
     }
     said.expect(0);
+}
+
+/// A device that recorded all week into one file has written as many workouts.
+#[test]
+fn sessions_of_one_file_are_workouts_of_their_own() {
+    let place = Place::new();
+    let run = |day: u32, km: u32| {
+        let points: String = (0..=20)
+            .map(|n| {
+                format!(
+                    "<Trackpoint><Time>2024-05-{day:02}T07:{:02}:00Z</Time><DistanceMeters>{}</DistanceMeters></Trackpoint>",
+                    n * 2,
+                    km * 50 * n
+                )
+            })
+            .collect();
+        format!(
+            "<Activity Sport=\"Running\"><Id>2024-05-{day:02}T07:00:00Z</Id><Lap StartTime=\"2024-05-{day:02}T07:00:00Z\">\
+             <TotalTimeSeconds>2400</TotalTimeSeconds><DistanceMeters>{}</DistanceMeters><Track>{points}</Track></Lap></Activity>",
+            km * 1000
+        )
+    };
+    let file = format!(
+        "<?xml version=\"1.0\"?><TrainingCenterDatabase xmlns=\"http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2\">\
+         <Activities>{}{}{}</Activities></TrainingCenterDatabase>",
+        run(1, 5),
+        run(7, 8),
+        run(14, 12)
+    );
+    let file = place.file("week.tcx", file);
+    place.run(&["import", "files", &file, "--user", "u"]).expect(0);
+    place.run(&["normalize"]).expect(0);
+    let summary = dedupe(&place, &[]).json();
+    assert_eq!((&summary["activities"], &summary["golden"]), (&3.into(), &3.into()), "{summary}");
+    // Of single records, nothing was counted twice.
+    for what in ["distance", "time"] {
+        let unit = if what == "time" { "s" } else { "m" };
+        let side = |when: &str| summary[&format!("{what}_{when}_{unit}")].as_f64().unwrap();
+        assert!((side("before") - side("after")).abs() < 1e-6, "{summary}");
+    }
+}
+
+/// What a kill between the two files of a bucket would leave behind.
+#[test]
+fn matches_of_one_run_beside_golden_rows_of_another_are_made_anew() {
+    let place = invented(6, 60);
+    dedupe(&place, &[]);
+    let (golden, matches) = (files(&place.lake().join("golden")), place.rows("matches"));
+    dedupe(&place, &["--match-odds", "100000"]);
+    assert!(place.rows("matches") != matches);
+    for (path, bytes) in &golden {
+        std::fs::write(path, bytes).unwrap();
+    }
+    dedupe(&place, &[]);
+    assert!(place.rows("matches") == matches);
+    // And of what has no activities any more, nothing is left.
+    let gone = longrun::files::below(&place.lake().join("activities/source=strava"), "parquet").unwrap();
+    let bucket = gone[0].file_name().unwrap();
+    for path in longrun::files::below(&place.lake().join("activities"), "parquet").unwrap() {
+        if path.file_name() == Some(bucket) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    dedupe(&place, &[]);
+    assert!(!place.lake().join("golden").join(bucket).exists());
+    assert!(!place.lake().join("matches").join(bucket).exists());
+}
+
+#[test]
+fn somebody_may_say_that_two_of_one_source_are_the_same_and_that_two_parts_are_not() {
+    let place = invented(8, 120);
+    dedupe(&place, &[]);
+    let matches = place.rows("matches");
+    // Two of Strava with one of another source.
+    let pair = matches
+        .iter()
+        .find(|r| r["decision"] == "match" && r["source_a"] == "strava" && r["reason"] == "weight");
+    let pair = pair.unwrap();
+    let (strava, other) = names(pair);
+    let second = groups(&place)
+        .into_iter()
+        .filter(|((user, _), members)| *user == pair["user_id"] && !members.contains(&strava))
+        .find_map(|(_, members)| members.into_iter().find(|name| name.starts_with("strava:")))
+        .unwrap();
+    let user = &pair["user_id"];
+    let mut answers =
+        format!("user,a,b,answer\n{user},{strava},{other},same\n{user},{second},{other},same\n");
+    // And the two parts of one whole.
+    let mut parts: BTreeMap<(String, String, String), Vec<String>> = BTreeMap::new();
+    for row in matches.iter().filter(|row| row["reason"] == "part" && row["user_id"] != *user) {
+        let (a, b) = names(row);
+        for (whole, part) in [(&a, &b), (&b, &a)] {
+            let source = part.split(':').next().unwrap().to_string();
+            parts.entry((row["user_id"].clone(), whole.clone(), source)).or_default().push(part.clone());
+        }
+    }
+    let ((owner, _, _), both) = parts.into_iter().find(|(_, parts)| parts.len() == 2).unwrap();
+    answers += &format!("{owner},{},{},different\n", both[0], both[1]);
+    let file = place.file("answers.csv", answers);
+    place.run(&["dedupe", "decide", "--file", &file]).expect(0);
+    let summary = dedupe(&place, &[]).json();
+    assert_eq!(summary["answered"], 3, "{summary}");
+    let groups = groups(&place);
+    assert!(groups.values().any(|m| [&strava, &other, &second].iter().all(|name| m.contains(*name))));
+    assert!(!groups.values().any(|m| both.iter().all(|name| m.contains(name))), "{both:?}");
 }

@@ -1,5 +1,6 @@
 //! The rules that others have published for the same question, as they state them, on the same records.
-//! Each is asked of pairs of different sources of one person, which is where they do best.
+//! Each is asked of pairs of different sources of one person; what follows by way of a third record is not
+//! added for them.
 
 use crate::dedupe::block::{self, Pair};
 use crate::dedupe::record::Record;

@@ -160,9 +160,8 @@ fn evaluate_person(labelled: &Labelled, weights: &Weights, thresholds: Threshold
         .collect();
     out.groups = Counts::of(&found_groups, &true_groups);
 
-    // A pair of a part and its whole is looked at where the parts together are.
-    let seen: HashSet<Pair> = linked.pairs.iter().map(|s| s.pair).chain(found.iter().copied()).collect();
-    out.blocking = Counts::of(&true_pairs.intersection(&seen).copied().collect(), &true_pairs);
+    let seen: HashSet<Pair> = linked.pairs.iter().map(|s| s.pair).collect();
+    out.blocking = Counts::of(&across.intersection(&seen).copied().collect(), &across);
 
     for pair in &truth_pairs {
         let classes: HashSet<Class> =
@@ -247,7 +246,7 @@ pub struct Evaluation {
     pub across: Scores,
     /// Groups that are exactly right.
     pub groups: Scores,
-    /// The share of true pairs that were compared at all.
+    /// The share of true pairs across sources that were compared at all.
     pub blocking_recall: Estimate,
     pub classes: Vec<ClassRecall>,
     pub scenes: Vec<ScenePrecision>,
@@ -263,7 +262,7 @@ pub struct Evaluation {
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub thresholds: Thresholds,
-    /// None: learned from the same records, without their labels.
+    /// None: those of the lake, or learned from the same records without their labels.
     pub weights: Option<Weights>,
 }
 
@@ -354,12 +353,17 @@ pub fn of_lake(lake: &Lake, truth: &Path, options: &Options, progress: impl Fn(u
         everybody.extend(with_truths(&batches, &mut truths).into_values());
         progress(1);
     }
-    if known > 0 && truths.len() == known {
+    if truths.len() == known {
         return Err(Error::Usage(format!("{} tells of no activity in the lake", truth.display())));
     }
     let mut learned_from = 0;
+    let of_lake = lake.weights();
     let weights = match &options.weights {
         Some(weights) => weights.clone(),
+        None if of_lake.exists() => {
+            let text = std::fs::read_to_string(&of_lake).map_err(Error::io("read", &of_lake))?;
+            Weights::from_toml(&text).map_err(|e| Error::damaged(&of_lake, e))?
+        }
         None => {
             let seen = super::seen_of(everybody.iter().map(|l| l.records.as_slice()));
             learned_from = seen.pairs();
