@@ -60,5 +60,11 @@ pub fn describe(o: &Overview) {
         km(o.workouts.distance_km),
         km(o.activities.distance_km)
     );
+    if o.not_deduped > 0 {
+        eprintln!(
+            "{} activities came after the last `longrun dedupe` and are left out",
+            output::count(o.not_deduped)
+        );
+    }
     eprintln!("{} pairs are for somebody to look at", output::count(o.pairs.review));
 }

@@ -113,9 +113,9 @@ impl Collecting {
         for path in [lake.golden(bucket), lake.matches(bucket)] {
             dataset::check_schema(&path, "dedupe")?;
         }
-        let mut shared = HashSet::new();
+        let (mut known, mut shared) = (HashSet::new(), HashSet::new());
         for batch in dataset::read(&lake.golden(bucket), None)? {
-            self.take_golden(&Rows(&batch), &is_wanted, &mut shared);
+            self.take_golden(&Rows(&batch), &is_wanted, &mut known, &mut shared);
         }
         let most_urgent =
             |w: &Workout| (usize::MAX - w.conflicts.len(), usize::MAX - w.members.len(), -w.start_ms);
@@ -127,13 +127,14 @@ impl Collecting {
         }
         pairs.append(&mut self.pairs);
         self.pairs = most_worth_a_look(pairs, options.most_pairs);
-        self.take_activities(lake, bucket, &is_wanted, &shared)
+        self.take_activities(lake, bucket, &is_wanted, &known, &shared)
     }
 
     fn take_golden(
         &mut self,
         rows: &Rows,
         is_wanted: &impl Fn(&str) -> bool,
+        known: &mut HashSet<(String, String)>,
         shared: &mut HashSet<(String, String)>,
     ) {
         let users = rows.words("user_id");
@@ -157,11 +158,12 @@ impl Collecting {
                 );
                 *self.conflicts.entry(key).or_insert(0) += 1;
             }
+            let user = users.value(row).to_string();
+            known.extend((0..of.len()).map(|at| (user.clone(), named(&of, at))));
             if of.len() < 2 {
                 continue;
             }
             self.overview.told_more_than_once += 1;
-            let user = users.value(row).to_string();
             shared.extend((0..of.len()).map(|at| (user.clone(), named(&of, at))));
             let given = structs(lineage, row);
             let fields = given.column_by_name("fields").expect("lineage has it").as_list::<i32>();
@@ -245,6 +247,7 @@ impl Collecting {
         lake: &Lake,
         bucket: Bucket,
         is_wanted: &impl Fn(&str) -> bool,
+        known: &HashSet<(String, String)>,
         shared: &HashSet<(String, String)>,
     ) -> Result<()> {
         let mut wanted: HashMap<(String, String), Vec<(usize, bool)>> = HashMap::new();
@@ -261,6 +264,10 @@ impl Collecting {
                 let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
                     let key = (users.value(row).to_string(), format!("{source}:{}", ids.value(row)));
+                    if !known.contains(&key) {
+                        self.overview.not_deduped += 1;
+                        continue;
+                    }
                     let figures = self.sources.entry(source.to_string()).or_default();
                     for total in [&mut figures.activities, &mut self.overview.activities] {
                         total.count += 1;

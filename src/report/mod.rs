@@ -54,6 +54,8 @@ pub struct Overview {
     pub source_pairs: Vec<SourcePair>,
     pub conflicts: Vec<ConflictFigures>,
     pub rejects: Vec<RejectFigures>,
+    /// Activities that came after the last dedupe, and are in no figure.
+    pub not_deduped: u64,
     pub shown_pairs: u64,
     pub shown_workouts: u64,
 }

@@ -244,6 +244,9 @@ fn only_what_has_changed_is_done_again() {
     let table = place.file("extra.csv", table);
     place.run(&["import", "hevy", &table, "--user", "user-0003"]).expect(0);
     place.run(&["normalize"]).expect(0);
+    let early = place.run(&["report", "--json"]).expect(0);
+    assert_eq!(early.json()["not_deduped"], 1);
+    assert!(early.stderr.contains("came after the last `longrun dedupe`"), "{}", early.stderr);
     let third = dedupe(&place, &[]).json();
     assert_eq!(third["buckets_rewritten"], 1);
     assert_eq!(third["learned_from"], 0, "the weights stay, or everything would change");
