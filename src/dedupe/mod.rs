@@ -9,8 +9,8 @@
 //!
 //! Buckets are independent, and so are the people in them; what is found depends on nothing but a person's
 //! records, the weights, the thresholds and the answers, in whatever order they come. A bucket whose files,
-//! weights and answers are as they were is not touched again: its golden file, which is written last,
-//! says what it was made from.
+//! weights and answers are as they were is not touched again: both of its files say what they were made
+//! from.
 
 pub mod answers;
 mod assign;
@@ -220,9 +220,7 @@ fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weight
         Some(given) => (given.clone().pinned(), 0),
         None if options.learn || !path.exists() => learn(lake, buckets)?,
         None => {
-            let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-            let advise = |e| Error::damaged(&path, format!("{e}; `longrun dedupe --learn` makes it anew"));
-            let kept = Weights::from_toml(&text).map_err(advise)?;
+            let kept = Weights::read(&path)?;
             // Learned from next to nothing, as before the second source came in.
             if kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM) {
                 return Ok((kept, 0));

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -238,8 +239,7 @@ impl Weights {
         let mut parts = part_shares();
         let (mut of_matches, mut of_parts) = (self.prior, 0.05);
         for _ in 0..ROUNDS {
-            let (mut in_matches, mut in_parts) =
-                (scaled(&self.m_as_counts(), 1.0), scaled(&part_shares(), SEEN_BEFORE));
+            let (mut in_matches, mut in_parts) = (self.m_as_counts(), scaled(&part_shares(), SEEN_BEFORE));
             let (mut sum_matches, mut sum_parts) = (SEEN_BEFORE * self.prior, SEEN_BEFORE * 0.05);
             for (pattern, count) in &seen.candidates {
                 let as_match = of_matches * likelihood(&matches, pattern);
@@ -316,6 +316,13 @@ impl Weights {
             }
         }
         text
+    }
+
+    /// Those that a lake keeps.
+    pub fn read(path: &Path) -> Result<Weights> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let advise = |e| Error::damaged(path, format!("{e}; `longrun dedupe --learn` makes it anew"));
+        Weights::from_toml(&text).map_err(advise)
     }
 
     pub fn from_toml(text: &str) -> Result<Weights> {

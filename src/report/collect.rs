@@ -489,9 +489,7 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
 }
 
 fn weights(lake: &Lake) -> Result<Vec<Comparison>> {
-    let path = lake.weights();
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let weights = Weights::from_toml(&text).map_err(|e| Error::damaged(&path, e))?;
+    let weights = Weights::read(&lake.weights())?;
     let of = |(at, comparison): (usize, &crate::dedupe::weights::Comparison)| {
         let levels = comparison.levels.iter().zip(&weights.chances[at]).enumerate();
         Comparison {
