@@ -32,6 +32,7 @@
 //! - [`stats`]: sums per source, sport and year
 //! - [`lake`]: where the stores lie, buckets, the state database
 //! - [`files`]: the one door to the disk
+//! - [`http`]: the one door to the network
 //! - [`error`]: errors, cut by what the reader can do about them
 //! - [`synth`]: people and their workouts from a seed, in every source's own format
 //! - [`emulator`]: a Strava that behaves like Strava
@@ -45,6 +46,7 @@ pub mod emulator;
 pub mod error;
 pub mod fetch;
 pub mod files;
+pub mod http;
 pub mod lake;
 pub mod landing;
 pub mod ledger;

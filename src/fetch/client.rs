@@ -1,18 +1,18 @@
-//! The one door to the network: requests to the API and to the token endpoint.
+//! Requests to the API and to the token endpoint.
 //!
 //! A token travels in the Authorization header and nowhere else; no error of this module
 //! carries a header or a form.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
-use reqwest::{Response, Url};
 use serde::Deserialize;
 
 use super::accounts::{Account, Secret};
 use super::budget::{PairSeen, RateSeen};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::http::{self, chain};
 use crate::landing::MAX_BODY_BYTES;
 
 /// The application that the accounts gave their consent to.
@@ -65,20 +65,8 @@ pub enum NoGrant {
 
 impl Client {
     pub fn new(base: &str, oauth: &str) -> Result<Client> {
-        // Twice is no harm, and the process may have one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let urls = [checked(base)?, checked(oauth)?];
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("longrun/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(120))
-            // A redirect would carry the token somewhere else.
-            .redirect(reqwest::redirect::Policy::none());
-        if urls.iter().all(is_loopback) {
-            builder = builder.no_proxy();
-        }
-        let http =
-            builder.build().map_err(|e| Error::Remote(format!("failed to set up HTTPS: {}", chain(&e))))?;
+        let urls = [http::url(base)?, http::url(oauth)?];
+        let http = http::client(&urls, Duration::from_secs(120))?;
         let [base, oauth] = urls.map(|url| url.as_str().trim_end_matches('/').to_string());
         Ok(Client { http, base, oauth })
     }
@@ -96,7 +84,7 @@ impl Client {
             overall: pair(response.headers(), "x-ratelimit-limit", "x-ratelimit-usage"),
             read: pair(response.headers(), "x-readratelimit-limit", "x-readratelimit-usage"),
         };
-        Ok(Answer { status, date_s, rate, body: body(response).await? })
+        Ok(Answer { status, date_s, rate, body: http::body(response, MAX_BODY_BYTES).await? })
     }
 
     /// New tokens for an account, from its refresh token.
@@ -118,7 +106,7 @@ impl Client {
         let response =
             self.http.post(format!("{}/token", self.oauth)).form(&form).send().await.map_err(trouble)?;
         let status = response.status().as_u16();
-        let body = body(response).await.map_err(NoGrant::Trouble)?;
+        let body = http::body(response, MAX_BODY_BYTES).await.map_err(NoGrant::Trouble)?;
         match status {
             200 => serde_json::from_slice(&body)
                 .map_err(|e| NoGrant::Trouble(format!("the token endpoint's answer is not understood: {e}"))),
@@ -140,32 +128,6 @@ impl Client {
         let url = Url::parse_with_params(&format!("{}/authorize", self.oauth), &query);
         url.expect("the base was parsed before").to_string()
     }
-}
-
-fn checked(text: &str) -> Result<Url> {
-    let url = Url::parse(text).map_err(|e| Error::Usage(format!("{text:?} is not a URL: {e}")))?;
-    // Tokens over plain HTTP would be everybody's.
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        return Err(Error::Usage(format!("{text} must begin with https: tokens are sent there")));
-    }
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-    })
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e.without_url()))? {
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(format!("the answer is longer than {MAX_BODY_BYTES} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// `Sat, 18 Oct 2025 23:40:56 GMT`
@@ -214,18 +176,6 @@ pub fn said(body: &[u8]) -> String {
         .collect();
     let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) };
     format!(": {}{details}", message.chars().take(200).collect::<String>())
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
