@@ -24,7 +24,7 @@
 //! - [`landing`]: the store of raw responses
 //! - [`archives`]: the store of imported archives
 //! - [`sources`]: bytes of one source to activities
-//! - [`ledger`]: what the live pipeline uploaded itself
+//! - [`pipeline`]: what the live pipeline says of itself: users, runs, uploads
 //! - [`normalize`]: landing and archives to dataset, in parallel
 //! - [`dataset`]: the store of rows: columns, merge, write, read
 //! - [`dedupe`]: which activities are the same workout, and one row for each workout
@@ -49,8 +49,8 @@ pub mod files;
 pub mod http;
 pub mod lake;
 pub mod landing;
-pub mod ledger;
 pub mod normalize;
+pub mod pipeline;
 pub mod polyline;
 pub mod report;
 pub mod sources;

@@ -50,3 +50,54 @@ CREATE TABLE IF NOT EXISTS answers (
     answered_at_s INTEGER NOT NULL,
     PRIMARY KEY (user_id, one, other)
 ) STRICT;
+
+-- The runs that the live pipeline made of activities.
+CREATE TABLE IF NOT EXISTS runs (
+    user_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    source TEXT,                      -- strava, file_upload
+    source_activity_id TEXT,
+    pipeline_id TEXT,
+    status TEXT NOT NULL,             -- synced, tier_blocked; as it came where it is not known
+    start_s INTEGER,
+    updated_s INTEGER,
+    PRIMARY KEY (user_id, run_id)
+) STRICT;
+
+-- The live pipeline's users.
+CREATE TABLE IF NOT EXISTS pipeline_users (
+    user_id TEXT PRIMARY KEY,
+    tier TEXT,                        -- hobbyist, athlete
+    syncs_used INTEGER NOT NULL,      -- in the month of told_s
+    told_s INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS pipelines (
+    user_id TEXT NOT NULL,
+    pipeline_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    destinations TEXT NOT NULL,       -- commas between
+    disabled INTEGER NOT NULL,
+    PRIMARY KEY (user_id, pipeline_id)
+) STRICT;
+
+-- When an export of the pipeline was taken in: without one, everything would seem to be missing there.
+CREATE TABLE IF NOT EXISTS pipeline_exports (
+    taken_in_s INTEGER NOT NULL,
+    entries INTEGER NOT NULL
+) STRICT;
+
+-- What was re-driven: what is meant to be sent is written before it is sent, how that ended after it.
+CREATE TABLE IF NOT EXISTS redrives (
+    sink TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    golden_id TEXT NOT NULL,
+    start_s INTEGER NOT NULL,         -- of the activity
+    syncs INTEGER NOT NULL,           -- of the user's tier
+    state TEXT NOT NULL,              -- intended, delivered, rejected, unknown
+    reason TEXT,
+    attempts INTEGER NOT NULL,
+    changed_s INTEGER NOT NULL,
+    PRIMARY KEY (sink, user_id, execution_id)
+) STRICT;

@@ -9,9 +9,9 @@ mod demo;
 mod emulate;
 mod fetch;
 mod import;
-mod ledger;
 mod normalize;
 mod output;
+mod pipeline;
 mod report;
 mod stats;
 mod synth;
@@ -67,8 +67,9 @@ enum Command {
     /// imported before is passed over; one that has changed is another one, and its records come
     /// over the older ones.
     Import(import::Args),
-    /// Tell what the live pipeline has uploaded itself
-    Ledger(ledger::Args),
+    /// Tell what the live pipeline has: its users, runs and uploads
+    #[command(alias = "ledger")]
+    Pipeline(pipeline::Args),
     /// Turn what has landed and was imported into Parquet
     Normalize(normalize::Args),
     /// Find the activities that are the same workout, and make one row of each workout
@@ -128,7 +129,7 @@ impl Cli {
             Command::Accounts(args) => accounts::run(&context, args),
             Command::Fetch(args) => fetch::run(&context, args),
             Command::Import(args) => import::run(&context, args),
-            Command::Ledger(args) => ledger::run(&context, args),
+            Command::Pipeline(args) => pipeline::run(&context, args),
             Command::Normalize(args) => normalize::run(&context, args),
             Command::Dedupe(args) => dedupe::run(&context, args),
             Command::Report(args) => report::run(&context, args),

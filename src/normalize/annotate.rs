@@ -10,7 +10,7 @@ use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
 use crate::lake::{Bucket, Lake};
-use crate::ledger::Ledger;
+use crate::pipeline::uploads::Ledger;
 use crate::sources::Source;
 use crate::sport::{self, Rules};
 

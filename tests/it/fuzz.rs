@@ -8,7 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use longrun::ledger;
+use longrun::lake::Lake;
+use longrun::pipeline;
 use longrun::sources::container::Container;
 use longrun::sources::{self, Found, Provenance, Source, files};
 use longrun::synth::{Options, exports, person};
@@ -206,15 +207,18 @@ fn no_input_makes_a_parser_panic() {
         assert!(rejects > 0, "{} refuses nothing", target.name);
     }
     let mut rng = Pcg64Mcg::seed_from_u64(SEED);
+    let lake = Lake::open_or_create(&folder.path().join("lake")).unwrap();
     for number in 0..inputs_each() {
-        let lines = br#"{"path":"users/u1/uploaded_activities/strava:123","start_time":"2026-01-05T08:00:00Z","duration_s":1e3}"#;
+        let lines = br#"{"path":"users/u1/uploaded_activities/strava:123","start_time":"2026-01-05T08:00:00Z","duration_s":1e3}
+{"path":"users/u1/pipeline_runs/r","fields":{"source_activity_id":{"stringValue":"7"},"status":{"integerValue":"2"}}}
+{"user_id":"u1","tier":"hobbyist","pipelines":[{"id":"p","source":"SOURCE_STRAVA","destinations":[2]}]}"#;
         let bytes = mutated(lines, &mut rng);
-        let read = catch_unwind(|| {
-            let _ = ledger::parse(&String::from_utf8_lossy(&bytes));
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let _ = pipeline::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH).unwrap();
             let _ = files::decode(bytes);
-        });
+        }));
         if read.is_err() {
-            panics.push(("ledger", number));
+            panics.push(("pipeline", number));
         }
     }
     std::panic::set_hook(quiet);

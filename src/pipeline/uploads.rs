@@ -1,4 +1,4 @@
-//! What the live pipeline says that it uploaded: its `uploaded_activities`, as they were exported.
+//! What the pipeline uploaded itself.
 //!
 //! An activity that the pipeline itself wrote to a destination comes back from there like any
 //! other. Here it is known again: by the destination's id of it, or, while an upload was pending
@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use rusqlite::{Connection, OpenFlags, params};
-use serde_json::Value;
+use rusqlite::{Connection, params};
 use twox_hash::XxHash64;
 
+use super::export::Entry;
+use super::{plain_name, read_state};
 use crate::error::Result;
-use crate::lake::{Lake, state_error};
-use crate::sources::time;
+use crate::lake::Lake;
 
 /// One entry of the ledger.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,77 +34,11 @@ const SAME_START_S: i64 = 2;
 const SAME_DURATION_S: f64 = 10.0;
 const SAME_DURATION_SHARE: f64 = 0.02;
 
-/// What an import of a ledger did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Imported {
-    pub entries: u64,
-    pub new: u64,
-    /// Entries that cannot be read, each with where it stands and why.
-    pub refused: Vec<String>,
-}
-
-/// Reads an export: a JSON array, an object with the array in it, or JSON lines.
-pub fn parse(text: &str) -> (Vec<Upload>, Vec<String>) {
-    let text = text.trim_start_matches('\u{feff}').trim();
-    let mut uploads = Vec::new();
-    let mut refused = Vec::new();
-    let mut take =
-        |place: String, value: std::result::Result<Value, String>| match value.and_then(|v| upload(&v)) {
-            Ok(upload) => uploads.push(upload),
-            Err(reason) => refused.push(format!("{place}: {reason}")),
-        };
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(entries)) => {
-            entries
-                .into_iter()
-                .enumerate()
-                .for_each(|(at, entry)| take(format!("entry {}", at + 1), Ok(entry)));
-        }
-        Ok(Value::Object(mut object)) if object.values().any(Value::is_array) => {
-            let list =
-                object.values_mut().find_map(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-            list.into_iter().enumerate().for_each(|(at, entry)| take(format!("entry {}", at + 1), Ok(entry)));
-        }
-        _ => {
-            for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                take(format!("line {}", at + 1), serde_json::from_str(line).map_err(|e| e.to_string()));
-            }
-        }
-    }
-    (uploads, refused)
-}
-
 /// An entry, in snake_case or lowerCamelCase; its key is given by itself or at the end of its path.
-fn upload(value: &Value) -> std::result::Result<Upload, String> {
-    let object = value.as_object().ok_or("not an object")?;
-    let get = |names: &[&str]| names.iter().find_map(|name| object.get(*name)).filter(|v| !v.is_null());
-    let word = |names: &[&str]| {
-        get(names).and_then(|v| match v {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        })
-    };
-    let path = word(&["path", "name", "__path__"]);
-    let parts: Vec<&str> = path.as_deref().map(|path| path.split('/').collect()).unwrap_or_default();
-    let after = |folder: &str| {
-        let at = parts.iter().position(|part| *part == folder)?;
-        parts.get(at + 1).map(|part| (*part).to_string())
-    };
-    let user_id = word(&["user_id", "userId", "uid"]).or_else(|| after("users")).ok_or("no user_id")?;
-    let start_s = match get(&["start_time", "startTime"]) {
-        Some(Value::String(text)) => {
-            Some(time::utc(text).ok_or_else(|| format!("start_time {text:?} is no time"))?.as_second())
-        }
-        Some(Value::Number(number)) => number.as_i64().or_else(|| number.as_f64().map(|s| s as i64)),
-        // As the database's own export writes its times.
-        Some(Value::Object(time)) => {
-            time.get("_seconds").or_else(|| time.get("seconds")).and_then(Value::as_i64)
-        }
-        _ => None,
-    };
-    let key =
-        word(&["id", "key", "entry", "document_id", "documentId"]).or_else(|| after("uploaded_activities"));
+pub fn read(entry: &Entry) -> std::result::Result<Upload, String> {
+    let user_id = entry.user_id()?;
+    let start_s = entry.second(&["start_time", "startTime"])?;
+    let key = entry.key("uploaded_activities");
     let (by_key, id_by_key) = match key.as_deref().and_then(|key| key.split_once(':')) {
         Some(("pending", start)) => (None, Some(("pending", start.to_string()))),
         Some((destination, id)) => (Some(destination.to_string()), Some(("id", id.to_string()))),
@@ -116,11 +50,9 @@ fn upload(value: &Value) -> std::result::Result<Upload, String> {
         }
         _ => None,
     };
-    let destination = word(&["destination"]).or(by_key).map(|name| {
-        let name = name.to_lowercase();
-        name.trim_start_matches("destination_").trim_start_matches("source_").to_string()
-    });
-    let destination_id = word(&["destination_id", "destinationId"]).or(match id_by_key {
+    let destination = entry.word(&["destination"]).or(by_key);
+    let destination = destination.map(|name| plain_name(&name, &["destination_", "source_"]));
+    let destination_id = entry.word(&["destination_id", "destinationId"]).or(match id_by_key {
         Some(("id", id)) => Some(id),
         _ => None,
     });
@@ -128,60 +60,44 @@ fn upload(value: &Value) -> std::result::Result<Upload, String> {
     if destination_id.is_none() && start_s.is_none() {
         return Err("neither a destination_id nor a start_time".to_string());
     }
-    let entry = key.unwrap_or_else(|| match (&destination, &destination_id) {
+    let named = key.unwrap_or_else(|| match (&destination, &destination_id) {
         (Some(destination), Some(id)) => format!("{destination}:{id}"),
         _ => format!("pending:{}", start_s.unwrap_or_default()),
     });
-    let duration =
-        get(&["duration_s", "elapsed_time", "elapsedTime", "total_elapsed_time", "totalElapsedTime"]);
+    let duration_s = entry.number(&[
+        "duration_s",
+        "elapsed_time",
+        "elapsedTime",
+        "total_elapsed_time",
+        "totalElapsedTime",
+    ]);
     Ok(Upload {
         user_id,
-        entry,
+        entry: named,
         destination,
         destination_id,
         start_s,
-        duration_s: duration.and_then(Value::as_f64),
-        source: word(&["source"]),
-        external_id: word(&["external_id", "externalId"]),
-        uploaded_at: word(&["uploaded_at", "uploadedAt"]),
+        duration_s,
+        source: entry.word(&["source"]),
+        external_id: entry.word(&["external_id", "externalId"]),
+        uploaded_at: entry.word(&["uploaded_at", "uploadedAt"]),
     })
 }
 
-/// Puts an export into the lake: all of it that can be read, or nothing.
-pub fn import(lake: &Lake, text: &str) -> Result<Imported> {
-    let (uploads, refused) = parse(text);
-    let path = lake.root().join("state.db");
-    let mut db = lake.state()?;
-    let fail = |e: rusqlite::Error| state_error(&path, &e);
-    let before = count(&db).map_err(fail)?;
-    let transaction = db.transaction().map_err(fail)?;
-    {
-        let mut insert = transaction
-            .prepare("INSERT OR REPLACE INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
-            .map_err(fail)?;
-        for u in &uploads {
-            insert
-                .execute(params![
-                    u.user_id,
-                    u.entry,
-                    u.destination,
-                    u.destination_id,
-                    u.start_s,
-                    u.duration_s,
-                    u.source,
-                    u.external_id,
-                    u.uploaded_at
-                ])
-                .map_err(fail)?;
-        }
-    }
-    transaction.commit().map_err(fail)?;
-    let new = count(&db).map_err(fail)? - before;
-    Ok(Imported { entries: uploads.len() as u64, new, refused })
-}
-
-fn count(db: &Connection) -> rusqlite::Result<u64> {
-    db.query_row("SELECT count(*) FROM uploads", [], |row| row.get::<_, i64>(0)).map(|n| n.unsigned_abs())
+pub fn insert(db: &Connection, u: &Upload) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .execute(params![
+            u.user_id,
+            u.entry,
+            u.destination,
+            u.destination_id,
+            u.start_s,
+            u.duration_s,
+            u.source,
+            u.external_id,
+            u.uploaded_at
+        ])
+        .map(drop)
 }
 
 #[derive(Debug)]
@@ -207,20 +123,8 @@ struct OfUser {
 
 impl Ledger {
     pub fn read(lake: &Lake) -> Result<Ledger> {
-        let path = lake.root().join("state.db");
-        if !path.exists() {
-            return Ok(Ledger::default());
-        }
-        let read = || -> rusqlite::Result<Ledger> {
-            let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let there: i64 =
-                db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'uploads'", [], |row| {
-                    row.get(0)
-                })?;
+        read_state(lake, "uploads", |db| {
             let mut ledger = Ledger::default();
-            if there == 0 {
-                return Ok(ledger);
-            }
             let mut statement = db.prepare(
                 "SELECT user_id, destination, destination_id, start_s, duration_s, source FROM uploads ORDER BY user_id, entry",
             )?;
@@ -237,8 +141,7 @@ impl Ledger {
                 });
             }
             Ok(ledger)
-        };
-        read().map_err(|e| state_error(&path, &e))
+        })
     }
 
     fn add(&mut self, upload: &Upload) {
@@ -254,10 +157,7 @@ impl Ledger {
             }
             (destination, _, Some(start_s)) => of_user.pending.push(Pending {
                 destination: destination.clone(),
-                source: upload
-                    .source
-                    .as_deref()
-                    .map(|s| s.to_lowercase().trim_start_matches("source_").to_string()),
+                source: upload.source.as_deref().map(|name| plain_name(name, &["source_"])),
                 start_s,
                 duration_s: upload.duration_s,
             }),
@@ -309,18 +209,17 @@ mod tests {
         let lines = r#"{"path":"users/u1/uploaded_activities/strava:123","start_time":"2026-01-05T08:00:00Z"}
 {"userId":"u1","destination":"DESTINATION_HEVY","destinationId":"abc","startTime":{"_seconds":1700000000}}
 {"user_id":"u2","id":"pending:1700000500"}
-{"user_id":"u2"}
-not json"#;
-        let (uploads, refused) = parse(lines);
-        assert_eq!(uploads.len(), 3);
-        assert_eq!(uploads[0].destination.as_deref(), Some("strava"));
-        assert_eq!(uploads[0].destination_id.as_deref(), Some("123"));
-        assert_eq!(uploads[1].entry, "hevy:abc");
-        assert_eq!(uploads[2].start_s, Some(1_700_000_500));
-        assert_eq!(refused.len(), 2);
-        assert!(refused[0].starts_with("line 4: neither"), "{refused:?}");
-        let (uploads, refused) = parse(r#"[{"user_id":"u","destination":"strava","destination_id":7}]"#);
-        assert_eq!((uploads.len(), refused.len()), (1, 0));
+{"user_id":"u2"}"#;
+        let read: Vec<_> = lines
+            .lines()
+            .map(|line| Entry::of(serde_json::from_str(line).unwrap()).and_then(|entry| read(&entry)))
+            .collect();
+        let [Ok(first), Ok(second), Ok(pending), Err(empty)] = &read[..] else { panic!("{read:?}") };
+        assert_eq!(first.destination.as_deref(), Some("strava"));
+        assert_eq!(first.destination_id.as_deref(), Some("123"));
+        assert_eq!(second.entry, "hevy:abc");
+        assert_eq!(pending.start_s, Some(1_700_000_500));
+        assert!(empty.starts_with("neither"), "{empty}");
     }
 
     #[test]

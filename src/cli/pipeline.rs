@@ -1,0 +1,85 @@
+//! `longrun pipeline`
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::{Context, Exit, output};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::pipeline::{self, Imported};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Take in exports of the pipeline's database, as JSON or JSON lines
+    ///
+    /// Users (tier, sync_count_this_month, pipelines), runs (source_activity_id, status), and uploaded
+    /// activities (destination, destination_id, start_time), each with its user_id or its path, in one file or in
+    /// many. What the pipeline itself wrote to Strava or Hevy is marked `uploaded_by_pipeline` by the next
+    /// `normalize`.
+    Import {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let Action::Import { files } = args.action;
+    let lake = context.open_or_create()?;
+    let mut total = Imported::default();
+    for file in &files {
+        let imported = import(&lake, file)?;
+        total.entries += imported.entries;
+        total.uploads += imported.uploads;
+        total.runs += imported.runs;
+        total.runs_of_unknown_status += imported.runs_of_unknown_status;
+        total.users += imported.users;
+        total.pipelines += imported.pipelines;
+        total.new += imported.new;
+        total.refused.extend(imported.refused.into_iter().map(|what| format!("{}, {what}", file.display())));
+    }
+    if context.json {
+        output::json(&total)?;
+    }
+    output::complaints(&total.refused);
+    describe(&total);
+    Ok(if total.refused.is_empty() { Exit::Done } else { Exit::DoneWithRejects })
+}
+
+/// Takes in one export.
+pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
+    let input = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
+    pipeline::import(lake, input, Timestamp::now())?
+        .map_err(|cut| Error::Usage(format!("{}: {cut}", file.display())))
+}
+
+pub fn describe(imported: &Imported) {
+    let i = imported;
+    eprintln!(
+        "took in {} entries, {} of them new: {} runs, {} uploads, {} users, {} pipelines",
+        output::count(i.entries),
+        output::count(i.new),
+        output::count(i.runs),
+        output::count(i.uploads),
+        output::count(i.users),
+        output::count(i.pipelines)
+    );
+    if i.runs_of_unknown_status > 0 {
+        eprintln!(
+            "{} runs are in a state that this longrun does not know; their activities are left alone",
+            output::count(i.runs_of_unknown_status)
+        );
+    }
+    if i.uploads > 0 {
+        eprintln!("`longrun normalize` marks what the pipeline uploaded itself");
+    }
+}
