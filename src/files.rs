@@ -134,8 +134,17 @@ pub struct Lock {
 
 impl Lock {
     pub fn take(folder: &Path, store: &str) -> Result<Lock> {
-        create_folder(folder)?;
-        let path = folder.join(".lock");
+        Lock::at(folder.join(".lock"), format!("{store} in {}", folder.display()))
+    }
+
+    /// Of one file, which may lie anywhere.
+    pub fn of_file(path: &Path) -> Result<Lock> {
+        let name = path.file_name().expect("a store's file has a name").to_string_lossy();
+        Lock::at(path.with_file_name(format!(".{name}.lock")), path.display().to_string())
+    }
+
+    fn at(path: PathBuf, store: String) -> Result<Lock> {
+        create_folder(path.parent().expect("a lock lies in a folder"))?;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -150,7 +159,7 @@ impl Lock {
             }
             Err(fs::TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&path).unwrap_or_default();
-                Err(Error::Busy { store: format!("{store} in {}", folder.display()), holder })
+                Err(Error::Busy { store, holder })
             }
             Err(fs::TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),
         }

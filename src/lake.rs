@@ -211,6 +211,11 @@ impl Lake {
         self.root.join("reports")
     }
 
+    /// Where a redrive keeps others out.
+    pub fn redrive_folder(&self) -> PathBuf {
+        self.root.join("redrive")
+    }
+
     /// What pairs are scored with.
     pub fn weights(&self) -> PathBuf {
         self.root.join("weights.toml")

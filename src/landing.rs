@@ -294,6 +294,30 @@ impl Iterator for Frames {
     }
 }
 
+/// The frame that begins at a byte of a file; None where there is none.
+pub fn frame_at(path: &Path, offset: u64) -> Result<Option<Frame>> {
+    const FIRST_LOOK_BYTES: u64 = 64 << 10;
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", path)(e)),
+    };
+    file.seek(SeekFrom::Start(offset)).map_err(Error::io("seek in", path))?;
+    let mut bytes = Vec::new();
+    let mut look = FIRST_LOOK_BYTES;
+    loop {
+        let read = file.by_ref().take(look).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        match zstd_safe::find_frame_compressed_size(&bytes) {
+            Ok(length) if !bytes.is_empty() => {
+                bytes.truncate(length);
+                return Ok(Some(Frame { offset, bytes }));
+            }
+            _ if read == 0 || bytes.len() > MAX_FRAME_BYTES => return Ok(None),
+            _ => look *= 4,
+        }
+    }
+}
+
 /// Where the whole frames of a file end. What lies behind is a torn tail.
 fn good_length(path: &Path) -> Result<u64> {
     let mut frames = Frames::open(path, 0)?;

@@ -28,6 +28,7 @@
 //! - [`normalize`]: landing and archives to dataset, in parallel
 //! - [`dataset`]: the store of rows: columns, merge, write, read
 //! - [`dedupe`]: which activities are the same workout, and one row for each workout
+//! - [`redrive`]: what the live pipeline never saw, and giving it to it
 //! - [`report`]: what people look at
 //! - [`stats`]: sums per source, sport and year
 //! - [`lake`]: where the stores lie, buckets, the state database
@@ -52,6 +53,7 @@ pub mod landing;
 pub mod normalize;
 pub mod pipeline;
 pub mod polyline;
+pub mod redrive;
 pub mod report;
 pub mod sources;
 pub mod sport;

@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, dedupe, fetch, normalize, output, report, stats};
+use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
 use crate::archives::{Archives, Outcome, Wanted};
 use crate::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::fetch::accounts::{Accounts, Secret};
 use crate::fetch::client::{App, Client};
 use crate::fetch::plan::Depth;
 use crate::lake::Lake;
+use crate::redrive::sink::{Address, Settings};
 use crate::sources::Source;
 use crate::stats::by_source_sport_and_year;
 use crate::{files, synth};
@@ -106,15 +107,37 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
     }
+    eprintln!("8. reconcile with what an invented pipeline has");
+    let export = lake.root().join("pipeline.jsonl");
+    synth::pipeline::write(&export, synth::Options::default())?;
+    pipeline::describe(&pipeline::import(&lake, &export)?);
+    let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
+    eprint!("{}", reconcile::table(&reconciled, users));
+
+    eprintln!("9. redrive to a file, oldest first");
+    let messages = lake.redrive_folder().join("messages.jsonl");
+    let driven = redrive::apply(&lake, &redrive_options(&messages), &Settings::default())?;
+    redrive::describe(&driven);
+
     let root = lake.root().display();
     eprintln!(
         "everything is in {root}:\n  \
          {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
          {root}/landing/archives  what was imported, unchanged\n  \
          {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats\n  \
-         {root}/golden      one row per workout, from all that tell of it; {root}/matches says why"
+         {root}/golden      one row per workout, from all that tell of it; {root}/matches says why\n  \
+         {root}/redrive     what the pipeline missed, as the messages it takes"
     );
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
+}
+
+/// To a file, which takes whatever comes as fast as it comes.
+fn redrive_options(messages: &Path) -> crate::redrive::Options {
+    crate::redrive::Options {
+        per_second: NonZeroU32::new(100_000).expect("not zero"),
+        per_user: Duration::ZERO,
+        ..crate::redrive::Options::to(Address::File(messages.to_path_buf()))
+    }
 }
 
 /// What other sources have of the same people: all that the first one's tell, and everybody's wristbands and

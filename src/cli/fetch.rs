@@ -108,7 +108,7 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share below 1, such as 0.2".to_string())
 }
 
-fn duration(text: &str) -> Result<SignedDuration, String> {
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     parsed
         .filter(|d| !d.is_negative())

@@ -12,6 +12,8 @@ mod import;
 mod normalize;
 mod output;
 mod pipeline;
+mod reconcile;
+mod redrive;
 mod report;
 mod stats;
 mod synth;
@@ -80,6 +82,18 @@ enum Command {
     Dedupe(dedupe::Args),
     /// Write a page of what was found: totals, overlaps of sources, what to look at, conflicts, rejects
     Report(report::Args),
+    /// Say what the live pipeline has of every workout, and what it never saw
+    ///
+    /// Wants the pipeline's exports (`longrun pipeline import`) and golden activities (`longrun dedupe`). Of each
+    /// user: workouts that are there, there through another source (duplicate), uploaded by the pipeline itself
+    /// (loop), blocked by the tier, failed, or missing.
+    Reconcile(reconcile::Args),
+    /// Give the live pipeline what it missed; a dry run unless --apply
+    ///
+    /// Oldest first of each user, at a pace, under ids that make a repeat overwrite the same run. Can be stopped
+    /// at any instant and run again: what was delivered is never sent twice, and what may have arrived goes
+    /// again under its id.
+    Redrive(redrive::Args),
     /// Sum the activities per source, sport and year
     Stats,
     /// Serve an emulated API on this machine
@@ -133,6 +147,8 @@ impl Cli {
             Command::Normalize(args) => normalize::run(&context, args),
             Command::Dedupe(args) => dedupe::run(&context, args),
             Command::Report(args) => report::run(&context, args),
+            Command::Reconcile(args) => reconcile::run(&context, args),
+            Command::Redrive(args) => redrive::run(&context, args),
             Command::Stats => stats::run(&context),
             Command::Emulate(args) => emulate::run(args),
             Command::Synth(args) => synth::run(&context, args),

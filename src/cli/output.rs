@@ -4,6 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -31,6 +33,16 @@ pub fn seconds(seconds: f64) -> String {
         return format!("{seconds:.1} s");
     }
     indicatif::HumanDuration(Duration::from_secs_f64(seconds)).to_string()
+}
+
+/// `2026-01-05`, in UTC.
+pub fn date(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
+}
+
+/// `2026-01-05 08:00`, in UTC.
+pub fn minute(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// Data for machines, on stdout.

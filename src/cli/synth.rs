@@ -46,6 +46,12 @@ enum What {
         only: Vec<Source>,
         folder: PathBuf,
     },
+    /// Write what a live pipeline would export of invented people: users, runs and uploads
+    Pipeline {
+        #[command(flatten)]
+        people: People,
+        file: PathBuf,
+    },
     /// Write an Apple Health export of at least so many bytes
     AppleExport {
         #[command(flatten)]
@@ -72,6 +78,15 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         What::AppleExport { people, bytes, file } => {
             let options = people.options();
             (synth::exports::write_large_apple_export(&file, options, bytes)?, u64::from(options.activities))
+        }
+        What::Pipeline { people, file } => {
+            let bytes = synth::pipeline::write(&file, people.options())?;
+            eprintln!(
+                "wrote {}; `longrun pipeline import {}` takes it in",
+                output::bytes(bytes),
+                file.display()
+            );
+            return Ok(Exit::Done);
         }
         What::Landing { people } => {
             let options = people.options();

@@ -14,6 +14,7 @@
 
 pub mod columns;
 pub mod merge;
+pub mod rows;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -306,6 +307,18 @@ pub fn batches(
         builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(path, &e))?;
     let path = path.to_path_buf();
     Ok(Box::new(reader.map(move |batch| batch.map_err(|e| damaged(&path, &e)))))
+}
+
+/// Some rows of a file, by their numbers, which ascend.
+pub fn read_rows(path: &Path, columns: &[&str], rows: &[usize]) -> Result<Vec<RecordBatch>> {
+    let Some(file) = open(path)? else { return Ok(Vec::new()) };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let total = builder.metadata().file_metadata().num_rows().unsigned_abs() as usize;
+    let wanted = rows.iter().map(|row| *row..row + 1);
+    let selection = RowSelection::from_consecutive_ranges(wanted, total);
+    let reader = builder.with_projection(mask).with_row_selection(selection).build();
+    reader.map_err(|e| damaged(path, &e))?.map(|batch| batch.map_err(|e| damaged(path, &e))).collect()
 }
 
 /// The number of rows, from the footer alone.

@@ -2,67 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{
-    Array, AsArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch, StringArray, StructArray,
-};
-use arrow::datatypes::{Float32Type, Float64Type, Int32Type, TimestampMillisecondType};
+use arrow::array::{Array, AsArray, StructArray};
+use arrow::datatypes::Int32Type;
 
 use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
     RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
 };
 use crate::dataset;
+use crate::dataset::rows::{Rows, field, structs};
 use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::lake::{Bucket, Lake};
 use crate::sources::Source;
-
-/// A batch whose columns are asked for by name.
-struct Rows<'a>(&'a RecordBatch);
-
-impl<'a> Rows<'a> {
-    fn column(&self, name: &str) -> &'a dyn Array {
-        self.0.column_by_name(name).expect("the column is in the dataset").as_ref()
-    }
-
-    fn words(&self, name: &str) -> &'a StringArray {
-        self.column(name).as_string::<i32>()
-    }
-
-    fn word(&self, name: &str, row: usize) -> Option<String> {
-        let words = self.words(name);
-        words.is_valid(row).then(|| words.value(row).to_string())
-    }
-
-    fn text(&self, name: &str, row: usize) -> String {
-        self.word(name, row).unwrap_or_default()
-    }
-
-    fn number(&self, name: &str, row: usize) -> Option<f64> {
-        let values: &Float64Array = self.column(name).as_primitive::<Float64Type>();
-        values.is_valid(row).then(|| values.value(row)).filter(|value| value.is_finite())
-    }
-
-    fn small(&self, name: &str, row: usize) -> f32 {
-        let values: &Float32Array = self.column(name).as_primitive::<Float32Type>();
-        values.value(row)
-    }
-
-    fn whole(&self, name: &str, row: usize) -> Option<i32> {
-        let values: &Int32Array = self.column(name).as_primitive::<Int32Type>();
-        values.is_valid(row).then(|| values.value(row))
-    }
-
-    fn time_ms(&self, name: &str, row: usize) -> i64 {
-        self.column(name).as_primitive::<TimestampMillisecondType>().value(row)
-    }
-
-    fn list(&self, name: &str) -> &'a ListArray {
-        self.column(name).as_list::<i32>()
-    }
-}
 
 /// What is summed while buckets go by.
 #[derive(Default)]
@@ -385,15 +339,6 @@ fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)
 }
 
-fn structs(list: &ListArray, row: usize) -> StructArray {
-    list.value(row).as_struct().clone()
-}
-
-fn field(of: &StructArray, name: &str, at: usize) -> String {
-    of.column_by_name(name).expect("the list has it").as_string::<i32>().value(at).to_string()
-}
-
-/// What the pair's own row says. The records are filled in when their rows go by.
 fn pair(rows: &Rows, row: usize) -> Pair {
     let side = |which: &str| Side {
         name: format!(

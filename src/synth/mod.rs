@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod exports;
+pub mod pipeline;
 pub mod rows;
 pub mod strava;
 pub mod tellings;

@@ -1,0 +1,382 @@
+//! `longrun redrive`
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Context, Exit, fetch, output};
+use crate::error::{Error, Result};
+use crate::fetch::accounts::Secret;
+use crate::files::Lock;
+use crate::lake::Lake;
+use crate::pipeline::uploads;
+use crate::pipeline::users::Users;
+use crate::redrive::drive::{self, Driven, Event};
+use crate::redrive::ledger::Ledger;
+use crate::redrive::plan::{HeldFigures, List, Planner, Reason, Summary, UserPlan};
+use crate::redrive::reconcile::{self, Standing};
+use crate::redrive::sink::{self, Address, Settings};
+use crate::redrive::{Options, Watch};
+use crate::sport;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Send; without it, only what would be sent is said
+    #[arg(long)]
+    apply: bool,
+    /// Where messages go: file:PATH, cloudevents:URL, webhook:URL or pubsub:projects/PROJECT/topics/TOPIC
+    #[arg(long, env = "LONGRUN_SINK", value_name = "SINK")]
+    sink: Address,
+    /// Only this user; can be given several times
+    #[arg(long = "user", value_name = "ID")]
+    users: Vec<String>,
+    /// Only workouts that began on this day (UTC) or later
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    since: Option<Timestamp>,
+    /// Only workouts that began before this day (UTC)
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    until: Option<Timestamp>,
+    /// Only this sport, as in data/sports.csv; can be given several times
+    #[arg(long = "sport", value_name = "SPORT", value_parser = known_sport)]
+    sports: Vec<String>,
+    /// Only workouts that stand so
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "missing,failed,tier_blocked")]
+    status: Vec<Standing>,
+    /// Send so many messages at most
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// The pipeline that takes them, where a user has more than one for a source
+    #[arg(long, value_name = "ID")]
+    pipeline: Option<String>,
+    /// Put in the heart rates and strength sets that other sources have of the same workout
+    #[arg(long)]
+    merged: bool,
+    /// Leave out records of what is too long to pass through the pipeline, and say so in its metadata
+    #[arg(long)]
+    thin: bool,
+    /// Send to pipelines that write to Strava or Hevy, from where it comes back
+    #[arg(long)]
+    allow_write_back: bool,
+    /// Send activities whose original is gone from the landing, without it
+    #[arg(long)]
+    without_original: bool,
+    /// Syncs of a hobbyist's month that are left to the live pipeline
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    leave_syncs: u64,
+    /// Messages per second at most
+    #[arg(long, default_value = "10", value_name = "N")]
+    per_second: NonZeroU32,
+    /// From one message of a user to the next at least
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = fetch::duration)]
+    per_user: SignedDuration,
+    /// Users that messages are sent for at a time
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    concurrency: u32,
+    /// Let messages of one user overtake each other: faster, and wrong for streaks, milestones and records
+    #[arg(long)]
+    unordered: bool,
+    /// Stop when the sink has been out of reach for so long
+    #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = fetch::duration)]
+    patience: SignedDuration,
+    /// An export of runs that somebody keeps up to date: wait there for each run to end before the next of its user
+    #[arg(long, value_name = "FILE")]
+    wait_for_runs: Option<PathBuf>,
+    /// Wait for a run so long at most
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = fetch::duration)]
+    run_timeout: SignedDuration,
+    /// Wait for the sink's answer so long at most
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = fetch::duration)]
+    timeout: SignedDuration,
+    /// Of the webhook events, as Strava gave it to the pipeline
+    #[arg(long, default_value_t = 0, value_name = "ID")]
+    subscription_id: u64,
+    /// A bearer token for an HTTP sink; better given by the environment than as a flag, which other users can see
+    #[arg(long, env = "LONGRUN_SINK_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = fetch::secret)]
+    sink_token: Option<Secret>,
+    /// Workouts that a dry run lists
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    list: usize,
+}
+
+fn day(text: &str) -> Result<Timestamp, String> {
+    let date: jiff::civil::Date =
+        text.parse().map_err(|_| "expected a day, such as 2024-05-31".to_string())?;
+    date.to_zoned(jiff::tz::TimeZone::UTC).map(|day| day.timestamp()).map_err(|e| e.to_string())
+}
+
+fn known_sport(text: &str) -> Result<String, String> {
+    sport::named(text)
+        .map(|sport| sport.name.to_string())
+        .ok_or_else(|| format!("{text:?} is no sport of data/sports.csv"))
+}
+
+fn unsigned(duration: SignedDuration) -> Duration {
+    Duration::try_from(duration).unwrap_or_default()
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        Options {
+            sink: self.sink.clone(),
+            users: self.users.clone(),
+            since: self.since,
+            until: self.until,
+            sports: self.sports.clone(),
+            standings: self.status.clone(),
+            limit: self.limit,
+            pipeline: self.pipeline.clone(),
+            merged: self.merged,
+            thin: self.thin,
+            allow_write_back: self.allow_write_back,
+            without_original: self.without_original,
+            leave_syncs: self.leave_syncs,
+            per_second: self.per_second,
+            per_user: unsigned(self.per_user),
+            concurrency: self.concurrency as usize,
+            unordered: self.unordered,
+            patience: unsigned(self.patience),
+            watch: self
+                .wait_for_runs
+                .clone()
+                .map(|export| Watch { export, longest: unsigned(self.run_timeout) }),
+        }
+    }
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let lake = context.open()?;
+    let options = args.options();
+    check_standings(&options)?;
+    if !args.apply {
+        let list = if context.json { List::Everything } else { List::FirstToSend(args.list) };
+        let plan = plan(&lake, &options, list)?;
+        if context.json {
+            output::json(&plan)?;
+        } else {
+            output::print(table(&plan).trim_end())?;
+        }
+        describe_plan(&plan);
+        return Ok(Exit::Done);
+    }
+    let settings = Settings {
+        token: args.sink_token,
+        subscription_id: args.subscription_id,
+        timeout: Some(unsigned(args.timeout)),
+    };
+    let driven = apply(&lake, &options, &settings)?;
+    if context.json {
+        output::json(&driven)?;
+    }
+    describe(&driven);
+    Ok(exit(&driven))
+}
+
+/// What stands otherwise must never be sent.
+fn check_standings(options: &Options) -> Result<()> {
+    let owed = [Standing::Missing, Standing::Failed, Standing::TierBlocked];
+    match options.standings.iter().find(|standing| !owed.contains(standing)) {
+        Some(other) => Err(Error::Usage(format!(
+            "workouts that are {:?} are never sent; --status takes missing, failed and tier_blocked",
+            other.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn exit(driven: &Driven) -> Exit {
+    if driven.unknown > 0 || driven.left > 0 {
+        Exit::Incomplete
+    } else if driven.is_held_for(Reason::TierBudget) {
+        Exit::StoppedAtQuota
+    } else if driven.rejected > 0 || !driven.held.is_empty() {
+        Exit::DoneWithRejects
+    } else {
+        Exit::Done
+    }
+}
+
+/// The plans, a bucket at a time.
+fn plans<'a>(planner: &'a Planner) -> impl Iterator<Item = Result<UserPlan>> + 'a {
+    let buckets = reconcile::buckets(planner.lake, &planner.options.users);
+    buckets.into_iter().flat_map(|bucket| match planner.bucket(bucket) {
+        Ok(plans) => plans.into_iter().map(Ok).collect::<Vec<_>>(),
+        Err(e) => vec![Err(e)],
+    })
+}
+
+fn planner<'a>(lake: &'a Lake, options: &'a Options, ledger: &'a Ledger) -> Result<Planner<'a>> {
+    reconcile::check(lake)?;
+    let (users, uploads) = (Users::read(lake)?, uploads::Ledger::read(lake)?);
+    Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now() })
+}
+
+/// What would be sent.
+pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
+    let ledger = Ledger::open(lake, &options.sink.to_string())?;
+    let planner = planner(lake, options, &ledger)?;
+    let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
+    let mut room = options.limit.unwrap_or(u64::MAX);
+    for plan in plans(&planner) {
+        summary.add(&plan?, &mut room, list);
+    }
+    summary.set_pace(options);
+    Ok(summary)
+}
+
+/// Sends, with a progress bar.
+pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driven> {
+    let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
+    let ledger = Ledger::open(lake, &options.sink.to_string())?;
+    let planner = planner(lake, options, &ledger)?;
+    let bar = output::bar(0, "  redrive {spinner} {pos} messages, {per_sec} · {msg}");
+    let mut said = None;
+    let mut watch = |event: Event| match event {
+        Event::Ended { delivered, rejected } => bar.set_position(delivered + rejected),
+        Event::Trouble { user_id, why } => {
+            bar.set_message(why.clone());
+            // Where no bar is seen, each trouble is said once.
+            if !output::is_watched() && said.as_ref() != Some(&why) {
+                eprintln!("user {user_id}: {why}; it will be sent again under the same id");
+                said = Some(why);
+            }
+        }
+    };
+    let driven = super::block_on(async {
+        let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
+        drive::run(options, sink, &ledger, plans(&planner), &mut watch).await
+    });
+    bar.finish_and_clear();
+    let driven = driven??;
+    let unsettled = ledger.unsettled()?;
+    if unsettled > driven.unknown {
+        eprintln!(
+            "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
+            output::count(unsettled - driven.unknown)
+        );
+    }
+    Ok(driven)
+}
+
+/// The first workouts of a plan.
+fn table(plan: &Summary) -> String {
+    let head = ["user", "start", "sport", "status", "record", "pipeline", "destinations"];
+    let rows: Vec<Vec<String>> = plan
+        .entries
+        .iter()
+        .map(|line| {
+            vec![
+                line.user_id.clone(),
+                output::minute(line.start),
+                line.sport.clone().unwrap_or_default(),
+                line.standing.name().to_string(),
+                line.record.clone().unwrap_or_default(),
+                line.pipeline_id.clone(),
+                line.destinations.join(", "),
+            ]
+        })
+        .collect();
+    if rows.is_empty() { String::new() } else { output::table(&head, &rows) }
+}
+
+fn describe_plan(plan: &Summary) {
+    let listed = plan.entries.iter().filter(|line| line.held.is_none()).count() as u64;
+    if plan.send > listed {
+        eprintln!("… and {} more; --list or --json shows them", output::count(plan.send - listed));
+    }
+    eprintln!(
+        "{} workouts are owed; {} would go to {}, oldest first of each of {} users, in about {} at this pace",
+        output::count(plan.owed),
+        output::count(plan.send),
+        plan.sink,
+        output::count(plan.users.iter().filter(|user| user.send > 0).count() as u64),
+        output::seconds(plan.takes_s)
+    );
+    if plan.send_again > 0 {
+        eprintln!(
+            "{} of them were begun before without a known end, and would go again under the same ids",
+            output::count(plan.send_again)
+        );
+    }
+    if !plan.syncs.is_empty() {
+        let syncs: Vec<String> =
+            plan.syncs.iter().map(|(name, count)| format!("{} to {name}", output::count(*count))).collect();
+        eprintln!(
+            "it would cost the users {} syncs: {}",
+            output::count(plan.syncs.values().sum()),
+            syncs.join(", ")
+        );
+    }
+    describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
+    eprintln!("nothing was sent; --apply sends");
+}
+
+fn describe_rest(
+    delivered_before: u64,
+    beyond_limit: u64,
+    held: &std::collections::BTreeMap<&'static str, HeldFigures>,
+) {
+    if delivered_before > 0 {
+        eprintln!(
+            "{} were delivered before, and are never sent again; the pipeline's export does not have them yet",
+            output::count(delivered_before)
+        );
+    }
+    if beyond_limit > 0 {
+        eprintln!("{} are beyond --limit", output::count(beyond_limit));
+    }
+    for (reason, figures) in held {
+        eprintln!(
+            "held back, {reason}: {} (such as {}: {})",
+            output::count(figures.count),
+            figures.example,
+            figures.why
+        );
+    }
+}
+
+pub fn describe(driven: &Driven) {
+    eprintln!(
+        "delivered {} messages ({}) to {} in {}, with {} attempts",
+        output::count(driven.delivered),
+        output::bytes(driven.delivered_bytes),
+        driven.sink,
+        output::seconds(driven.seconds),
+        output::count(driven.attempts)
+    );
+    if driven.sent_again > 0 {
+        eprintln!(
+            "{} messages were sent again, because nobody knew whether they had arrived; under the same ids, so that they \
+             overwrite themselves",
+            output::count(driven.sent_again)
+        );
+    }
+    if let Some(why) = &driven.rejected_why {
+        eprintln!("{} were refused, such as {why}", output::count(driven.rejected));
+    }
+    if driven.unknown > 0 || driven.left > 0 {
+        eprintln!(
+            "{} messages may or may not have arrived, and {} were not begun{}; nothing is lost, run the same command again",
+            output::count(driven.unknown),
+            output::count(driven.left),
+            driven.unknown_why.as_ref().map_or(String::new(), |why| format!(" ({why})"))
+        );
+    }
+    describe_rest(driven.delivered_before, driven.beyond_limit, &driven.held);
+    match &driven.runs {
+        Some(runs) if !runs.is_empty() => {
+            let runs: Vec<String> =
+                runs.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
+            eprintln!("their runs: {}", runs.join(", "));
+        }
+        _ if driven.delivered > 0 => {
+            eprintln!(
+                "delivered means that the sink has taken them: what became of their runs is not known \
+                 (--wait-for-runs, or `longrun pipeline import` of a newer export and `longrun reconcile`)"
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,78 @@
+//! Cells of a batch by the names of their columns, for whoever reads rows one at a time.
+
+use arrow::array::{
+    Array, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch,
+    StringArray, StructArray,
+};
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type, TimestampMillisecondType};
+use jiff::Timestamp;
+
+/// A batch whose columns are asked for by name.
+#[derive(Clone, Copy)]
+pub struct Rows<'a>(pub &'a RecordBatch);
+
+impl<'a> Rows<'a> {
+    pub fn column(&self, name: &str) -> &'a dyn Array {
+        self.0.column_by_name(name).expect("the column is in the dataset").as_ref()
+    }
+
+    pub fn words(&self, name: &str) -> &'a StringArray {
+        self.column(name).as_string::<i32>()
+    }
+
+    pub fn word(&self, name: &str, row: usize) -> Option<String> {
+        let words = self.words(name);
+        words.is_valid(row).then(|| words.value(row).to_string())
+    }
+
+    pub fn text(&self, name: &str, row: usize) -> String {
+        self.word(name, row).unwrap_or_default()
+    }
+
+    pub fn number(&self, name: &str, row: usize) -> Option<f64> {
+        let values: &Float64Array = self.column(name).as_primitive::<Float64Type>();
+        values.is_valid(row).then(|| values.value(row)).filter(|value| value.is_finite())
+    }
+
+    pub fn small(&self, name: &str, row: usize) -> f32 {
+        let values: &Float32Array = self.column(name).as_primitive::<Float32Type>();
+        values.value(row)
+    }
+
+    pub fn whole(&self, name: &str, row: usize) -> Option<i32> {
+        let values: &Int32Array = self.column(name).as_primitive::<Int32Type>();
+        values.is_valid(row).then(|| values.value(row))
+    }
+
+    pub fn time_ms(&self, name: &str, row: usize) -> i64 {
+        self.column(name).as_primitive::<TimestampMillisecondType>().value(row)
+    }
+
+    pub fn list(&self, name: &str) -> &'a ListArray {
+        self.column(name).as_list::<i32>()
+    }
+
+    pub fn time(&self, name: &str, row: usize) -> Option<Timestamp> {
+        let values = self.column(name).as_primitive::<TimestampMillisecondType>();
+        values.is_valid(row).then(|| Timestamp::from_millisecond(values.value(row)).ok()).flatten()
+    }
+
+    pub fn is_true(&self, name: &str, row: usize) -> bool {
+        let values: &BooleanArray = self.column(name).as_boolean();
+        values.is_valid(row) && values.value(row)
+    }
+
+    /// The records within a list, as a batch of their own; None where there is no list.
+    pub fn within(&self, name: &str, row: usize) -> Option<RecordBatch> {
+        let list = self.list(name);
+        list.is_valid(row).then(|| RecordBatch::from(structs(list, row)))
+    }
+}
+
+pub fn structs(list: &ListArray, row: usize) -> StructArray {
+    list.value(row).as_struct().clone()
+}
+
+pub fn field(of: &StructArray, name: &str, at: usize) -> String {
+    of.column_by_name(name).expect("the list has it").as_string::<i32>().value(at).to_string()
+}

@@ -1,0 +1,110 @@
+//! Giving the live pipeline what it missed.
+//!
+//! ```text
+//! golden ─┐
+//! runs    ├─ reconcile ─▶ plan ─▶ message ─▶ drive ─▶ sink: file, CloudEvents, webhook, Pub/Sub
+//! uploads ┘  (where each   (who,   (bytes)   (order,
+//!             stands)       why not)          pace)  ◀──▶ ledger: intent, then how it ended
+//! ```
+//!
+//! A plan is made without sending anything. What is sent goes oldest first, never two of one user at a time, at a
+//! pace; each message under an id that follows from the activity and its pipeline, so that another attempt
+//! overwrites the same run. After a crash, the same command sends what is still owed: what may have arrived goes
+//! again under its id, what was delivered never.
+pub mod drive;
+pub mod ledger;
+pub mod message;
+pub mod originals;
+pub mod payload;
+pub mod plan;
+pub mod reconcile;
+pub mod samples;
+pub mod sink;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use reconcile::{Standing, Workout};
+
+/// What is to be sent, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub sink: sink::Address,
+    /// Only these; everybody where there are none.
+    pub users: Vec<String>,
+    /// Workouts that began at this time or later.
+    pub since: Option<Timestamp>,
+    /// Workouts that began before this time.
+    pub until: Option<Timestamp>,
+    /// Canonical sports; all where there are none.
+    pub sports: Vec<String>,
+    pub standings: Vec<Standing>,
+    /// Messages at most.
+    pub limit: Option<u64>,
+    /// The one pipeline that takes them.
+    pub pipeline: Option<String>,
+    /// Whether heart rates and sets that other sources have are put in.
+    pub merged: bool,
+    /// Whether records are left out of what is too long.
+    pub thin: bool,
+    pub allow_write_back: bool,
+    /// Whether an activity is sent when what its source said of it is gone.
+    pub without_original: bool,
+    /// Syncs of a tier that are left to the live pipeline.
+    pub leave_syncs: u64,
+    pub per_second: NonZeroU32,
+    /// From one message of a user to the next.
+    pub per_user: Duration,
+    /// Users that are sent for at a time.
+    pub concurrency: usize,
+    /// Whether messages of one user may be on their way at the same time.
+    pub unordered: bool,
+    /// How long a sink may be out of reach.
+    pub patience: Duration,
+    /// An export of runs that is kept up to date, to wait for each run's outcome.
+    pub watch: Option<Watch>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Watch {
+    pub export: PathBuf,
+    pub longest: Duration,
+}
+
+impl Options {
+    /// Everything that is owed, to a sink, at an easy pace.
+    pub fn to(sink: sink::Address) -> Options {
+        Options {
+            sink,
+            users: Vec::new(),
+            since: None,
+            until: None,
+            sports: Vec::new(),
+            standings: vec![Standing::Missing, Standing::Failed, Standing::TierBlocked],
+            limit: None,
+            pipeline: None,
+            merged: false,
+            thin: false,
+            allow_write_back: false,
+            without_original: false,
+            leave_syncs: 5,
+            per_second: NonZeroU32::new(10).expect("not zero"),
+            per_user: Duration::from_secs(1),
+            concurrency: 16,
+            unordered: false,
+            patience: Duration::from_secs(120),
+            watch: None,
+        }
+    }
+
+    fn wants(&self, workout: &Workout, standing: Standing) -> bool {
+        self.standings.contains(&standing)
+            && self.since.is_none_or(|since| workout.start >= since)
+            && self.until.is_none_or(|until| workout.start < until)
+            && (self.sports.is_empty()
+                || workout.sport.as_ref().is_some_and(|sport| self.sports.contains(sport)))
+    }
+}

@@ -1,0 +1,711 @@
+//! What would be sent, in which order, and what is held back and why: decided without sending anything.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrow::array::RecordBatch;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::ledger::{Ledger, State};
+use super::message;
+use super::originals::{self, Original};
+use super::reconcile::{self, Standing, Teller, Workout};
+use super::samples::{Place, Places};
+use super::{Options, sink};
+use crate::dataset;
+use crate::dataset::rows::Rows;
+use crate::error::Result;
+use crate::lake::{Bucket, Lake};
+use crate::pipeline::runs::Runs;
+use crate::pipeline::source_name;
+use crate::pipeline::uploads;
+use crate::pipeline::users::{Pipeline, User, Users};
+use crate::sources::Source;
+
+/// Why a workout that is owed is not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    pub reason: Reason,
+    /// In a sentence.
+    pub why: String,
+}
+
+/// The kinds of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nothing is known of the user, or of the tier.
+    UnknownUser,
+    /// No pipeline, none that is known and enabled, or more than one that would take it.
+    NoPipeline,
+    /// A destination of the pipeline is a source, too.
+    WritesBack,
+    /// It could be the same as one that the pipeline has: a person has to say.
+    ForReview,
+    /// The enricher drops what took no time.
+    NoDuration,
+    /// No message can say when it began.
+    NoTime,
+    /// Longer than what passes through the pipeline.
+    TooLarge,
+    /// What the source said of it is gone from the landing.
+    OriginalGone,
+    /// The sink takes Strava's activities only.
+    NotStrava,
+    /// It was delivered before, and its run has come to nothing since.
+    DeliveredBefore,
+    /// The sink has refused it before.
+    RejectedBefore,
+    /// The tier's syncs of this month are used up.
+    TierBudget,
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::UnknownUser => "unknown_user",
+            Reason::NoPipeline => "no_pipeline",
+            Reason::WritesBack => "writes_back",
+            Reason::ForReview => "for_review",
+            Reason::NoDuration => "no_duration",
+            Reason::NoTime => "no_time",
+            Reason::TooLarge => "too_large",
+            Reason::OriginalGone => "original_gone",
+            Reason::NotStrava => "not_strava",
+            Reason::DeliveredBefore => "delivered_before",
+            Reason::RejectedBefore => "rejected_before",
+            Reason::TierBudget => "tier_budget",
+        }
+    }
+}
+
+impl Held {
+    pub fn new(reason: Reason, why: impl Into<String>) -> Held {
+        Held { reason, why: why.into() }
+    }
+}
+
+/// What is to be done with a workout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    Send,
+    /// It was delivered, and the pipeline's export is only older than that.
+    Done,
+    Held(Held),
+}
+
+/// A workout that the pipeline should have, and has not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub golden_id: String,
+    pub start: Timestamp,
+    pub sport: Option<String>,
+    pub title: Option<String>,
+    pub standing: Standing,
+    pub decision: Decision,
+    pub execution_id: String,
+    pub pipeline_id: String,
+    pub destinations: Vec<String>,
+    /// Attempts before this one that nobody knows the end of.
+    pub unsettled: u32,
+    /// Who is sent, and whoever else tells of it.
+    pub teller: Option<Teller>,
+    pub others: Vec<Teller>,
+    pub samples: Option<Place>,
+    pub original: Option<Original>,
+}
+
+/// One user's, oldest first.
+#[derive(Debug)]
+pub struct UserPlan {
+    pub user_id: String,
+    pub entries: Vec<Entry>,
+    /// What the rows of tellers stand in.
+    pub batches: Vec<RecordBatch>,
+    /// Samples of others, for merging.
+    pub places: Places,
+    /// None where the tier has no limit.
+    pub syncs_left: Option<u64>,
+}
+
+/// The same id for the same activity, source and pipeline, so that a repeat overwrites its run: a name-based UUID
+/// (version 5), and the pipeline's own id behind it, as the pipeline does with the runs of a split activity.
+pub fn execution_id(source: Source, source_id: &str, pipeline_id: &str) -> String {
+    let name = format!("longrun/redrive/{}/{source_id}/{pipeline_id}", message::source(source));
+    format!("{}-{pipeline_id}", Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+}
+
+/// The pipeline that a user's workout goes to, and who tells it: the first teller that exactly one enabled
+/// pipeline takes, or the one pipeline that was named.
+pub fn route<'a, 'b>(
+    workout: &'a Workout,
+    user: &'b User,
+    wanted: Option<&str>,
+    allow_write_back: bool,
+) -> std::result::Result<(&'a Teller, &'b Pipeline), Held> {
+    let tellers = || workout.tellers.iter().filter(|t| t.is_same && !t.is_echo);
+    let takes = |pipeline: &Pipeline, teller: &Teller| pipeline.source == source_name(teller.source);
+    let none = |why: String| Held::new(Reason::NoPipeline, why);
+    let sources = || tellers().map(|t| source_name(t.source)).collect::<Vec<_>>().join(", ");
+    let found = if let Some(id) = wanted {
+        let pipeline = user.pipelines.iter().find(|p| p.id == id);
+        let pipeline = pipeline.ok_or_else(|| none(format!("the user has no pipeline {id:?}")))?;
+        if pipeline.is_disabled {
+            return Err(none(format!("pipeline {id:?} is disabled, and what is sent to it would vanish")));
+        }
+        let teller = tellers().find(|teller| takes(pipeline, teller));
+        let nobody =
+            || none(format!("pipeline {id:?} takes {}, and this was told by {}", pipeline.source, sources()));
+        (teller.ok_or_else(nobody)?, pipeline)
+    } else {
+        let mut found = None;
+        for teller in tellers() {
+            let mut taking = user.pipelines.iter().filter(|p| !p.is_disabled && takes(p, teller));
+            match (taking.next(), taking.next()) {
+                (Some(_), Some(_)) => {
+                    let source = source_name(teller.source);
+                    return Err(none(format!(
+                        "more than one pipeline takes {source}; name one with --pipeline"
+                    )));
+                }
+                (Some(pipeline), None) => {
+                    found = Some((teller, pipeline));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        found.ok_or_else(|| none(format!("no enabled pipeline takes {}", sources())))?
+    };
+    match found.1.writes_back_to().filter(|_| !allow_write_back) {
+        Some(destination) => Err(Held::new(
+            Reason::WritesBack,
+            format!(
+                "pipeline {:?} writes to {destination}, which is a source, too; --allow-write-back sends it all the same",
+                found.1.id
+            ),
+        )),
+        None => Ok(found),
+    }
+}
+
+/// What a user's tier has left this month, beside what is left to the live pipeline.
+pub fn syncs_left(
+    user: &User,
+    sent_since_told: u64,
+    sent_this_month: u64,
+    leave: u64,
+    now: Timestamp,
+) -> Option<u64> {
+    let of_tier = user.tier?.syncs_a_month()?;
+    let used = if user.told_s >= month_start(now).as_second() {
+        user.syncs_used + sent_since_told
+    } else {
+        // The export is of another month, so its count has begun anew.
+        sent_this_month
+    };
+    Some(of_tier.saturating_sub(used + leave))
+}
+
+/// The first second of the calendar month, in UTC.
+pub fn month_start(now: Timestamp) -> Timestamp {
+    let date = now.to_zoned(TimeZone::UTC).date().first_of_month();
+    DateTime::from(date).to_zoned(TimeZone::UTC).map_or(now, |start| start.timestamp())
+}
+
+/// Everything that planning reads once.
+pub struct Planner<'a> {
+    pub lake: &'a Lake,
+    pub options: &'a Options,
+    pub users: Users,
+    pub uploads: uploads::Ledger,
+    pub ledger: &'a Ledger,
+    pub now: Timestamp,
+}
+
+impl Planner<'_> {
+    /// The plans of a bucket's users who are owed something.
+    pub fn bucket(&self, bucket: Bucket) -> Result<Vec<UserPlan>> {
+        let wanted =
+            |user: &str| self.options.users.is_empty() || self.options.users.iter().any(|u| u == user);
+        let told = reconcile::read(self.lake, bucket, &self.uploads, wanted)?;
+        let mut places = Places::default();
+        Source::ALL.into_iter().try_for_each(|source| places.add(self.lake, source, bucket))?;
+        let reviews = self.reviews(bucket)?;
+        let mut plans = Vec::new();
+        for (user_id, workouts) in &told.workouts {
+            let mut plan = self.user(user_id, workouts, &reviews)?;
+            if plan.entries.is_empty() {
+                continue;
+            }
+            plan.batches.clone_from(&told.batches);
+            for entry in &mut plan.entries {
+                let Some(teller) = &entry.teller else { continue };
+                let of = |t: &Teller| places.of(t.source, user_id, &t.source_id).cloned();
+                entry.samples = of(teller);
+                for other in &entry.others {
+                    plan.places.extend(other.source, user_id, &other.source_id, of(other));
+                }
+            }
+            plans.push(plan);
+        }
+        self.add_originals(bucket, &mut plans)?;
+        plans.iter_mut().try_for_each(|plan| self.check(plan))?;
+        Ok(plans)
+    }
+
+    /// Names of records that somebody should look at beside another: user and names.
+    fn reviews(&self, bucket: Bucket) -> Result<HashMap<(String, String), Vec<String>>> {
+        const COLUMNS: [&str; 6] =
+            ["user_id", "source_a", "source_id_a", "source_b", "source_id_b", "decision"];
+        let mut reviews: HashMap<(String, String), Vec<String>> = HashMap::new();
+        for batch in dataset::read(&self.lake.matches(bucket), Some(&COLUMNS))? {
+            let rows = Rows(&batch);
+            for row in (0..batch.num_rows()).filter(|row| rows.words("decision").value(*row) == "review") {
+                let user = rows.text("user_id", row);
+                let a = format!("{}:{}", rows.text("source_a", row), rows.text("source_id_a", row));
+                let b = format!("{}:{}", rows.text("source_b", row), rows.text("source_id_b", row));
+                reviews.entry((user.clone(), a.clone())).or_default().push(b.clone());
+                reviews.entry((user, b)).or_default().push(a);
+            }
+        }
+        Ok(reviews)
+    }
+
+    fn user(
+        &self,
+        user_id: &str,
+        workouts: &[Workout],
+        reviews: &HashMap<(String, String), Vec<String>>,
+    ) -> Result<UserPlan> {
+        let runs = Runs::read(self.lake, user_id)?;
+        let sent = self.ledger.of_user(user_id)?;
+        let user = self.users.get(user_id);
+        let mut there: HashSet<String> = HashSet::new();
+        let mut standings = Vec::with_capacity(workouts.len());
+        for workout in workouts {
+            let (standing, _) = reconcile::standing(workout, &runs, self.now.as_second());
+            if matches!(standing, Standing::There | Standing::Duplicate) {
+                there.extend(workout.tellers.iter().map(Teller::name));
+            }
+            standings.push(standing);
+        }
+        let mut entries = Vec::new();
+        for (workout, standing) in workouts.iter().zip(standings) {
+            if !self.options.wants(workout, standing) {
+                continue;
+            }
+            let looked_at = workout.tellers.iter().find_map(|teller| {
+                let beside = reviews.get(&(user_id.to_string(), teller.name()))?;
+                beside.iter().find(|name| there.contains(*name)).map(|name| (teller.name(), name.clone()))
+            });
+            entries.push(self.entry(workout, standing, user, &sent, looked_at));
+        }
+        let syncs_left = match user {
+            Some(user) => {
+                let month_s = month_start(self.now).as_second();
+                let since_told = self.ledger.syncs_since(user_id, user.told_s.max(month_s))?;
+                let this_month = self.ledger.syncs_since(user_id, month_s)?;
+                syncs_left(user, since_told, this_month, self.options.leave_syncs, self.now)
+            }
+            None => Some(0),
+        };
+        Ok(UserPlan {
+            user_id: user_id.to_string(),
+            entries,
+            batches: Vec::new(),
+            places: Places::default(),
+            syncs_left,
+        })
+    }
+
+    fn entry(
+        &self,
+        workout: &Workout,
+        standing: Standing,
+        user: Option<&User>,
+        sent: &HashMap<String, State>,
+        looked_at: Option<(String, String)>,
+    ) -> Entry {
+        let mut entry = Entry {
+            golden_id: workout.golden_id.clone(),
+            start: workout.start,
+            sport: workout.sport.clone(),
+            title: workout.title.clone(),
+            standing,
+            decision: Decision::Send,
+            execution_id: String::new(),
+            pipeline_id: String::new(),
+            destinations: Vec::new(),
+            unsettled: 0,
+            teller: None,
+            others: Vec::new(),
+            samples: None,
+            original: None,
+        };
+        let held = |entry: &mut Entry, held: Held| entry.decision = Decision::Held(held);
+        let Some(user) = user.filter(|user| user.tier.is_some()) else {
+            let why = "nothing is known of the user's tier and pipelines; `longrun pipeline import` an export of users";
+            held(&mut entry, Held::new(Reason::UnknownUser, why));
+            return entry;
+        };
+        let routed = route(workout, user, self.options.pipeline.as_deref(), self.options.allow_write_back);
+        let (teller, pipeline) = match routed {
+            Ok(routed) => routed,
+            Err(why) => {
+                held(&mut entry, why);
+                return entry;
+            }
+        };
+        entry.execution_id = execution_id(teller.source, &teller.source_id, &pipeline.id);
+        entry.pipeline_id.clone_from(&pipeline.id);
+        entry.destinations.clone_from(&pipeline.destinations);
+        entry.others = workout.tellers.iter().filter(|t| t.is_same && *t != teller).cloned().collect();
+        entry.teller = Some(teller.clone());
+        match sent.get(&entry.execution_id) {
+            Some(State::Delivered) if standing == Standing::Missing => {
+                entry.decision = Decision::Done;
+                return entry;
+            }
+            Some(State::Delivered) => {
+                let why = format!("it was delivered before, and its run is {}", standing.name());
+                held(&mut entry, Held::new(Reason::DeliveredBefore, why));
+                return entry;
+            }
+            Some(State::Rejected(why)) => {
+                let why = format!("{} has refused it: {why}", self.options.sink);
+                held(&mut entry, Held::new(Reason::RejectedBefore, why));
+                return entry;
+            }
+            Some(State::Unsettled { attempts }) => entry.unsettled = *attempts,
+            None => {}
+        }
+        if let Some((one, other)) = looked_at {
+            let why = format!(
+                "{one} could be the same as {other}, which the pipeline has; `longrun dedupe decide` which it is"
+            );
+            held(&mut entry, Held::new(Reason::ForReview, why));
+        } else if teller.elapsed_s.is_none_or(|elapsed_s| elapsed_s <= 0.0) {
+            let why = "it took no time, and the enricher drops what takes none";
+            held(&mut entry, Held::new(Reason::NoDuration, why));
+        } else if matches!(self.options.sink, sink::Address::Webhook(_)) && teller.source != Source::Strava {
+            let why = format!("a webhook of Strava cannot tell of {}", teller.name());
+            held(&mut entry, Held::new(Reason::NotStrava, why));
+        }
+        entry
+    }
+
+    /// Finds what Strava said of its activities.
+    fn add_originals(&self, bucket: Bucket, plans: &mut [UserPlan]) -> Result<()> {
+        let mut wanted = HashSet::new();
+        for plan in plans.iter() {
+            for teller in
+                plan.entries.iter().filter(|e| e.decision == Decision::Send).filter_map(|e| e.teller.as_ref())
+            {
+                let rows = Rows(&plan.batches[teller.row.0]);
+                if teller.source == Source::Strava && rows.time("detail_at", teller.row.1).is_some() {
+                    wanted.insert((plan.user_id.clone(), teller.source_id.clone()));
+                }
+            }
+        }
+        let details = originals::details(self.lake, bucket, &wanted)?;
+        for plan in plans {
+            for entry in &mut plan.entries {
+                let Some(teller) = entry.teller.as_ref().filter(|t| t.source == Source::Strava) else {
+                    continue;
+                };
+                let rows = Rows(&plan.batches[teller.row.0]);
+                let detail = details.get(&(plan.user_id.clone(), teller.source_id.clone()));
+                entry.original = match detail {
+                    Some(detail) => Some(detail.clone()),
+                    None => originals::of_reference(self.lake, &rows.text("raw_ref", teller.row.1)),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds back what cannot pass: what is too long, what is gone, and what the tier has no syncs for.
+    fn check(&self, plan: &mut UserPlan) -> Result<()> {
+        let mut left = plan.syncs_left;
+        let mut builder = message::Builder::new(self.options);
+        for at in 0..plan.entries.len() {
+            if plan.entries[at].decision != Decision::Send {
+                continue;
+            }
+            if let Some(held) = builder.check(plan, at)? {
+                plan.entries[at].decision = Decision::Held(held);
+                continue;
+            }
+            let entry = &mut plan.entries[at];
+            let cost = entry.destinations.len() as u64;
+            // One that was begun has been counted.
+            let cost = if entry.unsettled > 0 { 0 } else { cost };
+            match &mut left {
+                Some(left) if *left < cost => {
+                    // Whatever comes later must not come before it.
+                    *left = 0;
+                    let why = format!(
+                        "it needs {cost} syncs, and the hobbyist's tier has fewer left this month (--leave-syncs {} are for \
+                         the live pipeline)",
+                        self.options.leave_syncs
+                    );
+                    entry.decision = Decision::Held(Held::new(Reason::TierBudget, why));
+                }
+                Some(left) => *left -= cost,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which workouts a dry run lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// What is held back, too.
+    Everything,
+    FirstToSend(usize),
+}
+
+/// What a dry run says, and what a run would have done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    pub sink: String,
+    /// Workouts that are owed, whatever becomes of them.
+    pub owed: u64,
+    pub send: u64,
+    /// Of those, begun before without a known end.
+    pub send_again: u64,
+    /// Delivered before, and not yet in the pipeline's export.
+    pub delivered_before: u64,
+    /// Beyond `--limit`.
+    pub beyond_limit: u64,
+    pub held: BTreeMap<&'static str, HeldFigures>,
+    /// Syncs that it costs, by destination.
+    pub syncs: BTreeMap<String, u64>,
+    /// At the pace that was asked for.
+    pub takes_s: f64,
+    pub users: Vec<UserFigures>,
+    /// In the order of sending, user by user.
+    pub entries: Vec<Line>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct HeldFigures {
+    pub count: u64,
+    /// One of them, and why.
+    pub example: String,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UserFigures {
+    pub user_id: String,
+    pub send: u64,
+    pub held: u64,
+    pub first: Option<Timestamp>,
+    pub last: Option<Timestamp>,
+    pub syncs: u64,
+    pub syncs_left: Option<u64>,
+}
+
+/// Counts one that is held back.
+pub fn hold(all: &mut BTreeMap<&'static str, HeldFigures>, user_id: &str, entry: &Entry, held: &Held) {
+    let figures = all.entry(held.reason.name()).or_default();
+    figures.count += 1;
+    if figures.count == 1 {
+        figures.example = format!("{} of {user_id}", entry.golden_id);
+        figures.why.clone_from(&held.why);
+    }
+}
+
+/// A workout in a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Line {
+    pub user_id: String,
+    pub golden_id: String,
+    pub start: Timestamp,
+    pub sport: Option<String>,
+    pub title: Option<String>,
+    pub standing: Standing,
+    pub record: Option<String>,
+    pub pipeline_id: String,
+    pub execution_id: String,
+    pub destinations: Vec<String>,
+    pub attempts_before: u32,
+    pub held: Option<Held>,
+}
+
+impl Summary {
+    /// Adds a user's plan. `room` is what `--limit` still allows.
+    pub fn add(&mut self, plan: &UserPlan, room: &mut u64, list: List) {
+        let mut figures = UserFigures {
+            user_id: plan.user_id.clone(),
+            send: 0,
+            held: 0,
+            first: None,
+            last: None,
+            syncs: 0,
+            syncs_left: plan.syncs_left,
+        };
+        for entry in &plan.entries {
+            self.owed += 1;
+            match &entry.decision {
+                Decision::Send if *room == 0 => {
+                    self.beyond_limit += 1;
+                    continue;
+                }
+                Decision::Send => {
+                    *room -= 1;
+                    self.send += 1;
+                    self.send_again += u64::from(entry.unsettled > 0);
+                    figures.send += 1;
+                    figures.syncs += entry.destinations.len() as u64;
+                    figures.first = figures.first.or(Some(entry.start));
+                    figures.last = Some(entry.start);
+                    for destination in &entry.destinations {
+                        *self.syncs.entry(destination.clone()).or_default() += 1;
+                    }
+                }
+                Decision::Done => self.delivered_before += 1,
+                Decision::Held(held) => {
+                    figures.held += 1;
+                    hold(&mut self.held, &plan.user_id, entry, held);
+                }
+            }
+            let is_listed = match list {
+                List::Everything => true,
+                List::FirstToSend(most) => entry.decision == Decision::Send && self.entries.len() < most,
+            };
+            if is_listed {
+                self.entries.push(Line::of(&plan.user_id, entry));
+            }
+        }
+        self.users.push(figures);
+    }
+
+    /// Sets how long it takes: as long as the whole, or as the longest user, at their paces.
+    pub fn set_pace(&mut self, options: &Options) {
+        let longest = self.users.iter().map(|user| user.send).max().unwrap_or(0);
+        let all_s = self.send as f64 / f64::from(options.per_second.get());
+        let user_s = if options.unordered { 0.0 } else { longest as f64 * options.per_user.as_secs_f64() };
+        self.takes_s = all_s.max(user_s);
+    }
+}
+
+impl Line {
+    fn of(user_id: &str, entry: &Entry) -> Line {
+        Line {
+            user_id: user_id.to_string(),
+            golden_id: entry.golden_id.clone(),
+            start: entry.start,
+            sport: entry.sport.clone(),
+            title: entry.title.clone(),
+            standing: entry.standing,
+            record: entry.teller.as_ref().map(Teller::name),
+            pipeline_id: entry.pipeline_id.clone(),
+            execution_id: entry.execution_id.clone(),
+            destinations: entry.destinations.clone(),
+            attempts_before: entry.unsettled,
+            held: match &entry.decision {
+                Decision::Held(held) => Some(held.clone()),
+                _ => None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::users::Tier;
+
+    fn user(tier: Tier, syncs_used: u64, told_s: i64, pipelines: Vec<Pipeline>) -> User {
+        User { tier: Some(tier), syncs_used, told_s, pipelines }
+    }
+
+    fn pipeline(id: &str, source: &str, destinations: &[&str]) -> Pipeline {
+        Pipeline {
+            id: id.to_string(),
+            source: source.to_string(),
+            destinations: destinations.iter().map(|d| (*d).to_string()).collect(),
+            is_disabled: false,
+        }
+    }
+
+    fn workout(tellers: &[(Source, bool)]) -> Workout {
+        let teller = |(source, is_echo): &(Source, bool)| Teller {
+            source: *source,
+            source_id: "7".to_string(),
+            is_same: true,
+            start_s: 0,
+            elapsed_s: Some(1.0),
+            is_echo: *is_echo,
+            row: (0, 0),
+        };
+        Workout {
+            golden_id: "g".to_string(),
+            start: Timestamp::UNIX_EPOCH,
+            sport: None,
+            title: None,
+            tellers: tellers.iter().map(teller).collect(),
+        }
+    }
+
+    #[test]
+    fn an_execution_id_is_the_same_for_ever() {
+        // Pinned: another one would make a second run of everything that was ever sent.
+        assert_eq!(execution_id(Source::Strava, "123", "p1"), "797b8c7e-3aa7-5af5-844f-b32fca494b35-p1");
+        assert_ne!(execution_id(Source::Hevy, "123", "p1"), execution_id(Source::Strava, "123", "p1"));
+    }
+
+    #[test]
+    fn a_workout_goes_to_the_one_pipeline_that_takes_it() {
+        let both = workout(&[(Source::Strava, false), (Source::Hevy, false)]);
+        let show = || pipeline("p1", "strava", &["showcase"]);
+        let of = |pipelines: Vec<Pipeline>, wanted: Option<&str>, allow: bool| {
+            let user = user(Tier::Athlete, 0, 0, pipelines);
+            route(&both, &user, wanted, allow)
+                .map(|(teller, pipeline)| format!("{} {}", teller.source, pipeline.id))
+                .map_err(|held| held.reason)
+        };
+        assert_eq!(of(vec![show()], None, false), Ok("strava p1".to_string()));
+        assert_eq!(of(vec![pipeline("h", "hevy", &[])], None, false), Ok("hevy h".to_string()));
+        assert_eq!(of(vec![show(), pipeline("p2", "strava", &[])], None, false), Err(Reason::NoPipeline));
+        assert_eq!(
+            of(vec![show(), pipeline("p2", "strava", &[])], Some("p2"), false),
+            Ok("strava p2".to_string())
+        );
+        assert_eq!(of(vec![show()], Some("p9"), false), Err(Reason::NoPipeline));
+        assert_eq!(of(vec![pipeline("f", "fitbit", &[])], None, false), Err(Reason::NoPipeline));
+        assert_eq!(
+            of(vec![Pipeline { is_disabled: true, ..show() }], Some("p1"), false),
+            Err(Reason::NoPipeline)
+        );
+        assert_eq!(
+            of(vec![pipeline("w", "strava", &["showcase", "hevy"])], None, false),
+            Err(Reason::WritesBack)
+        );
+        assert_eq!(of(vec![pipeline("w", "strava", &["hevy"])], None, true), Ok("strava w".to_string()));
+        let echo = workout(&[(Source::Strava, true)]);
+        let user = user(Tier::Athlete, 0, 0, vec![show()]);
+        assert!(route(&echo, &user, None, false).is_err(), "an echo is never sent");
+    }
+
+    #[test]
+    fn a_tier_has_what_nobody_has_used_this_month() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let told_s = "2026-11-20T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
+        let last_month_s = "2026-10-20T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
+        let left = |user: &User, since: u64, month: u64| syncs_left(user, since, month, 5, now);
+        assert_eq!(left(&user(Tier::Athlete, 90, told_s, vec![]), 3, 3), None);
+        assert_eq!(left(&user(Tier::Hobbyist, 4, told_s, vec![]), 3, 9), Some(13));
+        assert_eq!(left(&user(Tier::Hobbyist, 24, told_s, vec![]), 3, 9), Some(0));
+        assert_eq!(left(&user(Tier::Hobbyist, 24, last_month_s, vec![]), 9, 9), Some(11));
+        assert_eq!(month_start(now).to_string(), "2026-11-01T00:00:00Z");
+    }
+}
