@@ -456,14 +456,15 @@ impl<'a> Driver<'a> {
         let stopping = self.is_stopping();
         for lane in &mut self.lanes {
             lane.skip_what_is_not_sent();
-            lane.ended |= stopping || (lane.next == lane.plan.entries.len() && lane.again.is_empty());
+            lane.ended |= stopping;
             if stopping {
                 lane.run = None;
             }
         }
         let driven = &mut self.driven;
         self.lanes.retain(|lane| {
-            let is_over = lane.ended && lane.in_flight == 0 && lane.run.is_none();
+            let has_sent_all = lane.next == lane.plan.entries.len() && lane.again.is_empty();
+            let is_over = (lane.ended || has_sent_all) && lane.in_flight == 0 && lane.run.is_none();
             if is_over {
                 driven.unknown += lane.again.len() as u64;
                 let rest = &lane.plan.entries[lane.next..];

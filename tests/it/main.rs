@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod consumer;
 mod dedupe;
 mod demo;
+mod endpoint;
 mod fuzz;
 mod hostile;
 mod imports;
@@ -13,5 +15,6 @@ mod kill;
 mod limits;
 mod readers;
 mod recorded;
+mod redrive;
 mod secrets;
 mod support;
