@@ -30,12 +30,19 @@ pub fn client(urls: &[Url], timeout: Duration) -> Result<reqwest::Client> {
 
 /// An address that secrets and people's activities may be sent to.
 pub fn url(text: &str) -> Result<Url> {
-    let url = Url::parse(text).map_err(|e| Error::Usage(format!("{text:?} is not a URL: {e}")))?;
+    // What is no URL may be a secret in the wrong place.
+    let url = Url::parse(text).map_err(|e| Error::Usage(format!("the address is not a URL: {e}")))?;
     // Over plain HTTP they would be everybody's.
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-        return Err(Error::Usage(format!("{text} must begin with https: tokens are sent there")));
+        return Err(Error::Usage(format!("{} must begin with https: tokens are sent there", shown(&url))));
     }
     Ok(url)
+}
+
+/// An address without what may be a secret: the query, and whoever it names.
+pub fn shown(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -312,7 +312,7 @@ pub fn frame_at(path: &Path, offset: u64) -> Result<Option<Frame>> {
                 bytes.truncate(length);
                 return Ok(Some(Frame { offset, bytes }));
             }
-            _ if read == 0 || bytes.len() > MAX_FRAME_BYTES => return Ok(None),
+            _ if read == 0 || !bytes.starts_with(&MAGIC) || bytes.len() > MAX_FRAME_BYTES => return Ok(None),
             _ => look *= 4,
         }
     }

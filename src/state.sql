@@ -84,7 +84,8 @@ CREATE TABLE IF NOT EXISTS pipelines (
 -- When an export of the pipeline was taken in: without one, everything would seem to be missing there.
 CREATE TABLE IF NOT EXISTS pipeline_exports (
     taken_in_s INTEGER NOT NULL,
-    entries INTEGER NOT NULL
+    entries INTEGER NOT NULL,
+    runs INTEGER NOT NULL             -- of the entries
 ) STRICT;
 
 -- What was re-driven: what is meant to be sent is written before it is sent, how that ended after it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
 
 use super::{Context, Exit, fetch, output};
 use crate::error::{Error, Result};
@@ -28,8 +29,10 @@ pub struct Args {
     #[arg(long)]
     apply: bool,
     /// Where messages go: file:PATH, cloudevents:URL, webhook:URL or pubsub:projects/PROJECT/topics/TOPIC
-    #[arg(long, env = "LONGRUN_SINK", value_name = "SINK")]
-    sink: Address,
+    ///
+    /// An address may hold a secret in its query: it is shown without.
+    #[arg(long, env = "LONGRUN_SINK", value_name = "SINK", hide_env_values = true)]
+    sink: String,
     /// Only this user; can be given several times
     #[arg(long = "user", value_name = "ID")]
     users: Vec<String>,
@@ -60,6 +63,9 @@ pub struct Args {
     /// Send to pipelines that write to Strava or Hevy, from where it comes back
     #[arg(long)]
     allow_write_back: bool,
+    /// Send what the sink has refused before once more
+    #[arg(long)]
+    retry_rejected: bool,
     /// Send activities whose original is gone from the landing, without it
     #[arg(long)]
     without_original: bool,
@@ -72,8 +78,12 @@ pub struct Args {
     /// From one message of a user to the next at least
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = fetch::duration)]
     per_user: SignedDuration,
+    /// From one webhook event to the next at least: each makes the pipeline ask Strava twice, out of the quota that
+    /// the live pipeline lives on
+    #[arg(long, default_value = "20s", value_name = "DURATION", value_parser = fetch::duration)]
+    webhook_every: SignedDuration,
     /// Users that messages are sent for at a time
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     concurrency: u32,
     /// Let messages of one user overtake each other: faster, and wrong for streaks, milestones and records
     #[arg(long)]
@@ -82,7 +92,7 @@ pub struct Args {
     #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = fetch::duration)]
     patience: SignedDuration,
     /// An export of runs that somebody keeps up to date: wait there for each run to end before the next of its user
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "unordered")]
     wait_for_runs: Option<PathBuf>,
     /// Wait for a run so long at most
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = fetch::duration)]
@@ -114,13 +124,14 @@ fn known_sport(text: &str) -> Result<String, String> {
 }
 
 fn unsigned(duration: SignedDuration) -> Duration {
-    Duration::try_from(duration).unwrap_or_default()
+    const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+    Duration::try_from(duration).unwrap_or_default().min(LONGEST)
 }
 
 impl Args {
-    fn options(&self) -> Options {
-        Options {
-            sink: self.sink.clone(),
+    fn options(&self) -> Result<Options> {
+        Ok(Options {
+            sink: self.sink.parse()?,
             users: self.users.clone(),
             since: self.since,
             until: self.until,
@@ -131,10 +142,12 @@ impl Args {
             merged: self.merged,
             thin: self.thin,
             allow_write_back: self.allow_write_back,
+            retry_rejected: self.retry_rejected,
             without_original: self.without_original,
             leave_syncs: self.leave_syncs,
             per_second: self.per_second,
             per_user: unsigned(self.per_user),
+            webhook_period: unsigned(self.webhook_every),
             concurrency: self.concurrency as usize,
             unordered: self.unordered,
             patience: unsigned(self.patience),
@@ -142,14 +155,14 @@ impl Args {
                 .wait_for_runs
                 .clone()
                 .map(|export| Watch { export, longest: unsigned(self.run_timeout) }),
-        }
+        })
     }
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
-    let options = args.options();
-    check_standings(&options)?;
+    let options = args.options()?;
+    check(&options)?;
     if !args.apply {
         let list = if context.json { List::Everything } else { List::FirstToSend(args.list) };
         let plan = plan(&lake, &options, list)?;
@@ -174,16 +187,24 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(exit(&driven))
 }
 
-/// What stands otherwise must never be sent.
-fn check_standings(options: &Options) -> Result<()> {
+/// What cannot be asked for.
+fn check(options: &Options) -> Result<()> {
     let owed = [Standing::Missing, Standing::Failed, Standing::TierBlocked];
-    match options.standings.iter().find(|standing| !owed.contains(standing)) {
-        Some(other) => Err(Error::Usage(format!(
+    if let Some(other) = options.standings.iter().find(|standing| !owed.contains(standing)) {
+        return Err(Error::Usage(format!(
             "workouts that are {:?} are never sent; --status takes missing, failed and tier_blocked",
             other.name()
-        ))),
-        None => Ok(()),
+        )));
     }
+    if matches!(options.sink, Address::Webhook(_)) && (options.pipeline.is_some() || options.watch.is_some())
+    {
+        return Err(Error::Usage(
+            "a webhook goes to all pipelines that take Strava, as runs with ids of their own; leave out --pipeline and \
+             --wait-for-runs"
+                .to_string(),
+        ));
+    }
+    Ok(())
 }
 
 fn exit(driven: &Driven) -> Exit {
@@ -207,16 +228,21 @@ fn plans<'a>(planner: &'a Planner) -> impl Iterator<Item = Result<UserPlan>> + '
     })
 }
 
-fn planner<'a>(lake: &'a Lake, options: &'a Options, ledger: &'a Ledger) -> Result<Planner<'a>> {
-    reconcile::check(lake)?;
+fn planner<'a>(
+    lake: &'a Lake,
+    options: &'a Options,
+    ledger: &'a Ledger,
+    settles: bool,
+) -> Result<Planner<'a>> {
+    reconcile::check(lake, &options.users)?;
     let (users, uploads) = (Users::read(lake)?, uploads::Ledger::read(lake)?);
-    Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now() })
+    Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now(), settles })
 }
 
 /// What would be sent.
 pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
-    let ledger = Ledger::open(lake, &options.sink.to_string())?;
-    let planner = planner(lake, options, &ledger)?;
+    let ledger = Ledger::open(lake, &options.sink.key())?;
+    let planner = planner(lake, options, &ledger, false)?;
     let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
     let mut room = options.limit.unwrap_or(u64::MAX);
     for plan in plans(&planner) {
@@ -226,11 +252,15 @@ pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
     Ok(summary)
 }
 
+/// Users whose plans are ready before anybody needs them.
+const PLANS_AHEAD: usize = 8;
+
 /// Sends, with a progress bar.
 pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driven> {
     let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
-    let ledger = Ledger::open(lake, &options.sink.to_string())?;
-    let planner = planner(lake, options, &ledger)?;
+    let ledger = Ledger::open(lake, &options.sink.key())?;
+    let of_planner = Ledger::open(lake, &options.sink.key())?;
+    reconcile::check(lake, &options.users)?;
     let bar = output::bar(0, "  redrive {spinner} {pos} messages, {per_sec} · {msg}");
     let mut said = None;
     let mut watch = |event: Event| match event {
@@ -244,12 +274,35 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
             }
         }
     };
-    let driven = super::block_on(async {
-        let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
-        drive::run(options, sink, &ledger, plans(&planner), &mut watch).await
-    });
+    // Planning reads the disk; those who wait for answers must not wait for that.
+    let (driven, ended) = std::thread::scope(|scope| -> Result<_> {
+        let (ready, queue) = mpsc::channel(PLANS_AHEAD);
+        scope.spawn(move || {
+            let planned = planner(lake, options, &of_planner, true).and_then(|planner| {
+                for plan in plans(&planner) {
+                    if ready.blocking_send(plan).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            if let Err(e) = planned {
+                // Nobody listens where the run has stopped.
+                let _ = ready.blocking_send(Err(e));
+            }
+        });
+        super::block_on(async {
+            let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
+            Ok(drive::run(options, sink, &ledger, queue, &mut watch).await)
+        })?
+    })?;
     bar.finish_and_clear();
-    let driven = driven??;
+    if let Err(e) = ended {
+        if driven.delivered > 0 {
+            describe(&driven);
+        }
+        return Err(e);
+    }
     let unsettled = ledger.unsettled()?;
     if unsettled > driven.unknown {
         eprintln!(
@@ -348,8 +401,7 @@ pub fn describe(driven: &Driven) {
     );
     if driven.sent_again > 0 {
         eprintln!(
-            "{} messages were sent again, because nobody knew whether they had arrived; under the same ids, so that they \
-             overwrite themselves",
+            "{} messages were sent again under the same ids, because nobody knew whether they had arrived",
             output::count(driven.sent_again)
         );
     }

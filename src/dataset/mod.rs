@@ -315,6 +315,9 @@ pub fn read_rows(path: &Path, columns: &[&str], rows: &[usize]) -> Result<Vec<Re
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, &e))?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     let total = builder.metadata().file_metadata().num_rows().unsigned_abs() as usize;
+    if rows.last().is_none_or(|last| *last >= total) {
+        return Ok(Vec::new());
+    }
     let wanted = rows.iter().map(|row| *row..row + 1);
     let selection = RowSelection::from_consecutive_ranges(wanted, total);
     let reader = builder.with_projection(mask).with_row_selection(selection).build();

@@ -92,15 +92,20 @@ fn each_line(
             continue;
         }
         match serde_json::from_slice::<Value>(&line) {
-            Ok(Value::Object(object)) if number == 1 && is_wrapper(&object) => {
-                return Ok(each_within(object, take));
+            Ok(Value::Object(object)) if is_wrapper(&object) => {
+                if !each_within(object, take) {
+                    return Ok(Ok(()));
+                }
             }
             // An object that goes on behind its first line: all of it is read as one.
             Err(e) if number == 1 && e.is_eof() => {
                 let mut whole = std::mem::take(&mut line);
                 input.read_to_end(&mut whole).map_err(unreadable)?;
                 return Ok(match serde_json::from_slice::<Value>(&whole) {
-                    Ok(Value::Object(object)) if is_wrapper(&object) => each_within(object, take),
+                    Ok(Value::Object(object)) if is_wrapper(&object) => {
+                        each_within(object, take);
+                        Ok(())
+                    }
                     Ok(one) => {
                         take("entry 1".to_string(), Ok(one));
                         Ok(())
@@ -123,19 +128,20 @@ fn is_wrapper(object: &Map<String, Value>) -> bool {
     object.values().any(Value::is_array) && !OF_ENTRIES.iter().any(|key| object.contains_key(*key))
 }
 
+/// Whether to go on.
 fn each_within(
     object: Map<String, Value>,
     take: &mut dyn FnMut(String, std::result::Result<Value, String>) -> bool,
-) -> std::result::Result<(), Cut> {
+) -> bool {
     for (key, value) in object {
         let Value::Array(entries) = value else { continue };
         for (at, entry) in entries.into_iter().enumerate() {
             if !take(format!("{key}, entry {}", at + 1), Ok(entry)) {
-                return Ok(());
+                return false;
             }
         }
     }
-    Ok(())
+    true
 }
 
 /// A document: its fields, and the parts of its path.

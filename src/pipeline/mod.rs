@@ -40,11 +40,54 @@ pub fn source_name(source: Source) -> &'static str {
     }
 }
 
-/// A name of an enum in the one spelling: `SOURCE_STRAVA`, `DESTINATION_STRAVA` and `Strava` are `strava`.
-fn plain_name(name: &str, prefixes: &[&str]) -> String {
-    let name = name.trim().to_lowercase().replace('-', "_");
-    let cut = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));
-    cut.unwrap_or(&name).to_string()
+/// Names of the pipeline's enums by their numbers.
+type Numbered = [(&'static str, u32)];
+
+const SOURCES: &Numbered = &[
+    ("hevy", 1),
+    ("fitbit", 3),
+    ("parkrun_results", 4),
+    ("file_upload", 5),
+    ("strava", 6),
+    ("apple_health", 8),
+    ("health_connect", 9),
+    ("oura", 10),
+    ("polar", 11),
+    ("wahoo", 12),
+    ("intervals", 13),
+    ("trainingpeaks", 14),
+    ("googlesheets", 15),
+    ("github", 16),
+];
+
+const DESTINATIONS: &Numbered = &[
+    ("strava", 1),
+    ("showcase", 2),
+    ("hevy", 3),
+    ("trainingpeaks", 4),
+    ("intervals", 5),
+    ("googlesheets", 6),
+    ("github", 7),
+];
+
+/// A name of an enum in the one spelling: `SOURCE_FILE_UPLOAD`, `FileUpload` and `5` are `file_upload`. One that is
+/// not known stays as it is, in lower case.
+fn plain_name(name: &str, prefixes: &[&str], known: &Numbered) -> String {
+    let squash = |name: &str| name.replace(['_', '-', ' '], "");
+    let name = name.trim().to_lowercase();
+    let plain = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(&name);
+    let is_it =
+        |(known, number): &&(&str, u32)| squash(known) == squash(plain) || plain == number.to_string();
+    known.iter().find(is_it).map_or(plain, |(known, _)| known).to_string()
+}
+
+/// What the pipeline calls a source, in lower case.
+fn source_of(name: &str) -> String {
+    plain_name(name, &["activity_source_", "source_"], SOURCES)
+}
+
+fn destination_of(name: &str) -> String {
+    plain_name(name, &["destination_", "source_"], DESTINATIONS)
 }
 
 /// What an import of an export did.
@@ -123,8 +166,8 @@ pub fn import(lake: &Lake, input: impl BufRead, now: Timestamp) -> Result<Result
     }
     transaction
         .execute(
-            "INSERT INTO pipeline_exports VALUES (?1, ?2)",
-            params![now.as_second(), imported.entries.cast_signed()],
+            "INSERT INTO pipeline_exports VALUES (?1, ?2, ?3)",
+            params![now.as_second(), imported.entries.cast_signed(), imported.runs.cast_signed()],
         )
         .map_err(fail)?;
     transaction.commit().map_err(fail)?;
@@ -145,7 +188,7 @@ fn insert(db: &Connection, told: &Told, now: Timestamp, imported: &mut Imported)
         }
         Told::User(user) => {
             imported.users += 1;
-            imported.pipelines += user.pipelines.len() as u64;
+            imported.pipelines += user.pipelines.as_ref().map_or(0, Vec::len) as u64;
             users::insert(db, user, now)
         }
         Told::Pipeline { user_id, pipeline } => {
@@ -178,9 +221,11 @@ fn read_state<T: Default>(
     read().map_err(|e| state_error(&path, &e))
 }
 
-/// Whether the pipeline ever told anything: without that, everything would seem to be missing there.
-pub fn is_known(lake: &Lake) -> Result<bool> {
+/// Whether the pipeline ever told of runs, or said that it has none (`[]`): without that, everything would seem
+/// to be missing there.
+pub fn has_told_of_runs(lake: &Lake) -> Result<bool> {
     read_state(lake, "pipeline_exports", |db| {
-        db.query_row("SELECT count(*) FROM pipeline_exports", [], |row| row.get::<_, i64>(0)).map(|n| n > 0)
+        let told = "SELECT count(*) FROM pipeline_exports WHERE runs > 0 OR entries = 0";
+        db.query_row(told, [], |row| row.get::<_, i64>(0)).map(|n| n > 0)
     })
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::export::Entry;
-use super::{plain_name, read_state};
+use super::{plain_name, read_state, source_of};
 use crate::error::Result;
 use crate::lake::Lake;
 
@@ -43,7 +43,7 @@ const NAMED: [(Status, &str); 8] = [
 impl Status {
     /// By its name in any spelling, or its number, which is its place in the enum.
     pub fn named(name: &str) -> Status {
-        let plain = plain_name(name, &["pipeline_run_status_", "run_status_", "status_"]);
+        let plain = plain_name(name, &["pipeline_run_status_", "run_status_", "status_"], &[]);
         let squashed = plain.replace('_', "");
         let found = NAMED
             .iter()
@@ -88,7 +88,7 @@ pub fn read(entry: &Entry) -> std::result::Result<Run, String> {
     Ok(Run {
         user_id: entry.user_id()?,
         run_id: entry.key("pipeline_runs").ok_or("a run without an id")?,
-        source: entry.word(&["source"]).map(|name| plain_name(&name, &["source_"])),
+        source: entry.word(&["source"]).map(|name| source_of(&name)),
         source_activity_id,
         pipeline_id: entry.word(&["pipeline_id", "pipelineId"]),
         status: Status::named(&entry.word(&["status"]).ok_or("a run without a status")?),
@@ -98,7 +98,13 @@ pub fn read(entry: &Entry) -> std::result::Result<Run, String> {
 }
 
 pub fn insert(db: &Connection, run: &Run) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+    // An older export does not take back what a newer one told.
+    const UPSERT: &str = "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        ON CONFLICT DO UPDATE SET source = excluded.source, source_activity_id = excluded.source_activity_id,
+          pipeline_id = excluded.pipeline_id, status = excluded.status, start_s = excluded.start_s,
+          updated_s = excluded.updated_s
+        WHERE updated_s IS NULL OR excluded.updated_s IS NULL OR excluded.updated_s >= updated_s";
+    db.prepare_cached(UPSERT)?
         .execute(params![
             run.user_id,
             run.run_id,
@@ -117,6 +123,8 @@ pub fn insert(db: &Connection, run: &Run) -> rusqlite::Result<()> {
 pub struct Runs {
     all: Vec<Run>,
     by_activity: HashMap<String, Vec<usize>>,
+    /// Of those that say when their activity began, by then.
+    by_start: Vec<(i64, usize)>,
 }
 
 impl Runs {
@@ -149,7 +157,10 @@ impl Runs {
                 by_activity.entry(id.clone()).or_default().push(at);
             }
         }
-        Runs { all, by_activity }
+        let mut by_start: Vec<_> =
+            all.iter().enumerate().filter_map(|(at, run)| Some((run.start_s?, at))).collect();
+        by_start.sort_unstable();
+        Runs { all, by_activity, by_start }
     }
 
     pub fn len(&self) -> usize {
@@ -168,10 +179,11 @@ impl Runs {
 
     /// Runs of a source whose ids are nobody else's, by when the activity began.
     pub fn that_began(&self, source: &str, start_s: i64, within_s: i64) -> impl Iterator<Item = &Run> {
-        self.all.iter().filter(move |run| {
-            run.source.as_deref() == Some(source)
-                && run.start_s.is_some_and(|s| s.abs_diff(start_s) <= within_s.unsigned_abs())
-        })
+        let first = self.by_start.partition_point(|(start, _)| *start < start_s.saturating_sub(within_s));
+        let near = self.by_start[first..]
+            .iter()
+            .take_while(move |(start, _)| *start <= start_s.saturating_add(within_s));
+        near.map(|(_, at)| &self.all[*at]).filter(move |run| run.source.as_deref() == Some(source))
     }
 
     pub fn with_id(&self, run_id: &str) -> Option<&Run> {
@@ -179,12 +191,18 @@ impl Runs {
     }
 }
 
-/// Of an export that is read while it grows: where these runs stand. What cannot be read yet is passed over.
-pub fn statuses(input: impl std::io::BufRead) -> Result<HashMap<(String, String), Status>> {
+/// Of an export that is read while it grows: where the runs stand that are waited for, and when they came there.
+/// What cannot be read yet is passed over.
+pub fn statuses(
+    input: impl std::io::BufRead,
+    is_waited_for: impl Fn(&str, &str) -> bool,
+) -> Result<HashMap<(String, String), (Status, Option<i64>)>> {
     let mut found = HashMap::new();
     let _cut = super::export::each(input, &mut |_, value| {
-        if let Ok(super::Told::Run(run)) = value.and_then(super::read_entry) {
-            found.insert((run.user_id, run.run_id), run.status);
+        if let Ok(super::Told::Run(run)) = value.and_then(super::read_entry)
+            && is_waited_for(&run.user_id, &run.run_id)
+        {
+            found.insert((run.user_id, run.run_id), (run.status, run.updated_s));
         }
         true
     })?;

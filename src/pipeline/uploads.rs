@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use twox_hash::XxHash64;
 
 use super::export::Entry;
-use super::{plain_name, read_state};
+use super::{destination_of, read_state, source_of};
 use crate::error::Result;
 use crate::lake::Lake;
 
@@ -30,7 +30,7 @@ pub struct Upload {
 }
 
 /// Starts that are told by two systems differ by this much at most.
-const SAME_START_S: i64 = 2;
+const SAME_START_S: u64 = 2;
 const SAME_DURATION_S: f64 = 10.0;
 const SAME_DURATION_SHARE: f64 = 0.02;
 
@@ -50,8 +50,8 @@ pub fn read(entry: &Entry) -> std::result::Result<Upload, String> {
         }
         _ => None,
     };
-    let destination = entry.word(&["destination"]).or(by_key);
-    let destination = destination.map(|name| plain_name(&name, &["destination_", "source_"]));
+    // Its key is what the pipeline itself looks it up by.
+    let destination = by_key.or_else(|| entry.word(&["destination"])).map(|name| destination_of(&name));
     let destination_id = entry.word(&["destination_id", "destinationId"]).or(match id_by_key {
         Some(("id", id)) => Some(id),
         _ => None,
@@ -157,7 +157,7 @@ impl Ledger {
             }
             (destination, _, Some(start_s)) => of_user.pending.push(Pending {
                 destination: destination.clone(),
-                source: upload.source.as_deref().map(|name| plain_name(name, &["source_"])),
+                source: upload.source.as_deref().map(|name| source_of(name)),
                 start_s,
                 duration_s: upload.duration_s,
             }),
@@ -186,7 +186,7 @@ impl Ledger {
             // What came from there is the original, and goes elsewhere.
             pending.source.as_deref() != Some(source)
                 && pending.destination.as_deref().is_none_or(|d| d == source)
-                && (pending.start_s - start_s).abs() <= SAME_START_S
+                && pending.start_s.abs_diff(start_s) <= SAME_START_S
                 && same_length
         })
     }

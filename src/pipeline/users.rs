@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::export::Entry;
-use super::{plain_name, read_state};
+use super::{destination_of, plain_name, read_state, source_of};
 use crate::error::Result;
 use crate::lake::Lake;
 
@@ -25,7 +26,7 @@ pub const HOBBYIST_SYNCS: u64 = 25;
 
 impl Tier {
     fn named(name: &str) -> Option<Tier> {
-        match plain_name(name, &["user_tier_"]).as_str() {
+        match plain_name(name, &["user_tier_", "tier_"], &[]).as_str() {
             "hobbyist" | "free" | "1" => Some(Tier::Hobbyist),
             "athlete" | "2" => Some(Tier::Athlete),
             _ => None,
@@ -70,7 +71,8 @@ pub struct Told {
     user_id: String,
     tier: Option<Tier>,
     syncs_this_month: Option<u64>,
-    pub pipelines: Vec<Pipeline>,
+    /// All of them, where they are told here.
+    pub pipelines: Option<Vec<Pipeline>>,
 }
 
 /// What is known of a user.
@@ -91,44 +93,50 @@ pub fn read(entry: &Entry) -> std::result::Result<Told, String> {
         None => None,
     };
     let syncs = entry.number(&["sync_count_this_month", "syncCountThisMonth"]);
-    let pipelines: std::result::Result<_, _> = entry.within("pipelines").iter().map(pipeline).collect();
+    let pipelines: std::result::Result<Vec<_>, _> = entry.within("pipelines").iter().map(pipeline).collect();
     Ok(Told {
         user_id: entry.user_id().or_else(|e| entry.word(&["id"]).ok_or(e))?,
         tier,
         syncs_this_month: syncs.map(|syncs| syncs.max(0.0) as u64),
-        pipelines: pipelines?,
+        pipelines: entry.has(&["pipelines"]).then_some(pipelines?),
     })
 }
 
 pub fn pipeline(entry: &Entry) -> std::result::Result<Pipeline, String> {
-    // The numbers of the destinations in the pipeline's own enum.
-    const NUMBERED: [&str; 8] =
-        ["", "strava", "showcase", "hevy", "trainingpeaks", "intervals", "googlesheets", "github"];
-    let destination = |name: String| match name.parse::<usize>() {
-        Ok(number) => NUMBERED.get(number).map_or(name, |name| (*name).to_string()),
-        Err(_) => plain_name(&name, &["destination_"]),
-    };
     let source = entry.word(&["source"]).ok_or("a pipeline without a source")?;
+    let destinations = entry.words(&["destinations"]);
+    let told = entry.get(&["destinations"]).and_then(Value::as_array).map_or(0, Vec::len);
+    if told != destinations.len() {
+        return Err("a pipeline with destinations that are neither names nor numbers".to_string());
+    }
+    let is_disabled = match entry.get(&["disabled", "is_disabled", "isDisabled"]) {
+        None => false,
+        Some(Value::Bool(is_disabled)) => *is_disabled,
+        Some(other) => return Err(format!("a pipeline whose `disabled` is {other}")),
+    };
     Ok(Pipeline {
         id: entry.key("pipelines").ok_or("a pipeline without an id")?,
-        source: plain_name(&source, &["source_"]),
-        destinations: entry.words(&["destinations"]).into_iter().map(destination).collect(),
-        is_disabled: entry.get(&["disabled"]).and_then(serde_json::Value::as_bool).unwrap_or(false),
+        source: source_of(&source),
+        destinations: destinations.iter().map(|name| destination_of(name)).collect(),
+        is_disabled,
     })
 }
 
 pub fn insert(db: &Connection, user: &Told, now: Timestamp) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO pipeline_users VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+    // What an entry does not tell stays as it was told before.
+    const UPSERT: &str = "INSERT INTO pipeline_users VALUES (?1, ?2, coalesce(?3, 0), ?4)
+        ON CONFLICT DO UPDATE SET tier = coalesce(excluded.tier, tier), syncs_used = coalesce(?3, syncs_used),
+          told_s = iif(?3 IS NULL, told_s, excluded.told_s)";
+    db.prepare_cached(UPSERT)?.execute(params![
         user.user_id,
         user.tier.map(Tier::name),
-        user.syncs_this_month.unwrap_or(0).cast_signed(),
+        user.syncs_this_month.map(u64::cast_signed),
         now.as_second()
     ])?;
+    let Some(pipelines) = &user.pipelines else { return Ok(()) };
     // The whole list is told at once: what is not in it any more is gone.
-    if !user.pipelines.is_empty() {
-        db.prepare_cached("DELETE FROM pipelines WHERE user_id = ?1")?.execute([&user.user_id])?;
-    }
-    user.pipelines.iter().try_for_each(|pipeline| insert_pipeline(db, &user.user_id, pipeline))
+    db.prepare_cached("DELETE FROM pipelines WHERE user_id = ?1")?.execute([&user.user_id])?;
+    pipelines.iter().try_for_each(|pipeline| insert_pipeline(db, &user.user_id, pipeline))
 }
 
 pub fn insert_pipeline(db: &Connection, user_id: &str, pipeline: &Pipeline) -> rusqlite::Result<()> {

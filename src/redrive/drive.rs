@@ -5,7 +5,7 @@
 //! again before anything later of its user; where it stays unknown, the user's lane ends there, so that the order
 //! holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::num::NonZeroU32;
@@ -17,6 +17,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 
 use super::ledger::{End, Intent, Ledger};
@@ -30,6 +31,8 @@ use crate::pipeline::runs::{self, Status};
 
 /// Attempts at one message, before its user's lane ends.
 const MOST_ATTEMPTS: u32 = 10;
+/// Refusals with no delivery between them, before it is taken for granted that the sink refuses everything.
+const MOST_REFUSALS: u32 = 20;
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// How often an export that is waited for is looked at.
@@ -96,9 +99,17 @@ struct Lane<'a> {
     pace: Option<Pace>,
     /// The user's pace has let one through that everybody's has not yet.
     may_send: bool,
-    /// A run that has to end first, and since when.
-    run: Option<(String, Instant)>,
+    /// A run that has to end first.
+    run: Option<Awaited>,
     ended: bool,
+}
+
+/// A run whose end is waited for.
+struct Awaited {
+    run_id: String,
+    since: Instant,
+    /// What was told of it before the message went, which is no answer to it.
+    before: Option<(Status, Option<i64>)>,
 }
 
 /// A message that came back.
@@ -125,39 +136,48 @@ struct Driver<'a> {
     sink: Arc<dyn Sink>,
     ledger: &'a Ledger,
     lanes: Vec<Lane<'a>>,
+    all_planned: bool,
     /// Whose turn it is first.
     turn: usize,
-    pace: Pace,
+    pace: Option<Pace>,
     clock: DefaultClock,
     sends: JoinSet<Back>,
     room: u64,
     failing_since: Option<Instant>,
+    refusals: u32,
     stopped: bool,
     failed: Option<Error>,
     watched: Option<Watched<'a>>,
     driven: Driven,
 }
 
-/// Sends everything that the plans have.
+/// Sends everything that the plans have. What was done is told even where it ends in an error.
 pub async fn run<'a>(
     options: &'a Options,
     sink: Arc<dyn Sink>,
     ledger: &'a Ledger,
-    mut plans: impl Iterator<Item = Result<UserPlan>>,
+    mut plans: mpsc::Receiver<Result<UserPlan>>,
     watch: &mut dyn FnMut(Event),
-) -> Result<Driven> {
+) -> (Driven, Result<()>) {
     let begin = Instant::now();
+    let everybody = if options.is_webhook() {
+        Quota::with_period(options.webhook_period)
+    } else {
+        Some(Quota::per_second(options.per_second))
+    };
     let mut driver = Driver {
         options,
         sink,
         ledger,
         lanes: Vec::new(),
+        all_planned: false,
         turn: 0,
-        pace: RateLimiter::direct(Quota::per_second(options.per_second).allow_burst(one())),
+        pace: everybody.map(|quota| RateLimiter::direct(quota.allow_burst(NonZeroU32::MIN))),
         clock: DefaultClock::default(),
         sends: JoinSet::new(),
         room: options.limit.unwrap_or(u64::MAX),
         failing_since: None,
+        refusals: 0,
         stopped: false,
         failed: None,
         watched: options.watch.as_ref().map(Watched::new),
@@ -167,35 +187,40 @@ pub async fn run<'a>(
             ..Driven::default()
         },
     };
-    let mut all_planned = false;
-    loop {
-        while !all_planned && driver.lanes.len() < options.concurrency {
-            match plans.next() {
-                Some(plan) => driver.open(plan?),
-                None => all_planned = true,
-            }
-        }
-        driver.look_at_runs()?;
-        let wake = driver.send_what_is_ready()?;
-        driver.close_lanes();
-        if driver.sends.is_empty() && driver.lanes.is_empty() && all_planned {
-            break;
-        }
-        driver.wait(wake, watch).await?;
-    }
+    let ended = driver.drive(&mut plans, watch).await;
     let mut driven = driver.driven;
     driven.seconds = begin.elapsed().as_secs_f64();
-    match driver.failed {
-        Some(e) => Err(e),
-        None => Ok(driven),
-    }
-}
-
-fn one() -> NonZeroU32 {
-    NonZeroU32::MIN
+    (driven, ended.and_then(|()| driver.failed.map_or(Ok(()), Err)))
 }
 
 impl<'a> Driver<'a> {
+    async fn drive(
+        &mut self,
+        plans: &mut mpsc::Receiver<Result<UserPlan>>,
+        watch: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        loop {
+            while self.wants_plans() {
+                match plans.try_recv() {
+                    Ok(plan) => self.open(plan?),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => self.all_planned = true,
+                }
+            }
+            self.look_at_runs()?;
+            let wake = self.send_what_is_ready()?;
+            self.close_lanes();
+            if self.sends.is_empty() && self.lanes.is_empty() && (self.all_planned || self.is_stopping()) {
+                return Ok(());
+            }
+            self.wait(wake, plans, watch).await?;
+        }
+    }
+
+    fn wants_plans(&self) -> bool {
+        !self.all_planned && !self.is_stopping() && self.lanes.len() < self.options.concurrency
+    }
+
     fn open(&mut self, plan: UserPlan) {
         for entry in &plan.entries {
             match &entry.decision {
@@ -211,7 +236,7 @@ impl<'a> Driver<'a> {
             next: 0,
             in_flight: 0,
             again: Vec::new(),
-            pace: period.map(|quota| RateLimiter::direct(quota.allow_burst(one()))),
+            pace: period.map(|quota| RateLimiter::direct(quota.allow_burst(NonZeroU32::MIN))),
             may_send: false,
             run: None,
             ended: false,
@@ -264,12 +289,10 @@ impl<'a> Driver<'a> {
 
     /// The next message of a lane, where there is one that may go now.
     fn next_of(&mut self, number: usize, wake: &mut Wake) -> Result<Next> {
-        let stopped = self.stopped || self.failed.is_some();
+        let is_stopping = self.is_stopping();
         let lane = &mut self.lanes[number];
         let most = if self.options.unordered { self.options.concurrency } else { 1 };
-        if stopped {
-            lane.ended = true;
-        }
+        lane.ended |= is_stopping;
         if lane.ended || lane.run.is_some() || lane.in_flight >= most {
             return Ok(Next::NothingNow);
         }
@@ -283,16 +306,14 @@ impl<'a> Driver<'a> {
                 return Ok(Next::NothingNow);
             }
         }
-        if again.is_none() {
-            lane.skip_what_is_not_sent();
-            if lane.next == lane.plan.entries.len() {
-                return Ok(Next::NothingNow);
-            }
-            if self.room == 0 {
-                lane.next += 1;
-                self.driven.beyond_limit += 1;
-                return self.next_of(number, wake);
-            }
+        lane.skip_what_is_not_sent();
+        if again.is_none() && self.room == 0 {
+            let rest = &lane.plan.entries[lane.next..];
+            self.driven.beyond_limit += rest.iter().filter(|e| e.decision == Decision::Send).count() as u64;
+            lane.next = lane.plan.entries.len();
+        }
+        if again.is_none() && lane.next == lane.plan.entries.len() {
+            return Ok(Next::NothingNow);
         }
         if !lane.may_send
             && let Some(pace) = &lane.pace
@@ -303,7 +324,7 @@ impl<'a> Driver<'a> {
             }
             lane.may_send = true;
         }
-        if let Err(not_yet) = self.pace.check() {
+        if let Some(Err(not_yet)) = self.pace.as_ref().map(Pace::check) {
             wake.at(now + not_yet.wait_time_from(self.clock.now()));
             return Ok(Next::NobodyNow);
         }
@@ -313,30 +334,44 @@ impl<'a> Driver<'a> {
             lane.in_flight += 1;
             return Ok(Next::Message(again.message, again.at, again.attempt));
         }
-        let at = lane.next;
-        lane.next += 1;
-        match lane.builder.build(&lane.plan, at)? {
-            Err(held) => {
-                hold(&mut self.driven.held, &lane.plan.user_id, &lane.plan.entries[at], &held);
-                lane.plan.entries[at].decision = Decision::Held(held);
-                self.next_of(number, wake)
-            }
-            Ok(bytes) => {
-                self.room -= 1;
-                self.driven.sent_again += u64::from(lane.plan.entries[at].unsettled > 0);
-                lane.in_flight += 1;
-                Ok(Next::Message(Arc::new(message(&lane.plan, at, bytes)), at, 1))
+        while lane.next < lane.plan.entries.len() {
+            let at = lane.next;
+            match lane.builder.build(&lane.plan, at)? {
+                Ok(bytes) => {
+                    lane.next += 1;
+                    self.room -= 1;
+                    self.driven.sent_again += u64::from(lane.plan.entries[at].unsettled > 0);
+                    lane.in_flight += 1;
+                    return Ok(Next::Message(Arc::new(message(&lane.plan, at, bytes)), at, 1));
+                }
+                Err(held) => {
+                    hold(&mut self.driven.held, &lane.plan.user_id, &lane.plan.entries[at], &held);
+                    lane.plan.entries[at].decision = Decision::Held(held);
+                    lane.skip_what_is_not_sent();
+                }
             }
         }
+        Ok(Next::NothingNow)
     }
 
     /// Waits until something came back, or something may go.
-    async fn wait(&mut self, wake: Wake, watch: &mut dyn FnMut(Event)) -> Result<()> {
+    async fn wait(
+        &mut self,
+        mut wake: Wake,
+        plans: &mut mpsc::Receiver<Result<UserPlan>>,
+        watch: &mut dyn FnMut(Event),
+    ) -> Result<()> {
         let mut back = Vec::new();
+        if self.lanes.iter().any(|lane| lane.run.is_some()) {
+            wake.at(Instant::now() + LOOK_EVERY);
+        }
         let until = wake.0.filter(|_| !self.is_stopping());
-        let looks = self.lanes.iter().any(|lane| lane.run.is_some());
-        let until = if looks { Some(until.unwrap_or_else(|| Instant::now() + LOOK_EVERY)) } else { until };
+        let wants_plans = self.wants_plans();
         tokio::select! {
+            plan = plans.recv(), if wants_plans => match plan {
+                Some(plan) => self.open(plan?),
+                None => self.all_planned = true,
+            },
             Some(joined) = self.sends.join_next(), if !self.sends.is_empty() => back.push(joined),
             () = sleep_until(until), if until.is_some() => {}
             else => {}
@@ -375,23 +410,30 @@ impl<'a> Driver<'a> {
         match back.outcome {
             Ok(Outcome::Delivered) => {
                 self.failing_since = None;
+                self.refusals = 0;
                 self.driven.delivered += 1;
                 self.driven.delivered_bytes += back.message.bytes.len() as u64;
-                if self.watched.is_some() {
-                    lane.run = Some((back.message.execution_id.clone(), now));
+                if let Some(watched) = &self.watched {
+                    let run_id = back.message.execution_id.clone();
+                    let before = watched.before.get(&(back.user.clone(), run_id.clone())).cloned();
+                    lane.run = Some(Awaited { run_id, since: now, before });
                 }
                 end("delivered", None)
             }
             Ok(Outcome::Rejected(why)) => {
                 self.failing_since = None;
                 self.driven.rejected += 1;
+                self.refusals += 1;
+                self.stopped |= self.refusals >= MOST_REFUSALS;
                 let name = &lane.plan.entries[back.at].golden_id;
                 self.driven.rejected_why.get_or_insert_with(|| format!("{name} of {}: {why}", back.user));
                 end("rejected", Some(why))
             }
             Ok(Outcome::Unknown { why, retry_after }) => {
-                let since = *self.failing_since.get_or_insert(now);
-                let is_out_of_reach = now.duration_since(since) >= self.options.patience;
+                // A wait that the sink asks for is no failing of it.
+                let asked_for = retry_after.unwrap_or_default();
+                let since = *self.failing_since.get_or_insert(now + asked_for);
+                let is_out_of_reach = now.saturating_duration_since(since) >= self.options.patience;
                 self.stopped |= is_out_of_reach;
                 if is_out_of_reach || back.attempt >= MOST_ATTEMPTS {
                     lane.ended = true;
@@ -404,7 +446,7 @@ impl<'a> Driver<'a> {
                         u64::from(back.attempt == 1 && lane.plan.entries[back.at].unsettled == 0);
                     let backoff = FIRST_BACKOFF.saturating_mul(1 << (back.attempt - 1)).min(LONGEST_BACKOFF);
                     // Not much longer than the sink may be out of reach at all.
-                    let wait = backoff.min(self.options.patience).max(retry_after.unwrap_or_default());
+                    let wait = backoff.min(self.options.patience).max(asked_for);
                     let (message, not_before) = (back.message.clone(), now + wait);
                     lane.again.push(Again { message, at: back.at, attempt: back.attempt + 1, not_before });
                 }
@@ -422,17 +464,23 @@ impl<'a> Driver<'a> {
     /// Lanes whose run has ended go on.
     fn look_at_runs(&mut self) -> Result<()> {
         let Some(watched) = &mut self.watched else { return Ok(()) };
-        if !self.lanes.iter().any(|lane| lane.run.is_some()) {
+        let awaited = self
+            .lanes
+            .iter()
+            .filter_map(|lane| Some((lane.plan.user_id.clone(), lane.run.as_ref()?.run_id.clone())));
+        let awaited: HashSet<(String, String)> = awaited.collect();
+        if awaited.is_empty() {
             return Ok(());
         }
-        watched.look()?;
+        watched.look(&awaited)?;
         for lane in &mut self.lanes {
-            let Some((run_id, since)) = &lane.run else { continue };
-            let status = watched.statuses.get(&(lane.plan.user_id.clone(), run_id.clone()));
-            let ended = status.filter(|status| status.is_final()).map(Status::name);
-            let name = match ended {
-                Some(name) => name,
-                None if since.elapsed() >= watched.watch.longest => "not_seen",
+            let Some(run) = &lane.run else { continue };
+            let told = watched.statuses.get(&(lane.plan.user_id.clone(), run.run_id.clone()));
+            let told = told.filter(|told| run.before.as_ref() != Some(*told) && told.0.is_final());
+            let status = told.map(|(status, _)| status);
+            let name = match status {
+                Some(status) => status.name(),
+                None if run.since.elapsed() >= watched.watch.longest => "not_seen",
                 None => continue,
             };
             *self.driven.runs.get_or_insert_default().entry(name.to_string()).or_default() += 1;
@@ -512,27 +560,38 @@ async fn sleep_until(time: Option<Instant>) {
 /// An export of runs that somebody keeps up to date.
 struct Watched<'a> {
     watch: &'a Watch,
-    seen: Option<(SystemTime, u64)>,
-    statuses: HashMap<(String, String), Status>,
+    seen: Option<(SystemTime, u64, usize)>,
+    statuses: HashMap<(String, String), (Status, Option<i64>)>,
+    /// As it was before anything was sent.
+    before: HashMap<(String, String), (Status, Option<i64>)>,
 }
 
 impl Watched<'_> {
     fn new(watch: &Watch) -> Watched<'_> {
-        Watched { watch, seen: None, statuses: HashMap::new() }
+        let mut watched = Watched { watch, seen: None, statuses: HashMap::new(), before: HashMap::new() };
+        // One that cannot be read yet has told nothing yet.
+        if let Ok(file) = File::open(&watch.export) {
+            watched.before = runs::statuses(BufReader::new(file), |_, _| true).unwrap_or_default();
+        }
+        watched
     }
 
-    /// Reads it anew where it has changed. One that is not there yet has no runs.
-    fn look(&mut self) -> Result<()> {
+    /// Reads it anew where it has changed, or others are waited for. One that is not there yet has no runs.
+    fn look(&mut self, awaited: &HashSet<(String, String)>) -> Result<()> {
         let path = &self.watch.export;
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(Error::io("read", path)(e)),
         };
-        let seen = (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len());
-        if self.seen != Some(seen) {
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let is_known = awaited.iter().all(|run| self.statuses.contains_key(run));
+        let seen = (modified, metadata.len(), awaited.len());
+        if self.seen != Some(seen) || !is_known {
             let file = File::open(path).map_err(Error::io("read", path))?;
-            self.statuses = runs::statuses(BufReader::new(file))?;
+            self.statuses = runs::statuses(BufReader::new(file), |user, run| {
+                awaited.contains(&(user.to_string(), run.to_string()))
+            })?;
             self.seen = Some(seen);
         }
         Ok(())

@@ -23,6 +23,14 @@ pub enum State {
     Rejected(String),
 }
 
+/// A message, as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub state: State,
+    /// Unix seconds.
+    pub changed_s: i64,
+}
+
 /// What is written down of a message before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
@@ -63,10 +71,10 @@ impl Ledger {
     }
 
     /// A user's messages, by execution id.
-    pub fn of_user(&self, user_id: &str) -> Result<HashMap<String, State>> {
-        let read = || -> rusqlite::Result<HashMap<String, State>> {
+    pub fn of_user(&self, user_id: &str) -> Result<HashMap<String, Sent>> {
+        let read = || -> rusqlite::Result<HashMap<String, Sent>> {
             let mut statement = self.db.prepare_cached(
-                "SELECT execution_id, state, reason, attempts FROM redrives WHERE sink = ?1 AND user_id = ?2",
+                "SELECT execution_id, state, reason, attempts, changed_s FROM redrives WHERE sink = ?1 AND user_id = ?2",
             )?;
             let rows = statement.query_map(params![self.sink, user_id], |row| {
                 let state = match row.get::<_, String>(1)?.as_str() {
@@ -74,18 +82,20 @@ impl Ledger {
                     "rejected" => State::Rejected(row.get::<_, Option<String>>(2)?.unwrap_or_default()),
                     _ => State::Unsettled { attempts: row.get(3)? },
                 };
-                Ok((row.get(0)?, state))
+                Ok((row.get(0)?, Sent { state, changed_s: row.get(4)? }))
             })?;
             rows.collect()
         };
         self.check(read())
     }
 
-    /// Syncs that a user's deliveries have used since a moment, through whichever sink that is the pipeline.
+    /// Syncs that a user's messages may have used since a moment, through whatever sink leads to the pipeline: all
+    /// but files, or this one.
     pub fn syncs_since(&self, user_id: &str, since_s: i64) -> Result<u64> {
         let sum = self.db.query_row(
             "SELECT coalesce(sum(syncs), 0) FROM redrives
-             WHERE sink = ?1 AND user_id = ?2 AND changed_s >= ?3 AND state <> 'rejected'",
+             WHERE user_id = ?2 AND changed_s >= ?3 AND state <> 'rejected'
+               AND (sink = ?1 OR (?1 NOT LIKE 'file:%' AND sink NOT LIKE 'file:%'))",
             params![self.sink, user_id, since_s],
             |row| row.get::<_, i64>(0),
         );

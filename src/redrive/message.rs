@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::sources::Source;
 use crate::sport;
 use arrow::array::RecordBatch;
+use jiff::tz::TimeZone;
 
 /// What a message may be, once the splitter has encoded it in base64 to publish it again.
 pub const MAX_ENCODED_BYTES: usize = 10_000_000;
@@ -42,7 +43,7 @@ pub struct Builder<'a> {
 
 /// Read ahead at most, of one user.
 const AHEAD: usize = 32;
-const AHEAD_SAMPLES: usize = 200_000;
+const AHEAD_SAMPLES: usize = 100_000;
 
 impl<'a> Builder<'a> {
     pub fn new(options: &'a Options) -> Builder<'a> {
@@ -51,51 +52,40 @@ impl<'a> Builder<'a> {
 
     /// Why an entry could not be sent, if it could not. It is built only where its length is in doubt.
     pub fn check(&mut self, plan: &UserPlan, at: usize) -> Result<Option<Held>> {
+        const ALL_BUT_LISTS: usize = 1 << 16;
         let entry = &plan.entries[at];
         let teller = entry.teller.as_ref().expect("who is sent has been chosen");
         let rows = Rows(&plan.batches[teller.row.0]);
         let row = teller.row.1;
-        let year = rows.time("start_time", row).map(|t| t.to_zoned(jiff::tz::TimeZone::UTC).year());
+        let year = rows.time("start_time", row).map(|t| t.to_zoned(TimeZone::UTC).year());
         if !year.is_some_and(|year| (1..=9999).contains(&year)) {
             return Ok(Some(Held::new(Reason::NoTime, "it began in a year that no message can say")));
         }
-        let original = match self.original(entry) {
+        if self.options.is_webhook() {
+            return Ok(None);
+        }
+        let original = match self.original(plan, entry, teller) {
             Ok(original) => original.map_or(0, str::len),
             Err(held) => return Ok(Some(held)),
         };
-        let text = |name: &str| rows.words(name).value(row).len();
-        let of_others = if self.options.merged {
-            entry
-                .others
-                .iter()
-                .filter_map(|other| plan.places.of(other.source, &plan.user_id, &other.source_id))
-        } else {
-            return self.check_length(plan, at, original + text("title") + text("description"), 0);
-        };
-        let samples = of_others.map(|place| place.samples).max().unwrap_or(0);
-        self.check_length(plan, at, original + text("title") + text("description"), samples)
+        let of_others = entry.others.iter().filter(|_| self.options.merged);
+        let of_others = of_others.filter_map(|t| plan.places.of(t.source, &plan.user_id, &t.source_id));
+        let samples = of_others.chain(&entry.samples).map(|place| place.samples).max().unwrap_or(0);
+        // A byte of text is six at most, escaped.
+        let text =
+            original + rows.words("title").value(row).len() + rows.words("description").value(row).len();
+        let most = samples * MOST_BYTES_OF_RECORD + text * 6 + ALL_BUT_LISTS;
+        Ok(if encoded(most) <= MAX_ENCODED_BYTES { None } else { self.build(plan, at)?.err() })
     }
 
-    fn check_length(
+    fn original(
         &mut self,
         plan: &UserPlan,
-        at: usize,
-        text: usize,
-        samples: usize,
-    ) -> Result<Option<Held>> {
-        const ALL_BUT_LISTS: usize = 1 << 16;
-        // A byte of text is six at most, escaped.
-        let samples = plan.entries[at].samples.as_ref().map_or(samples, |place| place.samples.max(samples));
-        let most = samples * MOST_BYTES_OF_RECORD + text * 6 + ALL_BUT_LISTS;
-        if encoded(most) <= MAX_ENCODED_BYTES {
-            return Ok(None);
-        }
-        Ok(self.build(plan, at)?.err())
-    }
-
-    fn original(&mut self, entry: &Entry) -> std::result::Result<Option<&str>, Held> {
+        entry: &Entry,
+        teller: &Teller,
+    ) -> std::result::Result<Option<&str>, Held> {
         let Some(original) = &entry.original else { return Ok(None) };
-        match self.originals.read(original) {
+        match self.originals.read(original, &plan.user_id, &teller.source_id) {
             Ok(text) => Ok(Some(text)),
             Err(_) if self.options.without_original => Ok(None),
             Err(why) => Err(Held::new(
@@ -109,6 +99,10 @@ impl<'a> Builder<'a> {
     pub fn build(&mut self, plan: &UserPlan, at: usize) -> Result<std::result::Result<Vec<u8>, Held>> {
         let entry = &plan.entries[at];
         let teller = entry.teller.as_ref().expect("who is sent has been chosen");
+        if self.options.is_webhook() {
+            // Only that there is an activity is said, and the sink says it.
+            return Ok(Ok(Vec::new()));
+        }
         let rows = Rows(&plan.batches[teller.row.0]);
         let row = teller.row.1;
         let mut metadata = vec![("backfill", "true".to_string())];
@@ -125,7 +119,7 @@ impl<'a> Builder<'a> {
                     let Some(place) = plan.places.of(other.source, &plan.user_id, &other.source_id) else {
                         continue;
                     };
-                    let [ref read] = samples::read(&place.path, &[place.row])?[..] else { continue };
+                    let [ref read] = samples::read(&[place])?[..] else { continue };
                     if let Some(merged) =
                         samples::with_heart_rate_of(samples.clone(), read, ahead_s(teller, other))
                     {
@@ -150,7 +144,7 @@ impl<'a> Builder<'a> {
         let laps = rows.within("laps", row).map(|of| laps(&of)).unwrap_or_default();
         let told_sport = rows.word("sport", row).and_then(|name| sport::named(&name));
         let thin = self.options.thin;
-        let original = match self.original(entry) {
+        let original = match self.original(plan, entry, teller) {
             Ok(original) => original,
             Err(held) => return Ok(Err(held)),
         };
@@ -179,9 +173,15 @@ impl<'a> Builder<'a> {
             if encoded <= MAX_ENCODED_BYTES {
                 return Ok(Ok(bytes));
             }
-            match samples.as_mut().filter(|samples| thin && samples.every < samples.time_s.len()) {
+            let most = samples.as_ref().map_or(0, |samples| samples.time_s.len());
+            match samples.as_mut().filter(|samples| thin && samples.every < most) {
                 Some(samples) => {
-                    samples.every = samples.every.max(1) + 1;
+                    let next = if samples.every == 0 {
+                        encoded.div_ceil(MAX_ENCODED_BYTES).max(2)
+                    } else {
+                        samples.every * 2
+                    };
+                    samples.every = next.min(most);
                     metadata.retain(|(key, _)| *key != "longrun_thinned_to_every");
                     metadata.push(("longrun_thinned_to_every", samples.every.to_string()));
                 }
@@ -221,8 +221,7 @@ impl<'a> Builder<'a> {
         }
         ahead.sort_by_key(|place| place.row);
         ahead.dedup();
-        let rows: Vec<usize> = ahead.iter().map(|place| place.row).collect();
-        let read = samples::read(&place.path, &rows)?;
+        let read = samples::read(&ahead)?;
         self.samples = ahead.into_iter().cloned().zip(read).collect();
         Ok(self.samples.remove(place).unwrap_or_default())
     }

@@ -51,6 +51,8 @@ pub struct Options {
     /// Whether records are left out of what is too long.
     pub thin: bool,
     pub allow_write_back: bool,
+    /// Whether what a sink has refused is sent once more.
+    pub retry_rejected: bool,
     /// Whether an activity is sent when what its source said of it is gone.
     pub without_original: bool,
     /// Syncs of a tier that are left to the live pipeline.
@@ -58,6 +60,8 @@ pub struct Options {
     pub per_second: NonZeroU32,
     /// From one message of a user to the next.
     pub per_user: Duration,
+    /// From one webhook event to the next at least: each makes the pipeline ask Strava twice.
+    pub webhook_period: Duration,
     /// Users that are sent for at a time.
     pub concurrency: usize,
     /// Whether messages of one user may be on their way at the same time.
@@ -89,15 +93,21 @@ impl Options {
             merged: false,
             thin: false,
             allow_write_back: false,
+            retry_rejected: false,
             without_original: false,
             leave_syncs: 5,
             per_second: NonZeroU32::new(10).expect("not zero"),
             per_user: Duration::from_secs(1),
+            webhook_period: Duration::from_secs(20),
             concurrency: 16,
             unordered: false,
             patience: Duration::from_secs(120),
             watch: None,
         }
+    }
+
+    fn is_webhook(&self) -> bool {
+        matches!(self.sink, sink::Address::Webhook(_))
     }
 
     fn wants(&self, workout: &Workout, standing: Standing) -> bool {

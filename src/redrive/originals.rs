@@ -16,8 +16,6 @@ pub struct Original {
     pub offset: u64,
     /// In a list; None where it is the whole body.
     pub index: Option<usize>,
-    /// At most; of a list, those of all.
-    pub bytes: usize,
 }
 
 /// The newest whole bodies of these activities (user, id) in a bucket's landing.
@@ -34,14 +32,14 @@ pub fn details(
     for frame in Frames::open(&path, 0)? {
         let frame = frame?;
         // A frame that cannot be opened is a reject of `normalize`, and nobody's body.
-        let Ok((header, body)) = frame.open() else { continue };
+        let Ok((header, _)) = frame.open() else { continue };
         if let Ask::Detail { id, .. } = header.ask
             && header.status == 200
         {
             let key = (header.user_id, id);
             if wanted.contains(&key) {
                 let offset = frame.offset;
-                let original = Original { path: path.clone(), offset, index: None, bytes: body.len() };
+                let original = Original { path: path.clone(), offset, index: None };
                 found.insert(key, original);
             }
         }
@@ -57,7 +55,6 @@ pub fn of_reference(lake: &Lake, raw_ref: &str) -> Option<Original> {
         path: lake.root().join(file),
         offset: offset.parse().ok()?,
         index: Some(index.parse().ok()?),
-        bytes: 0,
     })
 }
 
@@ -71,8 +68,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// An error says why it is not there.
-    pub fn read(&mut self, original: &Original) -> Result<&str, String> {
+    /// What was said of a user's activity. An error says why it is not there.
+    pub fn read(&mut self, original: &Original, user_id: &str, source_id: &str) -> Result<&str, String> {
         let gone = |what: &str| {
             let name = original.path.file_name().unwrap_or_default().to_string_lossy();
             format!("what Strava said of it is not in {name} at byte {} any more: {what}", original.offset)
@@ -82,7 +79,11 @@ impl Reader {
             self.last = None;
             let frame = landing::frame_at(&original.path, original.offset).map_err(|e| e.to_string())?;
             let frame = frame.ok_or_else(|| gone("it was purged"))?;
-            let (_, body) = frame.open().map_err(|e| gone(&e))?;
+            let (header, body) = frame.open().map_err(|e| gone(&e))?;
+            let is_of_another = matches!(&header.ask, Ask::Detail { id, .. } if id != source_id);
+            if is_of_another || header.user_id != user_id {
+                return Err(gone("something else stands there"));
+            }
             self.body = String::from_utf8(body).map_err(|_| gone("it is no text"))?;
             self.elements.clear();
             if self.body.trim_start().starts_with('[') {

@@ -180,8 +180,8 @@ fn write_session(out: &mut Json, p: &Payload) {
         p.sets.iter().for_each(|set| write_set(out, set));
         out.close(b']');
     }
-    if let Some(calories) = p.calories_kcal {
-        out.present_number("total_calories", told(calories));
+    if let Some(calories) = p.calories_kcal.map(told).filter(|calories| calories.is_finite()) {
+        out.present_number("total_calories", calories);
     }
     if let Some((mean, highest)) = samples.and_then(Samples::heart_rates) {
         out.present_whole("avg_heart_rate", mean);

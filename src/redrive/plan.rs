@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::ledger::{Ledger, State};
+use super::Options;
+use super::ledger::{End, Ledger, Sent, State};
 use super::message;
 use super::originals::{self, Original};
 use super::reconcile::{self, Standing, Teller, Workout};
 use super::samples::{Place, Places};
-use super::{Options, sink};
 use crate::dataset;
 use crate::dataset::rows::Rows;
 use crate::error::Result;
@@ -55,6 +55,8 @@ pub enum Reason {
     OriginalGone,
     /// The sink takes Strava's activities only.
     NotStrava,
+    /// One before it may have arrived or not, and is left out now.
+    UnsettledBefore,
     /// It was delivered before, and its run has come to nothing since.
     DeliveredBefore,
     /// The sink has refused it before.
@@ -75,6 +77,7 @@ impl Reason {
             Reason::TooLarge => "too_large",
             Reason::OriginalGone => "original_gone",
             Reason::NotStrava => "not_strava",
+            Reason::UnsettledBefore => "unsettled_before",
             Reason::DeliveredBefore => "delivered_before",
             Reason::RejectedBefore => "rejected_before",
             Reason::TierBudget => "tier_budget",
@@ -111,6 +114,8 @@ pub struct Entry {
     pub destinations: Vec<String>,
     /// Attempts before this one that nobody knows the end of.
     pub unsettled: u32,
+    /// When the last of those was, unix seconds.
+    pub unsettled_s: i64,
     /// Who is sent, and whoever else tells of it.
     pub teller: Option<Teller>,
     pub others: Vec<Teller>,
@@ -129,6 +134,10 @@ pub struct UserPlan {
     pub places: Places,
     /// None where the tier has no limit.
     pub syncs_left: Option<u64>,
+    /// Messages since then are counted in that.
+    pub counted_since_s: i64,
+    /// When the oldest began of those that may have arrived, are owed, and are not among the entries.
+    pub unsettled_elsewhere: Option<Timestamp>,
 }
 
 /// The same id for the same activity, source and pipeline, so that a repeat overwrites its run: a name-based UUID
@@ -140,13 +149,16 @@ pub fn execution_id(source: Source, source_id: &str, pipeline_id: &str) -> Strin
 
 /// The pipeline that a user's workout goes to, and who tells it: the first teller that exactly one enabled
 /// pipeline takes, or the one pipeline that was named.
-pub fn route<'a, 'b>(
+pub fn route<'a>(
     workout: &'a Workout,
-    user: &'b User,
+    user: &User,
     wanted: Option<&str>,
     allow_write_back: bool,
-) -> std::result::Result<(&'a Teller, &'b Pipeline), Held> {
+) -> std::result::Result<(&'a Teller, Pipeline), Held> {
     let tellers = || workout.tellers.iter().filter(|t| t.is_same && !t.is_echo);
+    if tellers().next().is_none() {
+        return Err(Held::new(Reason::NoPipeline, "nobody tells of the whole of it but the pipeline itself"));
+    }
     let takes = |pipeline: &Pipeline, teller: &Teller| pipeline.source == source_name(teller.source);
     let none = |why: String| Held::new(Reason::NoPipeline, why);
     let sources = || tellers().map(|t| source_name(t.source)).collect::<Vec<_>>().join(", ");
@@ -159,7 +171,7 @@ pub fn route<'a, 'b>(
         let teller = tellers().find(|teller| takes(pipeline, teller));
         let nobody =
             || none(format!("pipeline {id:?} takes {}, and this was told by {}", pipeline.source, sources()));
-        (teller.ok_or_else(nobody)?, pipeline)
+        (teller.ok_or_else(nobody)?, pipeline.clone())
     } else {
         let mut found = None;
         for teller in tellers() {
@@ -172,7 +184,7 @@ pub fn route<'a, 'b>(
                     )));
                 }
                 (Some(pipeline), None) => {
-                    found = Some((teller, pipeline));
+                    found = Some((teller, pipeline.clone()));
                     break;
                 }
                 _ => {}
@@ -180,40 +192,100 @@ pub fn route<'a, 'b>(
         }
         found.ok_or_else(|| none(format!("no enabled pipeline takes {}", sources())))?
     };
-    match found.1.writes_back_to().filter(|_| !allow_write_back) {
+    check_write_back(&found.1, allow_write_back)?;
+    Ok(found)
+}
+
+fn check_write_back(pipeline: &Pipeline, is_allowed: bool) -> std::result::Result<(), Held> {
+    match pipeline.writes_back_to().filter(|_| !is_allowed) {
         Some(destination) => Err(Held::new(
             Reason::WritesBack,
             format!(
                 "pipeline {:?} writes to {destination}, which is a source, too; --allow-write-back sends it all the same",
-                found.1.id
+                pipeline.id
             ),
         )),
-        None => Ok(found),
+        None => Ok(()),
     }
 }
 
-/// What a user's tier has left this month, beside what is left to the live pipeline.
-pub fn syncs_left(
+/// The same through a webhook of Strava's, which goes to all pipelines that take Strava at once.
+pub fn route_live<'a>(
+    workout: &'a Workout,
     user: &User,
-    sent_since_told: u64,
-    sent_this_month: u64,
-    leave: u64,
-    now: Timestamp,
-) -> Option<u64> {
-    let of_tier = user.tier?.syncs_a_month()?;
-    let used = if user.told_s >= month_start(now).as_second() {
-        user.syncs_used + sent_since_told
+    allow_write_back: bool,
+) -> std::result::Result<(&'a Teller, Pipeline), Held> {
+    let teller = workout.tellers.iter().find(|t| t.is_same && !t.is_echo && t.source == Source::Strava);
+    let teller = teller.ok_or_else(|| {
+        Held::new(Reason::NotStrava, "a webhook of Strava can tell of Strava's activities only")
+    })?;
+    let mut all = Pipeline { id: "live".to_string(), ..Pipeline::default() };
+    let taking = user.pipelines.iter().filter(|p| !p.is_disabled && p.source == source_name(Source::Strava));
+    let mut any = false;
+    for pipeline in taking {
+        check_write_back(pipeline, allow_write_back)?;
+        all.destinations.extend(pipeline.destinations.iter().cloned());
+        any = true;
+    }
+    if any {
+        Ok((teller, all))
     } else {
-        // The export is of another month, so its count has begun anew.
-        sent_this_month
-    };
-    Some(of_tier.saturating_sub(used + leave))
+        Err(Held::new(Reason::NoPipeline, "no enabled pipeline takes strava"))
+    }
+}
+
+/// Since when messages count against what is left of a tier: since the user was told of, or, where that was in
+/// another month, since this one began.
+pub fn counted_since_s(user: &User, now: Timestamp) -> i64 {
+    user.told_s.max(month_start(now).as_second())
+}
+
+/// What a user's tier has left this month, beside what is left to the live pipeline. `sent` are the syncs of the
+/// messages since [`counted_since_s`].
+pub fn syncs_left(user: &User, sent: u64, leave: u64, now: Timestamp) -> Option<u64> {
+    let of_tier = user.tier?.syncs_a_month()?;
+    // An export of another month says nothing of this one.
+    let told = if user.told_s >= month_start(now).as_second() { user.syncs_used } else { 0 };
+    Some(of_tier.saturating_sub(told + sent + leave))
 }
 
 /// The first second of the calendar month, in UTC.
 pub fn month_start(now: Timestamp) -> Timestamp {
     let date = now.to_zoned(TimeZone::UTC).date().first_of_month();
     DateTime::from(date).to_zoned(TimeZone::UTC).map_or(now, |start| start.timestamp())
+}
+
+/// What was sent of a workout before.
+struct Before<'a> {
+    execution_id: String,
+    sent: Sent,
+    teller: &'a Teller,
+    pipeline: Pipeline,
+}
+
+/// The message of a workout that came furthest, whichever record told of it to whichever pipeline.
+fn sent_before<'a>(workout: &'a Workout, user: &User, sent: &HashMap<String, Sent>) -> Option<Before<'a>> {
+    if sent.is_empty() {
+        return None;
+    }
+    let live = Pipeline { id: "live".to_string(), ..Pipeline::default() };
+    let ways = workout.tellers.iter().flat_map(|teller| {
+        user.pipelines
+            .iter()
+            .chain([&live])
+            .map(move |pipeline| (teller, pipeline.clone()))
+            .collect::<Vec<_>>()
+    });
+    let known = ways.filter_map(|(teller, pipeline)| {
+        let execution_id = execution_id(teller.source, &teller.source_id, &pipeline.id);
+        let sent = sent.get(&execution_id)?.clone();
+        Some(Before { execution_id, sent, teller, pipeline })
+    });
+    known.min_by_key(|before| match before.sent.state {
+        State::Delivered => 0,
+        State::Unsettled { .. } => 1,
+        State::Rejected(_) => 2,
+    })
 }
 
 /// Everything that planning reads once.
@@ -224,6 +296,8 @@ pub struct Planner<'a> {
     pub uploads: uploads::Ledger,
     pub ledger: &'a Ledger,
     pub now: Timestamp,
+    /// Whether the ledger learns what the pipeline's export says of messages that may have arrived.
+    pub settles: bool,
 }
 
 impl Planner<'_> {
@@ -262,7 +336,9 @@ impl Planner<'_> {
         const COLUMNS: [&str; 6] =
             ["user_id", "source_a", "source_id_a", "source_b", "source_id_b", "decision"];
         let mut reviews: HashMap<(String, String), Vec<String>> = HashMap::new();
-        for batch in dataset::read(&self.lake.matches(bucket), Some(&COLUMNS))? {
+        let path = self.lake.matches(bucket);
+        dataset::check_schema(&path, "dedupe")?;
+        for batch in dataset::read(&path, Some(&COLUMNS))? {
             let rows = Rows(&batch);
             for row in (0..batch.num_rows()).filter(|row| rows.words("decision").value(*row) == "review") {
                 let user = rows.text("user_id", row);
@@ -282,34 +358,48 @@ impl Planner<'_> {
         reviews: &HashMap<(String, String), Vec<String>>,
     ) -> Result<UserPlan> {
         let runs = Runs::read(self.lake, user_id)?;
-        let sent = self.ledger.of_user(user_id)?;
+        let mut sent = self.ledger.of_user(user_id)?;
+        self.settle(user_id, &runs, &mut sent)?;
         let user = self.users.get(user_id);
-        let mut there: HashSet<String> = HashSet::new();
+        // The pipeline has them, or will have them when their turn comes.
+        let mut taken: HashSet<String> = HashSet::new();
         let mut standings = Vec::with_capacity(workouts.len());
         for workout in workouts {
             let (standing, _) = reconcile::standing(workout, &runs, self.now.as_second());
             if matches!(standing, Standing::There | Standing::Duplicate) {
-                there.extend(workout.tellers.iter().map(Teller::name));
+                taken.extend(workout.tellers.iter().map(Teller::name));
             }
             standings.push(standing);
         }
         let mut entries = Vec::new();
+        let mut unsettled_elsewhere = None;
         for (workout, standing) in workouts.iter().zip(standings) {
+            let before = user.and_then(|user| sent_before(workout, user, &sent));
             if !self.options.wants(workout, standing) {
+                let is_owed =
+                    matches!(standing, Standing::Missing | Standing::Failed | Standing::TierBlocked);
+                let is_unsettled =
+                    before.as_ref().is_some_and(|b| matches!(b.sent.state, State::Unsettled { .. }));
+                if is_owed && is_unsettled {
+                    unsettled_elsewhere = unsettled_elsewhere.or(Some(workout.start));
+                }
                 continue;
             }
             let looked_at = workout.tellers.iter().find_map(|teller| {
                 let beside = reviews.get(&(user_id.to_string(), teller.name()))?;
-                beside.iter().find(|name| there.contains(*name)).map(|name| (teller.name(), name.clone()))
+                beside.iter().find(|name| taken.contains(*name)).map(|name| (teller.name(), name.clone()))
             });
-            entries.push(self.entry(workout, standing, user, &sent, looked_at));
+            let entry = self.entry(workout, standing, user, &runs, before, looked_at);
+            if !matches!(entry.decision, Decision::Held(_)) {
+                taken.extend(workout.tellers.iter().map(Teller::name));
+            }
+            entries.push(entry);
         }
+        let counted_since_s = user.map_or(0, |user| counted_since_s(user, self.now));
         let syncs_left = match user {
             Some(user) => {
-                let month_s = month_start(self.now).as_second();
-                let since_told = self.ledger.syncs_since(user_id, user.told_s.max(month_s))?;
-                let this_month = self.ledger.syncs_since(user_id, month_s)?;
-                syncs_left(user, since_told, this_month, self.options.leave_syncs, self.now)
+                let since = self.ledger.syncs_since(user_id, counted_since_s)?;
+                syncs_left(user, since, self.options.leave_syncs, self.now)
             }
             None => Some(0),
         };
@@ -319,7 +409,29 @@ impl Planner<'_> {
             batches: Vec::new(),
             places: Places::default(),
             syncs_left,
+            counted_since_s,
+            unsettled_elsewhere,
         })
+    }
+
+    /// Messages that may have arrived have, where the pipeline tells of their runs.
+    fn settle(&self, user_id: &str, runs: &Runs, sent: &mut HashMap<String, Sent>) -> Result<()> {
+        let mut ends = Vec::new();
+        for (execution_id, message) in sent.iter_mut() {
+            if matches!(message.state, State::Unsettled { .. }) && runs.with_id(execution_id).is_some() {
+                message.state = State::Delivered;
+                ends.push(End {
+                    user_id: user_id.to_string(),
+                    execution_id: execution_id.clone(),
+                    state: "delivered",
+                    reason: None,
+                });
+            }
+        }
+        if self.settles && !ends.is_empty() {
+            self.ledger.settle(&ends, self.now)?;
+        }
+        Ok(())
     }
 
     fn entry(
@@ -327,7 +439,8 @@ impl Planner<'_> {
         workout: &Workout,
         standing: Standing,
         user: Option<&User>,
-        sent: &HashMap<String, State>,
+        runs: &Runs,
+        before: Option<Before>,
         looked_at: Option<(String, String)>,
     ) -> Entry {
         let mut entry = Entry {
@@ -341,6 +454,7 @@ impl Planner<'_> {
             pipeline_id: String::new(),
             destinations: Vec::new(),
             unsettled: 0,
+            unsettled_s: 0,
             teller: None,
             others: Vec::new(),
             samples: None,
@@ -352,7 +466,35 @@ impl Planner<'_> {
             held(&mut entry, Held::new(Reason::UnknownUser, why));
             return entry;
         };
-        let routed = route(workout, user, self.options.pipeline.as_deref(), self.options.allow_write_back);
+        // What has been delivered once is not delivered again, whoever would tell of it now.
+        if let Some(Before { sent: Sent { state: State::Delivered, changed_s }, execution_id, .. }) = &before
+        {
+            let run = runs.with_id(execution_id);
+            entry.execution_id.clone_from(execution_id);
+            entry.decision = match run.filter(|run| run.updated_s.is_none_or(|at| at >= *changed_s)) {
+                Some(run) => {
+                    let why = format!(
+                        "it was delivered before, and its run {} is {}",
+                        run.run_id,
+                        run.status.name()
+                    );
+                    Decision::Held(Held::new(Reason::DeliveredBefore, why))
+                }
+                None => Decision::Done,
+            };
+            return entry;
+        }
+        let options = self.options;
+        let routed = match &before {
+            // It goes on the way on which it may have arrived.
+            Some(Before { sent: Sent { state: State::Unsettled { .. }, .. }, teller, pipeline, .. })
+                if !options.is_webhook() && !pipeline.is_disabled && !teller.is_echo =>
+            {
+                check_write_back(pipeline, options.allow_write_back).map(|()| (*teller, pipeline.clone()))
+            }
+            _ if options.is_webhook() => route_live(workout, user, options.allow_write_back),
+            _ => route(workout, user, options.pipeline.as_deref(), options.allow_write_back),
+        };
         let (teller, pipeline) = match routed {
             Ok(routed) => routed,
             Err(why) => {
@@ -361,39 +503,34 @@ impl Planner<'_> {
             }
         };
         entry.execution_id = execution_id(teller.source, &teller.source_id, &pipeline.id);
-        entry.pipeline_id.clone_from(&pipeline.id);
-        entry.destinations.clone_from(&pipeline.destinations);
+        entry.pipeline_id = pipeline.id;
+        entry.destinations = pipeline.destinations;
         entry.others = workout.tellers.iter().filter(|t| t.is_same && *t != teller).cloned().collect();
         entry.teller = Some(teller.clone());
-        match sent.get(&entry.execution_id) {
-            Some(State::Delivered) if standing == Standing::Missing => {
-                entry.decision = Decision::Done;
-                return entry;
+        if let Some(before) = before.filter(|before| before.execution_id == entry.execution_id) {
+            match before.sent.state {
+                State::Rejected(why) if !options.retry_rejected => {
+                    let why = format!(
+                        "{} has refused it: {why}; --retry-rejected sends it once more",
+                        options.sink
+                    );
+                    held(&mut entry, Held::new(Reason::RejectedBefore, why));
+                    return entry;
+                }
+                State::Unsettled { attempts } => {
+                    (entry.unsettled, entry.unsettled_s) = (attempts, before.sent.changed_s);
+                }
+                _ => {}
             }
-            Some(State::Delivered) => {
-                let why = format!("it was delivered before, and its run is {}", standing.name());
-                held(&mut entry, Held::new(Reason::DeliveredBefore, why));
-                return entry;
-            }
-            Some(State::Rejected(why)) => {
-                let why = format!("{} has refused it: {why}", self.options.sink);
-                held(&mut entry, Held::new(Reason::RejectedBefore, why));
-                return entry;
-            }
-            Some(State::Unsettled { attempts }) => entry.unsettled = *attempts,
-            None => {}
         }
         if let Some((one, other)) = looked_at {
             let why = format!(
-                "{one} could be the same as {other}, which the pipeline has; `longrun dedupe decide` which it is"
+                "{one} could be the same as {other}, which the pipeline has or gets; `longrun dedupe decide` which it is"
             );
             held(&mut entry, Held::new(Reason::ForReview, why));
         } else if teller.elapsed_s.is_none_or(|elapsed_s| elapsed_s <= 0.0) {
             let why = "it took no time, and the enricher drops what takes none";
             held(&mut entry, Held::new(Reason::NoDuration, why));
-        } else if matches!(self.options.sink, sink::Address::Webhook(_)) && teller.source != Source::Strava {
-            let why = format!("a webhook of Strava cannot tell of {}", teller.name());
-            held(&mut entry, Held::new(Reason::NotStrava, why));
         }
         entry
     }
@@ -432,18 +569,32 @@ impl Planner<'_> {
     fn check(&self, plan: &mut UserPlan) -> Result<()> {
         let mut left = plan.syncs_left;
         let mut builder = message::Builder::new(self.options);
+        // What may have arrived and does not go now keeps back whatever began later.
+        let mut unsettled_since = plan.unsettled_elsewhere.filter(|_| !self.options.unordered);
         for at in 0..plan.entries.len() {
-            if plan.entries[at].decision != Decision::Send {
-                continue;
+            let (start, unsettled) = (plan.entries[at].start, plan.entries[at].unsettled);
+            if plan.entries[at].decision == Decision::Send {
+                if let Some(since) = unsettled_since.filter(|since| *since < start) {
+                    let why = format!(
+                        "a message of what began at {since} may have arrived, and does not go now; what comes later waits for it"
+                    );
+                    plan.entries[at].decision = Decision::Held(Held::new(Reason::UnsettledBefore, why));
+                } else if let Some(held) = builder.check(plan, at)? {
+                    plan.entries[at].decision = Decision::Held(held);
+                }
             }
-            if let Some(held) = builder.check(plan, at)? {
-                plan.entries[at].decision = Decision::Held(held);
+            if plan.entries[at].decision != Decision::Send {
+                let is_held = matches!(plan.entries[at].decision, Decision::Held(_));
+                if is_held && unsettled > 0 && !self.options.unordered {
+                    unsettled_since = Some(unsettled_since.map_or(start, |since| since.min(start)));
+                }
                 continue;
             }
             let entry = &mut plan.entries[at];
             let cost = entry.destinations.len() as u64;
-            // One that was begun has been counted.
-            let cost = if entry.unsettled > 0 { 0 } else { cost };
+            // One that was begun may have been counted.
+            let is_counted = entry.unsettled > 0 && entry.unsettled_s >= plan.counted_since_s;
+            let cost = if is_counted { 0 } else { cost };
             match &mut left {
                 Some(left) if *left < cost => {
                     // Whatever comes later must not come before it.
@@ -591,7 +742,11 @@ impl Summary {
     /// Sets how long it takes: as long as the whole, or as the longest user, at their paces.
     pub fn set_pace(&mut self, options: &Options) {
         let longest = self.users.iter().map(|user| user.send).max().unwrap_or(0);
-        let all_s = self.send as f64 / f64::from(options.per_second.get());
+        let all_s = if options.is_webhook() {
+            self.send as f64 * options.webhook_period.as_secs_f64()
+        } else {
+            self.send as f64 / f64::from(options.per_second.get())
+        };
         let user_s = if options.unordered { 0.0 } else { longest as f64 * options.per_user.as_secs_f64() };
         self.takes_s = all_s.max(user_s);
     }
@@ -691,6 +846,14 @@ mod tests {
             Err(Reason::WritesBack)
         );
         assert_eq!(of(vec![pipeline("w", "strava", &["hevy"])], None, true), Ok("strava w".to_string()));
+        let three = user(
+            Tier::Athlete,
+            0,
+            0,
+            vec![show(), pipeline("p2", "strava", &["github"]), pipeline("h", "hevy", &["x"])],
+        );
+        let (_, live) = route_live(&both, &three, false).unwrap();
+        assert_eq!(live.destinations, ["showcase", "github"], "a webhook goes to all of them");
         let echo = workout(&[(Source::Strava, true)]);
         let user = user(Tier::Athlete, 0, 0, vec![show()]);
         assert!(route(&echo, &user, None, false).is_err(), "an echo is never sent");
@@ -701,11 +864,13 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let told_s = "2026-11-20T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
         let last_month_s = "2026-10-20T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
-        let left = |user: &User, since: u64, month: u64| syncs_left(user, since, month, 5, now);
-        assert_eq!(left(&user(Tier::Athlete, 90, told_s, vec![]), 3, 3), None);
-        assert_eq!(left(&user(Tier::Hobbyist, 4, told_s, vec![]), 3, 9), Some(13));
-        assert_eq!(left(&user(Tier::Hobbyist, 24, told_s, vec![]), 3, 9), Some(0));
-        assert_eq!(left(&user(Tier::Hobbyist, 24, last_month_s, vec![]), 9, 9), Some(11));
+        let left = |user: &User, sent: u64| syncs_left(user, sent, 5, now);
+        assert_eq!(left(&user(Tier::Athlete, 90, told_s, vec![]), 3), None);
+        assert_eq!(left(&user(Tier::Hobbyist, 4, told_s, vec![]), 3), Some(13));
+        assert_eq!(left(&user(Tier::Hobbyist, 24, told_s, vec![]), 3), Some(0));
+        let of_last_month = user(Tier::Hobbyist, 24, last_month_s, vec![]);
+        assert_eq!(left(&of_last_month, 9), Some(11));
+        assert_eq!(counted_since_s(&of_last_month, now), month_start(now).as_second());
         assert_eq!(month_start(now).to_string(), "2026-11-01T00:00:00Z");
     }
 }

@@ -113,7 +113,9 @@ fn of_run(run: &Run, now_s: i64) -> Standing {
         Status::Synced | Status::Partial | Status::Pending | Status::Skipped | Status::Archived => {
             Standing::There
         }
-        Status::Running if run.updated_s.is_some_and(|at| now_s - at > STALLED_S) => Standing::Failed,
+        Status::Running if run.updated_s.is_some_and(|at| now_s.saturating_sub(at) > STALLED_S) => {
+            Standing::Failed
+        }
         Status::Running => Standing::There,
         Status::Failed => Standing::Failed,
         Status::TierBlocked => Standing::TierBlocked,
@@ -334,17 +336,23 @@ pub struct Reconciled {
     pub users: Vec<OfUser>,
 }
 
-/// An error that says what has to be there first.
-pub fn check(lake: &Lake) -> Result<()> {
+/// An error that says what has to be there first, or whom nobody knows.
+pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
     if files::below(&lake.golden_folder(), "parquet")?.is_empty() {
         return Err(Error::Usage("there are no workouts yet; run `longrun dedupe` first".to_string()));
     }
-    if !pipeline::is_known(lake)? {
+    if !pipeline::has_told_of_runs(lake)? {
         return Err(Error::Usage(
-            "nothing is known of the live pipeline, so everything would seem to be missing there; \
-             run `longrun pipeline import FILE` with exports of its runs, users and uploads first"
+            "the live pipeline has told of no runs, so everything would seem to be missing there; \
+             run `longrun pipeline import FILE` with exports of its runs, users and uploads first (`[]` where it has none)"
                 .to_string(),
         ));
+    }
+    for user in users {
+        let golden = dataset::read(&lake.golden(lake.bucket(user)), Some(&["user_id"]))?;
+        if !golden.iter().any(|batch| Rows(batch).words("user_id").iter().any(|known| known == Some(user))) {
+            return Err(Error::Usage(format!("there are no workouts of {user:?} in the lake")));
+        }
     }
     Ok(())
 }
@@ -359,7 +367,7 @@ pub fn buckets(lake: &Lake, users: &[String]) -> Vec<Bucket> {
 
 /// Everybody's, or only these users'.
 pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconciled> {
-    check(lake)?;
+    check(lake, users)?;
     let ledger = Ledger::read(lake)?;
     let of_buckets = lake::each_bucket(&buckets(lake, users), |bucket| {
         let told = read(lake, bucket, &ledger, |user| users.is_empty() || users.iter().any(|u| u == user))?;
@@ -372,9 +380,6 @@ pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconc
         .sort_by(|a, b| b.counts.owed().cmp(&a.counts.owed()).then_with(|| a.user_id.cmp(&b.user_id)));
     for user in &reconciled.users {
         reconciled.totals.add_all(&user.counts);
-    }
-    if let Some(nobody) = users.iter().find(|user| !reconciled.users.iter().any(|u| u.user_id == **user)) {
-        return Err(Error::Usage(format!("there are no workouts of {nobody:?} in the lake")));
     }
     Ok(reconciled)
 }

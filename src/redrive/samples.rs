@@ -1,7 +1,7 @@
 //! The sample series that payloads need, read some at a time.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type};
@@ -9,13 +9,15 @@ use arrow::datatypes::{Float64Type, Int32Type};
 use super::payload::Samples;
 use crate::dataset;
 use crate::dataset::rows::Rows;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{Bucket, Lake};
 use crate::sources::Source;
 
 /// Where an activity's samples are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
+    pub user_id: String,
+    pub source_id: String,
     pub path: PathBuf,
     pub row: usize,
     pub samples: usize,
@@ -31,12 +33,15 @@ impl Places {
         let folder = lake.streams_folder().join(format!("source={source}/{bucket}"));
         for path in crate::files::below(&folder, "parquet")? {
             let mut first = 0;
+            dataset::check_schema(&path, "normalize")?;
             for batch in dataset::read(&path, Some(&["user_id", "source_id", "samples"]))? {
                 let rows = Rows(&batch);
                 for row in 0..batch.num_rows() {
                     let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;
-                    let key = (source.to_string(), rows.text("user_id", row), rows.text("source_id", row));
-                    self.0.insert(key, Place { path: path.clone(), row: first + row, samples });
+                    let (user_id, source_id) = (rows.text("user_id", row), rows.text("source_id", row));
+                    let key = (source.to_string(), user_id.clone(), source_id.clone());
+                    let place = Place { user_id, source_id, path: path.clone(), row: first + row, samples };
+                    self.0.insert(key, place);
                 }
                 first += batch.num_rows();
             }
@@ -56,7 +61,9 @@ impl Places {
     }
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
+    "user_id",
+    "source_id",
     "start_time",
     "time_s",
     "distance_m",
@@ -70,11 +77,28 @@ const COLUMNS: [&str; 11] = [
     "temperature_c",
 ];
 
-/// Reads the samples at some places of one file.
-pub fn read(path: &Path, rows: &[usize]) -> Result<Vec<Samples>> {
+/// Reads the samples at some places of one file, in the order of their rows. A file that was rewritten since the
+/// places were found is an error: its rows are others.
+pub fn read(places: &[&Place]) -> Result<Vec<Samples>> {
+    let Some(first) = places.first() else { return Ok(Vec::new()) };
+    let rows: Vec<usize> = places.iter().map(|place| place.row).collect();
     let mut read = Vec::with_capacity(rows.len());
-    for batch in dataset::read_rows(path, &COLUMNS, rows)? {
-        read.extend((0..batch.num_rows()).map(|row| of_row(&batch, row)));
+    let mut wanted = places.iter();
+    for batch in dataset::read_rows(&first.path, &COLUMNS, &rows)? {
+        let names = Rows(&batch);
+        for row in 0..batch.num_rows() {
+            let is_wanted = wanted.next().is_some_and(|place| {
+                names.words("user_id").value(row) == place.user_id
+                    && names.words("source_id").value(row) == place.source_id
+            });
+            if is_wanted {
+                read.push(of_row(&batch, row));
+            }
+        }
+    }
+    if read.len() != places.len() {
+        let what = "another longrun rewrote it meanwhile; nothing is lost, run the same command again";
+        return Err(Error::Damaged { path: first.path.clone(), what: what.to_string() });
     }
     Ok(read)
 }

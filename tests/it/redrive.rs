@@ -69,7 +69,13 @@ impl Place {
         let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
         self.run(&["normalize"]).expect(0);
         self.run(&["dedupe"]).expect(0);
-        self.run(&["pipeline", "import", &self.file("pipeline.jsonl", lines)]).expect(0);
+        self.import(&lines);
+    }
+
+    /// An export, and that there are no more runs than in it.
+    fn import(&self, lines: &str) {
+        let files = [self.file("pipeline.jsonl", lines), self.file("none.json", "[]")];
+        self.run(&["pipeline", "import", &files[0], &files[1]]).expect(0);
     }
 
     fn redrive(&self, sink: &str, more: &[&str]) -> Ended {
@@ -446,7 +452,7 @@ fn a_file_passes_the_suite_and_keeps_each_message_once() {
     std::fs::write(&path, &bytes).unwrap();
     std::fs::remove_file(place.lake().join("state.db")).unwrap();
     let entries: String = (0..3).map(|n| format!("{}\n", athlete(&format!("user-{n:04}")))).collect();
-    place.run(&["pipeline", "import", &place.file("again.jsonl", entries)]).expect(0);
+    place.import(&entries);
     place.redrive(&format!("file:{}", path.display()), &[]).expect(0);
     assert_eq!(lines().len(), 120);
     let photo = place.file("photo.jpg", [0xff, 0xd8, b'\n']);
@@ -460,7 +466,7 @@ fn webhook_events_are_shaped_as_stravas_are() {
     let place = told_activities();
     let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
     let sink = format!("webhook:{}", endpoint.url());
-    place.redrive(&sink, &["--subscription-id", "120475"]).expect(0);
+    place.redrive(&sink, &["--subscription-id", "120475", "--webhook-every", "0s"]).expect(0);
     let taken = endpoint.taken();
     assert_eq!(taken.len(), 5);
     assert_eq!(
@@ -711,6 +717,9 @@ fn exports_that_are_empty_cut_or_strange_are_told_in_a_sentence() {
         r#"[{"user_id":"u1","id":"r1","source_activity_id":"1","status":2},{"user_id":"u1","id":"r2","sou"#;
     refused(&["pipeline", "import", &place.file("cut.json", cut)], "cut off or broken");
     refused(&["reconcile"], "everything would seem to be missing");
+    // Users alone are no runs.
+    place.run(&["pipeline", "import", &place.file("users.json", format!("[{}]", athlete(USER)))]).expect(0);
+    refused(&["reconcile"], "everything would seem to be missing");
     place.run(&["pipeline", "import", &place.file("none.json", "[]")]).expect(0);
     let ended = place.run(&["reconcile"]).expect(0);
     assert!(ended.stderr.contains("told of no run at all of 1 users"), "{}", ended.stderr);
@@ -745,4 +754,70 @@ fn one_redrive_at_a_time_and_sports_of_the_whole_table() {
     let _lock = longrun::files::Lock::take(&place.lake().join("redrive"), "the redrive").unwrap();
     let ended = place.redrive(&place.out(), &[]).expect(1);
     assert!(ended.stderr.contains("another longrun"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_was_delivered_is_never_sent_again_whoever_tells_of_it_later() {
+    let place = Place::new();
+    place.land_details(USER, &[detail(1, "2026-02-07T08:00:00Z"), detail(2, "2026-02-08T08:00:00Z")]);
+    let two = json!({"user_id": USER, "tier": "athlete", "pipelines": [
+        {"id": "p1", "source": "SOURCE_STRAVA", "destinations": ["SHOWCASE"]},
+        {"id": "p2", "source": 6, "destinations": ["github"]}]});
+    place.prepare(&[two]);
+    place.redrive(&place.out(), &["--pipeline", "p1", "--limit", "1"]).expect(0);
+    // Through the other pipeline it would be another run.
+    let done = place.redrive(&place.out(), &["--pipeline", "p2"]).expect(0).json();
+    assert_eq!((done["attempts"].as_u64(), done["delivered_before"].as_u64()), (Some(1), Some(1)), "{done}");
+    // Its run failed, as a newer export tells: it is named, and not sent.
+    let event: Value = serde_json::from_slice(&place.lines()[0]).unwrap();
+    let run = json!({"user_id": USER, "id": event["id"], "source": "Strava", "source_activity_id": "1", "status": "failed"});
+    place.import(&format!("{run}\n"));
+    let done = place.redrive(&place.out(), &["--pipeline", "p1"]).expect(3).json();
+    assert_eq!(done["attempts"], 0);
+    assert!(held(&done, "delivered_before").1.contains("is failed"), "{done}");
+}
+
+#[test]
+fn what_may_have_arrived_keeps_back_what_came_later_until_it_is_settled() {
+    let place = Place::crowd(1, 12);
+    let plan = place.dry_run(&[]);
+    let start = |at: usize| plan["entries"][at]["start"].as_str().unwrap()[..10].to_string();
+    // The third is taken, and nobody hears of it.
+    let endpoint = Endpoint::start(Box::new(|n| if n >= 3 { Does::TakesAndCuts } else { Does::Takes }));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    let done = place.redrive(&sink, &["--patience", "100ms"]).expect(1).json();
+    assert_eq!(
+        (done["delivered"].as_u64(), done["unknown"].as_u64(), done["left"].as_u64()),
+        (Some(2), Some(1), Some(9))
+    );
+    let dry = |more: &[&str]| {
+        let args = [&["redrive", "--json", "--sink", &sink], &FAST[..], more].concat();
+        place.run(&args).expect(0).json()
+    };
+    let later = dry(&["--since", &start(6)]);
+    assert_eq!((later["send"].as_u64(), held(&later, "unsettled_before").0), (Some(0), 6), "{later}");
+    let all = dry(&[]);
+    assert_eq!((all["send"].as_u64(), all["send_again"].as_u64()), (Some(10), Some(1)));
+    // The pipeline tells of its run: that settles it.
+    let event: Value = serde_json::from_slice(&endpoint.taken()[2].body).unwrap();
+    let run = json!({"user_id": "user-0000", "id": event["id"], "source": "strava",
+        "source_activity_id": event["data"]["activity_id"], "status": "synced"});
+    place.import(&format!("{run}\n"));
+    assert_eq!(dry(&["--since", &start(6)])["send"], 6);
+    let all = dry(&[]);
+    assert_eq!((all["owed"].as_u64(), all["send_again"].as_u64()), (Some(11), Some(0)), "{all}");
+}
+
+#[test]
+fn an_endpoint_that_refuses_everything_stops_the_run_and_can_be_tried_again() {
+    let place = Place::crowd(1, 60);
+    let endpoint = Endpoint::start(Box::new(|n| if n <= 20 { Does::Answers(400) } else { Does::Takes }));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    let done = place.redrive(&sink, &[]).expect(1).json();
+    assert_eq!((done["rejected"].as_u64(), done["left"].as_u64()), (Some(20), Some(40)), "{done}");
+    let done = place.redrive(&sink, &["--retry-rejected"]).expect(0).json();
+    assert_eq!(done["delivered"], 60);
+    let mut consumer = Consumer::new();
+    endpoint.taken().iter().for_each(|taken| consumer.take(&taken.body));
+    consumer.check();
 }

@@ -43,6 +43,16 @@ impl FileSink {
     }
 }
 
+/// Every message does.
+const BEGINS: &[u8] = b"{\"specversion\":\"1.0\",\"id\":\"";
+
+fn foreign(path: &Path, byte: u64, what: &str) -> Error {
+    Error::Usage(format!(
+        "{} is not a file that messages were written to ({what} at byte {byte}); name another one",
+        path.display()
+    ))
+}
+
 /// Where the last whole line ends, and which events are there. What a crash cut off behind is no line.
 fn read(path: &Path) -> Result<(u64, HashSet<u128>)> {
     #[derive(Deserialize)]
@@ -62,14 +72,18 @@ fn read(path: &Path) -> Result<(u64, HashSet<u128>)> {
         line.clear();
         let read = reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))?;
         if line.last() != Some(&b'\n') {
+            // What a crash cut off begins as a message does; anything else is somebody's own.
+            let known = line.len().min(BEGINS.len());
+            if line[..known] != BEGINS[..known] {
+                return Err(foreign(path, length, "no message begins"));
+            }
             return Ok((length, ids));
         }
-        let event: Event = serde_json::from_slice(&line).map_err(|e| {
-            Error::Usage(format!(
-                "{} is not a file that messages were written to ({e} at byte {length}); name another one",
-                path.display()
-            ))
-        })?;
+        if !line.starts_with(BEGINS) {
+            return Err(foreign(path, length, "no message begins"));
+        }
+        let event: Event =
+            serde_json::from_slice(&line).map_err(|e| foreign(path, length, &e.to_string()))?;
         ids.insert(hash(&event.id));
         length += read as u64;
     }

@@ -6,10 +6,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
 use serde::Serialize;
 
-use super::{Message, Outcome, Sending, Sink, shown};
+use super::{Message, Outcome, Sending, Sink};
 use crate::error::{Error, Result};
 use crate::fetch::accounts::Secret;
-use crate::http::{self, chain};
+use crate::http::{self, chain, shown};
 
 /// What is posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct HttpSink {
     url: Url,
     shape: Shape,
     bearer: Option<HeaderValue>,
+    /// What an endpoint may repeat in its answers, and nobody must read.
+    secrets: Vec<String>,
 }
 
 /// As Strava posts it.
@@ -46,6 +48,18 @@ struct WebhookEvent<'a> {
 
 impl HttpSink {
     pub fn new(url: &Url, shape: Shape, token: Option<Secret>, timeout: Duration) -> Result<HttpSink> {
+        let mut secrets: Vec<String> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
+        secrets.extend(url.query().map(str::to_string));
+        secrets.extend(
+            url.query()
+                .into_iter()
+                .flat_map(|q| q.split('&'))
+                .filter_map(|pair| Some(pair.split_once('=')?.1.to_string())),
+        );
+        secrets.extend(token.as_ref().map(|token| token.expose().to_string()));
+        secrets.retain(|secret| !secret.is_empty());
+        // The longest first, so that none is left in pieces.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         let bearer = match token {
             Some(token) => {
                 let mut bearer =
@@ -58,7 +72,7 @@ impl HttpSink {
             None => None,
         };
         let client = http::client(std::slice::from_ref(url), timeout)?;
-        Ok(HttpSink { client, url: url.clone(), shape, bearer })
+        Ok(HttpSink { client, url: url.clone(), shape, bearer, secrets })
     }
 
     /// What is posted for a message, or why it cannot be.
@@ -100,7 +114,7 @@ impl HttpSink {
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let retry_after = after.map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_S)));
         let said = match http::body(response, MOST_ANSWER_BYTES).await {
-            Ok(body) => words(&body),
+            Ok(body) => words(&body, &self.secrets),
             // The status is what counts, and it has come.
             Err(_) => String::new(),
         };
@@ -124,8 +138,11 @@ impl HttpSink {
 }
 
 /// The beginning of what an answer says, in one line.
-fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
+fn words(body: &[u8], secrets: &[String]) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for secret in secrets {
+        text = text.replace(secret, "…");
+    }
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
     if line.is_empty() { line } else { format!(": {line}") }
 }

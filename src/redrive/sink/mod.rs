@@ -14,9 +14,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::Url;
+use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
 use crate::fetch::accounts::Secret;
+use crate::http::shown;
 
 /// One message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,16 +109,24 @@ impl FromStr for Address {
                 }
             }
             _ => Err(Error::Usage(format!(
-                "{text:?} is no sink; they are file:PATH, cloudevents:URL, webhook:URL and pubsub:projects/PROJECT/topics/TOPIC"
+                "{:?} is no sink; they are file:PATH, cloudevents:URL, webhook:URL and pubsub:projects/PROJECT/topics/TOPIC",
+                text.split_once(':').map_or(text, |(kind, _)| kind)
             ))),
         }
     }
 }
 
-/// Without what may be a secret: the query.
-fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+impl Address {
+    /// What the ledger knows the sink by: what is shown, and a mark of the query, which may be a secret.
+    pub fn key(&self) -> String {
+        match self {
+            Address::CloudEvents(url) | Address::Webhook(url) => match url.query() {
+                Some(query) => format!("{self}?{:08x}", XxHash64::oneshot(0, query.as_bytes()) as u32),
+                None => self.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -172,6 +182,8 @@ mod tests {
             ("pubsub:topic-raw-activity", "projects/PROJECT/topics/TOPIC"),
             ("webhook:http://example.org/x", "must begin with https"),
             ("cloudevents:https://me:s3cret@example.org/", "has a password"),
+            ("cloudevents:http://me:s3cret@example.org/?k=s3cret", "must begin with https"),
+            ("webhook:s3cret", "is not a URL"),
             ("kafka:x", "is no sink"),
         ] {
             let error = shown(wrong).unwrap_err();

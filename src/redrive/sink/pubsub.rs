@@ -21,15 +21,13 @@ pub struct PubSubSink {
     timeout: Duration,
 }
 
-/// Long enough that the messages of several users travel together, short enough that nobody waits.
-const GATHERED_FOR: Duration = Duration::from_millis(2);
-
 impl PubSubSink {
     pub async fn open(topic: &str, timeout: Duration) -> Result<PubSubSink> {
         http::set_up_tls();
         // Another attempt is the ledger's business, so that it knows of each.
+        // And a message by itself: what is wrong with one would be said of all that travel with it.
         let mut builder =
-            Publisher::builder(topic).with_retry_policy(NeverRetry).set_delay_threshold(GATHERED_FOR);
+            Publisher::builder(topic).with_retry_policy(NeverRetry).set_message_count_threshold(1);
         if let Some(host) = std::env::var("PUBSUB_EMULATOR_HOST").ok().filter(|host| !host.is_empty()) {
             builder = builder
                 .with_endpoint(format!("http://{host}"))
@@ -73,7 +71,10 @@ impl PubSubSink {
             Code::PermissionDenied | Code::Unauthenticated => Err(Error::Remote(format!(
                 "these credentials may not publish to {topic} ({said}); they need the role pubsub.publisher"
             ))),
-            Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
+            Code::FailedPrecondition => Err(Error::Remote(format!(
+                "{topic} takes no messages as it is set up ({said}); its owner can mend that"
+            ))),
+            Code::InvalidArgument | Code::OutOfRange => {
                 Ok(Outcome::Rejected(format!("{:?}: {said}", status.code)))
             }
             code => Ok(Outcome::unknown(format!("{code:?}: {said}"))),
