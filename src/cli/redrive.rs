@@ -278,17 +278,11 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
     let (driven, ended) = std::thread::scope(|scope| -> Result<_> {
         let (ready, queue) = mpsc::channel(PLANS_AHEAD);
         scope.spawn(move || {
-            let planned = planner(lake, options, &of_planner, true).and_then(|planner| {
-                for plan in plans(&planner) {
-                    if ready.blocking_send(plan).is_err() {
-                        break;
-                    }
-                }
-                Ok(())
-            });
-            if let Err(e) = planned {
-                // Nobody listens where the run has stopped.
-                let _ = ready.blocking_send(Err(e));
+            // Nobody listens any more where the run has stopped.
+            let send = |plan| ready.blocking_send(plan).is_ok();
+            match planner(lake, options, &of_planner, true) {
+                Ok(planner) => drop(plans(&planner).all(send)),
+                Err(e) => drop(send(Err(e))),
             }
         });
         super::block_on(async {

@@ -191,12 +191,15 @@ impl Runs {
     }
 }
 
+/// Where runs stand, by user and run, and when they came there.
+pub type Statuses = HashMap<(String, String), (Status, Option<i64>)>;
+
 /// Of an export that is read while it grows: where the runs stand that are waited for, and when they came there.
 /// What cannot be read yet is passed over.
 pub fn statuses(
     input: impl std::io::BufRead,
     is_waited_for: impl Fn(&str, &str) -> bool,
-) -> Result<HashMap<(String, String), (Status, Option<i64>)>> {
+) -> Result<Statuses> {
     let mut found = HashMap::new();
     let _cut = super::export::each(input, &mut |_, value| {
         if let Ok(super::Told::Run(run)) = value.and_then(super::read_entry)

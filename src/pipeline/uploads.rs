@@ -157,7 +157,7 @@ impl Ledger {
             }
             (destination, _, Some(start_s)) => of_user.pending.push(Pending {
                 destination: destination.clone(),
-                source: upload.source.as_deref().map(|name| source_of(name)),
+                source: upload.source.as_deref().map(source_of),
                 start_s,
                 duration_s: upload.duration_s,
             }),

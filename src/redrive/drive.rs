@@ -5,7 +5,7 @@
 //! again before anything later of its user; where it stays unknown, the user's lane ends there, so that the order
 //! holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::num::NonZeroU32;
@@ -27,7 +27,7 @@ use super::sink::{Message, Outcome, Sink};
 use super::{Options, Watch};
 use crate::dataset::rows::Rows;
 use crate::error::{Error, Result};
-use crate::pipeline::runs::{self, Status};
+use crate::pipeline::runs::{self, Status, Statuses};
 
 /// Attempts at one message, before its user's lane ends.
 const MOST_ATTEMPTS: u32 = 10;
@@ -561,14 +561,14 @@ async fn sleep_until(time: Option<Instant>) {
 struct Watched<'a> {
     watch: &'a Watch,
     seen: Option<(SystemTime, u64, usize)>,
-    statuses: HashMap<(String, String), (Status, Option<i64>)>,
+    statuses: Statuses,
     /// As it was before anything was sent.
-    before: HashMap<(String, String), (Status, Option<i64>)>,
+    before: Statuses,
 }
 
 impl Watched<'_> {
     fn new(watch: &Watch) -> Watched<'_> {
-        let mut watched = Watched { watch, seen: None, statuses: HashMap::new(), before: HashMap::new() };
+        let mut watched = Watched { watch, seen: None, statuses: Statuses::new(), before: Statuses::new() };
         // One that cannot be read yet has told nothing yet.
         if let Ok(file) = File::open(&watch.export) {
             watched.before = runs::statuses(BufReader::new(file), |_, _| true).unwrap_or_default();

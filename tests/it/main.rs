@@ -13,6 +13,8 @@ mod imports;
 mod job;
 mod kill;
 mod limits;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 mod readers;
 mod recorded;
 mod redrive;

@@ -18,7 +18,7 @@ use crate::endpoint::{Does, Endpoint, HANGS_FOR};
 use crate::support::{Ended, Place};
 
 const USER: &str = "u1";
-const FAST: [&str; 6] = ["--per-second", "100000", "--per-user", "0s", "--leave-syncs", "0"];
+pub const FAST: [&str; 6] = ["--per-second", "100000", "--per-user", "0s", "--leave-syncs", "0"];
 
 /// A user who pays, with one pipeline.
 fn athlete(user: &str) -> Value {
@@ -98,7 +98,7 @@ impl Place {
     }
 
     /// Many activities of some users, of which the pipeline knows nothing.
-    fn crowd(users: u32, activities: u32) -> Place {
+    pub fn crowd(users: u32, activities: u32) -> Place {
         let place = Place::new();
         let (n, each) = (users.to_string(), activities.to_string());
         place.run(&["synth", "landing", "--seed", "77", "--users", &n, "--activities", &each]).expect(0);
@@ -114,7 +114,7 @@ fn held<'a>(summary: &'a Value, reason: &str) -> (u64, &'a str) {
 }
 
 /// One of each shape: with samples, with laps, with what has to be escaped.
-fn told_activities() -> Place {
+pub fn told_activities() -> Place {
     let place = Place::new();
     let first = r#"{"id":123,"name":"Morning Run","sport_type":"Run","start_date":"2026-01-05T08:00:00Z","start_date_local":"2026-01-05T08:00:00Z","elapsed_time":3,"moving_time":3,"distance":6.0,"description":"nice"}"#;
     let streams = r#"{"time":{"data":[0,1]},"heartrate":{"data":[120,130]},"distance":{"data":[0.0,3.0]}}"#;
@@ -394,17 +394,14 @@ fn a_tier_is_never_overdrawn_and_the_next_month_goes_on() {
     assert_eq!(ids, ["1", "2", "3", "4", "5", "6", "7"], "the oldest");
 }
 
-/// Sends everything through a sink that takes it all, and what arrived there.
-fn check_sink(place: &Place, sink: &str, arrived: &dyn Fn() -> Vec<Vec<u8>>) {
-    let expected = {
-        place.redrive(&place.out(), &[]).expect(0);
-        place.lines()
-    };
-    let done = place.redrive(sink, &[]).expect(0).json();
-    assert_eq!(
-        (done["delivered"].as_u64(), done["attempts"].as_u64()),
-        (Some(expected.len() as u64), Some(expected.len() as u64))
-    );
+/// The suite of every sink that takes what it is given: what arrives is what was planned, to the byte, in order,
+/// once. `redrive` sends to it.
+pub fn check_sink(place: &Place, redrive: &dyn Fn(&[&str]) -> Ended, arrived: &dyn Fn() -> Vec<Vec<u8>>) {
+    place.redrive(&place.out(), &[]).expect(0);
+    let expected = place.lines();
+    let done = redrive(&[]).expect(0).json();
+    let all = Some(expected.len() as u64);
+    assert_eq!((done["delivered"].as_u64(), done["attempts"].as_u64()), (all, all));
     let messages = arrived();
     let sorted = |all: &[Vec<u8>]| all.iter().cloned().collect::<BTreeSet<_>>();
     assert_eq!(messages.len(), expected.len());
@@ -413,11 +410,8 @@ fn check_sink(place: &Place, sink: &str, arrived: &dyn Fn() -> Vec<Vec<u8>>) {
     messages.iter().for_each(|message| consumer.take(message));
     consumer.check();
     assert_eq!(consumer.runs.len(), expected.len());
-    let again = place.redrive(sink, &[]).expect(0).json();
-    assert_eq!(
-        (again["attempts"].as_u64(), again["delivered_before"].as_u64()),
-        (Some(0), Some(expected.len() as u64))
-    );
+    let again = redrive(&[]).expect(0).json();
+    assert_eq!((again["attempts"].as_u64(), again["delivered_before"].as_u64()), (Some(0), all));
     assert_eq!(arrived().len(), expected.len(), "nothing is delivered twice");
 }
 
@@ -426,7 +420,9 @@ fn a_cloudevents_endpoint_passes_the_suite_and_never_sees_two_of_a_user() {
     let place = Place::crowd(3, 40);
     let endpoint = Endpoint::start(Box::new(|_| Does::TakesLate));
     let sink = format!("cloudevents:{}", endpoint.url());
-    check_sink(&place, &sink, &|| endpoint.taken().into_iter().map(|taken| taken.body).collect());
+    check_sink(&place, &|more| place.redrive(&sink, more), &|| {
+        endpoint.taken().into_iter().map(|taken| taken.body).collect()
+    });
     assert_eq!(endpoint.most_of_a_user(), 1);
     let head = endpoint.taken()[0].head.to_lowercase();
     assert!(head.contains("content-type: application/cloudevents+json"), "{head}");
@@ -445,7 +441,8 @@ fn a_file_passes_the_suite_and_keeps_each_message_once() {
         let bytes = std::fs::read(&path).unwrap();
         bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
     };
-    check_sink(&place, &format!("file:{}", path.display()), &lines);
+    let sink = format!("file:{}", path.display());
+    check_sink(&place, &|more| place.redrive(&sink, more), &lines);
     // Another lake's state, the same file with a torn end: what is there is not written again.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.truncate(bytes.len() - 100);

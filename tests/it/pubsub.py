@@ -1,0 +1,54 @@
+"""Google's own client of Pub/Sub, beside the sink: makes a topic, reads it back, or publishes to it.
+
+pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | publish TOPIC FILE
+"""
+
+import base64
+import sys
+import time
+
+from google.cloud import pubsub_v1
+
+
+def main(verb: str, *args: str) -> None:
+    if verb == "make":
+        topic, subscription = args
+        pubsub_v1.PublisherClient().create_topic(request={"name": topic})
+        pubsub_v1.SubscriberClient().create_subscription(
+            request={"name": subscription, "topic": topic, "ack_deadline_seconds": 60}
+        )
+    elif verb == "pull":
+        # As many as are waited for and whatever else is there, in the order in which they were published.
+        subscription, count = args[0], int(args[1])
+        client = pubsub_v1.SubscriberClient()
+        pulled = []
+        while True:
+            request = {"subscription": subscription, "max_messages": 100}
+            if len(pulled) >= count:
+                request["return_immediately"] = True
+            received = client.pull(request=request, timeout=30).received_messages
+            if not received and len(pulled) >= count:
+                break
+            pulled += [each.message for each in received]
+            if received:
+                ids = [each.ack_id for each in received]
+                client.acknowledge(request={"subscription": subscription, "ack_ids": ids})
+        pulled.sort(key=lambda message: message.publish_time)
+        for message in pulled:
+            assert not message.attributes and not message.ordering_key, message
+            print(base64.b64encode(message.data).decode())
+    elif verb == "publish":
+        # As many at a time as the sink has under way, one message a request, as the sink sends them.
+        topic, file = args
+        settings = pubsub_v1.types.BatchSettings(max_messages=1)
+        client = pubsub_v1.PublisherClient(batch_settings=settings)
+        with open(file, "rb") as lines:
+            messages = [line.rstrip(b"\n") for line in lines]
+        begin = time.monotonic()
+        for at in range(0, len(messages), 16):
+            for future in [client.publish(topic, message) for message in messages[at : at + 16]]:
+                future.result()
+        print(f"{len(messages)} {time.monotonic() - begin:.3f}")
+
+
+main(*sys.argv[1:])

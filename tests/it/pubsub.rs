@@ -1,0 +1,124 @@
+//! Pub/Sub: what the sink publishes to Google's own fake, read back with Google's own client.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::redrive::{FAST, check_sink, told_activities};
+use crate::support::{Ended, Place, python_with};
+
+const TOPIC: &str = "projects/fitglue-server-test/topics/topic-raw-activity";
+const SUBSCRIPTION: &str = "projects/fitglue-server-test/subscriptions/longrun";
+
+/// Debian's golang-google-cloud-dev.
+const GOPATH: &str = "/usr/share/gocode";
+
+/// A server that ends with this value.
+struct Fake {
+    child: Child,
+    address: String,
+    python: String,
+}
+
+impl Fake {
+    /// None, with a word, where it cannot be built.
+    fn start(folder: &Path, args: &[&str]) -> Option<Fake> {
+        let python = python_with("google.cloud.pubsub_v1")?;
+        let program: PathBuf = folder.join("pstest");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pstest/main.go");
+        let built = Command::new("go")
+            .args(["build", "-o"])
+            .arg(&program)
+            .arg(source)
+            .envs([("GO111MODULE", "off"), ("GOPATH", GOPATH), ("GOFLAGS", "")])
+            .output();
+        if !built.as_ref().is_ok_and(|built| built.status.success()) {
+            assert!(std::env::var("CI").is_err(), "the fake does not build: {built:?}");
+            eprintln!("skipped: no fake of Pub/Sub (apt-get install golang-go golang-google-cloud-dev)");
+            return None;
+        }
+        let mut child =
+            Command::new(&program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Some(Fake { child, address: address.trim().to_string(), python })
+    }
+
+    fn client(&self, args: &[&str]) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pubsub.py");
+        let mut command = Command::new(&self.python);
+        command.arg(script).args(args).env("PUBSUB_EMULATOR_HOST", &self.address);
+        Ended::of(command.output().unwrap()).expect(0).stdout
+    }
+
+    fn redrive(&self, place: &Place, more: &[&str]) -> Ended {
+        let sink = format!("pubsub:{TOPIC}");
+        let args = [&["redrive", "--apply", "--json", "--sink", &sink], &FAST[..], more].concat();
+        Ended::of(place.command(&args).env("PUBSUB_EMULATOR_HOST", &self.address).output().unwrap())
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn what_is_consumed_from_a_topic_is_the_contracts_to_the_byte() {
+    let place = told_activities();
+    let Some(fake) = Fake::start(place.folder.path(), &[]) else { return };
+    fake.client(&["make", TOPIC, SUBSCRIPTION]);
+    let done = fake.redrive(&place, &[]).expect(0).json();
+    assert_eq!(done["delivered"], 5);
+    let pulled = fake.client(&["pull", SUBSCRIPTION, "5"]);
+    let messages: Vec<String> =
+        pulled.lines().map(|line| String::from_utf8(BASE64.decode(line).unwrap()).unwrap()).collect();
+    let golden: Vec<&str> = include_str!("messages.jsonl").lines().collect();
+    assert_eq!(messages, golden);
+}
+
+#[test]
+fn a_topic_passes_the_suite() {
+    let place = Place::crowd(3, 40);
+    let Some(fake) = Fake::start(place.folder.path(), &[]) else { return };
+    fake.client(&["make", TOPIC, SUBSCRIPTION]);
+    let pulled = std::cell::RefCell::new(Vec::new());
+    let arrived = || -> Vec<Vec<u8>> {
+        let mut pulled = pulled.borrow_mut();
+        let owed = 120 - pulled.len();
+        let more = fake.client(&["pull", SUBSCRIPTION, &owed.to_string()]);
+        pulled.extend(more.lines().map(|line| BASE64.decode(line).unwrap()));
+        pulled.clone()
+    };
+    check_sink(&place, &|more| fake.redrive(&place, more), &arrived);
+}
+
+#[test]
+fn a_topic_that_is_not_there_or_may_not_be_used_is_told_in_a_sentence() {
+    let place = Place::crowd(1, 5);
+    let Some(fake) = Fake::start(place.folder.path(), &[]) else { return };
+    let ended = fake.redrive(&place, &[]).expect(1);
+    assert!(
+        ended.stderr.contains("there is no topic projects/fitglue-server-test/topics/"),
+        "{}",
+        ended.stderr
+    );
+    let Some(denied) = Fake::start(place.folder.path(), &["denied"]) else { return };
+    let ended = denied.redrive(&place, &[]).expect(1);
+    assert!(ended.stderr.contains("may not publish"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("pubsub.publisher"), "{}", ended.stderr);
+    // Gone altogether, and back again under the same name.
+    drop(denied);
+    let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    let sink = format!("pubsub:{TOPIC}");
+    let args = [&["redrive", "--apply", "--sink", &sink], &FAST[..], &["--patience", "300ms"]].concat();
+    let ended = Ended::of(place.command(&args).env("PUBSUB_EMULATOR_HOST", gone).output().unwrap()).expect(1);
+    assert!(ended.stderr.contains("nothing is lost, run the same command again"), "{}", ended.stderr);
+    fake.client(&["make", TOPIC, SUBSCRIPTION]);
+    assert_eq!(fake.redrive(&place, &[]).expect(0).json()["delivered"], 5);
+}
