@@ -1,4 +1,5 @@
-//! Parsing a page, decoding polylines and device files, landing to Parquet, and finding the same workouts.
+//! Parsing a page, decoding polylines and device files, landing to Parquet, finding the same workouts, and building the
+//! messages of a re-drive.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each once, small.
 
@@ -12,12 +13,15 @@ use longrun::dedupe::answers::Answers;
 use longrun::dedupe::weights::Weights;
 use longrun::dedupe::{PersonRecords, Thresholds, link};
 use longrun::lake::Lake;
+use longrun::redrive::payload::{self, Delivery, Payload, Samples};
+use longrun::redrive::plan::execution_id;
 use longrun::sources::strava::activity_list;
 use longrun::sources::{Provenance, Source, files};
 use longrun::synth::exports::device;
 use longrun::synth::{Options, Person, bulk, person, rows, strava, tellings};
 use longrun::{dataset, dedupe, normalize, polyline};
 use rayon::prelude::*;
+use serde_json::{Map, Value};
 
 fn somebody() -> Person {
     person(Options { seed: 1, users: 1, activities: 1_000 }, 0)
@@ -59,9 +63,7 @@ fn parse_page(c: &mut Criterion) {
     });
     // The rival: a generic tree, with nothing decoded.
     group.bench_function("into serde_json values", |b| {
-        b.iter(|| {
-            black_box(serde_json::from_slice::<Vec<serde_json::Value>>(&page).expect("the page is a list"))
-        });
+        b.iter(|| black_box(serde_json::from_slice::<Vec<Value>>(&page).expect("the page is a list")));
     });
     group.finish();
 }
@@ -163,12 +165,170 @@ fn dedupe_people(c: &mut Criterion) {
     group.finish();
 }
 
+/// An hour at 1 Hz, with every sensor.
+fn hour() -> Samples {
+    let each = |f: &dyn Fn(i32) -> f64| Some((0..3600).map(f).collect());
+    let whole = |f: &dyn Fn(i32) -> i32| Some((0..3600).map(f).collect());
+    Samples {
+        time_s: (0..3600).collect(),
+        heart_rate_bpm: whole(&|s| 120 + s % 47),
+        power_w: whole(&|s| 180 + s % 91),
+        cadence_rpm: whole(&|s| 80 + s % 11),
+        speed_mps: each(&|s| 2.5 + f64::from(s % 37) / 17.0),
+        altitude_m: each(&|s| 312.4 + f64::from(s % 600) / 5.0),
+        lat_deg: each(&|s| f64::from(485_137_210 + s * 193) / 1e7),
+        lon_deg: each(&|s| f64::from(93_812_040 - s * 251) / 1e7),
+        distance_m: each(&|s| f64::from(s) * 3.1),
+        temperature_c: None,
+        every: 0,
+    }
+}
+
+fn build_messages(c: &mut Criterion) {
+    let person = somebody();
+    let originals: Vec<String> = person.workouts.iter().map(|w| strava::summary(&person, w)).collect();
+    let pipeline_id = "3f1c8a52-6a8e-4c9e-9d07-5a3f0a7d8e11";
+    let metadata = [("backfill", "true".to_string())];
+    let ids: Vec<String> = person.workouts.iter().map(|w| w.id.to_string()).collect();
+    let summaries: Vec<Payload> = person
+        .workouts
+        .iter()
+        .zip(originals.iter().zip(&ids))
+        .map(|(w, (original, id))| Payload {
+            source: "SOURCE_STRAVA",
+            user_id: &person.user_id,
+            original_json: Some(original),
+            metadata: &metadata,
+            activity_id: id,
+            start: w.start,
+            name: Some(&w.title),
+            description: Some("Along the river & back"),
+            sport: "ACTIVITY_TYPE_RUN",
+            elapsed_s: f64::from(w.elapsed_s),
+            distance_m: Some(w.distance_m),
+            as_f32: true,
+            ..Payload::default()
+        })
+        .collect();
+    let hour = hour();
+    let full = [Payload { samples: Some(&hour), ..summaries[0].clone() }];
+    let mut group = c.benchmark_group("messages");
+    for (name, payloads) in [("summaries", &summaries[..]), ("an hour at 1 Hz", &full)] {
+        group.throughput(Throughput::Elements(payloads.len() as u64));
+        let build_all = |build: &dyn Fn(&Payload, Delivery) -> Vec<u8>| {
+            let build = |payload: &Payload| {
+                let id = execution_id(Source::Strava, payload.activity_id, pipeline_id);
+                build(payload, Delivery { execution_id: &id, pipeline_id })
+            };
+            payloads.iter().map(|payload| black_box(build(payload)).len()).sum::<usize>()
+        };
+        group.bench_function(format!("{name}, straight"), |b| b.iter(|| build_all(&payload::message)));
+        // The rival: a generic tree, serialized, then escaped for HTML.
+        group.bench_function(format!("{name}, serde_json values"), |b| b.iter(|| build_all(&values_message)));
+    }
+    group.finish();
+}
+
+/// The same message but for the order of its keys.
+fn values_message(p: &Payload, delivery: Delivery) -> Vec<u8> {
+    let number = |value: f64| Value::from(if p.as_f32 { f64::from(value as f32) } else { value });
+    let mut session = Map::new();
+    session.insert("start_time".into(), p.start.to_string().into());
+    session.insert("total_elapsed_time".into(), p.elapsed_s.into());
+    let distance = p.distance_m.map_or(Value::Null, number);
+    session.insert("total_distance".into(), distance.clone());
+    if let Some(samples) = p.samples {
+        let record = |at: usize| {
+            let mut record = Map::new();
+            let time = p.start + jiff::SignedDuration::from_secs(i64::from(samples.time_s[at]));
+            record.insert("timestamp".into(), time.to_string().into());
+            for (name, values) in [
+                ("heart_rate", &samples.heart_rate_bpm),
+                ("power", &samples.power_w),
+                ("cadence", &samples.cadence_rpm),
+            ] {
+                if let Some(value) = values.as_ref().map(|values| values[at]).filter(|value| *value != 0) {
+                    record.insert(name.into(), value.into());
+                }
+            }
+            for (name, values) in [
+                ("speed", &samples.speed_mps),
+                ("altitude", &samples.altitude_m),
+                ("position_lat", &samples.lat_deg),
+                ("position_long", &samples.lon_deg),
+                ("distance", &samples.distance_m),
+            ] {
+                if let Some(value) = values.as_ref().map(|values| values[at]).filter(|value| *value != 0.0) {
+                    record.insert(name.into(), number(value));
+                }
+            }
+            Value::Object(record)
+        };
+        let records: Vec<Value> = (0..samples.time_s.len()).map(record).collect();
+        let rates = samples.heart_rate_bpm.as_deref().unwrap_or_default();
+        session.insert("avg_heart_rate".into(), (rates.iter().sum::<i32>() / rates.len() as i32).into());
+        session.insert("max_heart_rate".into(), rates.iter().max().copied().into());
+        let lap = serde_json::json!({
+            "start_time": p.start.to_string(),
+            "total_elapsed_time": p.elapsed_s,
+            "total_distance": distance,
+            "records": records,
+            "is_telemetry_container_only": true,
+        });
+        session.insert("laps".into(), Value::Array(vec![lap]));
+    }
+    let metadata: Map<String, Value> =
+        p.metadata.iter().map(|(key, value)| (key.to_string(), value.as_str().into())).collect();
+    let event = serde_json::json!({
+        "specversion": "1.0",
+        "id": delivery.execution_id,
+        "source": "/longrun/redrive",
+        "type": "com.fitglue.activity.created",
+        "datacontenttype": "application/json",
+        "time": p.start.to_string(),
+        "data": {
+            "source": p.source,
+            "user_id": p.user_id,
+            "timestamp": p.start.to_string(),
+            "original_payload_json": p.original_json,
+            "metadata": metadata,
+            "standardized_activity": {
+                "source": p.source,
+                "external_id": p.activity_id,
+                "user_id": p.user_id,
+                "start_time": p.start.to_string(),
+                "name": p.name,
+                "type": p.sport,
+                "sessions": [session],
+                "description": p.description,
+            },
+            "pipeline_execution_id": delivery.execution_id,
+            "activity_id": p.activity_id,
+            "pipeline_id": delivery.pipeline_id,
+        },
+    });
+    let plain = serde_json::to_string(&event).expect("a tree serializes");
+    let mut escaped = String::with_capacity(plain.len() + 64);
+    for c in plain.chars() {
+        match c {
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '&' => escaped.push_str("\\u0026"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            c => escaped.push(c),
+        }
+    }
+    escaped.into_bytes()
+}
+
 criterion_group!(
     benches,
     parse_page,
     decode_polylines,
     decode_device_files,
     landing_to_parquet,
-    dedupe_people
+    dedupe_people,
+    build_messages
 );
 criterion_main!(benches);

@@ -83,6 +83,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         "imported {imported} archives ({}): what watches, bands and apps of these people told their own clouds",
         output::bytes(bytes)
     );
+    let export = lake.root().join("pipeline.jsonl");
+    synth::pipeline::write(&export, synth::Options::default())?;
+    pipeline::describe(&pipeline::import(&lake, &export)?);
 
     eprintln!("4. normalize");
     let begin = Instant::now();
@@ -107,10 +110,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
     }
-    eprintln!("8. reconcile with what an invented pipeline has");
-    let export = lake.root().join("pipeline.jsonl");
-    synth::pipeline::write(&export, synth::Options::default())?;
-    pipeline::describe(&pipeline::import(&lake, &export)?);
+    eprintln!("8. reconcile with what the invented pipeline has");
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
     eprint!("{}", reconcile::table(&reconciled, users));
 

@@ -65,13 +65,13 @@ pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
 pub fn describe(imported: &Imported) {
     let i = imported;
     eprintln!(
-        "took in {} entries, {} of them new: {} runs, {} uploads, {} users, {} pipelines",
+        "took in {} entries: {} runs, {} uploads, {} users, {} pipelines; {} of these are new or changed",
         output::count(i.entries),
-        output::count(i.new),
         output::count(i.runs),
         output::count(i.uploads),
         output::count(i.users),
-        output::count(i.pipelines)
+        output::count(i.pipelines),
+        output::count(i.new)
     );
     if i.runs_of_unknown_status > 0 {
         eprintln!(

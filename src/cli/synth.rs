@@ -28,12 +28,14 @@ enum What {
     Activities {
         #[command(flatten)]
         people: People,
+        /// Where to write which of them are the same workout, as JSON lines
         truth: PathBuf,
     },
     /// Write the list entries of invented people as JSON lines, one activity a line
     Ndjson {
         #[command(flatten)]
         people: People,
+        /// Where to write it
         file: PathBuf,
     },
     /// Write what invented people's sources would export, a manifest to import it with, and the truth of
@@ -44,12 +46,14 @@ enum What {
         /// Only these sources
         #[arg(long, value_name = "SOURCE", value_enum, value_delimiter = ',')]
         only: Vec<Source>,
+        /// Where to write the archives, `manifest.csv` and `truth.jsonl`
         folder: PathBuf,
     },
     /// Write what a live pipeline would export of invented people: users, runs and uploads
     Pipeline {
         #[command(flatten)]
         people: People,
+        /// Where to write it, as JSON lines
         file: PathBuf,
     },
     /// Write an Apple Health export of at least so many bytes
@@ -58,6 +62,7 @@ enum What {
         people: People,
         #[arg(long, value_name = "N")]
         bytes: u64,
+        /// Where to write it
         file: PathBuf,
     },
 }

@@ -600,7 +600,7 @@ impl Planner<'_> {
                     // Whatever comes later must not come before it.
                     *left = 0;
                     let why = format!(
-                        "it needs {cost} syncs, and the hobbyist's tier has fewer left this month (--leave-syncs {} are for \
+                        "syncs it needs: {cost}; the hobbyist's tier has fewer left this month (--leave-syncs {} are for \
                          the live pipeline)",
                         self.options.leave_syncs
                     );

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
+use jiff::Timestamp;
 
 use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
-    RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
+    Pipeline, RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
 };
 use crate::dataset;
 use crate::dataset::rows::{Rows, field, structs};
@@ -16,6 +17,8 @@ use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::lake::{Bucket, Lake};
+use crate::pipeline::has_told_of_runs;
+use crate::redrive::reconcile;
 use crate::sources::Source;
 
 /// What is summed while buckets go by.
@@ -57,8 +60,9 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
         let user = options.user.as_deref().unwrap_or_default();
         return Err(Error::Usage(format!("there are no activities of {user:?} in the lake")));
     }
-    let rejects = rejects(lake, options)?;
-    Ok(all.finish(rejects, weights(lake)?))
+    all.overview.rejects = rejects(lake, options)?;
+    all.overview.pipeline = pipeline(lake, options)?;
+    Ok(all.finish(weights(lake)?))
 }
 
 impl Collecting {
@@ -243,7 +247,7 @@ impl Collecting {
         Ok(())
     }
 
-    fn finish(mut self, rejects: Vec<RejectFigures>, weights: Vec<Comparison>) -> Report {
+    fn finish(mut self, weights: Vec<Comparison>) -> Report {
         self.overview.users = self.users.len() as u64;
         self.overview.sources =
             self.sources.into_iter().map(|(source, figures)| SourceFigures { source, ..figures }).collect();
@@ -260,7 +264,6 @@ impl Collecting {
             .map(|((field, kind, source), count)| ConflictFigures { field, kind, source, count })
             .collect();
         self.overview.conflicts.sort_by_key(|c| std::cmp::Reverse(c.count));
-        self.overview.rejects = rejects;
         self.overview.shown_pairs = self.pairs.len() as u64;
         self.overview.shown_workouts = self.workouts.len() as u64;
         let mut field_sets: Vec<(usize, Vec<String>)> =
@@ -431,6 +434,18 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     figures.sort_by_key(|f| std::cmp::Reverse(f.count));
     figures.truncate(MOST);
     Ok(figures)
+}
+
+/// Where the workouts stand with the live pipeline; nothing where that has told of no runs.
+fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
+    const MOST_USERS: usize = 200;
+    if !has_told_of_runs(lake)? {
+        return Ok(None);
+    }
+    let mut reconciled = reconcile::reconcile(lake, options.user.as_slice(), Timestamp::now())?;
+    let all_users = reconciled.users.len() as u64;
+    reconciled.users.truncate(MOST_USERS);
+    Ok(Some(Pipeline { all_users, reconciled }))
 }
 
 fn weights(lake: &Lake) -> Result<Vec<Comparison>> {

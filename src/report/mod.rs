@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::redrive::reconcile::Reconciled;
 
 pub use page::html;
 
@@ -54,6 +55,8 @@ pub struct Overview {
     pub source_pairs: Vec<SourcePair>,
     pub conflicts: Vec<ConflictFigures>,
     pub rejects: Vec<RejectFigures>,
+    /// Where the workouts stand with the live pipeline, if that has told of its runs.
+    pub pipeline: Option<Pipeline>,
     /// Activities that came after the last dedupe, and are in no figure.
     pub not_deduped: u64,
     pub shown_pairs: u64,
@@ -123,6 +126,15 @@ pub struct RejectFigures {
     pub count: u64,
     /// Where the bytes of one of them are.
     pub example: String,
+}
+
+/// Where the workouts stand with the live pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pipeline {
+    pub all_users: u64,
+    /// Of these, only the users with most owed are listed.
+    #[serde(flatten)]
+    pub reconciled: Reconciled,
 }
 
 /// One of the two records of a pair.

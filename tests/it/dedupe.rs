@@ -485,6 +485,10 @@ fn the_report_works_in_a_browser() {
     let Some(python) = python_with("selenium") else { return };
     let place = invented(40, 700);
     dedupe(&place, &["--match-odds", "1000"]);
+    let runs = r#"[{"user_id":"user-0007","id":"r1","source":"SOURCE_STRAVA","source_activity_id":"1","status":"synced"}]"#;
+    let export = place.folder.path().join("runs.json");
+    std::fs::write(&export, runs).unwrap();
+    place.run(&["pipeline", "import", export.to_str().unwrap()]).expect(0);
     let page = place.folder.path().join("page.html");
     let overview = place.run(&["report", "--json", "--out", page.to_str().unwrap()]).expect(0).json();
     assert!(

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::consumer::Consumer;
 use crate::support::{BINARY, Ended, files, rows};
 
 #[test]
@@ -28,6 +29,18 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
     let size = |below: &str| files(&lake.join(below)).values().map(Vec::len).sum::<usize>();
     let (dataset, landing) = (size("activities/source=strava"), size("landing/strava"));
     assert!(dataset < landing, "the dataset is smaller than what it was made from");
+    // What the pipeline missed stands in a file, and the pipeline would drop none of it.
+    assert!(ended.stderr.contains("8. reconcile") && ended.stderr.contains("9. redrive"), "{}", ended.stderr);
+    let messages = std::fs::read(lake.join("redrive/messages.jsonl")).unwrap();
+    let mut consumer = Consumer::new();
+    messages
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .for_each(|line| consumer.take(line));
+    consumer.check();
+    let delivered = ended.stderr.lines().find_map(|line| line.strip_prefix("delivered ")).unwrap();
+    let delivered: usize = delivered.split(' ').next().unwrap().replace(',', "").parse().unwrap();
+    assert!(delivered > 1_000 && delivered == consumer.runs.len(), "{}", ended.stderr);
     // Another one starts over, and does not mix with what is there.
     demo().expect(0);
     assert_eq!(rows(&lake, "activities/source=strava").len(), 3200);

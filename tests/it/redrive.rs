@@ -240,6 +240,19 @@ fn reconciling_says_where_every_workout_stands() {
     let line = ended.stdout.lines().find(|line| line.contains(USER)).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(cells, [USER, "7", "1", "1", "1", "1", "1", "1", "1", "2026-02-02"], "{}", ended.stdout);
+    // The report says the same; one made before the pipeline told of anything has no such part.
+    let told = place.run(&["reconcile", "--json"]).expect(0).json();
+    for of_user in [&[][..], &["--user", USER]] {
+        let overview = place.run(&[&["report", "--json"][..], of_user].concat()).expect(0).json();
+        assert_eq!(overview["pipeline"]["totals"], told["totals"]);
+        assert_eq!(overview["pipeline"]["users"], told["users"]);
+    }
+    let untold = Place::new();
+    untold.land_details(USER, &[detail(1, "2026-02-01T08:00:00Z")]);
+    untold.run(&["normalize"]).expect(0);
+    untold.run(&["dedupe"]).expect(0);
+    let overview = untold.run(&["report", "--json"]).expect(0).json();
+    assert_eq!((&overview["pipeline"], overview["workouts"]["count"].as_u64()), (&Value::Null, Some(1)));
     // Only what is owed is sent, and nothing else can be asked for.
     let plan = place.dry_run(&[]);
     assert_eq!((plan["owed"].as_u64(), plan["send"].as_u64()), (Some(3), Some(3)), "{plan}");

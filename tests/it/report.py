@@ -38,8 +38,13 @@ def use(driver, page, is_phone):
     wait.until(lambda _: run("return document.documentElement.dataset.ready") == "yes")
     assert run("return performance.getEntriesByType('resource').length") == 0, "it asked for something"
     assert run("return document.documentElement.scrollWidth <= innerWidth"), "it is wider than the screen"
-    for section in ["totals", "source-table", "pairs-of-sources", "conflict-table", "weight-table"]:
+    for section in ["totals", "source-table", "pairs-of-sources", "conflict-table", "pipeline-total", "pipeline-table", "weight-table"]:
         assert run(f"return document.getElementById('{section}').innerText.trim().length") > 20, section
+
+    # Every workout stands somewhere with the live pipeline.
+    parts = run("return [...document.querySelectorAll('#pipeline-total .bars > :nth-child(3n)')].map(n => Number(n.innerText.replaceAll(',', '')))")
+    assert len(parts) == 7 and sum(parts) == run("return data.overview.workouts.count"), parts
+    assert run("return document.querySelectorAll('#pipeline-table tbody tr').length") == 40
 
     # Of a long list, only what is in sight is there; the last one is reached by a key.
     rows = lambda name: driver.find_elements(By.CSS_SELECTOR, f"#{name}-list .row")
