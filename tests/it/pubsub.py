@@ -1,6 +1,6 @@
 """Google's own client of Pub/Sub, beside the sink: makes a topic, reads it back, or publishes to it.
 
-pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | publish TOPIC FILE
+pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | publish TOPIC FILE [MESSAGES_A_REQUEST]
 """
 
 import base64
@@ -38,15 +38,18 @@ def main(verb: str, *args: str) -> None:
             assert not message.attributes and not message.ordering_key, message
             print(base64.b64encode(message.data).decode())
     elif verb == "publish":
-        # As many at a time as the sink has under way, one message a request, as the sink sends them.
-        topic, file = args
-        settings = pubsub_v1.types.BatchSettings(max_messages=1)
-        client = pubsub_v1.PublisherClient(batch_settings=settings)
+        topic, file = args[:2]
         with open(file, "rb") as lines:
             messages = [line.rstrip(b"\n") for line in lines]
+        if len(args) == 2:
+            client, at_once = pubsub_v1.PublisherClient(), len(messages)
+        else:
+            # As the sink sends them: one a request, and as many at a time as it has under way.
+            settings = pubsub_v1.types.BatchSettings(max_messages=int(args[2]))
+            client, at_once = pubsub_v1.PublisherClient(batch_settings=settings), 16
         begin = time.monotonic()
-        for at in range(0, len(messages), 16):
-            for future in [client.publish(topic, message) for message in messages[at : at + 16]]:
+        for at in range(0, len(messages), at_once):
+            for future in [client.publish(topic, message) for message in messages[at : at + at_once]]:
                 future.result()
         print(f"{len(messages)} {time.monotonic() - begin:.3f}")
 
