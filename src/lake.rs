@@ -3,7 +3,8 @@
 //! ```text
 //! lake/
 //! ├── lake.toml                                        format version, bucket count, hash
-//! ├── state.db                                         SQLite: accounts, tokens, rate windows; mode 0600
+//! ├── state.db                                         SQLite: accounts, tokens, rate windows, what the live
+//! │                                                    pipeline said of itself, what was sent to it; mode 0600
 //! ├── rules.json                                       the athletes' own rules for sports
 //! ├── landing/strava/bucket=017.jsonl.zst              one zstd frame per API response
 //! ├── landing/archives/bucket=017.jsonl                what was imported, a line each
@@ -14,6 +15,7 @@
 //! ├── rejects/source=strava/bucket=017.parquet         what was not taken, why, and where its bytes are
 //! ├── matches/bucket=017.parquet                       one row per pair of activities that was compared
 //! ├── golden/bucket=017.parquet                        one row per workout
+//! ├── redrive/                                         held by the redrive that runs
 //! ├── reports/report.html                              a page to look at
 //! └── weights.toml                                     what agreeing and disagreeing is worth
 //! ```

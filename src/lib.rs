@@ -1,11 +1,18 @@
 //! longrun exports athletes' whole history from Strava inside its rate limits, brings in what other
-//! sources have of it, and normalizes it all into Parquet.
+//! sources have of it, normalizes it all into Parquet, finds the activities that are the same workout,
+//! and gives the live pipeline what it missed.
 //!
 //! ```text
 //!  strava api ── fetch ──▶ LANDING ─┐
 //!  (rate-limited, resumable)  raw,   ├─ normalize ─▶ ACTIVITIES, STREAMS, REJECTS ── stats
 //!  archives & files ── import ───────┘                (Parquet by source and bucket)  (polars)
-//!  (strava, garmin, fitbit, hevy, apple, health connect, fit/gpx/tcx)
+//!  (strava, garmin, fitbit, hevy, apple, health connect, fit/gpx/tcx)    │
+//!                                                                      dedupe
+//!                                                                        ▼
+//!                                     report ◀──────────── MATCHES, GOLDEN (a row per workout)
+//!                                                                        │
+//!  the pipeline's own exports ── pipeline import ──▶ runs, uploads ─▶ reconcile ─▶ redrive ─▶ sink
+//!  (users, runs, uploads)                                             (dry run unless --apply)
 //! ```
 //!
 //! Stages meet only on disk. Each reads one store and writes the next; stopping between any two,

@@ -27,11 +27,14 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 
 /// Export athletes' whole history from Strava inside its rate limits, bring in what other sources
-/// have of it, and normalize it all into Parquet.
+/// have of it, normalize it all into Parquet, find the activities that are the same workout, and give
+/// the live pipeline what it missed.
 ///
 /// Try it without an account: `longrun demo`. For real: `longrun connect strava --user ID` (or
 /// `longrun accounts add`), then `longrun fetch`, `longrun import auto PATH --user ID`,
-/// `longrun normalize`, `longrun stats`. Every command can be stopped at any instant and run again.
+/// `longrun normalize`, `longrun dedupe`, `longrun report`; and with the live pipeline's exports
+/// `longrun pipeline import FILE`, `longrun reconcile`, `longrun redrive`. Every command can be stopped
+/// at any instant and run again.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -50,8 +53,8 @@ Exit codes:
   0   done
   1   failed
   2   wrong usage
-  3   done, but some records were not taken: see the rejects
-  75  stopped at a quota: run the same command again later";
+  3   done, but some records were not taken, or held back: see the rejects, or what was said
+  75  stopped at a quota, of an API or a tier: run the same command again later";
 
 #[derive(Debug, Subcommand)]
 enum Command {

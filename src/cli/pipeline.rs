@@ -27,7 +27,8 @@ enum Action {
     /// many. What the pipeline itself wrote to Strava or Hevy is marked `uploaded_by_pipeline` by the next
     /// `normalize`.
     Import {
-        #[arg(required = true)]
+        /// Exports, in any order; `[]` says that there is nothing
+        #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
 }
@@ -65,7 +66,7 @@ pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
 pub fn describe(imported: &Imported) {
     let i = imported;
     eprintln!(
-        "took in {} entries: {} runs, {} uploads, {} users, {} pipelines; {} of these are new or changed",
+        "took in {} entries: {} runs, {} uploads, {} users, {} pipelines; {} of these are new",
         output::count(i.entries),
         output::count(i.runs),
         output::count(i.uploads),

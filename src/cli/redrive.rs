@@ -45,8 +45,14 @@ pub struct Args {
     /// Only this sport, as in data/sports.csv; can be given several times
     #[arg(long = "sport", value_name = "SPORT", value_parser = known_sport)]
     sports: Vec<String>,
-    /// Only workouts that stand so
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_value = "missing,failed,tier_blocked")]
+    /// Only workouts that stand so: missing, failed, tier_blocked
+    #[arg(
+        long,
+        value_name = "STATUS",
+        value_delimiter = ',',
+        default_value = "missing,failed,tier_blocked",
+        hide_possible_values = true
+    )]
     status: Vec<Standing>,
     /// Send so many messages at most
     #[arg(long, value_name = "N")]

@@ -113,6 +113,10 @@ fn each_line(
                     Err(e) => Err(Cut::Broken(e.to_string())),
                 });
             }
+            // More was to come.
+            Err(e) if e.is_eof() && line.last() != Some(&b'\n') => {
+                return Ok(Err(Cut::Broken(format!("line {number}: {e}"))));
+            }
             value => {
                 if !take(format!("line {number}"), value.map_err(|e| e.to_string())) {
                     return Ok(Ok(()));
@@ -297,9 +301,10 @@ mod tests {
         assert_eq!(read(" \n").1, Some(Cut::Empty));
         assert!(matches!(read(r#"[{"id":1},{"i"#).1, Some(Cut::Broken(_))));
         assert!(matches!(read("{\n \"runs\": [\n  {\"id\":1},").1, Some(Cut::Broken(_))));
-        let (seen, cut) = read("{\"id\":1}\n{\"id");
-        assert_eq!(seen, [("line 1".to_string(), true), ("line 2".to_string(), false)]);
-        assert_eq!(cut, None);
+        assert!(matches!(read("{\"id\":1}\n{\"id").1, Some(Cut::Broken(_))));
+        let (seen, cut) = read("{\"id\":1}\n{\"id\n{\"id\":3}\n");
+        let told: Vec<(&str, bool)> = seen.iter().map(|(place, is_sound)| (&place[..], *is_sound)).collect();
+        assert_eq!((told, cut), (vec![("line 1", true), ("line 2", false), ("line 3", true)], None));
     }
 
     #[test]

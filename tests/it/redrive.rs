@@ -734,8 +734,13 @@ fn exports_that_are_empty_cut_or_strange_are_told_in_a_sentence() {
     let ended = place.run(&["reconcile"]).expect(0);
     assert!(ended.stderr.contains("told of no run at all of 1 users"), "{}", ended.stderr);
     let strange = "{\"user_id\":\"u1\",\"id\":\"r1\",\"source_activity_id\":\"1\",\"status\":\"NEW_STATE\"}\n{\"user_id\":\"u1\",\"sta";
+    refused(
+        &["pipeline", "import", &place.file("cut.jsonl", strange)],
+        "it is cut off or broken (line 2: EOF while parsing a string at line 1 column 20); nothing of it was taken",
+    );
+    let strange = "{\"user_id\":\"u1\",\"id\":\"r1\",\"source_activity_id\":\"1\",\"status\":\"NEW_STATE\"}\n{\"user_id\":\"u1\",\"sta\n";
     let ended = place.run(&["pipeline", "import", &place.file("strange.jsonl", strange)]).expect(3);
-    assert!(ended.stderr.contains("line 2: EOF"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 2: "), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("1 runs are in a state that this longrun does not know"),
         "{}",
