@@ -137,6 +137,17 @@ impl Lake {
         Bucket((XxHash64::oneshot(0, user_id.as_bytes()) % u64::from(self.buckets)) as u32)
     }
 
+    /// The buckets of some users; all where there are none.
+    pub fn buckets_of(&self, users: &[String]) -> Vec<Bucket> {
+        if users.is_empty() {
+            return self.buckets().collect();
+        }
+        let mut buckets: Vec<Bucket> = users.iter().map(|user| self.bucket(user)).collect();
+        buckets.sort_unstable();
+        buckets.dedup();
+        buckets
+    }
+
     pub fn landing_folder(&self) -> PathBuf {
         self.root.join("landing/strava")
     }
@@ -279,6 +290,14 @@ pub fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => std::io::ErrorKind::StorageFull,
+        // The file that its processes share memory by could not grow.
+        Some(ErrorCode::SystemIoFailure)
+            if error
+                .sqlite_error()
+                .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
+            std::io::ErrorKind::StorageFull
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => std::io::ErrorKind::PermissionDenied,
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return Error::damaged(path, error),
         _ => std::io::ErrorKind::Other,

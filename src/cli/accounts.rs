@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::fetch::accounts::{Account, Accounts};
@@ -44,7 +45,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             let text = read(&file)?;
             let accounts = parse(&file.display().to_string(), &text)?;
             Accounts::open(&context.open_or_create()?)?.add(&accounts)?;
-            eprintln!("added or renewed {} accounts", accounts.len());
+            say!("added or renewed {} accounts", accounts.len());
         }
         Action::List => list(context, &context.open()?)?,
         Action::Export => {
@@ -58,7 +59,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                 if accounts.remove(&user)? == 0 {
                     return Err(Error::Usage(format!("user {user} has no account in this lake")));
                 }
-                eprintln!("removed the tokens of user {user}");
+                say!("removed the tokens of user {user}");
             }
         }
     }

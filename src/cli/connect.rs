@@ -9,6 +9,7 @@ use rand::RngExt;
 use reqwest::Url;
 
 use super::fetch::Api;
+use super::output::say;
 use super::{Context, Exit};
 use crate::error::{Error, Result};
 use crate::fetch::accounts::{Account, Accounts};
@@ -51,7 +52,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         .map_err(Error::io("listen on", format!("127.0.0.1:{port}")))?;
     let address = listener.local_addr().map_err(Error::io("listen on", "127.0.0.1"))?;
     let state = format!("{:032x}", rand::rng().random::<u128>());
-    eprintln!("open this page in a browser, as the athlete:");
+    say!("open this page in a browser, as the athlete:");
     super::output::print(&client.consent_page(&app.client_id, &format!("http://{address}/"), &state))?;
     let code = wait_for_code(&listener, &state)?;
     let grant = super::block_on(client.exchange(&app, &code))?.map_err(|e| match e {
@@ -71,7 +72,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         expires_at: grant.expires_at,
     };
     accounts.add(std::slice::from_ref(&account))?;
-    eprintln!("connected strava athlete {} as user {}", account.account_id, account.user_id);
+    say!("connected strava athlete {} as user {}", account.account_id, account.user_id);
     Ok(Exit::Done)
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::dedupe::answers::{self, Answer, Given};
 use crate::dedupe::evaluate::{self, Evaluation};
@@ -157,17 +158,17 @@ pub fn run_on(lake: &Lake, options: &Options) -> Result<Summary> {
 /// The summary for people.
 pub fn describe(s: &Summary, seconds: f64) {
     if s.buckets == 0 {
-        eprintln!("there are no activities yet; `longrun normalize` makes them");
+        say!("there are no activities yet; `longrun normalize` makes them");
         return;
     }
     if s.learned_from > 0 {
-        eprintln!("learned the weights from {} pairs", output::count(s.learned_from));
+        say!("learned the weights from {} pairs", output::count(s.learned_from));
     }
     if s.buckets_rewritten == 0 {
-        eprintln!("nothing has changed; matches and golden activities are as they were");
+        say!("nothing has changed; matches and golden activities are as they were");
         return;
     }
-    eprintln!(
+    say!(
         "{} activities of {} people in {} changed buckets are {} workouts, {} of them told more than once ({})",
         output::count(s.activities),
         output::count(s.users),
@@ -176,7 +177,7 @@ pub fn describe(s: &Summary, seconds: f64) {
         output::count(s.golden_of_many),
         output::seconds(seconds)
     );
-    eprintln!(
+    say!(
         "compared {} pairs: {} match, {} are for somebody to look at, {} were decided by somebody",
         output::count(s.pairs),
         output::count(s.matches),
@@ -185,7 +186,7 @@ pub fn describe(s: &Summary, seconds: f64) {
     );
     let km = |metres: f64| output::count((metres / 1000.0).round() as u64);
     let hours = |seconds: f64| output::count((seconds / 3600.0).round() as u64);
-    eprintln!(
+    say!(
         "counted once: {} km and {} h, not {} km and {} h",
         km(s.distance_after_m),
         hours(s.time_after_s),
@@ -194,16 +195,13 @@ pub fn describe(s: &Summary, seconds: f64) {
     );
     const GROWN: u64 = 10;
     if s.weights_learned_from > 0 && s.learned_from == 0 && s.pairs > GROWN * s.weights_learned_from {
-        eprintln!(
+        say!(
             "the weights were learned from {} pairs, when the lake was smaller: --learn learns them anew",
             output::count(s.weights_learned_from)
         );
     }
     if s.crowded > 0 {
-        eprintln!(
-            "{} activities have more neighbours within a day than are looked at",
-            output::count(s.crowded)
-        );
+        say!("{} activities have more neighbours within a day than are looked at", output::count(s.crowded));
     }
 }
 
@@ -213,7 +211,7 @@ fn weights(context: &Context) -> Result<Exit> {
     let weights = if path.exists() {
         read_weights(Some(&path))?.unwrap_or_default()
     } else {
-        eprintln!("the lake has no weights yet: these are what learning starts from");
+        say!("the lake has no weights yet: these are what learning starts from");
         Weights::default()
     };
     output::print(weights.to_toml().trim_end())?;
@@ -237,7 +235,7 @@ fn decide(context: &Context, args: Decide) -> Result<Exit> {
     answers::check(&lake, &given)?;
     answers::keep(&lake, &given, jiff::Timestamp::now())?;
     let count = |answer: Option<Answer>| given.iter().filter(|g| g.answer == answer).count();
-    eprintln!(
+    say!(
         "remembered {} answers ({} same, {} different, {} taken back); `longrun dedupe` follows them",
         given.len(),
         count(Some(Answer::Same)),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::output::say;
 use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
 use crate::archives::{Archives, Outcome, Wanted};
 use crate::emulator::{Config, Emulator, Limits, Synthetic};
@@ -48,7 +49,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let app = App { client_id: config.client_id.clone(), client_secret: Secret::new(&config.client_secret) };
     let users = people.len();
     let emulator = Emulator::start(config, Box::new(Synthetic::new(people)))?;
-    eprintln!(
+    say!(
         "1. an emulated Strava serves {} activities of {users} invented people at {}\n   ({} reads per {} s; the real one gives 100 per 15 minutes)",
         output::count(total as u64),
         emulator.base_url(),
@@ -57,7 +58,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     );
     Accounts::open(&lake)?.add(&emulator.accounts())?;
 
-    eprintln!("2. fetch");
+    say!("2. fetch");
     let options = Options {
         depth: args.depth,
         users: Vec::new(),
@@ -77,9 +78,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let fetched = fetch::fetch(&lake, &client, &options)?;
     fetch::describe(&fetched);
 
-    eprintln!("3. import");
+    say!("3. import");
     let (imported, bytes) = import(&lake, users as u32)?;
-    eprintln!(
+    say!(
         "imported {imported} archives ({}): what watches, bands and apps of these people told their own clouds",
         output::bytes(bytes)
     );
@@ -87,40 +88,40 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     synth::pipeline::write(&export, synth::Options::default())?;
     pipeline::describe(&pipeline::import(&lake, &export)?);
 
-    eprintln!("4. normalize");
+    say!("4. normalize");
     let begin = Instant::now();
     let normalized = normalize::normalize(&lake)?;
     normalize::describe(&lake, &normalized, begin.elapsed().as_secs_f64());
 
-    eprintln!("5. dedupe");
+    say!("5. dedupe");
     let begin = Instant::now();
     let deduped = dedupe::run_on(&lake, &crate::dedupe::Options::default())?;
     dedupe::describe(&deduped, begin.elapsed().as_secs_f64());
 
-    eprintln!("6. report");
+    say!("6. report");
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
-    eprintln!("open {} in a browser", page.display());
+    say!("open {} in a browser", page.display());
 
     let mut lines = by_source_sport_and_year(&lake)?;
     if context.json {
         output::json(&lines)?;
     } else {
-        eprintln!("7. statistics: the ten largest of {} sports and years", lines.len());
+        say!("7. statistics: the ten largest of {} sports and years", lines.len());
         lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
     }
-    eprintln!("8. reconcile with what the invented pipeline has");
+    say!("8. reconcile with what the invented pipeline has");
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
-    eprint!("{}", reconcile::table(&reconciled, users));
+    say!("{}", reconcile::table(&reconciled, users).trim_end());
 
-    eprintln!("9. redrive to a file, oldest first");
+    say!("9. redrive to a file, oldest first");
     let messages = lake.redrive_folder().join("messages.jsonl");
     let driven = redrive::apply(&lake, &redrive_options(&messages), &Settings::default())?;
     redrive::describe(&driven);
 
     let root = lake.root().display();
-    eprintln!(
+    say!(
         "everything is in {root}:\n  \
          {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
          {root}/landing/archives  what was imported, unchanged\n  \

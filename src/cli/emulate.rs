@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::output::say;
 use super::{Exit, output};
 use crate::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic};
 use crate::error::{Error, Result};
@@ -85,7 +86,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Some(folder) => {
             let recorded = Recorded::open(folder)?;
             for path in &recorded.skipped {
-                eprintln!("not an activity or its streams, left alone: {}", path.display());
+                say!("not an activity or its streams, left alone: {}", path.display());
             }
             Box::new(recorded)
         }
@@ -119,7 +120,7 @@ pub fn run(args: Args) -> Result<Exit> {
         emulator.base_url(),
         emulator.oauth_url()
     ))?;
-    eprintln!("serving until this is stopped (Ctrl-C)");
+    say!("serving until this is stopped (Ctrl-C)");
     loop {
         std::thread::park();
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use jiff::SignedDuration;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::Result;
 use crate::fetch::accounts::Secret;
@@ -174,11 +175,11 @@ fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Even
             // Where no bar is seen, each wait is said once.
             if !output::is_watched() && announced.is_none_or(|said| said < jiff::Timestamp::now()) {
                 *announced = jiff::Timestamp::now().checked_add(SignedDuration::from_secs(*left_s)).ok();
-                eprintln!("the {window} window is spent: waiting {left_s} s, until {until}");
+                say!("the {window} window is spent: waiting {left_s} s, until {until}");
             }
         }
         Event::Failed(failure) => {
-            bar.suspend(|| eprintln!("user {}: {}", failure.user_id, failure.reason));
+            bar.suspend(|| say!("user {}: {}", failure.user_id, failure.reason));
         }
     }
 }
@@ -186,7 +187,7 @@ fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Even
 /// The summary for people.
 pub fn describe(summary: &Summary) {
     let s = summary;
-    eprintln!(
+    say!(
         "fetched {} activities of {} accounts with {} requests in {} ({} pages, {} details, {} streams, {} gone; {} retries)",
         output::count(s.activities as u64),
         output::count(s.accounts as u64),
@@ -198,7 +199,7 @@ pub fn describe(summary: &Summary) {
         output::count(s.gone),
         output::count(s.retries),
     );
-    eprintln!(
+    say!(
         "waited {} times for a rate window, {} together; landed {}",
         s.waits,
         output::seconds(s.waited_s),
@@ -206,14 +207,14 @@ pub fn describe(summary: &Summary) {
     );
     match &s.stopped {
         Some(Stop::Quota { window, until }) => {
-            eprintln!("stopped: the {window} window is spent; run the same command again after {until}");
+            say!("stopped: the {window} window is spent; run the same command again after {until}");
         }
         Some(Stop::MaxRequests) => {
-            eprintln!("stopped after --max-requests; run the same command again to go on");
+            say!("stopped after --max-requests; run the same command again to go on");
         }
         None => {}
     }
     if !s.failures.is_empty() {
-        eprintln!("{} things did not come; each is named above", s.failures.len());
+        say!("{} things did not come; each is named above", s.failures.len());
     }
 }

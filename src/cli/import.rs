@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::archives::{Archives, Outcome, Wanted};
 use crate::error::{Error, Result};
@@ -89,12 +90,12 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                 summary.imported += 1;
                 summary.bytes += bytes;
                 summary.left_out += left_out.len() as u64;
-                bar.suspend(|| left_out.iter().for_each(|what| eprintln!("left out {what}")));
+                bar.suspend(|| left_out.iter().for_each(|what| say!("left out {what}")));
             }
             Ok(Outcome::Known) => {
                 summary.known += 1;
                 bar.suspend(|| {
-                    eprintln!("{} was imported before, and is passed over", line.path.display());
+                    say!("{} was imported before, and is passed over", line.path.display());
                 });
             }
             // A lake that is in use or damaged will not take the next one either.
@@ -102,7 +103,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             Err(e) if args.manifest.is_none() => return Err(e),
             Err(e) => {
                 summary.failed += 1;
-                bar.suspend(|| eprintln!("{}: {e}", line.place));
+                bar.suspend(|| say!("{}: {e}", line.place));
                 first_error.get_or_insert(e);
             }
         }
@@ -113,7 +114,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::json(&summary)?;
     }
     if summary.imported > 0 {
-        eprintln!(
+        say!(
             "imported {} archives, {}; `longrun normalize` reads them",
             output::count(summary.imported),
             output::bytes(summary.bytes)
@@ -183,7 +184,7 @@ fn open(named: &str, path: &Path, scratch: &Path) -> Result<(Source, Container)>
             let source = sources::recognise(&archive).ok_or_else(|| {
                 Error::Usage(format!("nobody's export is recognised in {}{}", path.display(), unreadable()))
             })?;
-            eprintln!("{} looks like an export of {source}", path.display());
+            say!("{} looks like an export of {source}", path.display());
             Ok((source, archive))
         }
     }
@@ -249,7 +250,7 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
         output::json(&contents)?;
     }
     output::complaints(&contents.rejects);
-    eprintln!(
+    say!(
         "{}: {} files, {} activities with {} samples, {} records that are none, {} rejects",
         source,
         output::count(contents.files),

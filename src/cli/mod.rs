@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use output::say;
+
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 
@@ -162,7 +164,7 @@ impl Cli {
             Ok(Exit::DoneWithRejects) => 3,
             Ok(Exit::StoppedAtQuota) => 75,
             Err(error) => {
-                eprintln!("error: {error}");
+                say!("error: {error}");
                 if matches!(error, Error::Usage(_)) { 2 } else { 1 }
             }
         };

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::files;
@@ -55,11 +56,11 @@ pub fn normalize(lake: &Lake) -> Result<Summary> {
 /// The summary for people.
 pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
     if s.buckets_rewritten == 0 {
-        eprintln!("nothing new has landed or was imported; the dataset is as it was");
+        say!("nothing new has landed or was imported; the dataset is as it was");
         return;
     }
     if s.responses > 0 {
-        eprintln!(
+        say!(
             "normalized {} responses ({} of JSON, {} landed)",
             output::count(s.responses),
             output::bytes(s.json_bytes),
@@ -67,7 +68,7 @@ pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
         );
     }
     if s.archives > 0 {
-        eprintln!(
+        say!(
             "read {} archives ({}): {} records, {} of them no workouts",
             output::count(s.archives),
             output::bytes(s.archive_bytes),
@@ -75,7 +76,7 @@ pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
             output::count(s.not_activities),
         );
     }
-    eprintln!(
+    say!(
         "wrote {} of Parquet in {} buckets in {}: {} activities ({} new), {} track points, {} streams",
         output::bytes(s.written_bytes),
         s.buckets_rewritten,
@@ -86,7 +87,7 @@ pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
         output::count(s.streams)
     );
     if s.rejects > 0 {
-        eprintln!(
+        say!(
             "{} records or fields were not taken: which, why and where their bytes are is in {}",
             output::count(s.rejects),
             lake.rejects_folder().display()

@@ -1,5 +1,6 @@
 //! What people see: numbers they can read, progress bars, and JSON for machines.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ pub fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// What is left out until it is known whose workout it is.
+pub fn not_deduped(activities: u64) -> String {
+    format!("{} activities came after the last `longrun dedupe` and are left out", count(activities))
 }
 
 /// Bytes with a binary unit.
@@ -45,6 +51,18 @@ pub fn minute(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// A line for people, on stderr. Where it cannot be written (a pipe that nobody reads, a log on a full disk), the
+/// work goes on.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+/// What [`say!`] does.
+pub fn line(text: fmt::Arguments) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
 /// Data for machines, on stdout.
 pub fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).expect("results are plain");
@@ -62,9 +80,9 @@ pub fn print(text: &str) -> Result<()> {
 /// The first of many complaints, and how many more there are, on stderr.
 pub fn complaints(all: &[String]) {
     const SHOWN: usize = 20;
-    all.iter().take(SHOWN).for_each(|complaint| eprintln!("{complaint}"));
+    all.iter().take(SHOWN).for_each(|complaint| say!("{complaint}"));
     if all.len() > SHOWN {
-        eprintln!("… and {} more", all.len() - SHOWN);
+        say!("… and {} more", all.len() - SHOWN);
     }
 }
 

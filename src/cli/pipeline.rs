@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use jiff::Timestamp;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -65,7 +66,7 @@ pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
 
 pub fn describe(imported: &Imported) {
     let i = imported;
-    eprintln!(
+    say!(
         "took in {} entries: {} runs, {} uploads, {} users, {} pipelines; {} of these are new",
         output::count(i.entries),
         output::count(i.runs),
@@ -75,12 +76,12 @@ pub fn describe(imported: &Imported) {
         output::count(i.new)
     );
     if i.runs_of_unknown_status > 0 {
-        eprintln!(
+        say!(
             "{} runs are in a state that this longrun does not know; their activities are left alone",
             output::count(i.runs_of_unknown_status)
         );
     }
     if i.uploads > 0 {
-        eprintln!("`longrun normalize` marks what the pipeline uploaded itself");
+        say!("`longrun normalize` marks what the pipeline uploaded itself");
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::Result;
 use crate::redrive::reconcile::{self, Counts, Reconciled, Standing};
@@ -61,13 +62,10 @@ pub fn table(reconciled: &Reconciled, list: usize) -> String {
 
 pub fn describe(reconciled: &Reconciled, list: usize) {
     if reconciled.users.len() > list {
-        eprintln!(
-            "… and {} more users; --list shows more",
-            output::count((reconciled.users.len() - list) as u64)
-        );
+        say!("… and {} more users; --list shows more", output::count((reconciled.users.len() - list) as u64));
     }
     let totals = &reconciled.totals;
-    eprintln!(
+    say!(
         "of {} workouts of {} users the pipeline should have {} more: {} it never saw, {} failed, {} were blocked by \
          the tier; `longrun redrive --sink …` says what giving them to it would take",
         output::count(totals.workouts),
@@ -77,9 +75,12 @@ pub fn describe(reconciled: &Reconciled, list: usize) {
         output::count(totals.failed),
         output::count(totals.tier_blocked)
     );
+    if reconciled.not_deduped > 0 {
+        say!("{}", output::not_deduped(reconciled.not_deduped));
+    }
     let without_runs = reconciled.users.iter().filter(|user| user.runs == 0).count();
     if without_runs > 0 {
-        eprintln!(
+        say!(
             "the pipeline told of no run at all of {} users: if they have some, import those first",
             output::count(without_runs as u64)
         );

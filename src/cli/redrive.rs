@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
+use super::output::say;
 use super::{Context, Exit, fetch, output};
+use crate::dedupe;
 use crate::error::{Error, Result};
 use crate::fetch::accounts::Secret;
 use crate::files::Lock;
@@ -227,7 +229,7 @@ fn exit(driven: &Driven) -> Exit {
 
 /// The plans, a bucket at a time.
 fn plans<'a>(planner: &'a Planner) -> impl Iterator<Item = Result<UserPlan>> + 'a {
-    let buckets = reconcile::buckets(planner.lake, &planner.options.users);
+    let buckets = planner.lake.buckets_of(&planner.options.users);
     buckets.into_iter().flat_map(|bucket| match planner.bucket(bucket) {
         Ok(plans) => plans.into_iter().map(Ok).collect::<Vec<_>>(),
         Err(e) => vec![Err(e)],
@@ -240,13 +242,26 @@ fn planner<'a>(
     ledger: &'a Ledger,
     settles: bool,
 ) -> Result<Planner<'a>> {
-    reconcile::check(lake, &options.users)?;
     let (users, uploads) = (Users::read(lake)?, uploads::Ledger::read(lake)?);
     Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now(), settles })
 }
 
+/// An error that says what has to be done first.
+fn check_lake(lake: &Lake, options: &Options) -> Result<()> {
+    reconcile::check(lake, &options.users)?;
+    match dedupe::not_deduped(lake, &options.users)? {
+        0 => Ok(()),
+        // What is sent now cannot come after what turns out to be older.
+        more => Err(Error::Usage(format!(
+            "{}; run it first, so that nothing is sent twice or before something older",
+            output::not_deduped(more)
+        ))),
+    }
+}
+
 /// What would be sent.
 pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
+    check_lake(lake, options)?;
     let ledger = Ledger::open(lake, &options.sink.key())?;
     let planner = planner(lake, options, &ledger, false)?;
     let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
@@ -264,9 +279,9 @@ const PLANS_AHEAD: usize = 8;
 /// Sends, with a progress bar.
 pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driven> {
     let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
+    check_lake(lake, options)?;
     let ledger = Ledger::open(lake, &options.sink.key())?;
     let of_planner = Ledger::open(lake, &options.sink.key())?;
-    reconcile::check(lake, &options.users)?;
     let bar = output::bar(0, "  redrive {spinner} {pos} messages, {per_sec} · {msg}");
     let mut said = None;
     let mut watch = |event: Event| match event {
@@ -275,7 +290,7 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
             bar.set_message(why.clone());
             // Where no bar is seen, each trouble is said once.
             if !output::is_watched() && said.as_ref() != Some(&why) {
-                eprintln!("user {user_id}: {why}; it will be sent again under the same id");
+                say!("user {user_id}: {why}; it will be sent again under the same id");
                 said = Some(why);
             }
         }
@@ -305,7 +320,7 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
     }
     let unsettled = ledger.unsettled()?;
     if unsettled > driven.unknown {
-        eprintln!(
+        say!(
             "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
             output::count(unsettled - driven.unknown)
         );
@@ -337,9 +352,9 @@ fn table(plan: &Summary) -> String {
 fn describe_plan(plan: &Summary) {
     let listed = plan.entries.iter().filter(|line| line.held.is_none()).count() as u64;
     if plan.send > listed {
-        eprintln!("… and {} more; --list or --json shows them", output::count(plan.send - listed));
+        say!("… and {} more; --list or --json shows them", output::count(plan.send - listed));
     }
-    eprintln!(
+    say!(
         "{} workouts are owed; {} would go to {}, oldest first of each of {} users, in about {} at this pace",
         output::count(plan.owed),
         output::count(plan.send),
@@ -348,7 +363,7 @@ fn describe_plan(plan: &Summary) {
         output::seconds(plan.takes_s)
     );
     if plan.send_again > 0 {
-        eprintln!(
+        say!(
             "{} of them were begun before without a known end, and would go again under the same ids",
             output::count(plan.send_again)
         );
@@ -356,14 +371,14 @@ fn describe_plan(plan: &Summary) {
     if !plan.syncs.is_empty() {
         let syncs: Vec<String> =
             plan.syncs.iter().map(|(name, count)| format!("{} to {name}", output::count(*count))).collect();
-        eprintln!(
+        say!(
             "it would cost the users {} syncs: {}",
             output::count(plan.syncs.values().sum()),
             syncs.join(", ")
         );
     }
     describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
-    eprintln!("nothing was sent; --apply sends");
+    say!("nothing was sent; --apply sends");
 }
 
 fn describe_rest(
@@ -372,16 +387,16 @@ fn describe_rest(
     held: &std::collections::BTreeMap<&'static str, HeldFigures>,
 ) {
     if delivered_before > 0 {
-        eprintln!(
+        say!(
             "{} were delivered before, and are never sent again; the pipeline's export does not have them yet",
             output::count(delivered_before)
         );
     }
     if beyond_limit > 0 {
-        eprintln!("{} are beyond --limit", output::count(beyond_limit));
+        say!("{} are beyond --limit", output::count(beyond_limit));
     }
     for (reason, figures) in held {
-        eprintln!(
+        say!(
             "held back, {reason}: {} (such as {}: {})",
             output::count(figures.count),
             figures.example,
@@ -391,7 +406,7 @@ fn describe_rest(
 }
 
 pub fn describe(driven: &Driven) {
-    eprintln!(
+    say!(
         "delivered {} messages ({}) to {} in {}, with {} attempts",
         output::count(driven.delivered),
         output::bytes(driven.delivered_bytes),
@@ -400,16 +415,16 @@ pub fn describe(driven: &Driven) {
         output::count(driven.attempts)
     );
     if driven.sent_again > 0 {
-        eprintln!(
+        say!(
             "{} messages were sent again under the same ids, because nobody knew whether they had arrived",
             output::count(driven.sent_again)
         );
     }
     if let Some(why) = &driven.rejected_why {
-        eprintln!("{} were refused, such as {why}", output::count(driven.rejected));
+        say!("{} were refused, such as {why}", output::count(driven.rejected));
     }
     if driven.unknown > 0 || driven.left > 0 {
-        eprintln!(
+        say!(
             "{} messages may or may not have arrived, and {} were not begun{}; nothing is lost, run the same command again",
             output::count(driven.unknown),
             output::count(driven.left),
@@ -421,10 +436,10 @@ pub fn describe(driven: &Driven) {
         Some(runs) if !runs.is_empty() => {
             let runs: Vec<String> =
                 runs.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
-            eprintln!("their runs: {}", runs.join(", "));
+            say!("their runs: {}", runs.join(", "));
         }
         _ if driven.delivered > 0 => {
-            eprintln!(
+            say!(
                 "delivered means that the sink has taken them: what became of their runs is not known \
                  (--wait-for-runs, or `longrun pipeline import` of a newer export and `longrun reconcile`)"
             );

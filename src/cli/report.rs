@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::files;
@@ -33,7 +34,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::json(&overview)?;
     }
     describe(&overview);
-    eprintln!("open {} in a browser", path.display());
+    say!("open {} in a browser", path.display());
     Ok(Exit::Done)
 }
 
@@ -52,7 +53,7 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
 /// The figures that matter most, for people.
 pub fn describe(o: &Overview) {
     let km = |km: f64| output::count(km.round() as u64);
-    eprintln!(
+    say!(
         "{} activities of {} people are {} workouts: {} km, not {} km",
         output::count(o.activities.count),
         output::count(o.users),
@@ -61,10 +62,7 @@ pub fn describe(o: &Overview) {
         km(o.activities.distance_km)
     );
     if o.not_deduped > 0 {
-        eprintln!(
-            "{} activities came after the last `longrun dedupe` and are left out",
-            output::count(o.not_deduped)
-        );
+        say!("{}", output::not_deduped(o.not_deduped));
     }
-    eprintln!("{} pairs are for somebody to look at", output::count(o.pairs.review));
+    say!("{} pairs are for somebody to look at", output::count(o.pairs.review));
 }

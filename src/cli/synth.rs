@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::emulate::People;
+use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::Result;
 use crate::sources::Source;
@@ -73,7 +74,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             let only = (!only.is_empty()).then_some(only.as_slice());
             let written = synth::exports::write(&folder, people.options(), only)?;
             let manifest = folder.join("manifest.csv");
-            eprintln!(
+            say!(
                 "wrote {} exports; import them with `longrun import --manifest {}`",
                 output::count(written.exports),
                 manifest.display()
@@ -86,11 +87,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }
         What::Pipeline { people, file } => {
             let bytes = synth::pipeline::write(&file, people.options())?;
-            eprintln!(
-                "wrote {}; `longrun pipeline import {}` takes it in",
-                output::bytes(bytes),
-                file.display()
-            );
+            say!("wrote {}; `longrun pipeline import {}` takes it in", output::bytes(bytes), file.display());
             return Ok(Exit::Done);
         }
         What::Landing { people } => {
@@ -106,6 +103,6 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             (synth::bulk::ndjson(&file, options)?, u64::from(options.users) * u64::from(options.activities))
         }
     };
-    eprintln!("wrote {} activities, {}", output::count(activities), output::bytes(written));
+    say!("wrote {} activities, {}", output::count(activities), output::bytes(written));
     Ok(Exit::Done)
 }

@@ -27,17 +27,18 @@ mod parts;
 pub mod record;
 pub mod weights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::ops::AddAssign;
 use std::path::Path;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use rayon::prelude::*;
 use serde::Serialize;
 use twox_hash::XxHash64;
 
 use crate::dataset::columns::Columns;
+use crate::dataset::rows::{Rows, field, structs};
 use crate::dataset::{self, Provenance, Table};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
@@ -199,6 +200,37 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
     };
     summaries.into_iter().for_each(|summary| total += summary);
     Ok(total)
+}
+
+/// Activities of these users, of everybody where there are none, that came after the last run.
+pub fn not_deduped(lake: &Lake, users: &[String]) -> Result<u64> {
+    let is_wanted = |user: &str| users.is_empty() || users.iter().any(|wanted| wanted == user);
+    let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
+        let mut known: HashSet<(String, String, String)> = HashSet::new();
+        for batch in dataset::read(&lake.golden(bucket), Some(&["user_id", "members"]))? {
+            let rows = Rows(&batch);
+            let members = rows.list("members");
+            for row in (0..batch.num_rows()).filter(|row| is_wanted(rows.words("user_id").value(*row))) {
+                let of = structs(members, row);
+                let member =
+                    |at| (rows.text("user_id", row), field(&of, "source", at), field(&of, "source_id", at));
+                known.extend((0..of.len()).map(member));
+            }
+        }
+        let mut count = 0;
+        for source in Source::ALL {
+            for batch in
+                dataset::read(&lake.activities(source.name(), bucket), Some(&["user_id", "source_id"]))?
+            {
+                let rows = Rows(&batch);
+                let key = |row| (rows.text("user_id", row), source.to_string(), rows.text("source_id", row));
+                let keys = (0..batch.num_rows()).map(key);
+                count += keys.filter(|key| is_wanted(&key.0) && !known.contains(key)).count() as u64;
+            }
+        }
+        Ok(count)
+    })?;
+    Ok(of_buckets.into_iter().sum())
 }
 
 /// What was made of buckets that have no activities any more.

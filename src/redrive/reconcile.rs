@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::dataset;
 use crate::dataset::rows::Rows;
+use crate::dedupe;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::lake::{self, Bucket, Lake};
@@ -184,7 +185,7 @@ pub struct Told {
     pub workouts: BTreeMap<String, Vec<Workout>>,
 }
 
-/// Reads a bucket. Where `user` is given, only that person's.
+/// Reads a bucket; of people, those who are wanted.
 pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, wanted: impl Fn(&str) -> bool) -> Result<Told> {
     let mut told = Told::default();
     let golden = lake.golden(bucket);
@@ -334,6 +335,8 @@ pub struct Reconciled {
     pub totals: Counts,
     /// Those with most owed first.
     pub users: Vec<OfUser>,
+    /// Activities that came after the last dedupe, and are in no workout yet.
+    pub not_deduped: u64,
 }
 
 /// An error that says what has to be there first, or whom nobody knows.
@@ -357,24 +360,17 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Buckets that have workouts.
-pub fn buckets(lake: &Lake, users: &[String]) -> Vec<Bucket> {
-    let mut of_users: Vec<Bucket> = users.iter().map(|user| lake.bucket(user)).collect();
-    of_users.sort_unstable();
-    let is_wanted = |bucket: &Bucket| users.is_empty() || of_users.binary_search(bucket).is_ok();
-    lake.buckets().filter(|bucket| is_wanted(bucket) && lake.golden(*bucket).exists()).collect()
-}
-
 /// Everybody's, or only these users'.
 pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconciled> {
     check(lake, users)?;
     let ledger = Ledger::read(lake)?;
-    let of_buckets = lake::each_bucket(&buckets(lake, users), |bucket| {
+    let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
         let told = read(lake, bucket, &ledger, |user| users.is_empty() || users.iter().any(|u| u == user))?;
         told.workouts.iter().map(|(user_id, workouts)| of_user(lake, user_id, workouts, now)).collect()
     })?;
     let all = of_buckets.into_iter().flat_map(|of_bucket: Vec<OfUser>| of_bucket).collect();
-    let mut reconciled = Reconciled { users: all, ..Reconciled::default() };
+    let not_deduped = dedupe::not_deduped(lake, users)?;
+    let mut reconciled = Reconciled { users: all, not_deduped, ..Reconciled::default() };
     reconciled
         .users
         .sort_by(|a, b| b.counts.owed().cmp(&a.counts.owed()).then_with(|| a.user_id.cmp(&b.user_id)));

@@ -42,17 +42,13 @@ struct Between {
 }
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
-    let buckets: Vec<Bucket> = match &options.user {
-        Some(user) => vec![lake.bucket(user)],
-        None => lake.buckets().collect(),
-    };
     let mut all = Collecting::default();
     if files::below(&lake.golden_folder(), "parquet")?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to report on yet; run `longrun dedupe` first".to_string(),
         ));
     }
-    for bucket in buckets {
+    for bucket in lake.buckets_of(options.user.as_slice()) {
         all.take_bucket(lake, bucket, options)?;
         progress(1);
     }

@@ -1,7 +1,7 @@
 //! What goes wrong: one clear sentence, the right exit code, and nothing lost.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use longrun::emulator::Config;
 use longrun::synth::Options;
@@ -261,4 +261,21 @@ fn a_full_disk_and_a_read_only_one_lose_nothing() {
         assert!(ended.stderr.contains("choose a folder that can be written with --lake"), "{}", ended.stderr);
     }
     run(&["stats"]).expect(0);
+}
+
+/// A log that cannot be written any more, or that nobody reads, stops no work.
+#[test]
+fn nobody_listening_on_stderr_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], stderr: Stdio| {
+        let mut command = Command::new(BINARY);
+        command.args(args).env("LONGRUN_LAKE", folder.path().join("lake")).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(stderr).status().unwrap().code()
+    };
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let gone = || Stdio::from(std::io::pipe().unwrap().1);
+    assert_eq!(run(&["synth", "landing", "--users", "2", "--activities", "9"], full()), Some(0));
+    assert_eq!(run(&["normalize"], gone()), Some(0));
+    assert_eq!(run(&["dedupe"], full()), Some(0));
+    assert_eq!(run(&["dedupe", "--weights"], full()), Some(2), "what goes wrong is still told by the code");
 }

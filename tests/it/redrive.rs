@@ -260,6 +260,26 @@ fn reconciling_says_where_every_workout_stands() {
     assert!(ended.stderr.contains("are never sent"), "{}", ended.stderr);
 }
 
+/// What is not yet known to be whose workout could be older than what would go out, or the same.
+#[test]
+fn activities_that_came_after_the_last_dedupe_come_first() {
+    let place = Place::crowd(2, 5);
+    place.land_details("user-0001", &[detail(9, "2001-02-01T08:00:00Z")]);
+    place.run(&["normalize"]).expect(0);
+    let ended = place.run(&["reconcile", "--json"]).expect(0);
+    assert_eq!((&ended.json()["totals"]["missing"], &ended.json()["not_deduped"]), (&json!(10), &json!(1)));
+    assert!(ended.stderr.contains("1 activities came after the last `longrun dedupe`"), "{}", ended.stderr);
+    for apply in [&["--apply"][..], &[]] {
+        let ended = place.run(&[&["redrive", "--sink", &place.out()], apply].concat()).expect(2);
+        assert!(ended.stderr.contains("run it first"), "{}", ended.stderr);
+    }
+    assert!(place.lines().is_empty());
+    assert_eq!(place.redrive(&place.out(), &["--user", "user-0000"]).expect(0).json()["delivered"], 5);
+    place.run(&["dedupe"]).expect(0);
+    assert_eq!(place.redrive(&place.out(), &[]).expect(0).json()["delivered"], 6);
+    assert!(String::from_utf8_lossy(&place.lines()[5]).contains("2001-02-01T08:00:00Z"));
+}
+
 #[test]
 fn a_dry_run_sends_nothing_and_filters_choose() {
     let place = Place::crowd(2, 60);
