@@ -69,7 +69,8 @@ CREATE TABLE IF NOT EXISTS pipeline_users (
     user_id TEXT PRIMARY KEY,
     tier TEXT,                        -- hobbyist, athlete
     syncs_used INTEGER NOT NULL,      -- in the month of told_s
-    told_s INTEGER NOT NULL
+    told_s INTEGER NOT NULL,          -- when the export was taken in
+    written_s INTEGER NOT NULL        -- when it was written; what was sent since is not counted in it
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS pipelines (

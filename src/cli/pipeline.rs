@@ -59,8 +59,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
 
 /// Takes in one export.
 pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
-    let input = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
-    pipeline::import(lake, input, Timestamp::now())?
+    let input = File::open(file).map_err(Error::io("read", file))?;
+    let now = Timestamp::now();
+    let written = input.metadata().and_then(|metadata| metadata.modified()).ok();
+    let written = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(now);
+    pipeline::import(lake, BufReader::new(input), written, now)?
         .map_err(|cut| Error::Usage(format!("{}: {cut}", file.display())))
 }
 

@@ -139,8 +139,13 @@ fn read_pipeline(entry: &Entry) -> std::result::Result<Told, String> {
     Ok(Told::Pipeline { user_id: entry.user_id()?, pipeline: users::pipeline(entry)? })
 }
 
-/// Puts an export into the lake: all of it that can be read, or, where it is cut off, nothing.
-pub fn import(lake: &Lake, input: impl BufRead, now: Timestamp) -> Result<Result<Imported, Cut>> {
+/// Puts an export that was written then into the lake: all of it that can be read, or, where it is cut off, nothing.
+pub fn import(
+    lake: &Lake,
+    input: impl BufRead,
+    written: Timestamp,
+    now: Timestamp,
+) -> Result<Result<Imported, Cut>> {
     let path = lake.root().join("state.db");
     let mut db = lake.state()?;
     let fail = |e: rusqlite::Error| state_error(&path, &e);
@@ -152,7 +157,7 @@ pub fn import(lake: &Lake, input: impl BufRead, now: Timestamp) -> Result<Result
         match value.and_then(read_entry) {
             Ok(told) => {
                 imported.entries += 1;
-                failed = insert(&transaction, &told, now, &mut imported).err();
+                failed = insert(&transaction, &told, (written, now), &mut imported).err();
             }
             Err(reason) => imported.refused.push(format!("{place}: {reason}")),
         }
@@ -175,7 +180,12 @@ pub fn import(lake: &Lake, input: impl BufRead, now: Timestamp) -> Result<Result
     Ok(Ok(imported))
 }
 
-fn insert(db: &Connection, told: &Told, now: Timestamp, imported: &mut Imported) -> rusqlite::Result<()> {
+fn insert(
+    db: &Connection,
+    told: &Told,
+    (written, now): (Timestamp, Timestamp),
+    imported: &mut Imported,
+) -> rusqlite::Result<()> {
     match told {
         Told::Upload(upload) => {
             imported.uploads += 1;
@@ -189,7 +199,7 @@ fn insert(db: &Connection, told: &Told, now: Timestamp, imported: &mut Imported)
         Told::User(user) => {
             imported.users += 1;
             imported.pipelines += user.pipelines.as_ref().map_or(0, Vec::len) as u64;
-            users::insert(db, user, now)
+            users::insert(db, user, written, now)
         }
         Told::Pipeline { user_id, pipeline } => {
             imported.pipelines += 1;

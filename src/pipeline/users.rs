@@ -84,6 +84,8 @@ pub struct User {
     pub syncs_used: u64,
     /// When the export was taken in, unix seconds.
     pub told_s: i64,
+    /// When it was written, as far as its file says.
+    pub written_s: i64,
     pub pipelines: Vec<Pipeline>,
 }
 
@@ -122,16 +124,17 @@ pub fn pipeline(entry: &Entry) -> std::result::Result<Pipeline, String> {
     })
 }
 
-pub fn insert(db: &Connection, user: &Told, now: Timestamp) -> rusqlite::Result<()> {
+pub fn insert(db: &Connection, user: &Told, written: Timestamp, now: Timestamp) -> rusqlite::Result<()> {
     // What an entry does not tell stays as it was told before.
-    const UPSERT: &str = "INSERT INTO pipeline_users VALUES (?1, ?2, coalesce(?3, 0), ?4)
+    const UPSERT: &str = "INSERT INTO pipeline_users VALUES (?1, ?2, coalesce(?3, 0), ?4, ?5)
         ON CONFLICT DO UPDATE SET tier = coalesce(excluded.tier, tier), syncs_used = coalesce(?3, syncs_used),
-          told_s = iif(?3 IS NULL, told_s, excluded.told_s)";
+          told_s = iif(?3 IS NULL, told_s, excluded.told_s), written_s = iif(?3 IS NULL, written_s, excluded.written_s)";
     db.prepare_cached(UPSERT)?.execute(params![
         user.user_id,
         user.tier.map(Tier::name),
         user.syncs_this_month.map(u64::cast_signed),
-        now.as_second()
+        now.as_second(),
+        written.min(now).as_second()
     ])?;
     let Some(pipelines) = &user.pipelines else { return Ok(()) };
     // The whole list is told at once: what is not in it any more is gone.
@@ -158,13 +161,15 @@ pub struct Users(BTreeMap<String, User>);
 impl Users {
     pub fn read(lake: &Lake) -> Result<Users> {
         let mut users = read_state(lake, "pipeline_users", |db| {
-            let mut statement = db.prepare("SELECT user_id, tier, syncs_used, told_s FROM pipeline_users")?;
+            let mut statement =
+                db.prepare("SELECT user_id, tier, syncs_used, told_s, written_s FROM pipeline_users")?;
             let read = statement.query_map([], |row| {
                 let tier: Option<String> = row.get(1)?;
                 let user = User {
                     tier: tier.as_deref().and_then(Tier::named),
                     syncs_used: row.get::<_, i64>(2)?.unsigned_abs(),
                     told_s: row.get(3)?,
+                    written_s: row.get(4)?,
                     pipelines: Vec::new(),
                 };
                 Ok((row.get::<_, String>(0)?, user))
@@ -192,7 +197,8 @@ impl Users {
             read.collect::<rusqlite::Result<Vec<_>>>()
         })?;
         for (user_id, pipeline) in pipelines {
-            let nobody = || User { tier: None, syncs_used: 0, told_s: 0, pipelines: Vec::new() };
+            let nobody =
+                || User { tier: None, syncs_used: 0, told_s: 0, written_s: 0, pipelines: Vec::new() };
             users.entry(user_id).or_insert_with(nobody).pipelines.push(pipeline);
         }
         Ok(Users(users))

@@ -234,10 +234,10 @@ pub fn route_live<'a>(
     }
 }
 
-/// Since when messages count against what is left of a tier: since the user was told of, or, where that was in
-/// another month, since this one began.
+/// Since when messages count against what is left of a tier: since the export that tells of the user was written, or,
+/// where that was in another month, since this one began.
 pub fn counted_since_s(user: &User, now: Timestamp) -> i64 {
-    user.told_s.max(month_start(now).as_second())
+    user.written_s.max(month_start(now).as_second())
 }
 
 /// What a user's tier has left this month, beside what is left to the live pipeline. `sent` are the syncs of the
@@ -780,7 +780,7 @@ mod tests {
     use crate::pipeline::users::Tier;
 
     fn user(tier: Tier, syncs_used: u64, told_s: i64, pipelines: Vec<Pipeline>) -> User {
-        User { tier: Some(tier), syncs_used, told_s, pipelines }
+        User { tier: Some(tier), syncs_used, told_s, written_s: told_s, pipelines }
     }
 
     fn pipeline(id: &str, source: &str, destinations: &[&str]) -> Pipeline {

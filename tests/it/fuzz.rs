@@ -214,7 +214,8 @@ fn no_input_makes_a_parser_panic() {
 {"user_id":"u1","tier":"hobbyist","pipelines":[{"id":"p","source":"SOURCE_STRAVA","destinations":[2]}]}"#;
         let bytes = mutated(lines, &mut rng);
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let _ = pipeline::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH).unwrap();
+            let _ = pipeline::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
+                .unwrap();
             let _ = files::decode(bytes);
         }));
         if read.is_err() {
