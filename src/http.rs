@@ -13,6 +13,12 @@ pub fn set_up_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Runs what waits on the network.
+pub fn block_on<F: Future>(future: F) -> Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(Error::io("start", "the network"))?.block_on(future))
+}
+
 /// A client for these addresses, which waits so long for a whole answer.
 pub fn client(urls: &[Url], timeout: Duration) -> Result<reqwest::Client> {
     set_up_tls();

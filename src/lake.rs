@@ -56,6 +56,11 @@ struct Charter {
     hash: String,
 }
 
+/// Whether a user is among those who were named; everybody is where none were.
+pub fn is_among(users: &[String], user: &str) -> bool {
+    users.is_empty() || users.iter().any(|named| named == user)
+}
+
 /// A bucket's number, below the lake's bucket count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(pub u32);

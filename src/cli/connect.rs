@@ -14,6 +14,7 @@ use super::{Context, Exit};
 use crate::error::{Error, Result};
 use crate::fetch::accounts::{Account, Accounts};
 use crate::fetch::client::NoGrant;
+use crate::http;
 use crate::sources::strava;
 
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     say!("open this page in a browser, as the athlete:");
     super::output::print(&client.consent_page(&app.client_id, &format!("http://{address}/"), &state))?;
     let code = wait_for_code(&listener, &state)?;
-    let grant = super::block_on(client.exchange(&app, &code))?.map_err(|e| match e {
+    let grant = http::block_on(client.exchange(&app, &code))?.map_err(|e| match e {
         NoGrant::Refused(reason) => Error::Remote(format!("strava refuses to give tokens ({reason})")),
         NoGrant::Trouble(reason) => {
             Error::Remote(format!("no tokens came: {reason}; run the same command again"))

@@ -13,6 +13,7 @@ use crate::fetch::accounts::Secret;
 use crate::fetch::client::{App, Client};
 use crate::fetch::plan::Depth;
 use crate::fetch::{self, Event, Options, Stop, Summary};
+use crate::http;
 use crate::lake::Lake;
 
 #[derive(Debug, clap::Args)]
@@ -151,7 +152,7 @@ pub fn fetch(lake: &Lake, client: &Client, options: &Options) -> Result<Summary>
     let bar = output::bar(0, "  fetch {bar:30} {pos}/{len} answers, {eta} left · {msg}");
     let mut announced = None;
     let mut watch = |event: Event| show(&bar, &mut announced, &event);
-    let summary = super::block_on(fetch::run(lake, client, options, &mut watch));
+    let summary = http::block_on(fetch::run(lake, client, options, &mut watch));
     bar.finish_and_clear();
     summary?
 }

@@ -133,12 +133,6 @@ impl Context {
     }
 }
 
-/// Runs what waits on the network.
-fn block_on<F: Future>(future: F) -> Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(Error::io("start", "the network"))?.block_on(future))
-}
-
 impl Cli {
     pub fn run(self) -> ExitCode {
         let context = Context { lake: self.lake, json: self.json };

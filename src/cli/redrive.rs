@@ -2,27 +2,20 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
 
 use super::output::say;
 use super::{Context, Exit, fetch, output};
-use crate::dedupe;
 use crate::error::{Error, Result};
 use crate::fetch::accounts::Secret;
-use crate::files::Lock;
 use crate::lake::Lake;
-use crate::pipeline::uploads;
-use crate::pipeline::users::Users;
-use crate::redrive::drive::{self, Driven, Event};
-use crate::redrive::ledger::Ledger;
-use crate::redrive::plan::{HeldFigures, List, Planner, Reason, Summary, UserPlan};
-use crate::redrive::reconcile::{self, Standing};
-use crate::redrive::sink::{self, Address, Settings};
-use crate::redrive::{Options, Watch};
+use crate::redrive::drive::{Driven, Event};
+use crate::redrive::plan::{HeldFigures, List, Reason, Summary};
+use crate::redrive::reconcile::Standing;
+use crate::redrive::sink::{Address, Settings};
+use crate::redrive::{self, Options, Watch};
 use crate::sport;
 
 #[derive(Debug, clap::Args)]
@@ -173,7 +166,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     check(&options)?;
     if !args.apply {
         let list = if context.json { List::Everything } else { List::FirstToSend(args.list) };
-        let plan = plan(&lake, &options, list)?;
+        let plan = redrive::plan(&lake, &options, list)?;
         if context.json {
             output::json(&plan)?;
         } else {
@@ -197,8 +190,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
 
 /// What cannot be asked for.
 fn check(options: &Options) -> Result<()> {
-    let owed = [Standing::Missing, Standing::Failed, Standing::TierBlocked];
-    if let Some(other) = options.standings.iter().find(|standing| !owed.contains(standing)) {
+    if let Some(other) = options.standings.iter().find(|standing| !standing.is_owed()) {
         return Err(Error::Usage(format!(
             "workouts that are {:?} are never sent; --status takes missing, failed and tier_blocked",
             other.name()
@@ -227,61 +219,8 @@ fn exit(driven: &Driven) -> Exit {
     }
 }
 
-/// The plans, a bucket at a time.
-fn plans<'a>(planner: &'a Planner) -> impl Iterator<Item = Result<UserPlan>> + 'a {
-    let buckets = planner.lake.buckets_of(&planner.options.users);
-    buckets.into_iter().flat_map(|bucket| match planner.bucket(bucket) {
-        Ok(plans) => plans.into_iter().map(Ok).collect::<Vec<_>>(),
-        Err(e) => vec![Err(e)],
-    })
-}
-
-fn planner<'a>(
-    lake: &'a Lake,
-    options: &'a Options,
-    ledger: &'a Ledger,
-    settles: bool,
-) -> Result<Planner<'a>> {
-    let (users, uploads) = (Users::read(lake)?, uploads::Ledger::read(lake)?);
-    Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now(), settles })
-}
-
-/// An error that says what has to be done first.
-fn check_lake(lake: &Lake, options: &Options) -> Result<()> {
-    reconcile::check(lake, &options.users)?;
-    match dedupe::not_deduped(lake, &options.users)? {
-        0 => Ok(()),
-        // What is sent now cannot come after what turns out to be older.
-        more => Err(Error::Usage(format!(
-            "{}; run it first, so that nothing is sent twice or before something older",
-            output::not_deduped(more)
-        ))),
-    }
-}
-
-/// What would be sent.
-pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
-    check_lake(lake, options)?;
-    let ledger = Ledger::open(lake, &options.sink.key())?;
-    let planner = planner(lake, options, &ledger, false)?;
-    let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
-    let mut room = options.limit.unwrap_or(u64::MAX);
-    for plan in plans(&planner) {
-        summary.add(&plan?, &mut room, list);
-    }
-    summary.set_pace(options);
-    Ok(summary)
-}
-
-/// Users whose plans are ready before anybody needs them.
-const PLANS_AHEAD: usize = 8;
-
 /// Sends, with a progress bar.
 pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driven> {
-    let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
-    check_lake(lake, options)?;
-    let ledger = Ledger::open(lake, &options.sink.key())?;
-    let of_planner = Ledger::open(lake, &options.sink.key())?;
     let bar = output::bar(0, "  redrive {spinner} {pos} messages, {per_sec} · {msg}");
     let mut said = None;
     let mut watch = |event: Event| match event {
@@ -295,37 +234,13 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
             }
         }
     };
-    // Planning reads the disk; those who wait for answers must not wait for that.
-    let (driven, ended) = std::thread::scope(|scope| -> Result<_> {
-        let (ready, queue) = mpsc::channel(PLANS_AHEAD);
-        scope.spawn(move || {
-            // Nobody listens any more where the run has stopped.
-            let send = |plan| ready.blocking_send(plan).is_ok();
-            match planner(lake, options, &of_planner, true) {
-                Ok(planner) => drop(plans(&planner).all(send)),
-                Err(e) => drop(send(Err(e))),
-            }
-        });
-        super::block_on(async {
-            let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
-            Ok(drive::run(options, sink, &ledger, queue, &mut watch).await)
-        })?
-    })?;
+    let ended = redrive::run(lake, options, settings, &mut watch);
     bar.finish_and_clear();
-    if let Err(e) = ended {
-        if driven.delivered > 0 {
-            describe(&driven);
-        }
-        return Err(e);
+    let (driven, ended) = ended?;
+    if ended.is_err() && driven.delivered > 0 {
+        describe(&driven);
     }
-    let unsettled = ledger.unsettled()?;
-    if unsettled > driven.unknown {
-        say!(
-            "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
-            output::count(unsettled - driven.unknown)
-        );
-    }
-    Ok(driven)
+    ended.map(|()| driven)
 }
 
 /// The first workouts of a plan.
@@ -406,6 +321,12 @@ fn describe_rest(
 }
 
 pub fn describe(driven: &Driven) {
+    if driven.unsettled_before > 0 {
+        say!(
+            "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
+            output::count(driven.unsettled_before)
+        );
+    }
     say!(
         "delivered {} messages ({}) to {} in {}, with {} attempts",
         output::count(driven.delivered),

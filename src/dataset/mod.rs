@@ -37,6 +37,8 @@ use crate::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
 use crate::dedupe::{Match, golden_schema};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::lake::{Bucket, Lake};
+use crate::sources::Source;
 use columns::{Columns, Record};
 
 /// One of the datasets.
@@ -291,7 +293,18 @@ pub fn read(path: &Path, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
     reader.map(|batch| batch.map_err(|e| damaged(path, &e))).collect()
 }
 
-/// The same, some rows at a time.
+/// Every source's activities of a bucket.
+pub fn activities(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for source in Source::ALL {
+        let path = lake.activities(source.name(), bucket);
+        check_schema(&path, "normalize")?;
+        batches.extend(read(&path, columns)?);
+    }
+    Ok(batches)
+}
+
+/// Rows of a file, some at a time.
 pub fn batches(
     path: &Path,
     columns: Option<&[&str]>,

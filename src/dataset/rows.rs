@@ -62,6 +62,11 @@ impl<'a> Rows<'a> {
         values.is_valid(row) && values.value(row)
     }
 
+    /// Whose activity it is: user, source and id.
+    pub fn activity(&self, row: usize) -> (String, String, String) {
+        (self.text("user_id", row), self.text("source", row), self.text("source_id", row))
+    }
+
     /// The records within a list, as a batch of their own; None where there is no list.
     pub fn within(&self, name: &str, row: usize) -> Option<RecordBatch> {
         let list = self.list(name);

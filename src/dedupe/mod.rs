@@ -42,7 +42,7 @@ use crate::dataset::rows::{Rows, field, structs};
 use crate::dataset::{self, Provenance, Table};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
-use crate::lake::{self, Bucket, Lake};
+use crate::lake::{self, Bucket, Lake, is_among};
 use crate::sources::Source;
 use answers::AllAnswers;
 use link::{Decision, Linked, Reason};
@@ -204,31 +204,29 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
 
 /// Activities of these users, of everybody where there are none, that came after the last run.
 pub fn not_deduped(lake: &Lake, users: &[String]) -> Result<u64> {
-    let is_wanted = |user: &str| users.is_empty() || users.iter().any(|wanted| wanted == user);
     let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
         let mut known: HashSet<(String, String, String)> = HashSet::new();
-        for batch in dataset::read(&lake.golden(bucket), Some(&["user_id", "members"]))? {
+        let golden = lake.golden(bucket);
+        dataset::check_schema(&golden, "dedupe")?;
+        for batch in dataset::read(&golden, Some(&["user_id", "members"]))? {
             let rows = Rows(&batch);
             let members = rows.list("members");
-            for row in (0..batch.num_rows()).filter(|row| is_wanted(rows.words("user_id").value(*row))) {
+            for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row)))
+            {
                 let of = structs(members, row);
                 let member =
                     |at| (rows.text("user_id", row), field(&of, "source", at), field(&of, "source_id", at));
                 known.extend((0..of.len()).map(member));
             }
         }
-        let mut count = 0;
-        for source in Source::ALL {
-            for batch in
-                dataset::read(&lake.activities(source.name(), bucket), Some(&["user_id", "source_id"]))?
-            {
-                let rows = Rows(&batch);
-                let key = |row| (rows.text("user_id", row), source.to_string(), rows.text("source_id", row));
-                let keys = (0..batch.num_rows()).map(key);
-                count += keys.filter(|key| is_wanted(&key.0) && !known.contains(key)).count() as u64;
-            }
-        }
-        Ok(count)
+        let is_new = |rows: &Rows, row: usize| {
+            is_among(users, rows.words("user_id").value(row)) && !known.contains(&rows.activity(row))
+        };
+        let batches = dataset::activities(lake, bucket, Some(&["user_id", "source", "source_id"]))?;
+        let new = |batch: &RecordBatch| {
+            (0..batch.num_rows()).filter(|row| is_new(&Rows(batch), *row)).count() as u64
+        };
+        Ok(batches.iter().map(new).sum::<u64>())
     })?;
     Ok(of_buckets.into_iter().sum())
 }
@@ -274,7 +272,7 @@ fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
     let mut seen = Seen::default();
     for some in buckets.chunks(4) {
         for of_bucket in lake::each_bucket(some, |bucket| {
-            let people = people(&read(lake, bucket, Some(&record::COLUMNS))?);
+            let people = people(&dataset::activities(lake, bucket, Some(&record::COLUMNS))?);
             Ok(seen_of(people.values().map(|person| person.records.as_slice())))
         })? {
             seen.add(of_bucket);
@@ -295,17 +293,6 @@ fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
         all.add(seen);
         all
     })
-}
-
-/// Every source's rows of a bucket.
-fn read(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
-    let mut batches = Vec::new();
-    for source in Source::ALL {
-        let path = lake.activities(source.name(), bucket);
-        dataset::check_schema(&path, "normalize")?;
-        batches.extend(dataset::read(&path, columns)?);
-    }
-    Ok(batches)
 }
 
 /// Of everything that a bucket's result depends on.
@@ -339,7 +326,7 @@ fn dedupe_bucket(
     if is_done(&golden)? && is_done(&lake.matches(bucket))? {
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
-    let batches = read(lake, bucket, None)?;
+    let batches = dataset::activities(lake, bucket, None)?;
     let people: Vec<(String, PersonRecords)> = people(&batches).into_iter().collect();
     let linked: Vec<Linked> = people
         .par_iter()

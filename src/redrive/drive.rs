@@ -53,6 +53,8 @@ pub struct Driven {
     pub sent_again: u64,
     /// Messages whose end is not known; the next run sends them again.
     pub unknown: u64,
+    /// Messages of an earlier run that may have arrived, and that this one left alone.
+    pub unsettled_before: u64,
     /// Not begun, because something before them did not end, or the run was stopped.
     pub left: u64,
     pub beyond_limit: u64,

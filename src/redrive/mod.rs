@@ -23,11 +23,21 @@ pub mod sink;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
+use crate::error::{Error, Result};
+use crate::files::Lock;
+use crate::lake::Lake;
+use crate::{dedupe, http};
+use drive::{Driven, Event};
+use ledger::Ledger;
+use plan::{List, Planner, Summary};
 use reconcile::{Standing, Workout};
+use sink::Settings;
 
 /// What is to be sent, and how.
 #[derive(Debug, Clone)]
@@ -87,7 +97,7 @@ impl Options {
             since: None,
             until: None,
             sports: Vec::new(),
-            standings: vec![Standing::Missing, Standing::Failed, Standing::TierBlocked],
+            standings: Standing::OWED.to_vec(),
             limit: None,
             pipeline: None,
             merged: false,
@@ -117,4 +127,67 @@ impl Options {
             && (self.sports.is_empty()
                 || workout.sport.as_ref().is_some_and(|sport| self.sports.contains(sport)))
     }
+}
+
+/// An error that says what has to be done first.
+fn check(lake: &Lake, options: &Options) -> Result<()> {
+    reconcile::check(lake, &options.users)?;
+    match dedupe::not_deduped(lake, &options.users)? {
+        0 => Ok(()),
+        // What is sent now cannot come after what turns out to be older.
+        more => Err(Error::Usage(format!(
+            "{more} activities came after the last `longrun dedupe`; run it first, so that nothing is sent twice or \
+             before something older"
+        ))),
+    }
+}
+
+/// What would be sent.
+pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
+    check(lake, options)?;
+    let ledger = Ledger::open(lake, &options.sink.key())?;
+    let planner = Planner::new(lake, options, &ledger, false)?;
+    let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
+    let mut room = options.limit.unwrap_or(u64::MAX);
+    for plan in planner.plans() {
+        summary.add(&plan?, &mut room, list);
+    }
+    summary.set_pace(options);
+    Ok(summary)
+}
+
+/// Users whose plans are ready before anybody needs them.
+const PLANS_AHEAD: usize = 8;
+
+/// Sends what is owed. What was done is told even where it ends in an error.
+pub fn run(
+    lake: &Lake,
+    options: &Options,
+    settings: &Settings,
+    watch: &mut dyn FnMut(Event),
+) -> Result<(Driven, Result<()>)> {
+    let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
+    check(lake, options)?;
+    let ledger = Ledger::open(lake, &options.sink.key())?;
+    let of_planner = Ledger::open(lake, &options.sink.key())?;
+    // Planning reads the disk; those who wait for answers must not wait for that.
+    let (mut driven, ended) = std::thread::scope(|scope| -> Result<_> {
+        let (ready, queue) = mpsc::channel(PLANS_AHEAD);
+        scope.spawn(move || {
+            // Nobody listens any more where the run has stopped.
+            let send = |plan| ready.blocking_send(plan).is_ok();
+            match Planner::new(lake, options, &of_planner, true) {
+                Ok(planner) => drop(planner.plans().all(send)),
+                Err(e) => drop(send(Err(e))),
+            }
+        });
+        http::block_on(async {
+            let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
+            Ok(drive::run(options, sink, &ledger, queue, watch).await)
+        })?
+    })?;
+    if ended.is_ok() {
+        driven.unsettled_before = ledger.unsettled()?.saturating_sub(driven.unknown);
+    }
+    Ok((driven, ended))
 }

@@ -300,12 +300,28 @@ pub struct Planner<'a> {
     pub settles: bool,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    pub fn new(
+        lake: &'a Lake,
+        options: &'a Options,
+        ledger: &'a Ledger,
+        settles: bool,
+    ) -> Result<Planner<'a>> {
+        let (users, uploads) = (Users::read(lake)?, uploads::Ledger::read(lake)?);
+        Ok(Planner { lake, options, users, uploads, ledger, now: Timestamp::now(), settles })
+    }
+
+    /// The plans, a bucket at a time.
+    pub fn plans(&self) -> impl Iterator<Item = Result<UserPlan>> {
+        self.lake.buckets_of(&self.options.users).into_iter().flat_map(|bucket| match self.bucket(bucket) {
+            Ok(plans) => plans.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(e) => vec![Err(e)],
+        })
+    }
+
     /// The plans of a bucket's users who are owed something.
-    pub fn bucket(&self, bucket: Bucket) -> Result<Vec<UserPlan>> {
-        let wanted =
-            |user: &str| self.options.users.is_empty() || self.options.users.iter().any(|u| u == user);
-        let told = reconcile::read(self.lake, bucket, &self.uploads, wanted)?;
+    fn bucket(&self, bucket: Bucket) -> Result<Vec<UserPlan>> {
+        let told = reconcile::read(self.lake, bucket, &self.uploads, &self.options.users)?;
         let mut places = Places::default();
         Source::ALL.into_iter().try_for_each(|source| places.add(self.lake, source, bucket))?;
         let reviews = self.reviews(bucket)?;
@@ -365,7 +381,7 @@ impl Planner<'_> {
         let mut taken: HashSet<String> = HashSet::new();
         let mut standings = Vec::with_capacity(workouts.len());
         for workout in workouts {
-            let (standing, _) = reconcile::standing(workout, &runs, self.now.as_second());
+            let standing = reconcile::standing(workout, &runs, self.now.as_second());
             if matches!(standing, Standing::There | Standing::Duplicate) {
                 taken.extend(workout.tellers.iter().map(Teller::name));
             }
@@ -376,11 +392,9 @@ impl Planner<'_> {
         for (workout, standing) in workouts.iter().zip(standings) {
             let before = user.and_then(|user| sent_before(workout, user, &sent));
             if !self.options.wants(workout, standing) {
-                let is_owed =
-                    matches!(standing, Standing::Missing | Standing::Failed | Standing::TierBlocked);
                 let is_unsettled =
                     before.as_ref().is_some_and(|b| matches!(b.sent.state, State::Unsettled { .. }));
-                if is_owed && is_unsettled {
+                if standing.is_owed() && is_unsettled {
                     unsettled_elsewhere = unsettled_elsewhere.or(Some(workout.start));
                 }
                 continue;

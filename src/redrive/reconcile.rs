@@ -11,7 +11,7 @@ use crate::dataset::rows::Rows;
 use crate::dedupe;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::lake::{self, Bucket, Lake};
+use crate::lake::{self, Bucket, Lake, is_among};
 use crate::pipeline::runs::{Run, Runs, Status};
 use crate::pipeline::uploads::Ledger;
 use crate::pipeline::{self, source_name};
@@ -47,6 +47,13 @@ impl Standing {
         Standing::Failed,
         Standing::Missing,
     ];
+
+    /// What the pipeline should have, and has not.
+    pub const OWED: [Standing; 3] = [Standing::TierBlocked, Standing::Failed, Standing::Missing];
+
+    pub fn is_owed(self) -> bool {
+        Standing::OWED.contains(&self)
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -124,35 +131,24 @@ fn of_run(run: &Run, now_s: i64) -> Standing {
     }
 }
 
-/// Where a workout stands, and the run or record that says so.
-pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> (Standing, Option<String>) {
-    let mut best: Option<(Standing, String)> = None;
+/// Where a workout stands.
+pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> Standing {
+    let mut best = Standing::Missing;
     let mut own = true;
     for teller in &workout.tellers {
         let source = source_name(teller.source);
         let by_id = runs.of_activity(source, &teller.source_id);
         let by_start = runs.that_began("file_upload", teller.start_s, SAME_START_S);
         for run in by_id.chain(by_start) {
-            let told = match of_run(run, now_s) {
-                Standing::There if !own => {
-                    (Standing::Duplicate, format!("{} is run {}", teller.name(), run.run_id))
-                }
-                found => (found, format!("run {} is {}", run.run_id, run.status.name())),
-            };
-            if best.as_ref().is_none_or(|(before, _)| told.0 < *before) {
-                best = Some(told);
-            }
+            best = best.min(match of_run(run, now_s) {
+                Standing::There if !own => Standing::Duplicate,
+                found => found,
+            });
         }
         // Echoes come last, so the first one is who would be sent.
         own = false;
     }
-    match best {
-        Some((standing @ (Standing::There | Standing::Duplicate), why)) => (standing, Some(why)),
-        rest => match workout.tellers.iter().find(|teller| teller.is_echo) {
-            Some(echo) => (Standing::Loop, Some(format!("the pipeline uploaded {}", echo.name()))),
-            None => rest.map_or((Standing::Missing, None), |(standing, why)| (standing, Some(why))),
-        },
-    }
+    if workout.tellers.iter().any(|teller| teller.is_echo) { best.min(Standing::Loop) } else { best }
 }
 
 /// The columns of activities that payloads are made of.
@@ -185,23 +181,16 @@ pub struct Told {
     pub workouts: BTreeMap<String, Vec<Workout>>,
 }
 
-/// Reads a bucket; of people, those who are wanted.
-pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, wanted: impl Fn(&str) -> bool) -> Result<Told> {
-    let mut told = Told::default();
+/// Reads a bucket; of people only these users, or everybody where there are none.
+pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> Result<Told> {
     let golden = lake.golden(bucket);
     dataset::check_schema(&golden, "dedupe")?;
+    let mut told = Told { batches: dataset::activities(lake, bucket, Some(&COLUMNS))?, ..Told::default() };
     let mut places: HashMap<(String, String, String), (usize, usize)> = HashMap::new();
-    for source in Source::ALL {
-        let path = lake.activities(source.name(), bucket);
-        dataset::check_schema(&path, "normalize")?;
-        for batch in dataset::read(&path, Some(&COLUMNS))? {
-            let rows = Rows(&batch);
-            let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
-            for row in (0..batch.num_rows()).filter(|row| wanted(users.value(*row))) {
-                let key = (users.value(row).to_string(), source.to_string(), ids.value(row).to_string());
-                places.insert(key, (told.batches.len(), row));
-            }
-            told.batches.push(batch);
+    for (number, batch) in told.batches.iter().enumerate() {
+        let rows = Rows(batch);
+        for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row))) {
+            places.insert(rows.activity(row), (number, row));
         }
     }
     const OF_GOLDEN: [&str; 6] = ["golden_id", "members", "user_id", "title", "sport", "start_time"];
@@ -209,7 +198,7 @@ pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, wanted: impl Fn(&str) 
         let rows = Rows(&batch);
         for row in 0..batch.num_rows() {
             let user = rows.text("user_id", row);
-            if !wanted(&user) {
+            if !is_among(users, &user) {
                 continue;
             }
             let members = rows.within("members", row);
@@ -311,9 +300,8 @@ impl Counts {
         self.missing += other.missing;
     }
 
-    /// What the pipeline should have, and has not.
     pub fn owed(&self) -> u64 {
-        self.tier_blocked + self.failed + self.missing
+        Standing::OWED.iter().map(|standing| self.of(*standing)).sum()
     }
 }
 
@@ -365,7 +353,7 @@ pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconc
     check(lake, users)?;
     let ledger = Ledger::read(lake)?;
     let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
-        let told = read(lake, bucket, &ledger, |user| users.is_empty() || users.iter().any(|u| u == user))?;
+        let told = read(lake, bucket, &ledger, users)?;
         told.workouts.iter().map(|(user_id, workouts)| of_user(lake, user_id, workouts, now)).collect()
     })?;
     let all = of_buckets.into_iter().flat_map(|of_bucket: Vec<OfUser>| of_bucket).collect();
@@ -385,9 +373,9 @@ fn of_user(lake: &Lake, user_id: &str, workouts: &[Workout], now: Timestamp) -> 
     let mut counts = Counts::default();
     let (mut first_owed, mut last_owed) = (None, None);
     for workout in workouts {
-        let (standing, _) = standing(workout, &runs, now.as_second());
+        let standing = standing(workout, &runs, now.as_second());
         counts.add(standing);
-        if matches!(standing, Standing::Missing | Standing::Failed | Standing::TierBlocked) {
+        if standing.is_owed() {
             first_owed = first_owed.or(Some(workout.start));
             last_owed = Some(workout.start);
         }
@@ -485,7 +473,7 @@ mod tests {
                 title: None,
                 tellers,
             };
-            assert_eq!(standing(&workout, &Runs::of(runs), NOW_S).0, expected, "{name}");
+            assert_eq!(standing(&workout, &Runs::of(runs), NOW_S), expected, "{name}");
         }
         let mut stalled = run("r", "strava", "7", Status::Running);
         stalled.updated_s = Some(NOW_S - 2 * STALLED_S);
@@ -496,6 +484,6 @@ mod tests {
             title: None,
             tellers: vec![strava()],
         };
-        assert_eq!(standing(&workout, &Runs::of(vec![stalled]), NOW_S).0, Standing::Failed);
+        assert_eq!(standing(&workout, &Runs::of(vec![stalled]), NOW_S), Standing::Failed);
     }
 }

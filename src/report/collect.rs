@@ -338,6 +338,7 @@ fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)
 }
 
+/// What the pair's own row says. The records are filled in when their rows go by.
 fn pair(rows: &Rows, row: usize) -> Pair {
     let side = |which: &str| Side {
         name: format!(

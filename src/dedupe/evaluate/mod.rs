@@ -347,7 +347,7 @@ pub fn of_lake(lake: &Lake, truth: &Path, options: &Options, progress: impl Fn(u
     let known = truths.len();
     let mut everybody: Vec<Labelled> = Vec::new();
     for bucket in lake.buckets() {
-        let batches = super::read(lake, bucket, Some(&record::COLUMNS))?;
+        let batches = dataset::activities(lake, bucket, Some(&record::COLUMNS))?;
         everybody.extend(with_truths(&batches, &mut truths).into_values());
         progress(1);
     }
