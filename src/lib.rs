@@ -23,46 +23,30 @@
 //!
 //! In the order of the flow:
 //!
-//! - [`cli`]: one file per command, its flags and its summary
-//! - [`activity`]: the noun: one activity as one source tells it
-//! - [`sport`]: canonical sports, every source's names for them, and the athletes' own rules
-//! - [`polyline`]: encoded polylines as integer tracks
-//! - [`fetch`]: the API to the landing: accounts, plan, budget, client
-//! - [`landing`]: the store of raw responses
-//! - [`archives`]: the store of imported archives
+//! - [`model`]: the nouns: an activity, its columns, sports, tracks
+//! - [`store`]: where things lie: the lake, landing, archives, datasets, the state database
 //! - [`sources`]: bytes of one source to activities
-//! - [`pipeline`]: what the live pipeline says of itself: users, runs, uploads
-//! - [`normalize`]: landing and archives to dataset, in parallel
-//! - [`dataset`]: the store of rows: columns, merge, write, read
+//! - [`fetch`]: the API to the landing
+//! - [`normalize`]: landing and archives to datasets, in parallel
 //! - [`dedupe`]: which activities are the same workout, and one row for each workout
+//! - [`fitglue`]: what the live pipeline says of itself: users, runs, uploads
 //! - [`redrive`]: what the live pipeline never saw, and giving it to it
 //! - [`report`]: what people look at
-//! - [`stats`]: sums per source, sport and year
-//! - [`lake`]: where the stores lie, buckets, the state database
-//! - [`files`]: the one door to the disk
+//! - [`cli`]: one file per command, its flags and its summary
 //! - [`http`]: the one door to the network
 //! - [`error`]: errors, cut by what the reader can do about them
-//! - [`synth`]: people and their workouts from a seed, in every source's own format
-//! - [`emulator`]: a Strava that behaves like Strava
+//! - [`testing`]: an emulated Strava, invented people, and how good the matching is on them
 
-pub mod activity;
-pub mod archives;
 pub mod cli;
-pub mod dataset;
 pub mod dedupe;
-pub mod emulator;
 pub mod error;
 pub mod fetch;
-pub mod files;
+pub mod fitglue;
 pub mod http;
-pub mod lake;
-pub mod landing;
+pub mod model;
 pub mod normalize;
-pub mod pipeline;
-pub mod polyline;
 pub mod redrive;
 pub mod report;
 pub mod sources;
-pub mod sport;
-pub mod stats;
-pub mod synth;
+pub mod store;
+pub mod testing;

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
-use crate::fetch::accounts::{Account, Accounts};
-use crate::lake::Lake;
+use crate::store::lake::Lake;
+use crate::store::state::accounts::{Account, Accounts};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -12,10 +12,10 @@ use super::fetch::Api;
 use super::output::say;
 use super::{Context, Exit};
 use crate::error::{Error, Result};
-use crate::fetch::accounts::{Account, Accounts};
 use crate::fetch::client::NoGrant;
 use crate::http;
 use crate::sources::strava;
+use crate::store::state::accounts::{Account, Accounts};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

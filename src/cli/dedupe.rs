@@ -8,13 +8,14 @@ use clap::Subcommand;
 
 use super::output::say;
 use super::{Context, Exit, output};
-use crate::dedupe::answers::{self, Answer, Given};
-use crate::dedupe::evaluate::{self, Evaluation};
 use crate::dedupe::weights::Weights;
 use crate::dedupe::{self, Options, Summary, Thresholds};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
-use crate::{files, synth};
+use crate::store::lake::Lake;
+use crate::store::local;
+use crate::store::state::answers::{self, Answer, Given};
+use crate::testing::evaluate::{self, Evaluation};
+use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -261,7 +262,7 @@ fn evaluate(context: &Context, args: Evaluate) -> Result<Exit> {
     };
     if let Some(file) = &args.mistakes {
         let path = std::path::absolute(file).map_err(Error::io("find", file))?;
-        files::replace(&path, |out| {
+        local::replace(&path, |out| {
             evaluation.mistakes.iter().try_for_each(|mistake| {
                 serde_json::to_writer(&mut *out, mistake)?;
                 out.write_all(b"\n")

@@ -8,18 +8,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
-use crate::archives::{Archives, Outcome, Wanted};
-use crate::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::error::{Error, Result};
 use crate::fetch::Options;
-use crate::fetch::accounts::{Accounts, Secret};
 use crate::fetch::client::{App, Client};
-use crate::fetch::plan::Depth;
-use crate::lake::Lake;
-use crate::redrive::sink::{Address, Settings};
+use crate::fetch::walk::Depth;
+use crate::redrive::sinks::{Address, Settings};
+use crate::report::stats::by_source_sport_and_year;
 use crate::sources::Source;
-use crate::stats::by_source_sport_and_year;
-use crate::{files, synth};
+use crate::store::archives::{Archives, Outcome, Wanted};
+use crate::store::lake::Lake;
+use crate::store::local;
+use crate::store::state::accounts::{Accounts, Secret};
+use crate::testing::emulator::{Config, Emulator, Limits, Synthetic};
+use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -190,6 +191,6 @@ fn fresh_lake(beside: &Path) -> Result<Lake> {
         }
         std::fs::remove_dir_all(&folder).map_err(Error::io("clear", &folder))?;
     }
-    files::replace(&mark, |_| Ok(()))?;
+    local::replace(&mark, |_| Ok(()))?;
     Lake::open_or_create(&folder)
 }

@@ -7,9 +7,10 @@ use clap::Subcommand;
 
 use super::output::say;
 use super::{Exit, output};
-use crate::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic};
 use crate::error::{Error, Result};
-use crate::{files, synth};
+use crate::store::local;
+use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic};
+use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -128,7 +129,7 @@ pub fn run(args: Args) -> Result<Exit> {
 
 fn write_lines(path: &PathBuf, lines: &[impl serde::Serialize]) -> Result<()> {
     let path = std::path::absolute(path).map_err(Error::io("find", path))?;
-    files::replace(&path, |out| {
+    local::replace(&path, |out| {
         use std::io::Write;
         lines.iter().try_for_each(|line| {
             serde_json::to_writer(&mut *out, line)?;

@@ -9,12 +9,12 @@ use jiff::SignedDuration;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::Result;
-use crate::fetch::accounts::Secret;
 use crate::fetch::client::{App, Client};
-use crate::fetch::plan::Depth;
+use crate::fetch::walk::Depth;
 use crate::fetch::{self, Event, Options, Stop, Summary};
 use crate::http;
-use crate::lake::Lake;
+use crate::store::lake::Lake;
+use crate::store::state::accounts::Secret;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::output::say;
 use super::{Context, Exit, output};
-use crate::archives::{Archives, Outcome, Wanted};
 use crate::error::{Error, Result};
-use crate::sources::{self, Found, Source, container::Container};
+use crate::sources::{self, Found, Source, formats::zip::Container};
+use crate::store::archives::{Archives, Outcome, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -192,10 +192,10 @@ fn open(named: &str, path: &Path, scratch: &Path) -> Result<(Source, Container)>
 
 fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
     let bytes = std::fs::read(manifest).map_err(Error::io("read", manifest))?;
-    let text = sources::csv::text(&bytes);
+    let text = sources::formats::csv::text(&bytes);
     let complain = |what: String| Error::Usage(format!("{}: {what}", manifest.display()));
-    let table =
-        sources::csv::table(&text, sources::csv::Quotes::Doubled).map_err(|e| complain(e.to_string()))?;
+    let table = sources::formats::csv::table(&text, sources::formats::csv::Quotes::Doubled)
+        .map_err(|e| complain(e.to_string()))?;
     let column = |name: &str| table.column(&[name]).ok_or_else(|| complain(format!("no column {name}")));
     let (user, source, path) = (column("user")?, column("source")?, column("path")?);
     let zone = table.column(&["timezone"]);

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 use output::say;
 
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::store::lake::Lake;
 
 /// Export athletes' whole history from Strava inside its rate limits, bring in what other sources
 /// have of it, normalize it all into Parquet, find the activities that are the same workout, and give

@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
-use crate::files;
-use crate::lake::Lake;
+use crate::model::sport::Rules;
 use crate::normalize::{self, Summary};
-use crate::sport::Rules;
+use crate::store::lake::Lake;
+use crate::store::local;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(file) = &args.rules {
         let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
         Rules::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", file.display())))?;
-        files::replace(&lake.rules(), |out| out.write_all(text.as_bytes()))?;
+        local::replace(&lake.rules(), |out| out.write_all(text.as_bytes()))?;
     }
     if args.no_rules && lake.rules().exists() {
         std::fs::remove_file(lake.rules()).map_err(Error::io("remove", lake.rules()))?;

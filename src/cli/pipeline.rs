@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
-use crate::pipeline::{self, Imported};
+use crate::fitglue::{self, Imported};
+use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -63,7 +63,7 @@ pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
     let now = Timestamp::now();
     let written = input.metadata().and_then(|metadata| metadata.modified()).ok();
     let written = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(now);
-    pipeline::import(lake, BufReader::new(input), written, now)?
+    fitglue::import(lake, BufReader::new(input), written, now)?
         .map_err(|cut| Error::Usage(format!("{}: {cut}", file.display())))
 }
 

@@ -9,14 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::{Error, Result};
-use crate::fetch::accounts::Secret;
-use crate::lake::Lake;
+use crate::model::sport;
 use crate::redrive::drive::{Driven, Event};
 use crate::redrive::plan::{HeldFigures, List, Reason, Summary};
 use crate::redrive::reconcile::Standing;
-use crate::redrive::sink::{Address, Settings};
+use crate::redrive::sinks::{Address, Settings};
 use crate::redrive::{self, Options, Watch};
-use crate::sport;
+use crate::store::lake::Lake;
+use crate::store::state::accounts::Secret;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
-use crate::files;
-use crate::lake::Lake;
 use crate::report::{self, Options, Overview};
+use crate::store::lake::Lake;
+use crate::store::local;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -46,7 +46,7 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
     let report = report?;
     let path = out.unwrap_or_else(|| lake.reports_folder().join("report.html"));
     let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
-    files::replace(&path, |file| file.write_all(report::html(&report).as_bytes()))?;
+    local::replace(&path, |file| file.write_all(report::html(&report).as_bytes()))?;
     Ok((path, report.overview))
 }
 

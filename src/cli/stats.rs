@@ -2,7 +2,7 @@
 
 use super::{Context, Exit, output};
 use crate::error::Result;
-use crate::stats::{self, Line};
+use crate::report::stats::{self, Line};
 
 pub fn run(context: &Context) -> Result<Exit> {
     let lines = stats::by_source_sport_and_year(&context.open()?)?;

@@ -9,7 +9,7 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::Result;
 use crate::sources::Source;
-use crate::synth;
+use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::answers::{Answer, Answers};
 use super::block::{self, Pair};
 use super::link::{Decision, Reason, Scored};
 use super::parts::Join;
 use super::record::Record;
 use crate::sources::Source;
+use crate::store::state::answers::{Answer, Answers};
 
 /// How a record belongs to a workout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

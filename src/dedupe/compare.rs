@@ -2,7 +2,7 @@
 
 use super::record::{Quality, Record};
 use super::weights::{ABSENT, DISTANCE, EFFORT, IDENTITY, Pattern, SPORT, TIME, TRACK, number};
-use crate::sport::ANY_FAMILY;
+use crate::model::sport::ANY_FAMILY;
 
 /// Zones lie whole quarters of an hour apart,
 pub const QUARTER_S: i64 = 900;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::answers::{Answer, Answers};
 use super::block::{self, Pair};
 use super::clock::{Clock, Sighting};
 use super::cluster::{self, Group};
@@ -12,6 +11,7 @@ use super::record::{Quality, Record};
 use super::weights::{DISTANCE, IDENTITY, Pattern, Seen, TIME, TRACK, Weights, number};
 use super::{Thresholds, assign};
 use crate::sources::Source;
+use crate::store::state::answers::{Answer, Answers};
 
 /// What became of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

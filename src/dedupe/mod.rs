@@ -12,14 +12,12 @@
 //! weights and answers are as they were is not touched again: both of its files say what they were made
 //! from.
 
-pub mod answers;
 mod assign;
-mod block;
+pub mod block;
 pub mod clock;
 pub mod cluster;
 mod compare;
-pub mod evaluate;
-mod footprint;
+pub mod footprint;
 mod golden;
 pub mod link;
 mod matches;
@@ -37,20 +35,18 @@ use rayon::prelude::*;
 use serde::Serialize;
 use twox_hash::XxHash64;
 
-use crate::dataset::columns::Columns;
-use crate::dataset::rows::{Rows, field, structs};
-use crate::dataset::{self, Provenance, Table};
 use crate::error::{Error, Result};
-use crate::files::{self, Lock};
-use crate::lake::{self, Bucket, Lake, is_among};
+use crate::model::columns::Columns;
+use crate::model::pair::{Match, MatchColumns};
 use crate::sources::Source;
-use answers::AllAnswers;
+use crate::store::dataset::cells::{Rows, field, structs};
+use crate::store::dataset::{self, Provenance, Table};
+use crate::store::lake::{self, Bucket, Lake, is_among};
+use crate::store::local::{self, Lock};
+use crate::store::state::answers::AllAnswers;
 use link::{Decision, Linked, Reason};
 use record::Record;
 use weights::{Seen, Weights};
-
-pub use golden::{Conflict, Golden, Lineage, Member, schema as golden_schema};
-pub use matches::{Match, MatchColumns};
 
 /// Changes whenever the same input would come out differently.
 const VERSION: u64 = 1;
@@ -258,14 +254,14 @@ fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weight
             learn(lake, buckets)?
         }
     };
-    files::replace(&path, |out| out.write_all(weights.to_toml().as_bytes()))?;
+    local::replace(&path, |out| out.write_all(weights.to_toml().as_bytes()))?;
     Ok((weights, learned_from))
 }
 
 /// Weights that were learned from fewer are learned anew.
 const FEWEST_LEARNED_FROM: u64 = 300;
 /// Enough that the weights stand still.
-const LEARNED_FROM: u64 = 200_000;
+pub const LEARNED_FROM: u64 = 200_000;
 
 /// From the first buckets, as many as it takes.
 fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
@@ -286,7 +282,7 @@ fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
 }
 
 /// What weights are learned from, of some people.
-fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
+pub fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
     let people: Vec<&[Record]> = people.collect();
     let weights = Weights::default();
     people.par_iter().map(|records| link::seen(records, &weights)).reduce(Seen::default, |mut all, seen| {

@@ -5,8 +5,8 @@ use arrow::datatypes::{Float64Type, Int32Type, TimestampMillisecondType};
 use twox_hash::XxHash64;
 
 use super::footprint::Footprint;
+use crate::model::sport::{self, Sport};
 use crate::sources::Source;
-use crate::sport::{self, Sport};
 
 /// How far a start can be trusted, as the rows say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use super::accounts::{Account, Secret};
 use super::budget::{PairSeen, RateSeen};
 use crate::error::Result;
 use crate::http::{self, chain};
-use crate::landing::MAX_BODY_BYTES;
+use crate::store::landing::MAX_BODY_BYTES;
+use crate::store::state::accounts::{Account, Secret};
 
 /// The application that the accounts gave their consent to.
 #[derive(Debug, Clone)]

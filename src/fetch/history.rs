@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::accounts::Account;
-use super::plan::Progress;
-use crate::archives;
+use super::walk::Progress;
 use crate::error::Result;
-use crate::lake::{Bucket, Lake};
-use crate::landing::Frames;
-use crate::sources::{Source, strava_archive};
+use crate::sources::{Source, strava::archive as strava_archive};
+use crate::store::archives;
+use crate::store::lake::{Bucket, Lake};
+use crate::store::landing::Frames;
+use crate::store::state::accounts::Account;
 
 /// The progress of each account, by its id. Accounts of which nothing landed are left out. What archives
 /// told counts as fetched, unless they are to be ignored.

@@ -9,10 +9,10 @@ use arrow::datatypes::{Float64Type, TimestampMillisecondType};
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
-use crate::lake::{Bucket, Lake};
-use crate::pipeline::uploads::Ledger;
+use crate::fitglue::uploads::Ledger;
+use crate::model::sport::{self, Rules};
 use crate::sources::Source;
-use crate::sport::{self, Rules};
+use crate::store::lake::{Bucket, Lake};
 
 /// Whether the pipeline uploads there. What it took from elsewhere is no echo.
 fn is_destination(source: Source) -> bool {

@@ -6,22 +6,22 @@
 //! with the newer `fetched_at`.
 
 mod annotate;
-mod rows;
+mod batch;
 
 use std::ops::AddAssign;
 
 use rayon::prelude::*;
 
-use crate::activity::Reject;
-use crate::archives;
-use crate::dataset::{self, Provenance};
 use crate::error::{Error, Result};
-use crate::files::Lock;
-use crate::lake::{self, Bucket, Lake};
-use crate::landing::{Ask, Frame, Frames, Header};
+use crate::model::activity::Reject;
 use crate::sources::{self, Fault, Source, Taken, strava};
+use crate::store::archives;
+use crate::store::dataset::{self, Provenance};
+use crate::store::lake::{self, Bucket, Lake};
+use crate::store::landing::{Ask, Frame, Frames, Header};
+use crate::store::local::Lock;
 use annotate::Annotations;
-use rows::{Filling, Rows};
+use batch::{Filling, Rows};
 
 /// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket.
 const CHUNK_BYTES: usize = 192 << 20;
@@ -306,7 +306,7 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
     match header.ask {
         Ask::List { .. } => {
             let again = || frame.open().expect("it opened before").1;
-            let read = strava::activity_list(&mut body, again, &from, |index, taken| {
+            let read = strava::api::activity_list(&mut body, again, &from, |index, taken| {
                 take_activity(filling, "list", &from, index, taken);
             });
             if let Err(reason) = read {
@@ -314,14 +314,15 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
             }
         }
         Ask::Detail { id, .. } => {
-            let taken = strava::activity_detail(&mut body, &from).map_err(|fault| match fault.source_id {
-                Some(_) => fault,
-                None => fault.of(Some(&id)),
-            });
+            let taken =
+                strava::api::activity_detail(&mut body, &from).map_err(|fault| match fault.source_id {
+                    Some(_) => fault,
+                    None => fault.of(Some(&id)),
+                });
             take_activity(filling, "detail", &from, 0, taken);
         }
         Ask::Streams { id, start_s } => {
-            match strava::activity_streams(&mut body, &id, strava::start_time(start_s), &from) {
+            match strava::api::activity_streams(&mut body, &id, strava::api::start_time(start_s), &from) {
                 Ok(streams) => filling.streams(&streams),
                 Err(fault) => reject(filling, "streams", &from, 0, &fault, false),
             }

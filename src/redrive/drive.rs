@@ -20,14 +20,14 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 
-use super::ledger::{End, Intent, Ledger};
 use super::message::Builder;
 use super::plan::{Decision, Held, HeldFigures, Reason, UserPlan, hold};
-use super::sink::{Message, Outcome, Sink};
+use super::sinks::{Message, Outcome, Sink};
 use super::{Options, Watch};
-use crate::dataset::rows::Rows;
 use crate::error::{Error, Result};
-use crate::pipeline::runs::{self, Status, Statuses};
+use crate::fitglue::runs::{self, Status, Statuses};
+use crate::store::dataset::cells::Rows;
+use crate::store::state::deliveries::{End, Intent, Ledger};
 
 /// Attempts at one message, before its user's lane ends.
 const MOST_ATTEMPTS: u32 = 10;

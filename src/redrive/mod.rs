@@ -12,14 +12,10 @@
 //! overwrites the same run. After a crash, the same command sends what is still owed: what may have arrived goes
 //! again under its id, what was delivered never.
 pub mod drive;
-pub mod ledger;
 pub mod message;
-pub mod originals;
-pub mod payload;
 pub mod plan;
 pub mod reconcile;
-pub mod samples;
-pub mod sink;
+pub mod sinks;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -30,19 +26,19 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
-use crate::files::Lock;
-use crate::lake::Lake;
+use crate::store::lake::Lake;
+use crate::store::local::Lock;
+use crate::store::state::deliveries::Ledger;
 use crate::{dedupe, http};
 use drive::{Driven, Event};
-use ledger::Ledger;
 use plan::{List, Planner, Summary};
 use reconcile::{Standing, Workout};
-use sink::Settings;
+use sinks::Settings;
 
 /// What is to be sent, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub sink: sink::Address,
+    pub sink: sinks::Address,
     /// Only these; everybody where there are none.
     pub users: Vec<String>,
     /// Workouts that began at this time or later.
@@ -90,7 +86,7 @@ pub struct Watch {
 
 impl Options {
     /// Everything that is owed, to a sink, at an easy pace.
-    pub fn to(sink: sink::Address) -> Options {
+    pub fn to(sink: sinks::Address) -> Options {
         Options {
             sink,
             users: Vec::new(),
@@ -117,7 +113,7 @@ impl Options {
     }
 
     fn is_webhook(&self) -> bool {
-        matches!(self.sink, sink::Address::Webhook(_))
+        matches!(self.sink, sinks::Address::Webhook(_))
     }
 
     fn wants(&self, workout: &Workout, standing: Standing) -> bool {
@@ -182,7 +178,7 @@ pub fn run(
             }
         });
         http::block_on(async {
-            let sink: Arc<dyn sink::Sink> = Arc::from(sink::open(&options.sink, settings).await?);
+            let sink: Arc<dyn sinks::Sink> = Arc::from(sinks::open(&options.sink, settings).await?);
             Ok(drive::run(options, sink, &ledger, queue, watch).await)
         })?
     })?;

@@ -10,20 +10,20 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Options;
-use super::ledger::{End, Ledger, Sent, State};
 use super::message;
-use super::originals::{self, Original};
+use super::message::originals::{self, Original};
+use super::message::samples::{Place, Places};
 use super::reconcile::{self, Standing, Teller, Workout};
-use super::samples::{Place, Places};
-use crate::dataset;
-use crate::dataset::rows::Rows;
 use crate::error::Result;
-use crate::lake::{Bucket, Lake};
-use crate::pipeline::runs::Runs;
-use crate::pipeline::source_name;
-use crate::pipeline::uploads;
-use crate::pipeline::users::{Pipeline, User, Users};
+use crate::fitglue::runs::Runs;
+use crate::fitglue::source_name;
+use crate::fitglue::uploads;
+use crate::fitglue::users::{Pipeline, User, Users};
 use crate::sources::Source;
+use crate::store::dataset;
+use crate::store::dataset::cells::Rows;
+use crate::store::lake::{Bucket, Lake};
+use crate::store::state::deliveries::{End, Ledger, Sent, State};
 
 /// Why a workout that is owed is not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -791,7 +791,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::users::Tier;
+    use crate::fitglue::users::Tier;
 
     fn user(tier: Tier, syncs_used: u64, told_s: i64, pipelines: Vec<Pipeline>) -> User {
         User { tier: Some(tier), syncs_used, told_s, written_s: told_s, pipelines }

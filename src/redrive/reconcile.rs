@@ -6,16 +6,16 @@ use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::dataset;
-use crate::dataset::rows::Rows;
 use crate::dedupe;
 use crate::error::{Error, Result};
-use crate::files;
-use crate::lake::{self, Bucket, Lake, is_among};
-use crate::pipeline::runs::{Run, Runs, Status};
-use crate::pipeline::uploads::Ledger;
-use crate::pipeline::{self, source_name};
+use crate::fitglue::runs::{Run, Runs, Status};
+use crate::fitglue::uploads::Ledger;
+use crate::fitglue::{self, source_name};
 use crate::sources::Source;
+use crate::store::dataset;
+use crate::store::dataset::cells::Rows;
+use crate::store::lake::{self, Bucket, Lake, is_among};
+use crate::store::local;
 
 /// Where a workout stands with the pipeline. Of several runs, the one furthest to the front counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -329,10 +329,10 @@ pub struct Reconciled {
 
 /// An error that says what has to be there first, or whom nobody knows.
 pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
-    if files::below(&lake.golden_folder(), "parquet")?.is_empty() {
+    if local::below(&lake.golden_folder(), "parquet")?.is_empty() {
         return Err(Error::Usage("there are no workouts yet; run `longrun dedupe` first".to_string()));
     }
-    if !pipeline::has_told_of_runs(lake)? {
+    if !fitglue::has_told_of_runs(lake)? {
         return Err(Error::Usage(
             "the live pipeline has told of no runs, so everything would seem to be missing there; \
              run `longrun pipeline import FILE` with exports of its runs, users and uploads first (`[]` where it has none)"

@@ -10,16 +10,16 @@ use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
     Pipeline, RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
 };
-use crate::dataset;
-use crate::dataset::rows::{Rows, field, structs};
 use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
-use crate::files;
-use crate::lake::{Bucket, Lake};
-use crate::pipeline::has_told_of_runs;
+use crate::fitglue::has_told_of_runs;
 use crate::redrive::reconcile;
 use crate::sources::Source;
+use crate::store::dataset;
+use crate::store::dataset::cells::{Rows, field, structs};
+use crate::store::lake::{Bucket, Lake};
+use crate::store::local;
 
 /// What is summed while buckets go by.
 #[derive(Default)]
@@ -43,7 +43,7 @@ struct Between {
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
     let mut all = Collecting::default();
-    if files::below(&lake.golden_folder(), "parquet")?.is_empty() {
+    if local::below(&lake.golden_folder(), "parquet")?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to report on yet; run `longrun dedupe` first".to_string(),
         ));
@@ -399,7 +399,7 @@ fn side(rows: &Rows, row: usize, name: String) -> Side {
 fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     const MOST: usize = 100;
     let mut counts: BTreeMap<(String, String, String), (u64, String)> = BTreeMap::new();
-    for path in files::below(&lake.rejects_folder(), "parquet")? {
+    for path in local::below(&lake.rejects_folder(), "parquet")? {
         for batch in dataset::read(&path, None)? {
             let rows = Rows(&batch);
             let users = rows.words("user_id");

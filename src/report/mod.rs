@@ -5,13 +5,14 @@
 
 mod collect;
 mod page;
+pub mod stats;
 mod tracks;
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::lake::Lake;
 use crate::redrive::reconcile::Reconciled;
+use crate::store::lake::Lake;
 
 pub use page::html;
 

@@ -1,6 +1,6 @@
 //! Tracks for small maps: few points, as text.
 
-use crate::polyline::{self, Track};
+use crate::model::polyline::{self, Track};
 
 /// Enough for a map of some hundred pixels.
 const POINTS: usize = 120;

@@ -14,13 +14,14 @@ use jiff::tz::TimeZone;
 use quick_xml::events::BytesStart;
 use ring::digest::{SHA256, digest};
 
-use super::container::{Container, Entry};
-use super::recording::{Recording, Sample};
-use super::series::{Rate, Windows, add_heart_rates};
-use super::xml::{self, Node};
-use super::{Each, Fault, Item, Provenance, Taken, degrees_e7, gpx, in_parallel, time};
-use crate::activity::Activity;
+use super::formats::recording::{Recording, Sample};
+use super::formats::series::{Rate, Windows, add_heart_rates};
+use super::formats::xml::{self, Node};
+use super::formats::zip::{Container, Entry};
+use super::formats::{gpx, time};
+use super::{Each, Fault, Item, Provenance, Taken, degrees_e7, in_parallel};
 use crate::error::Result;
+use crate::model::activity::Activity;
 
 pub fn recognises(archive: &Container) -> bool {
     archive.ending(".xml").take(100).any(|entry| is_export(archive, entry))

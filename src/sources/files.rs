@@ -6,9 +6,10 @@
 use flate2::read::MultiGzDecoder;
 use ring::digest::{SHA256, digest};
 
-use super::container::{Container, Entry, read_whole};
-use super::recording::Recording;
-use super::{Each, Fault, Item, Provenance, Taken, fit, gpx, in_parallel, tcx, xml};
+use super::formats::recording::Recording;
+use super::formats::zip::{Container, Entry, read_whole};
+use super::formats::{fit, gpx, tcx, xml};
+use super::{Each, Fault, Item, Provenance, Taken, in_parallel};
 use crate::error::Result;
 
 /// The formats that devices write.

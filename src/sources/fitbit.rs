@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use rayon::prelude::*;
 
-use super::container::{Container, Entry};
-use super::csv::{self, Quotes, cell};
-use super::json::{self, Value, fields, id, number, text};
-use super::recording::Recording;
-use super::series::{Rate, Windows, add_heart_rates};
-use super::{Each, Fault, Found, Item, Provenance, Taken, records, time};
-use crate::activity::Activity;
+use super::formats::csv::{self, Quotes, cell};
+use super::formats::json::{self, Value, fields, id, number, text};
+use super::formats::recording::Recording;
+use super::formats::series::{Rate, Windows, add_heart_rates};
+use super::formats::time;
+use super::formats::zip::{Container, Entry};
+use super::{Each, Fault, Found, Item, Provenance, Taken, records};
 use crate::error::Result;
+use crate::model::activity::Activity;
 
 const METRES_PER_MILE: f64 = 1609.344;
 const METRES_PER_FOOT: f64 = 0.3048;

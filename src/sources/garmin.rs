@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::container::{Container, Entry};
-use super::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
-use super::recording::{Recording, Sample};
+use super::formats::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
+use super::formats::recording::{Recording, Sample};
+use super::formats::zip::{Container, Entry};
 use super::{Each, Fault, Found, Item, Provenance, Taken, degrees_e7, files, in_parallel, records};
-use crate::activity::{Activity, ExerciseSet, Lap};
 use crate::error::Result;
+use crate::model::activity::{Activity, ExerciseSet, Lap};
 
 const SUMMARIES: &str = "summarizedactivities.json";
 /// The lists that a push holds, and whether their elements have samples.

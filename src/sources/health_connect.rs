@@ -9,12 +9,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::container::{Container, Entry};
-use super::recording::{Recording, Sample};
-use super::series::{Rate, Windows, add_heart_rates};
+use super::formats::recording::{Recording, Sample};
+use super::formats::series::{Rate, Windows, add_heart_rates};
+use super::formats::zip::{Container, Entry};
 use super::{Each, Fault, Item, Provenance, Taken, degrees_e7};
-use crate::activity::{Activity, Lap};
 use crate::error::Result;
+use crate::model::activity::{Activity, Lap};
 
 /// `android.health.connect.datatypes.ExerciseSessionType`, by number.
 const EXERCISES: [&str; 62] = [

@@ -9,13 +9,13 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 
-use super::container::{Container, Entry};
-use super::csv::{self, Quotes, Table, cell};
-use super::json::{Value, fields, id, is_absent, list, number, text, whole};
-use super::time::{self, Order};
+use super::formats::csv::{self, Quotes, Table, cell};
+use super::formats::json::{Value, fields, id, is_absent, list, number, text, whole};
+use super::formats::time::{self, Order};
+use super::formats::zip::{Container, Entry};
 use super::{Each, Fault, Item, Provenance, Taken, in_parallel, records};
-use crate::activity::ExerciseSet;
 use crate::error::Result;
+use crate::model::activity::ExerciseSet;
 
 const KG_PER_POUND: f64 = 0.453_592_37;
 

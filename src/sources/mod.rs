@@ -1,35 +1,26 @@
 //! Bytes of one source to activities: pure functions, one file per source.
 //!
 //! An API's bodies are read by [`strava`], one at a time, as they landed. Everything else
-//! comes in archives, which [`read`] takes apart: [`container`] gives their files,
-//! [`files`] recognises what a file is, and [`fit`], [`gpx`] and [`tcx`] read what devices record.
+//! comes in archives, which [`read`] takes apart: [`formats::zip`] gives their files,
+//! [`files`] recognises what a file is, and the readers in [`formats`] read what devices record.
 
 pub mod apple;
-pub mod container;
-pub mod csv;
 pub mod files;
-pub mod fit;
 pub mod fitbit;
+pub mod formats;
 pub mod garmin;
-pub mod gpx;
 pub mod health_connect;
 pub mod hevy;
-pub mod json;
-pub mod recording;
-pub mod series;
 pub mod strava;
-pub mod strava_archive;
-pub mod tcx;
-pub mod time;
-pub mod xml;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 
-use crate::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
 use crate::error::Result as CrateResult;
-use container::{Container, Entry};
+use crate::model::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
+use formats::zip::{Container, Entry};
+use formats::{json, time};
 
 /// Who told.
 #[derive(
@@ -195,7 +186,7 @@ pub fn read(source: Source, archive: &Container, from: &Provenance, each: Each<'
         each(Item::fault("file", format!("!{name}"), fault.clone()))?;
     }
     match source {
-        Source::Strava => strava_archive::read(archive, from, each),
+        Source::Strava => strava::archive::read(archive, from, each),
         Source::Garmin => garmin::read(archive, from, each),
         Source::Fitbit => fitbit::read(archive, from, each),
         Source::Hevy => hevy::read(archive, from, each),
@@ -213,7 +204,7 @@ pub fn recognise(archive: &Container) -> Option<Source> {
 /// Whether an archive looks like one of this source.
 pub fn recognises(source: Source, archive: &Container) -> bool {
     match source {
-        Source::Strava => strava_archive::recognises(archive),
+        Source::Strava => strava::archive::recognises(archive),
         Source::Garmin => garmin::recognises(archive),
         Source::Fitbit => fitbit::recognises(archive),
         Source::Hevy => hevy::recognises(archive),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use longrun::emulator::Config;
-use longrun::synth::Options;
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::Options;
 
 use crate::support::{BINARY, Ended, WIDE, World, rows};
 
@@ -153,7 +153,7 @@ fn folders_that_are_no_lake_are_refused_and_left_alone() {
 #[test]
 fn two_longruns_do_not_write_one_store() {
     let world = world();
-    let landing = longrun::landing::Landing::open(&world.lake()).unwrap();
+    let landing = longrun::store::landing::Landing::open(&world.lake()).unwrap();
     let ended = world.fetch(&[]).expect(1);
     let process = format!("another longrun (process {})", std::process::id());
     assert!(ended.stderr.contains("the landing") && ended.stderr.contains(&process), "{}", ended.stderr);

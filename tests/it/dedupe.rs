@@ -202,10 +202,10 @@ fn any_order_of_rows_and_any_number_of_threads_comes_to_the_same() {
     let weights = place.file("weights.toml", place.run(&["dedupe", "weights"]).expect(0).stdout);
     dedupe(&place, &["--weights", &weights]);
     let (golden, matches) = (place.rows("golden"), place.rows("matches"));
-    let lake = longrun::lake::Lake::open(&place.lake()).unwrap();
+    let lake = longrun::store::lake::Lake::open(&place.lake()).unwrap();
     let mut dice = Pcg64Mcg::seed_from_u64(8);
-    for path in longrun::files::below(&lake.activities_folder(), "parquet").unwrap() {
-        let batches = longrun::dataset::read(&path, None).unwrap();
+    for path in longrun::store::local::below(&lake.activities_folder(), "parquet").unwrap() {
+        let batches = longrun::store::dataset::read(&path, None).unwrap();
         let all = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
         let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
         for at in (1..order.len()).rev() {
@@ -213,8 +213,14 @@ fn any_order_of_rows_and_any_number_of_threads_comes_to_the_same() {
         }
         let shuffled =
             arrow::compute::take_record_batch(&all, &arrow::array::UInt32Array::from(order)).unwrap();
-        let provenance = longrun::dataset::Provenance::default();
-        longrun::dataset::write(&path, longrun::dataset::Table::Activities, provenance, [shuffled]).unwrap();
+        let provenance = longrun::store::dataset::Provenance::default();
+        longrun::store::dataset::write(
+            &path,
+            longrun::store::dataset::Table::Activities,
+            provenance,
+            [shuffled],
+        )
+        .unwrap();
     }
     for threads in ["1", "3"] {
         std::fs::remove_dir_all(place.lake().join("golden")).unwrap();
@@ -461,9 +467,11 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     let nobody = place.run(&["report", "--user", "nobody"]).expect(2);
     assert!(nobody.stderr.contains("\"nobody\""), "{}", nobody.stderr);
     // Rows of another schema, as an older longrun wrote them.
-    let activities = longrun::files::below(&place.lake().join("activities"), "parquet").unwrap().remove(0);
+    let activities =
+        longrun::store::local::below(&place.lake().join("activities"), "parquet").unwrap().remove(0);
     let sound = std::fs::read(&activities).unwrap();
-    let batch = longrun::dataset::read(&activities, Some(&["user_id", "source_id"])).unwrap().remove(0);
+    let batch =
+        longrun::store::dataset::read(&activities, Some(&["user_id", "source_id"])).unwrap().remove(0);
     let mut file = std::fs::File::create(&activities).unwrap();
     let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
@@ -473,7 +481,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
         assert!(ended.stderr.contains("run `longrun normalize`"), "{command}: {}", ended.stderr);
     }
     std::fs::write(&activities, sound).unwrap();
-    let golden = longrun::files::below(&place.lake().join("golden"), "parquet").unwrap().remove(0);
+    let golden = longrun::store::local::below(&place.lake().join("golden"), "parquet").unwrap().remove(0);
     std::fs::write(&golden, b"PAR1 and no more").unwrap();
     let ended = place.run(&["report"]).expect(1);
     assert!(ended.stderr.contains("is damaged") && ended.stderr.contains("golden"), "{}", ended.stderr);
@@ -559,9 +567,10 @@ fn matches_of_one_run_beside_golden_rows_of_another_are_made_anew() {
     dedupe(&place, &[]);
     assert!(place.rows("matches") == matches);
     // And of what has no activities any more, nothing is left.
-    let gone = longrun::files::below(&place.lake().join("activities/source=strava"), "parquet").unwrap();
+    let gone =
+        longrun::store::local::below(&place.lake().join("activities/source=strava"), "parquet").unwrap();
     let bucket = gone[0].file_name().unwrap();
-    for path in longrun::files::below(&place.lake().join("activities"), "parquet").unwrap() {
+    for path in longrun::store::local::below(&place.lake().join("activities"), "parquet").unwrap() {
         if path.file_name() == Some(bucket) {
             std::fs::remove_file(path).unwrap();
         }

@@ -59,7 +59,7 @@ fn the_demo_clears_away_nothing_but_a_demo() {
     assert!(photo.exists());
     // Nor a lake of somebody's own that happens to have the name.
     std::fs::remove_file(&photo).unwrap();
-    longrun::lake::Lake::open_or_create(&lake).unwrap();
+    longrun::store::lake::Lake::open_or_create(&lake).unwrap();
     let ended = demo().expect(2);
     assert!(ended.stderr.contains("is not a lake that a demo made"), "{}", ended.stderr);
     assert!(lake.join("lake.toml").exists());

@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use longrun::lake::Lake;
-use longrun::pipeline;
-use longrun::sources::container::Container;
+use longrun::fitglue;
+use longrun::sources::formats::zip::Container;
 use longrun::sources::{self, Found, Provenance, Source, files};
-use longrun::synth::{Options, exports, person};
+use longrun::store::lake::Lake;
+use longrun::testing::synth::{Options, exports, person};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -137,7 +137,7 @@ fn targets() -> Vec<Target> {
     export_xml.drain(records[5]..workouts[0]);
     add(Source::Apple, "export.xml", export_xml);
     add(Source::HealthConnect, "health_connect_export.db", inner(&export(4, Source::HealthConnect), ".db"));
-    let telling = &longrun::synth::tellings::of(&person(options, 0), 0, options)[0];
+    let telling = &longrun::testing::synth::tellings::of(&person(options, 0), 0, options)[0];
     let samples: Vec<_> = telling.samples(person(options, 0).home).into_iter().take(8).collect();
     add(Source::Files, "a.gpx", exports::device::gpx(telling, &samples).into_bytes());
     add(Source::Files, "a.tcx", exports::device::tcx(telling, &samples).into_bytes());
@@ -214,7 +214,7 @@ fn no_input_makes_a_parser_panic() {
 {"user_id":"u1","tier":"hobbyist","pipelines":[{"id":"p","source":"SOURCE_STRAVA","destinations":[2]}]}"#;
         let bytes = mutated(lines, &mut rng);
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let _ = pipeline::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
+            let _ = fitglue::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
                 .unwrap();
             let _ = files::decode(bytes);
         }));

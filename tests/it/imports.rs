@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::Stdio;
 use std::time::Duration;
 
-use longrun::emulator::Config;
 use longrun::sources::{Source, files};
-use longrun::synth::{Options, exports};
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::{Options, exports};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -22,7 +22,7 @@ fn thousands_of_archives_are_imported_by_a_manifest_and_every_bucket_is_written_
     let done = place.run(&["normalize", "--json"]).expect(0).json();
     assert_eq!(done["archives"], archives);
     assert_eq!(done["rejects"], 0);
-    let lake = longrun::lake::Lake::open(&place.lake()).unwrap();
+    let lake = longrun::store::lake::Lake::open(&place.lake()).unwrap();
     let buckets: BTreeSet<_> = (0..24).map(|n| lake.bucket(&format!("user-{n:04}"))).collect();
     assert_eq!(done["buckets_rewritten"], buckets.len());
 

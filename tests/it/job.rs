@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use longrun::emulator::{Config, Synthetic};
-use longrun::landing::Frames;
-use longrun::synth::{Options, Person, people, strava};
+use longrun::store::landing::Frames;
+use longrun::testing::emulator::{Config, Synthetic};
+use longrun::testing::synth::{Options, Person, people, strava};
 
 use crate::support::{Row, WIDE, World, files, rows, timeless};
 
@@ -148,8 +148,11 @@ fn new_activities_are_added_by_one_request_and_old_rows_stay() {
     people[0].workouts.extend(newest);
     let later = World {
         folder: world.folder,
-        emulator: longrun::emulator::Emulator::start(config(), Box::new(Synthetic::new(people.clone())))
-            .unwrap(),
+        emulator: longrun::testing::emulator::Emulator::start(
+            config(),
+            Box::new(Synthetic::new(people.clone())),
+        )
+        .unwrap(),
         windows: world.windows,
     };
     later.add_accounts();

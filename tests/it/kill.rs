@@ -5,9 +5,9 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longrun::emulator::{Config, Logged};
-use longrun::landing::Frames;
-use longrun::synth::Options;
+use longrun::store::landing::Frames;
+use longrun::testing::emulator::{Config, Logged};
+use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 

@@ -1,7 +1,7 @@
 //! The rate windows, as the server counts them.
 
-use longrun::emulator::{Config, Limits};
-use longrun::synth::Options;
+use longrun::testing::emulator::{Config, Limits};
+use longrun::testing::synth::Options;
 
 use crate::support::{WIDE, World};
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use longrun::emulator::Config;
-use longrun::synth::{Options, strava};
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::{Options, strava};
 
 use crate::support::{WIDE, World, python_with};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use longrun::emulator::{Config, Recorded};
+use longrun::testing::emulator::{Config, Recorded};
 use serde_json::Value;
 
 use crate::support::{Row, WIDE, World, fixtures, rows};
@@ -179,7 +179,7 @@ fn every_recorded_body_comes_through_the_job_without_losing_a_field() {
 
 #[test]
 fn real_polylines_decode_as_others_decode_them() {
-    use longrun::polyline;
+    use longrun::model::polyline;
     let Some(folder) = fixtures("polyline") else { return };
     let vectors: Value =
         serde_json::from_slice(&std::fs::read(folder.join("vectors.json")).unwrap()).unwrap();

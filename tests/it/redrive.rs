@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use longrun::lake::Lake;
-use longrun::landing::{Ask, Header, Landing};
+use longrun::store::lake::Lake;
+use longrun::store::landing::{Ask, Header, Landing};
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -335,7 +335,7 @@ fn what_would_vanish_or_come_back_is_held_back_with_a_reason() {
     assert!(held(&named, "no_pipeline").1.contains("would vanish"), "{named}");
     assert_eq!(place.dry_run(&["--allow-write-back", "--user", "u3"])["send"], 1);
     // What Strava said of it is purged.
-    let landing = longrun::files::below(&place.lake().join("landing/strava"), "zst").unwrap();
+    let landing = longrun::store::local::below(&place.lake().join("landing/strava"), "zst").unwrap();
     landing.iter().for_each(|path| std::fs::write(path, b"").unwrap());
     let purged = place.dry_run(&["--user", USER]);
     assert_eq!(held(&purged, "original_gone").0, 2);
@@ -795,7 +795,7 @@ fn one_redrive_at_a_time_and_sports_of_the_whole_table() {
     }
     assert_eq!(types["TrailRun"], "ACTIVITY_TYPE_TRAIL_RUN", "which the live pipeline does not know");
     assert_eq!(types["GravelRide"], "ACTIVITY_TYPE_GRAVEL_RIDE");
-    let _lock = longrun::files::Lock::take(&place.lake().join("redrive"), "the redrive").unwrap();
+    let _lock = longrun::store::local::Lock::take(&place.lake().join("redrive"), "the redrive").unwrap();
     let ended = place.redrive(&place.out(), &[]).expect(1);
     assert!(ended.stderr.contains("another longrun"), "{}", ended.stderr);
 }

@@ -1,7 +1,7 @@
 //! Tokens: refreshed, rotated, refused, and never shown.
 
-use longrun::emulator::Config;
-use longrun::synth::Options;
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::Options;
 use std::time::Duration;
 
 use crate::support::{Ended, WIDE, World, files};

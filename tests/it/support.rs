@@ -7,10 +7,10 @@ use std::process::{Command, Output, Stdio};
 use arrow::array::{ArrayData, make_array};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use longrun::dataset;
-use longrun::emulator::{Config, Emulator, History, Limits, Synthetic};
-use longrun::lake::Lake;
-use longrun::synth::{self, Person};
+use longrun::store::dataset;
+use longrun::store::lake::Lake;
+use longrun::testing::emulator::{Config, Emulator, History, Limits, Synthetic};
+use longrun::testing::synth::{self, Person};
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_longrun");
@@ -182,7 +182,7 @@ pub type Row = BTreeMap<String, String>;
 pub fn rows(lake: &Path, dataset: &str) -> Vec<Row> {
     let options = FormatOptions::default().with_null("\u{0}");
     let mut rows = Vec::new();
-    for path in longrun::files::below(&lake.join(dataset), "parquet").unwrap() {
+    for path in longrun::store::local::below(&lake.join(dataset), "parquet").unwrap() {
         for batch in dataset::read(&path, None).unwrap() {
             let plain: Vec<_> = batch.columns().iter().map(|c| make_array(zoneless(c.to_data()))).collect();
             let columns: Vec<_> = batch

@@ -1,0 +1,312 @@
+//! The noun: one activity as one source tells it.
+//!
+//! Units are the last word of a name; times are UTC; what the source did not say is null.
+//! Ids are text, because sources disagree about how many digits a number has. Coordinates of
+//! tracks are whole 1e-5 degrees, the precision of the encoded polylines they come from.
+
+use jiff::Timestamp;
+
+use crate::model::columns::record;
+use crate::model::polyline::Track;
+
+/// Written to every row, so that a reader can tell what the columns meant.
+pub const SCHEMA_VERSION: i32 = 2;
+
+/// The columns that only the whole of an activity carries, not its line in a list. They keep
+/// their values when a newer list arrives.
+pub const DETAIL_COLUMNS: &[&str] = &[
+    "description",
+    "calories_kcal",
+    "device_name",
+    "device_serial",
+    "perceived_exertion",
+    "laps",
+    "splits_metric",
+    "splits_standard",
+    "segment_efforts",
+    "best_efforts",
+    "exercise_sets",
+    "track_lat_e5",
+    "track_lon_e5",
+    "track_length_m",
+    "bbox_south_e5",
+    "bbox_west_e5",
+    "bbox_north_e5",
+    "bbox_east_e5",
+    "extra",
+    "detail_at",
+];
+
+record! {
+    /// One row of the `activities` dataset.
+    pub struct Activity, ActivityColumns {
+        /// The person, the same in every source.
+        pub user_id: String,
+        pub source: String,
+        /// The source's own id of the activity.
+        pub source_id: String,
+        pub source_account_id: Option<String>,
+        /// What the uploader called it: a file name, or another service's id.
+        pub external_id: Option<String>,
+        pub upload_id: Option<String>,
+        pub title: Option<String>,
+        pub description: Option<String>,
+        /// The canonical sport; null where the source's name has none.
+        pub sport: Option<String>,
+        /// The source's name of the sport, as it came.
+        pub sport_raw: Option<String>,
+        /// The rule that decided the canonical sport, where one did.
+        pub sport_rule: Option<String>,
+        pub start_time: Timestamp,
+        /// Local wall clock minus UTC at the start.
+        pub utc_offset_s: Option<i32>,
+        /// As the source writes it: an IANA name where it gives one.
+        pub timezone: Option<String>,
+        /// How far the start can be trusted: `exact`, `minute`, `hidden` or `zone_unknown`.
+        pub start_quality: String,
+        pub elapsed_s: Option<f64>,
+        pub moving_s: Option<f64>,
+        pub distance_m: Option<f64>,
+        pub elevation_gain_m: Option<f64>,
+        pub elevation_loss_m: Option<f64>,
+        pub elevation_low_m: Option<f64>,
+        pub elevation_high_m: Option<f64>,
+        pub avg_speed_mps: Option<f64>,
+        pub max_speed_mps: Option<f64>,
+        pub avg_heart_rate_bpm: Option<f64>,
+        pub max_heart_rate_bpm: Option<f64>,
+        /// Of one leg for runs, as Strava and Garmin count it.
+        pub avg_cadence_rpm: Option<f64>,
+        pub max_cadence_rpm: Option<f64>,
+        pub avg_power_w: Option<f64>,
+        pub max_power_w: Option<f64>,
+        pub weighted_power_w: Option<f64>,
+        pub work_kj: Option<f64>,
+        /// Whether power was measured, and not estimated.
+        pub device_watts: Option<bool>,
+        pub calories_kcal: Option<f64>,
+        pub temperature_c: Option<f64>,
+        pub start_lat_deg: Option<f64>,
+        pub start_lon_deg: Option<f64>,
+        pub end_lat_deg: Option<f64>,
+        pub end_lon_deg: Option<f64>,
+        pub bbox_south_e5: Option<i32>,
+        pub bbox_west_e5: Option<i32>,
+        pub bbox_north_e5: Option<i32>,
+        pub bbox_east_e5: Option<i32>,
+        pub track_lat_e5: Option<Vec<i32>>,
+        pub track_lon_e5: Option<Vec<i32>>,
+        /// Along the track, on a sphere.
+        pub track_length_m: Option<f64>,
+        pub laps: Option<Vec<Lap>>,
+        pub splits_metric: Option<Vec<Split>>,
+        pub splits_standard: Option<Vec<Split>>,
+        pub exercise_sets: Option<Vec<ExerciseSet>>,
+        pub segment_efforts: Option<Vec<SegmentEffort>>,
+        pub best_efforts: Option<Vec<SegmentEffort>>,
+        pub device_name: Option<String>,
+        /// The device's own number.
+        pub device_serial: Option<String>,
+        /// Of the device's file, not gzipped, in hexadecimal: the same in every source that has it.
+        pub file_sha256: Option<String>,
+        pub gear_id: Option<String>,
+        pub trainer: Option<bool>,
+        pub commute: Option<bool>,
+        /// Entered by hand: no recording.
+        pub manual: Option<bool>,
+        pub private: Option<bool>,
+        pub visibility: Option<String>,
+        pub flagged: Option<bool>,
+        pub suffer_score: Option<f64>,
+        pub perceived_exertion: Option<f64>,
+        /// Strava's number: 1 and 11 races, 2 long run, 3 and 12 workouts.
+        pub workout_type: Option<i32>,
+        pub kudos_count: Option<i32>,
+        pub achievement_count: Option<i32>,
+        pub comment_count: Option<i32>,
+        pub athlete_count: Option<i32>,
+        pub photo_count: Option<i32>,
+        pub pr_count: Option<i32>,
+        /// Whether the live pipeline itself put it there.
+        pub uploaded_by_pipeline: Option<bool>,
+        /// The columns that the source left out and that were computed from the samples.
+        pub computed: Option<Vec<String>>,
+        /// Why only a part of the recording could be read, where that is so.
+        pub partial: Option<String>,
+        /// Fields of the source that have no column, as a JSON object.
+        pub extra: Option<String>,
+        /// How it came: `api`, `archive`, `file`, or `api+archive` where both told of it.
+        pub origin: String,
+        pub fetched_at: Timestamp,
+        /// When the whole of it was last fetched; null while only a list told of it.
+        pub detail_at: Option<Timestamp>,
+        /// When the source's terms ask for it to be fetched anew or forgotten.
+        pub expires_at: Option<Timestamp>,
+        /// Where its bytes are: file below the lake, `@` offset of the frame or `!` file in the archive,
+        /// `#` index within.
+        pub raw_ref: String,
+        /// Where the archive's own telling is, where the API told of it too.
+        pub archive_ref: Option<String>,
+        pub schema_version: i32,
+    }
+}
+
+impl Activity {
+    /// Takes what is absent here from another telling of the same activity, which may have
+    /// computed some of it.
+    pub fn complete_with(&mut self, mut other: Activity) {
+        let absent = self.absent();
+        let mut computed = self.computed.take().unwrap_or_default();
+        let theirs = other.computed.take().unwrap_or_default();
+        computed.extend(theirs.into_iter().filter(|column| absent.contains(&column.as_str())));
+        self.fill_from(other);
+        self.computed = Some(computed).filter(|computed| !computed.is_empty());
+    }
+
+    /// Sets the line that was walked, and what follows from it.
+    pub fn set_track(&mut self, track: Track) {
+        if let Some(bounds) = track.bounding_box() {
+            self.bbox_south_e5 = Some(bounds.south_e5);
+            self.bbox_west_e5 = Some(bounds.west_e5);
+            self.bbox_north_e5 = Some(bounds.north_e5);
+            self.bbox_east_e5 = Some(bounds.east_e5);
+        }
+        self.track_length_m = Some(track.length_m());
+        self.track_lat_e5 = Some(track.lat_e5);
+        self.track_lon_e5 = Some(track.lon_e5);
+    }
+}
+
+record! {
+    /// A lap, as the device or the athlete cut it.
+    pub struct Lap, LapColumns {
+        pub lap_id: Option<String>,
+        pub name: Option<String>,
+        pub lap_index: Option<i32>,
+        pub split: Option<i32>,
+        pub start_time: Option<Timestamp>,
+        pub elapsed_s: Option<f64>,
+        pub moving_s: Option<f64>,
+        pub distance_m: Option<f64>,
+        pub elevation_gain_m: Option<f64>,
+        pub avg_speed_mps: Option<f64>,
+        pub max_speed_mps: Option<f64>,
+        pub avg_heart_rate_bpm: Option<f64>,
+        pub max_heart_rate_bpm: Option<f64>,
+        pub avg_cadence_rpm: Option<f64>,
+        pub avg_power_w: Option<f64>,
+        pub device_watts: Option<bool>,
+        pub pace_zone: Option<i32>,
+        /// Of the first sample in the streams.
+        pub start_index: Option<i32>,
+        pub end_index: Option<i32>,
+        pub extra: Option<String>,
+    }
+}
+
+record! {
+    /// A kilometre or a mile.
+    pub struct Split, SplitColumns {
+        pub split: Option<i32>,
+        pub elapsed_s: Option<f64>,
+        pub moving_s: Option<f64>,
+        pub distance_m: Option<f64>,
+        pub elevation_difference_m: Option<f64>,
+        pub avg_speed_mps: Option<f64>,
+        pub avg_grade_adjusted_speed_mps: Option<f64>,
+        pub avg_heart_rate_bpm: Option<f64>,
+        pub pace_zone: Option<i32>,
+        pub extra: Option<String>,
+    }
+}
+
+record! {
+    /// A segment ridden or run, or a best effort over a distance (then without a segment).
+    pub struct SegmentEffort, SegmentEffortColumns {
+        pub effort_id: Option<String>,
+        pub name: Option<String>,
+        pub segment_id: Option<String>,
+        pub start_time: Option<Timestamp>,
+        pub elapsed_s: Option<f64>,
+        pub moving_s: Option<f64>,
+        pub distance_m: Option<f64>,
+        pub avg_heart_rate_bpm: Option<f64>,
+        pub max_heart_rate_bpm: Option<f64>,
+        pub avg_cadence_rpm: Option<f64>,
+        pub avg_power_w: Option<f64>,
+        pub device_watts: Option<bool>,
+        pub start_index: Option<i32>,
+        pub end_index: Option<i32>,
+        pub kom_rank: Option<i32>,
+        pub pr_rank: Option<i32>,
+        pub hidden: Option<bool>,
+        pub extra: Option<String>,
+    }
+}
+
+record! {
+    /// A set of a strength exercise.
+    pub struct ExerciseSet, ExerciseSetColumns {
+        pub exercise_name: Option<String>,
+        pub exercise_index: Option<i32>,
+        /// Sets of one superset share it.
+        pub superset_id: Option<String>,
+        pub set_index: Option<i32>,
+        pub set_type: Option<String>,
+        pub reps: Option<i32>,
+        pub weight_kg: Option<f64>,
+        pub distance_m: Option<f64>,
+        pub duration_s: Option<f64>,
+        pub perceived_exertion: Option<f64>,
+        pub notes: Option<String>,
+    }
+}
+
+record! {
+    /// One row of the `streams` dataset: the samples of one activity. Every list that is there
+    /// has one element per sample; an element is null where the sensor said nothing.
+    pub struct Streams, StreamsColumns {
+        pub user_id: String,
+        pub source: String,
+        pub source_id: String,
+        pub start_time: Timestamp,
+        /// Samples in each list.
+        pub samples: i32,
+        /// Since the start.
+        pub time_s: Option<Vec<Option<i32>>>,
+        pub distance_m: Option<Vec<Option<f64>>>,
+        pub lat_e7: Option<Vec<Option<i32>>>,
+        pub lon_e7: Option<Vec<Option<i32>>>,
+        pub altitude_m: Option<Vec<Option<f64>>>,
+        pub speed_mps: Option<Vec<Option<f64>>>,
+        pub heart_rate_bpm: Option<Vec<Option<i32>>>,
+        pub cadence_rpm: Option<Vec<Option<i32>>>,
+        pub power_w: Option<Vec<Option<i32>>>,
+        pub temperature_c: Option<Vec<Option<i32>>>,
+        pub moving: Option<Vec<Option<bool>>>,
+        pub grade_percent: Option<Vec<Option<f64>>>,
+        pub origin: String,
+        pub fetched_at: Timestamp,
+        pub raw_ref: String,
+        pub schema_version: i32,
+    }
+}
+
+record! {
+    /// One row of the `rejects` dataset: something that was not taken, and where it lies.
+    pub struct Reject, RejectColumns {
+        pub user_id: String,
+        pub source: String,
+        /// What it was: `list`, `detail` or `streams` of an API; `file`, `row` or `record` of an archive.
+        pub kind: String,
+        /// Where it could be read.
+        pub source_id: Option<String>,
+        /// The field at fault, where it was one.
+        pub field: Option<String>,
+        pub reason: String,
+        /// Whether the rest of the record was taken without the field.
+        pub record_kept: bool,
+        pub raw_ref: String,
+        pub fetched_at: Timestamp,
+    }
+}

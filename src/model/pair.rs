@@ -1,0 +1,46 @@
+//! The store of pairs: what was compared, what it was worth, and what was decided.
+
+use jiff::Timestamp;
+
+use super::columns::record;
+
+record! {
+    /// One row of the `matches` dataset: two activities of one user that could be the same workout. Weights
+    /// are in bits: log2 of how much likelier what was found is of one workout than of two.
+    pub struct Match, MatchColumns {
+        pub user_id: String,
+        pub source_a: String,
+        pub source_id_a: String,
+        pub source_b: String,
+        pub source_id_b: String,
+        pub start_time_a: Timestamp,
+        pub start_time_b: Timestamp,
+        /// What the clock of the second source was found to be ahead of the first's.
+        pub clock_s: i32,
+        /// Whole quarters of an hour between the starts, where zones were taken for each other.
+        pub shift_s: i32,
+        /// The level of each comparison; null where there was nothing to compare.
+        pub time: Option<String>,
+        pub distance: Option<String>,
+        pub sport: Option<String>,
+        pub track: Option<String>,
+        pub identity: Option<String>,
+        pub effort: Option<String>,
+        /// Before anything is compared.
+        pub prior_bits: f32,
+        pub time_bits: f32,
+        pub distance_bits: f32,
+        pub sport_bits: f32,
+        pub track_bits: f32,
+        pub identity_bits: f32,
+        pub effort_bits: f32,
+        /// The sum of the above: log2 of the odds that it is one workout.
+        pub bits: f32,
+        pub probability: f32,
+        /// `match`, `review` or `no_match`.
+        pub decision: String,
+        /// `weight`; or `assigned` (another pair was worth more), `conflict` (two of one source would have
+        /// come together), `copy` (within one source), `part`, `group` (others brought them together), or `person`.
+        pub reason: String,
+    }
+}

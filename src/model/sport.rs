@@ -1,0 +1,180 @@
+//! Canonical sports, and every source's names for them: the table `data/sports.csv`.
+//!
+//! Canonical are the live pipeline's 50 activity types and the six sports Strava has added
+//! since. A cell holds a source's names, `|` between them; case, spaces and marks do not count.
+//! A name that is not in the table is kept raw, never guessed. An athlete's own rules come
+//! before the table.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::sources::Source;
+
+const TABLE: &str = include_str!("../../data/sports.csv");
+/// Says only that somebody exercised.
+pub const ANY_FAMILY: &str = "any";
+
+/// A line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sport {
+    pub name: &'static str,
+    /// Sports that sources take for one another; [`ANY_FAMILY`] is that of a workout of any kind.
+    pub family: &'static str,
+    /// The live pipeline's enum value; empty for the sports it has none for.
+    pub fitglue: &'static str,
+    /// Strava's `sport_type`.
+    pub strava: &'static str,
+}
+
+struct Table {
+    sports: Vec<Sport>,
+    by_name: HashMap<(Source, String), &'static str>,
+}
+
+static SPORTS: LazyLock<Table> = LazyLock::new(|| {
+    let mut lines = TABLE.lines();
+    let header: Vec<&str> = lines.next().expect("the table has a header").split(',').collect();
+    let mut table = Table { sports: Vec::new(), by_name: HashMap::new() };
+    for line in lines {
+        let cells: Vec<&'static str> = line.split(',').collect();
+        let strava = cells[3].split('|').next().expect("a cell is there");
+        let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
+        for (column, cell) in header.iter().zip(&cells).skip(3) {
+            let source = Source::named(column).expect("columns are sources");
+            for name in cell.split('|').filter(|name| !name.is_empty()) {
+                table.by_name.insert((source, squashed(name)), sport.name);
+            }
+        }
+        table.sports.push(sport);
+    }
+    table
+});
+
+pub fn all() -> &'static [Sport] {
+    &SPORTS.sports
+}
+
+/// The sport of a canonical name.
+pub fn named(name: &str) -> Option<Sport> {
+    all().iter().find(|sport| sport.name == name).copied()
+}
+
+/// The canonical name of what a source calls `raw`. A name that goes from the general to the
+/// special (`running/trail`) is known by its beginning where it is not as a whole.
+pub fn canonical(source: Source, raw: &str) -> Option<&'static str> {
+    let known = |name: &str| SPORTS.by_name.get(&(source, squashed(name))).copied();
+    known(raw).or_else(|| known(raw.split_once('/')?.0))
+}
+
+/// Letters and digits in lower case.
+fn squashed(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// An athlete's own rules: the first one whose words stand in the title decides the sport.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules(Vec<Rule>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rule {
+    /// In lower case.
+    substring: String,
+    sport: &'static str,
+}
+
+impl Rules {
+    /// Reads `[{"substring": …, "target_type": …}, …]`, as the pipeline's Type Mapper has them.
+    /// The sport is the pipeline's name of it, Strava's, or the canonical one.
+    pub fn parse(text: &str) -> Result<Rules> {
+        #[derive(Deserialize)]
+        struct Written {
+            substring: String,
+            target_type: String,
+        }
+        let written: Vec<Written> =
+            serde_json::from_str(text).map_err(|e| Error::Usage(format!("the rules cannot be read: {e}")))?;
+        let rules = written.into_iter().enumerate().map(|(at, rule)| {
+            let wanted = squashed(rule.target_type.trim_start_matches("ACTIVITY_TYPE_"));
+            let sport = all().iter().find(|s| squashed(s.name) == wanted || squashed(s.strava) == wanted);
+            let complain = |what: &str| Error::Usage(format!("rule {}: {what}", at + 1));
+            let sport = sport.ok_or_else(|| complain(&format!("{:?} is no sport", rule.target_type)))?;
+            if rule.substring.trim().is_empty() {
+                return Err(complain("its substring is empty, so it would take every title"));
+            }
+            Ok(Rule { substring: rule.substring.to_lowercase(), sport: sport.name })
+        });
+        rules.collect::<Result<_>>().map(Rules)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The sport that the rules give a title, and the words that decided.
+    pub fn decide(&self, title: &str) -> Option<(&'static str, &str)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let title = title.to_lowercase();
+        let rule = self.0.iter().find(|rule| title.contains(&rule.substring))?;
+        Some((rule.sport, &rule.substring))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_the_pipelines_sports_and_stravas_newer_ones() {
+        assert_eq!(all().len(), 56);
+        assert_eq!(all().iter().filter(|s| !s.fitglue.is_empty()).count(), 50);
+        assert_eq!(named("ebike_ride").unwrap().fitglue, "ACTIVITY_TYPE_EBIKE_RIDE");
+        assert_eq!(canonical(Source::Strava, "Padel"), Some("padel"));
+        assert_eq!(canonical(Source::Strava, "UnderwaterHockey"), None);
+        for sport in all() {
+            assert_eq!(canonical(Source::Strava, sport.strava), Some(sport.name));
+        }
+    }
+
+    #[test]
+    fn every_source_has_its_own_names() {
+        for (source, raw, sport) in [
+            (Source::Strava, "Weight Training", "weight_training"),
+            (Source::Strava, "Radfahrt", "ride"),
+            (Source::Strava, "E-Bike Ride", "ebike_ride"),
+            (Source::Garmin, "TRAIL_RUNNING", "trail_run"),
+            (Source::Garmin, "lap_swimming", "swim"),
+            (Source::Fitbit, "Outdoor Bike", "ride"),
+            (Source::Apple, "TraditionalStrengthTraining", "weight_training"),
+            (Source::HealthConnect, "running_treadmill", "run"),
+            (Source::Files, "running/trail", "trail_run"),
+            (Source::Files, "running/some_new_kind", "run"),
+            (Source::Files, "Biking", "ride"),
+        ] {
+            assert_eq!(canonical(source, raw), Some(sport), "{source} {raw}");
+        }
+        assert_eq!(canonical(Source::Fitbit, "Radfahrt"), None);
+    }
+
+    #[test]
+    fn the_first_rule_whose_words_stand_in_the_title_decides() {
+        let rules = Rules::parse(
+            r#"[{"substring":"Parkrun","target_type":"ACTIVITY_TYPE_RUN"},{"substring":"run","target_type":"TrailRun"}]"#,
+        )
+        .unwrap();
+        assert_eq!(rules.decide("Saturday PARKRUN"), Some(("run", "parkrun")));
+        assert_eq!(rules.decide("a long run"), Some(("trail_run", "run")));
+        assert_eq!(rules.decide("yoga"), None);
+        for bad in [
+            "{}",
+            r#"[{"substring":"x","target_type":"Chess"}]"#,
+            r#"[{"substring":" ","target_type":"Run"}]"#,
+        ] {
+            assert!(Rules::parse(bad).is_err());
+        }
+    }
+}

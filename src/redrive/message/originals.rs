@@ -1,0 +1,109 @@
+//! What the source said of an activity, to the byte, from the landing.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use serde_json::value::RawValue;
+
+use crate::error::Result;
+use crate::store::lake::{Bucket, Lake};
+use crate::store::landing::{self, Ask, Frames};
+
+/// Where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub path: PathBuf,
+    pub offset: u64,
+    /// In a list; None where it is the whole body.
+    pub index: Option<usize>,
+}
+
+/// The newest whole bodies of these activities (user, id) in a bucket's landing.
+pub fn details(
+    lake: &Lake,
+    bucket: Bucket,
+    wanted: &HashSet<(String, String)>,
+) -> Result<HashMap<(String, String), Original>> {
+    let mut found = HashMap::new();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let path = lake.landing(bucket);
+    for frame in Frames::open(&path, 0)? {
+        let frame = frame?;
+        // A frame that cannot be opened is a reject of `normalize`, and nobody's body.
+        let Ok((header, _)) = frame.open() else { continue };
+        if let Ask::Detail { id, .. } = header.ask
+            && header.status == 200
+        {
+            let key = (header.user_id, id);
+            if wanted.contains(&key) {
+                let offset = frame.offset;
+                let original = Original { path: path.clone(), offset, index: None };
+                found.insert(key, original);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The place that a row's `raw_ref` names in the landing; None where it names an archive.
+pub fn of_reference(lake: &Lake, raw_ref: &str) -> Option<Original> {
+    let (place, index) = raw_ref.rsplit_once('#')?;
+    let (file, offset) = place.rsplit_once('@')?;
+    Some(Original {
+        path: lake.root().join(file),
+        offset: offset.parse().ok()?,
+        index: Some(index.parse().ok()?),
+    })
+}
+
+/// Reads bodies, verbatim. Neighbours in a list come from one reading of it.
+#[derive(Debug, Default)]
+pub struct Reader {
+    last: Option<(PathBuf, u64)>,
+    body: String,
+    /// Of the elements of a list.
+    elements: Vec<std::ops::Range<usize>>,
+}
+
+impl Reader {
+    /// What was said of a user's activity. An error says why it is not there.
+    pub fn read(&mut self, original: &Original, user_id: &str, source_id: &str) -> Result<&str, String> {
+        let gone = |what: &str| {
+            let name = original.path.file_name().unwrap_or_default().to_string_lossy();
+            format!("what Strava said of it is not in {name} at byte {} any more: {what}", original.offset)
+        };
+        let place = (original.path.clone(), original.offset);
+        if self.last.as_ref() != Some(&place) {
+            self.last = None;
+            let frame = landing::frame_at(&original.path, original.offset).map_err(|e| e.to_string())?;
+            let frame = frame.ok_or_else(|| gone("it was purged"))?;
+            let (header, body) = frame.open().map_err(|e| gone(&e))?;
+            let is_of_another = matches!(&header.ask, Ask::Detail { id, .. } if id != source_id);
+            if is_of_another || header.user_id != user_id {
+                return Err(gone("something else stands there"));
+            }
+            self.body = String::from_utf8(body).map_err(|_| gone("it is no text"))?;
+            self.elements.clear();
+            if self.body.trim_start().starts_with('[') {
+                let all: Vec<&RawValue> =
+                    serde_json::from_str(&self.body).map_err(|e| gone(&e.to_string()))?;
+                let begin = self.body.as_ptr() as usize;
+                let range = |raw: &&RawValue| {
+                    let at = raw.get().as_ptr() as usize - begin;
+                    at..at + raw.get().len()
+                };
+                self.elements = all.iter().map(range).collect();
+            }
+            self.last = Some(place);
+        }
+        match original.index {
+            Some(index) if !self.elements.is_empty() => {
+                let range = self.elements.get(index).ok_or_else(|| gone("the list is shorter"))?;
+                Ok(&self.body[range.clone()])
+            }
+            _ => Ok(&self.body),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Readers of file formats, whatever source they come from.
+
+pub mod csv;
+pub mod fit;
+pub mod gpx;
+pub mod json;
+pub mod recording;
+pub mod series;
+pub mod tcx;
+pub mod time;
+pub mod xml;
+pub mod zip;

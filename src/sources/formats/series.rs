@@ -1,0 +1,104 @@
+//! Time series that know nothing of workouts, and the parts of them that lie within some.
+
+use super::recording::Sample;
+use crate::model::activity::Activity;
+
+/// When activities took place.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// Begin and end in unix milliseconds, and which activity; by their begins.
+    all: Vec<(i64, i64, usize)>,
+    longest_ms: i64,
+}
+
+/// A longer one is a mistake that would gather everything.
+const LONGEST_S: f64 = 2.0 * 86_400.0;
+
+impl Windows {
+    pub fn of<'a>(activities: impl Iterator<Item = &'a Activity>) -> Windows {
+        let window = |(at, a): (usize, &Activity)| {
+            let begin_ms = a.start_time.as_millisecond();
+            let seconds = a.elapsed_s.or(a.moving_s).unwrap_or(0.0).clamp(0.0, LONGEST_S);
+            (begin_ms, begin_ms + (seconds * 1000.0) as i64, at)
+        };
+        let mut all: Vec<_> = activities.enumerate().map(window).collect();
+        all.sort_unstable();
+        let longest_ms = all.iter().map(|(begin, end, _)| end - begin).max().unwrap_or(0);
+        Windows { all, longest_ms }
+    }
+
+    /// The activities that a moment lies in.
+    pub fn at(&self, time_ms: i64) -> impl Iterator<Item = usize> {
+        self.within(time_ms, time_ms).map(|(_, _, at)| at)
+    }
+
+    /// Whether one of them was going on between two moments.
+    pub fn touch(&self, from_ms: i64, to_ms: i64) -> bool {
+        self.within(from_ms, to_ms).next().is_some()
+    }
+
+    /// The activities that went on between two moments: begin, end and which.
+    pub fn within(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, i64, usize)> {
+        let begun = self.all.partition_point(|(begin, _, _)| *begin <= to_ms);
+        let earliest = from_ms.saturating_sub(self.longest_ms);
+        let candidates = self.all[..begun].iter().rev().take_while(move |(begin, _, _)| *begin >= earliest);
+        candidates.filter(move |(_, end, _)| *end >= from_ms).copied()
+    }
+}
+
+/// A heart rate: unix milliseconds and beats a minute.
+pub type Rate = (i64, i32);
+
+/// Puts heart rates among samples that have none: in the sample of the same second, or in one of
+/// their own.
+pub fn add_heart_rates(samples: &mut Vec<Sample>, rates: &[Rate]) {
+    if samples.iter().any(|sample| sample.heart_rate_bpm.is_some()) || rates.is_empty() {
+        return;
+    }
+    samples.extend(rates.iter().map(|(time_ms, bpm)| Sample {
+        time_ms: *time_ms,
+        heart_rate_bpm: Some(*bpm),
+        ..Sample::default()
+    }));
+    // Stable: of one second, what was there stands before the rate.
+    samples.sort_by_key(|sample| sample.time_ms.div_euclid(1000));
+    samples.dedup_by(|rate, sample| {
+        let is_same = rate.time_ms.div_euclid(1000) == sample.time_ms.div_euclid(1000)
+            && (rate.lat_e7.is_none() && rate.distance_m.is_none());
+        if is_same {
+            sample.heart_rate_bpm = sample.heart_rate_bpm.or(rate.heart_rate_bpm);
+        }
+        is_same
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_activities_at_a_moment_are_those_that_a_slow_search_finds(
+            spans in prop::collection::vec((0_i64..1000, 0_i64..300), 0..40), moment in 0_i64..1400
+        ) {
+            let activities: Vec<Activity> = spans
+                .iter()
+                .map(|(begin, length)| Activity {
+                    start_time: Timestamp::from_second(*begin).unwrap(),
+                    elapsed_s: Some(*length as f64),
+                    ..Activity::default()
+                })
+                .collect();
+            let windows = Windows::of(activities.iter());
+            let mut found: Vec<usize> = windows.at(moment * 1000).collect();
+            found.sort_unstable();
+            let slow: Vec<usize> = (0..spans.len())
+                .filter(|at| (spans[*at].0..=spans[*at].0 + spans[*at].1).contains(&moment))
+                .collect();
+            prop_assert_eq!(found, slow);
+        }
+    }
+}

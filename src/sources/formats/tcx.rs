@@ -1,0 +1,224 @@
+//! Garmin's Training Center XML: activities with laps and track points, read by local names.
+
+use quick_xml::events::BytesStart;
+
+use super::recording::{Recording, Sample, first_time};
+use super::time;
+use super::xml::{self, Node};
+use crate::model::activity::Lap;
+use crate::sources::{Fault, degrees_e7};
+
+/// Reads a file's activities. What was read before a document breaks is kept and marked partial.
+pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
+    let mut activities = Activities::default();
+    let walked = xml::walk(document, |node| {
+        match node {
+            Node::Start(start) => activities.start(start),
+            Node::End(name, text) => activities.end(name, text),
+        }
+        Ok(())
+    });
+    activities.close();
+    let mut recordings: Vec<Recording> = std::mem::take(&mut activities.recordings)
+        .into_iter()
+        .filter(|a| !a.samples.is_empty() || a.activity.laps.is_some())
+        .collect();
+    if let Err(reason) = walked {
+        let Some(last) = recordings.last_mut() else { return Err(Fault::record(reason)) };
+        last.activity.partial = Some(reason);
+    }
+    if recordings.is_empty() {
+        return Err(Fault::record(match (activities.is_tcx, activities.has_course) {
+            (false, _) => "not a TCX document",
+            (true, true) => "a course, not a recording",
+            (true, false) => "no activity in it",
+        }));
+    }
+    Ok(recordings)
+}
+
+#[derive(Default)]
+struct Activities {
+    is_tcx: bool,
+    has_course: bool,
+    /// The elements that are open, those that mean something here.
+    in_activity: bool,
+    in_lap: bool,
+    in_point: bool,
+    in_creator: bool,
+    value_of: Option<Value>,
+    recordings: Vec<Recording>,
+    lap: Lap,
+    sums: Sums,
+    sample: Sample,
+    has_time: bool,
+}
+
+/// The heart rates whose number stands in a `Value` within.
+#[derive(Clone, Copy)]
+enum Value {
+    OfPoint,
+    Average,
+    Maximum,
+}
+
+/// What the laps of one activity sum to.
+#[derive(Default)]
+struct Sums {
+    moving_s: Option<f64>,
+    distance_m: Option<f64>,
+    calories_kcal: Option<f64>,
+    max_speed_mps: Option<f64>,
+    max_heart_rate_bpm: Option<f64>,
+}
+
+impl Activities {
+    fn start(&mut self, start: &BytesStart<'_>) {
+        match xml::local(start) {
+            "TrainingCenterDatabase" => self.is_tcx = true,
+            "Course" => self.has_course = true,
+            "Activity" => {
+                self.close();
+                self.in_activity = true;
+                let mut recording = Recording::default();
+                recording.activity.sport_raw = xml::attribute(start, "Sport");
+                self.recordings.push(recording);
+            }
+            "Lap" if self.in_activity => {
+                self.in_lap = true;
+                self.lap = Lap {
+                    start_time: xml::attribute(start, "StartTime").as_deref().and_then(time::utc),
+                    ..Lap::default()
+                };
+            }
+            "Trackpoint" if self.in_lap => {
+                self.in_point = true;
+                self.has_time = false;
+                self.sample = Sample::default();
+            }
+            "Creator" if self.in_activity => self.in_creator = true,
+            "HeartRateBpm" => self.value_of = Some(Value::OfPoint),
+            "AverageHeartRateBpm" => self.value_of = Some(Value::Average),
+            "MaximumHeartRateBpm" => self.value_of = Some(Value::Maximum),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, name: &str, text: &str) {
+        let number = || text.parse::<f64>().ok().filter(|n| n.is_finite());
+        let whole = || number().map(|n| n.round() as i32);
+        match name {
+            "HeartRateBpm" | "AverageHeartRateBpm" | "MaximumHeartRateBpm" => self.value_of = None,
+            "Creator" => self.in_creator = false,
+            "Activity" => {
+                self.close();
+                self.in_activity = false;
+            }
+            _ => {}
+        }
+        let Some(recording) = self.recordings.last_mut().filter(|_| self.in_activity) else { return };
+        let a = &mut recording.activity;
+        if self.in_point {
+            let sample = &mut self.sample;
+            match name {
+                "Time" => {
+                    if let Some(time) = time::utc(text) {
+                        sample.time_ms = time.as_millisecond();
+                        self.has_time = true;
+                    }
+                }
+                "LatitudeDegrees" => sample.lat_e7 = number().and_then(|d| degrees_e7(d, 90.0)),
+                "LongitudeDegrees" => sample.lon_e7 = number().and_then(|d| degrees_e7(d, 180.0)),
+                "AltitudeMeters" => sample.altitude_m = number(),
+                "DistanceMeters" => sample.distance_m = number(),
+                "Value" => sample.heart_rate_bpm = whole().filter(|bpm| *bpm > 0),
+                "Cadence" | "RunCadence" => sample.cadence_rpm = whole(),
+                "Speed" => sample.speed_mps = number(),
+                "Watts" => sample.power_w = whole(),
+                "Trackpoint" => {
+                    self.in_point = false;
+                    if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
+                        (sample.lat_e7, sample.lon_e7) = (None, None);
+                    }
+                    if self.has_time {
+                        recording.samples.push(*sample);
+                    }
+                }
+                _ => {}
+            }
+            return;
+        }
+        if self.in_lap {
+            let lap = &mut self.lap;
+            match name {
+                "TotalTimeSeconds" => lap.moving_s = number(),
+                "DistanceMeters" => lap.distance_m = number(),
+                "MaximumSpeed" => lap.max_speed_mps = number(),
+                "AvgSpeed" => lap.avg_speed_mps = number(),
+                "Calories" => self.sums.calories_kcal = added(self.sums.calories_kcal, number()),
+                "Value" => match self.value_of {
+                    Some(Value::Average) => lap.avg_heart_rate_bpm = number(),
+                    Some(Value::Maximum) => lap.max_heart_rate_bpm = number(),
+                    Some(Value::OfPoint) | None => {}
+                },
+                "Cadence" | "AvgRunCadence" => lap.avg_cadence_rpm = number(),
+                "AvgWatts" => lap.avg_power_w = number(),
+                "Lap" => {
+                    self.in_lap = false;
+                    let sums = &mut self.sums;
+                    sums.moving_s = added(sums.moving_s, lap.moving_s);
+                    sums.distance_m = added(sums.distance_m, lap.distance_m);
+                    sums.max_speed_mps =
+                        sums.max_speed_mps.into_iter().chain(lap.max_speed_mps).reduce(f64::max);
+                    sums.max_heart_rate_bpm =
+                        sums.max_heart_rate_bpm.into_iter().chain(lap.max_heart_rate_bpm).reduce(f64::max);
+                    let laps = a.laps.get_or_insert_default();
+                    lap.lap_index = i32::try_from(laps.len() + 1).ok();
+                    laps.push(std::mem::take(lap));
+                }
+                _ => {}
+            }
+            return;
+        }
+        match name {
+            "Id" if !self.in_creator => a.start_time = time::utc(text).unwrap_or(a.start_time),
+            "Notes" => a.description = Some(text.to_string()).filter(|t| !t.is_empty()),
+            "Name" if self.in_creator => a.device_name = Some(text.to_string()).filter(|t| !t.is_empty()),
+            "UnitId" if self.in_creator => {
+                a.device_serial = Some(text.to_string()).filter(|t| !t.is_empty() && t != "0");
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the last activity its start and its sums.
+    fn close(&mut self) {
+        let sums = std::mem::take(&mut self.sums);
+        let Some(recording) = self.recordings.last_mut().filter(|_| self.in_activity) else { return };
+        // A lap that the document broke off in.
+        if self.in_lap {
+            self.in_lap = false;
+            recording.activity.laps.get_or_insert_default().push(std::mem::take(&mut self.lap));
+        }
+        let a = &mut recording.activity;
+        let first_lap = a.laps.as_ref().and_then(|laps| laps.iter().filter_map(|l| l.start_time).min());
+        if a.start_time == jiff::Timestamp::default() {
+            a.start_time = first_lap.or(first_time(&recording.samples)).unwrap_or_default();
+        }
+        a.moving_s = a.moving_s.or(sums.moving_s);
+        a.distance_m = a.distance_m.or(sums.distance_m);
+        a.calories_kcal = a.calories_kcal.or(sums.calories_kcal.filter(|kcal| *kcal > 0.0));
+        a.max_speed_mps = a.max_speed_mps.or(sums.max_speed_mps);
+        a.max_heart_rate_bpm = a.max_heart_rate_bpm.or(sums.max_heart_rate_bpm);
+        if recording.samples.is_empty() {
+            a.elapsed_s = a.elapsed_s.or(a.moving_s);
+        }
+    }
+}
+
+fn added(sum: Option<f64>, value: Option<f64>) -> Option<f64> {
+    match (sum, value) {
+        (Some(sum), Some(value)) => Some(sum + value),
+        (sum, value) => sum.or(value),
+    }
+}

@@ -1,0 +1,423 @@
+//! Strava API v3: bodies of the activity list, of one activity, and of its streams.
+//!
+//! Every field of Strava's schema is optional and may be null; lists from different years
+//! differ in their types (whole numbers where others have fractions, `[]` or null for no
+//! position). What has a column goes there, what can be derived from a column is dropped,
+//! and everything else is kept as JSON in `extra`.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::SOURCE;
+use crate::model::activity::{Activity, Lap, SCHEMA_VERSION, SegmentEffort, Split, Streams};
+use crate::model::{polyline, sport};
+use crate::sources::formats::json::{
+    self, Value, fields, flag, id, is_absent, list, number, text, time, whole,
+};
+use crate::sources::{Fault, Provenance, Source, Taken};
+
+/// How much of an activity a body tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Summary,
+    Detail,
+}
+
+/// Reads a page of `GET /athlete/activities`. `again` gives the bytes anew.
+pub fn activity_list(
+    body: &mut [u8],
+    again: impl FnOnce() -> Vec<u8>,
+    provenance: &Provenance,
+    mut each: impl FnMut(usize, Result<Taken, Fault>),
+) -> Result<(), String> {
+    json::for_each_element(body, again, |index, element| {
+        let taken = element
+            .map_err(Fault::record)
+            .and_then(|value| activity(value, Level::Summary, provenance, index));
+        each(index, taken);
+    })
+}
+
+/// Reads a body of `GET /activities/{id}`.
+pub fn activity_detail(body: &mut [u8], provenance: &Provenance) -> Result<Taken, Fault> {
+    json::with_document(body, |value| activity(value, Level::Detail, provenance, 0))
+}
+
+/// What a walk through the list has to know of an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListEntry {
+    pub id: String,
+    pub start_s: i64,
+    pub manual: bool,
+}
+
+/// Reads ids and starts of a page of the list: `None` for a record that cannot be read. An
+/// error says why the page is none.
+pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
+    let mut entries = Vec::new();
+    json::for_each_element(
+        &mut body.to_vec(),
+        || body.to_vec(),
+        |_, element| {
+            let entry = element.ok().and_then(|value| {
+                Some(ListEntry {
+                    id: id("id", value.get("id")?).ok()?,
+                    start_s: time("start_date", value.get("start_date")?).ok()?.as_second(),
+                    manual: value.get("manual").and_then(|v| v.as_bool()).unwrap_or(false),
+                })
+            });
+            entries.push(entry);
+        },
+    )?;
+    Ok(entries)
+}
+
+fn activity(value: Value<'_, '_>, level: Level, from: &Provenance, index: usize) -> Result<Taken, Fault> {
+    let source_id = value.get("id").and_then(|v| id("id", v).ok());
+    read_activity(value, level, from, index).map_err(|fault| fault.of(source_id.as_deref()))
+}
+
+fn read_activity(
+    value: Value<'_, '_>,
+    level: Level,
+    from: &Provenance,
+    index: usize,
+) -> Result<Taken, Fault> {
+    let mut a = Activity {
+        user_id: from.user_id.clone(),
+        source: SOURCE.to_string(),
+        source_account_id: from.account_id.clone(),
+        origin: "api".to_string(),
+        fetched_at: from.fetched_at,
+        detail_at: (level == Level::Detail).then_some(from.fetched_at),
+        raw_ref: format!("{}#{index}", from.raw_ref),
+        schema_version: SCHEMA_VERSION,
+        ..Activity::default()
+    };
+    let mut start = None;
+    let mut start_local = None;
+    let mut old_type = None;
+    let mut old_start = (None, None);
+    let mut track = None;
+    let mut faults = Vec::new();
+    let extra = fields(value, |key, v| {
+        match key {
+            "id" => a.source_id = id(key, v)?,
+            "external_id" => a.external_id = Some(text(key, v)?),
+            // The string is the safe one of the two, so it wins wherever it stands.
+            "upload_id_str" => a.upload_id = Some(text(key, v)?),
+            "upload_id" => {
+                let number = id(key, v)?;
+                a.upload_id.get_or_insert(number);
+            }
+            "name" => a.title = Some(text(key, v)?),
+            "description" => a.description = Some(text(key, v)?),
+            "sport_type" => a.sport_raw = Some(text(key, v)?),
+            "type" => old_type = Some(text(key, v)?),
+            "start_date" => start = Some(time(key, v)?),
+            // The local wall clock, with a `Z` that is not true.
+            "start_date_local" => start_local = Some(time(key, v)?),
+            "utc_offset" => a.utc_offset_s = Some(whole(key, v)?),
+            "timezone" => a.timezone = Some(zone_name(&text(key, v)?).to_string()),
+            "elapsed_time" => a.elapsed_s = Some(number(key, v)?),
+            "moving_time" => a.moving_s = Some(number(key, v)?),
+            "distance" => a.distance_m = Some(number(key, v)?),
+            "total_elevation_gain" => a.elevation_gain_m = Some(number(key, v)?),
+            "elev_low" => a.elevation_low_m = Some(number(key, v)?),
+            "elev_high" => a.elevation_high_m = Some(number(key, v)?),
+            "average_speed" => a.avg_speed_mps = Some(number(key, v)?),
+            "max_speed" => a.max_speed_mps = Some(number(key, v)?),
+            "average_heartrate" => a.avg_heart_rate_bpm = Some(number(key, v)?),
+            "max_heartrate" => a.max_heart_rate_bpm = Some(number(key, v)?),
+            "average_cadence" => a.avg_cadence_rpm = Some(number(key, v)?),
+            "average_watts" => a.avg_power_w = Some(number(key, v)?),
+            "max_watts" => a.max_power_w = Some(number(key, v)?),
+            "weighted_average_watts" => a.weighted_power_w = Some(number(key, v)?),
+            "kilojoules" => a.work_kj = Some(number(key, v)?),
+            "device_watts" => a.device_watts = Some(flag(key, v)?),
+            "calories" => a.calories_kcal = Some(number(key, v)?),
+            "average_temp" => a.temperature_c = Some(number(key, v)?),
+            "start_latlng" => (a.start_lat_deg, a.start_lon_deg) = position(key, v)?,
+            "end_latlng" => (a.end_lat_deg, a.end_lon_deg) = position(key, v)?,
+            "start_latitude" => old_start.0 = Some(number(key, v)?),
+            "start_longitude" => old_start.1 = Some(number(key, v)?),
+            "map" => match read_map(v)? {
+                Some(Ok(read)) => track = Some(read),
+                Some(Err(fault)) => faults.push(fault),
+                None => {}
+            },
+            "laps" => a.laps = Some(list(key, v, lap)?),
+            "splits_metric" => a.splits_metric = Some(list(key, v, split)?),
+            "splits_standard" => a.splits_standard = Some(list(key, v, split)?),
+            "segment_efforts" => a.segment_efforts = Some(list(key, v, effort)?),
+            "best_efforts" => a.best_efforts = Some(list(key, v, effort)?),
+            "device_name" => a.device_name = Some(text(key, v)?),
+            "gear_id" => a.gear_id = Some(text(key, v)?),
+            "trainer" => a.trainer = Some(flag(key, v)?),
+            "commute" => a.commute = Some(flag(key, v)?),
+            "manual" => a.manual = Some(flag(key, v)?),
+            "private" => a.private = Some(flag(key, v)?),
+            "visibility" => a.visibility = Some(text(key, v)?),
+            "flagged" => a.flagged = Some(flag(key, v)?),
+            "suffer_score" => a.suffer_score = Some(number(key, v)?),
+            "perceived_exertion" => a.perceived_exertion = Some(number(key, v)?),
+            "workout_type" => a.workout_type = Some(whole(key, v)?),
+            "kudos_count" => a.kudos_count = Some(whole(key, v)?),
+            "achievement_count" => a.achievement_count = Some(whole(key, v)?),
+            "comment_count" => a.comment_count = Some(whole(key, v)?),
+            "athlete_count" => a.athlete_count = Some(whole(key, v)?),
+            "total_photo_count" => a.photo_count = Some(whole(key, v)?),
+            "pr_count" => a.pr_count = Some(whole(key, v)?),
+            // Both follow from what is kept: the account, and whether detail_at is there.
+            "athlete" | "resource_state" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if a.source_id.is_empty() {
+        return Err(Fault::field("id", "missing"));
+    }
+    a.start_time = start.ok_or_else(|| Fault::field("start_date", "missing"))?;
+    a.extra = extra;
+    a.start_lat_deg = a.start_lat_deg.or(old_start.0);
+    a.start_lon_deg = a.start_lon_deg.or(old_start.1);
+    if let Some(local) = start_local {
+        let offset = local.duration_since(a.start_time).as_secs();
+        a.utc_offset_s = a.utc_offset_s.or(i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400));
+    }
+    a.start_quality = start_quality(a.start_time, start_local, a.manual == Some(true)).to_string();
+    // `type` follows from `sport_type` where both are there.
+    a.sport_raw = a.sport_raw.take().or(old_type);
+    a.sport =
+        a.sport_raw.as_deref().and_then(|raw| sport::canonical(Source::Strava, raw)).map(str::to_string);
+    if let Some(track) = track {
+        a.set_track(track);
+    }
+    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(Taken { activity: a, streams: None, faults })
+}
+
+/// The track of a `map`: its full polyline where there is one, else the summary's.
+fn read_map(map: Value<'_, '_>) -> Result<Option<Result<polyline::Track, Fault>>, Fault> {
+    for key in ["polyline", "summary_polyline"] {
+        let Some(value) = map.get(key).filter(|v| !is_absent(*v)) else { continue };
+        let field = format!("map.{key}");
+        let Some(text) = value.as_str() else {
+            return Err(Fault::field(field, format!("expected a string, found {}", json::kind(value))));
+        };
+        return Ok(Some(polyline::decode(text.as_bytes()).map_err(|e| Fault::field(field, e.to_string()))));
+    }
+    Ok(None)
+}
+
+/// `(GMT-05:00) America/New_York` names the zone behind its standard offset, which is not
+/// the offset of the start: that is `utc_offset`.
+fn zone_name(timezone: &str) -> &str {
+    match timezone.strip_prefix("(GMT").and_then(|rest| rest.split_once(") ")) {
+        Some((_, name)) => name,
+        None => timezone,
+    }
+}
+
+/// A start that the athlete hides comes as the first second of the local day. What was
+/// entered by hand is known to the minute.
+fn start_quality(start: Timestamp, local: Option<Timestamp>, manual: bool) -> &'static str {
+    let second_of_day = |t: Timestamp| t.as_second().rem_euclid(86_400);
+    if second_of_day(local.unwrap_or(start)) == 1 || second_of_day(start) == 1 {
+        "hidden"
+    } else if manual && start.as_second() % 60 == 0 {
+        "minute"
+    } else {
+        "exact"
+    }
+}
+
+fn position(field: &str, value: Value<'_, '_>) -> Result<(Option<f64>, Option<f64>), Fault> {
+    let both = list(field, value, |v| number(field, v))?;
+    match both[..] {
+        [lat, lon] if lat.abs() <= 90.0 && lon.abs() <= 180.0 => Ok((Some(lat), Some(lon))),
+        [lat, lon] => Err(Fault::field(field, format!("{lat}, {lon} is not on the globe"))),
+        _ => {
+            Err(Fault::field(field, format!("expected latitude and longitude, found {} numbers", both.len())))
+        }
+    }
+}
+
+fn lap(value: Value<'_, '_>) -> Result<Lap, Fault> {
+    let mut lap = Lap::default();
+    lap.extra = fields(value, |key, v| {
+        match key {
+            "id" => lap.lap_id = Some(id(key, v)?),
+            "name" => lap.name = Some(text(key, v)?),
+            "lap_index" => lap.lap_index = Some(whole(key, v)?),
+            "split" => lap.split = Some(whole(key, v)?),
+            "start_date" => lap.start_time = Some(time(key, v)?),
+            "elapsed_time" => lap.elapsed_s = Some(number(key, v)?),
+            "moving_time" => lap.moving_s = Some(number(key, v)?),
+            "distance" => lap.distance_m = Some(number(key, v)?),
+            "total_elevation_gain" => lap.elevation_gain_m = Some(number(key, v)?),
+            "average_speed" => lap.avg_speed_mps = Some(number(key, v)?),
+            "max_speed" => lap.max_speed_mps = Some(number(key, v)?),
+            "average_heartrate" => lap.avg_heart_rate_bpm = Some(number(key, v)?),
+            "max_heartrate" => lap.max_heart_rate_bpm = Some(number(key, v)?),
+            "average_cadence" => lap.avg_cadence_rpm = Some(number(key, v)?),
+            "average_watts" => lap.avg_power_w = Some(number(key, v)?),
+            "device_watts" => lap.device_watts = Some(flag(key, v)?),
+            "pace_zone" => lap.pace_zone = Some(whole(key, v)?),
+            "start_index" => lap.start_index = Some(whole(key, v)?),
+            "end_index" => lap.end_index = Some(whole(key, v)?),
+            "athlete" | "activity" | "resource_state" | "start_date_local" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(lap)
+}
+
+fn split(value: Value<'_, '_>) -> Result<Split, Fault> {
+    let mut split = Split::default();
+    split.extra = fields(value, |key, v| {
+        match key {
+            "split" => split.split = Some(whole(key, v)?),
+            "elapsed_time" => split.elapsed_s = Some(number(key, v)?),
+            "moving_time" => split.moving_s = Some(number(key, v)?),
+            "distance" => split.distance_m = Some(number(key, v)?),
+            "elevation_difference" => split.elevation_difference_m = Some(number(key, v)?),
+            "average_speed" => split.avg_speed_mps = Some(number(key, v)?),
+            "average_grade_adjusted_speed" => split.avg_grade_adjusted_speed_mps = Some(number(key, v)?),
+            "average_heartrate" => split.avg_heart_rate_bpm = Some(number(key, v)?),
+            "pace_zone" => split.pace_zone = Some(whole(key, v)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(split)
+}
+
+fn effort(value: Value<'_, '_>) -> Result<SegmentEffort, Fault> {
+    let mut effort = SegmentEffort::default();
+    effort.extra = fields(value, |key, v| {
+        match key {
+            "id" => effort.effort_id = Some(id(key, v)?),
+            "name" => effort.name = Some(text(key, v)?),
+            "start_date" => effort.start_time = Some(time(key, v)?),
+            "elapsed_time" => effort.elapsed_s = Some(number(key, v)?),
+            "moving_time" => effort.moving_s = Some(number(key, v)?),
+            "distance" => effort.distance_m = Some(number(key, v)?),
+            "average_heartrate" => effort.avg_heart_rate_bpm = Some(number(key, v)?),
+            "max_heartrate" => effort.max_heart_rate_bpm = Some(number(key, v)?),
+            "average_cadence" => effort.avg_cadence_rpm = Some(number(key, v)?),
+            "average_watts" => effort.avg_power_w = Some(number(key, v)?),
+            "device_watts" => effort.device_watts = Some(flag(key, v)?),
+            "start_index" => effort.start_index = Some(whole(key, v)?),
+            "end_index" => effort.end_index = Some(whole(key, v)?),
+            "kom_rank" => effort.kom_rank = Some(whole(key, v)?),
+            "pr_rank" => effort.pr_rank = Some(whole(key, v)?),
+            "hidden" => effort.hidden = Some(flag(key, v)?),
+            // The segment's own description stays in `extra`, its id is what joins.
+            "segment" => {
+                effort.segment_id =
+                    v.get("id").filter(|v| !is_absent(*v)).map(|v| id("segment.id", v)).transpose()?;
+                return Ok(false);
+            }
+            "athlete" | "activity" | "resource_state" | "start_date_local" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(effort)
+}
+
+/// Reads a body of `GET /activities/{id}/streams`: an object by type, or a list of streams.
+pub fn activity_streams(
+    body: &mut [u8],
+    source_id: &str,
+    start_time: Timestamp,
+    from: &Provenance,
+) -> Result<Streams, Fault> {
+    let mut streams = Streams {
+        user_id: from.user_id.clone(),
+        source: SOURCE.to_string(),
+        source_id: source_id.to_string(),
+        start_time,
+        origin: "api".to_string(),
+        fetched_at: from.fetched_at,
+        raw_ref: format!("{}#0", from.raw_ref),
+        schema_version: SCHEMA_VERSION,
+        ..Streams::default()
+    };
+    let mut lengths = Vec::new();
+    json::with_document(body, |value| {
+        if let Some(elements) = value.elements() {
+            for stream in elements {
+                let name = stream.get("type").ok_or_else(|| Fault::field("type", "missing"))?;
+                let name = text("type", name)?;
+                add_stream(&mut streams, &name, stream, &mut lengths)?;
+            }
+            return Ok(());
+        }
+        fields(value, |key, stream| add_stream(&mut streams, key, stream, &mut lengths).map(|()| true))
+            .map(drop)
+    })
+    .map_err(|fault| fault.of(Some(source_id)))?;
+    if let Some((name, length)) = lengths.iter().find(|(_, length)| *length != lengths[0].1) {
+        let (first, samples) = &lengths[0];
+        let reason = format!("has {length} samples, but `{first}` has {samples}");
+        return Err(Fault::field(name, reason).of(Some(source_id)));
+    }
+    let samples = lengths.first().map_or(0, |(_, length)| *length);
+    streams.samples = i32::try_from(samples).expect("a body has fewer samples than bytes");
+    Ok(streams)
+}
+
+fn add_stream(
+    streams: &mut Streams,
+    name: &str,
+    stream: Value<'_, '_>,
+    lengths: &mut Vec<(String, usize)>,
+) -> Result<(), Fault> {
+    let Some(data) = stream.get("data").filter(|v| !is_absent(*v)) else { return Ok(()) };
+    let numbers = || list(name, data, |v| or_null(v, |v| number(name, v)));
+    let wholes = || list(name, data, |v| or_null(v, |v| whole(name, v)));
+    let length = match name {
+        "time" => streams.time_s.insert(wholes()?).len(),
+        "distance" => streams.distance_m.insert(numbers()?).len(),
+        "altitude" => streams.altitude_m.insert(numbers()?).len(),
+        "velocity_smooth" => streams.speed_mps.insert(numbers()?).len(),
+        "heartrate" => streams.heart_rate_bpm.insert(wholes()?).len(),
+        "cadence" => streams.cadence_rpm.insert(wholes()?).len(),
+        "watts" => streams.power_w.insert(wholes()?).len(),
+        "temp" => streams.temperature_c.insert(wholes()?).len(),
+        "moving" => streams.moving.insert(list(name, data, |v| or_null(v, |v| flag(name, v)))?).len(),
+        "grade_smooth" => streams.grade_percent.insert(numbers()?).len(),
+        "latlng" => {
+            let points = list(name, data, |v| or_null(v, |v| point(name, v)))?;
+            streams.lat_e7 = Some(points.iter().map(|p| p.map(|(lat, _)| lat)).collect());
+            streams.lon_e7 = Some(points.iter().map(|p| p.map(|(_, lon)| lon)).collect());
+            points.len()
+        }
+        // A type that Strava may add stays in the landing.
+        _ => return Ok(()),
+    };
+    lengths.push((name.to_string(), length));
+    Ok(())
+}
+
+fn or_null<'tape, 'input, T>(
+    value: Value<'tape, 'input>,
+    read: impl FnOnce(Value<'tape, 'input>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    if value.is_null() { Ok(None) } else { read(value).map(Some) }
+}
+
+fn point(field: &str, value: Value<'_, '_>) -> Result<(i32, i32), Fault> {
+    let whole_e7 = |degrees: f64| (degrees * 1e7).round() as i32;
+    match position(field, value)? {
+        (Some(lat), Some(lon)) => Ok((whole_e7(lat), whole_e7(lon))),
+        _ => Err(Fault::field(field, "expected latitude and longitude")),
+    }
+}
+
+/// The start of an activity from the unix seconds it was asked for with.
+pub fn start_time(start_s: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(start_s)).expect("a duration saturates")
+}

@@ -1,0 +1,482 @@
+//! Strava's account export: `activities.csv`, and the files that were uploaded, which it names.
+//!
+//! The columns of the table have grown over the years, always before the last one, and its
+//! header is written in the athlete's language; so columns are found by their English names or
+//! else by their places. Five names stand twice: the first is for show, in the units of the
+//! account, the second is what Strava computes with. Times are UTC, whatever the language.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ::csv::StringRecord;
+use jiff::Timestamp;
+
+use crate::error::Result;
+use crate::model::activity::Activity;
+use crate::sources::formats::csv::{self, Quotes, Table, cell, number};
+use crate::sources::formats::json;
+use crate::sources::formats::recording::Recording;
+use crate::sources::formats::time::{self, Order};
+use crate::sources::formats::zip::{Container, Entry};
+use crate::sources::{Each, Fault, Item, Provenance, Taken, files, in_parallel};
+
+/// The header of 2026, in English. Those of other years are its beginning, with `Media` behind.
+const COLUMNS: [&str; 103] = [
+    "Activity ID",
+    "Activity Date",
+    "Activity Name",
+    "Activity Type",
+    "Activity Description",
+    "Elapsed Time",
+    "Distance",
+    "Max Heart Rate",
+    "Relative Effort",
+    "Commute",
+    "Activity Private Note",
+    "Activity Gear",
+    "Filename",
+    "Athlete Weight",
+    "Bike Weight",
+    "Elapsed Time",
+    "Moving Time",
+    "Distance",
+    "Max Speed",
+    "Average Speed",
+    "Elevation Gain",
+    "Elevation Loss",
+    "Elevation Low",
+    "Elevation High",
+    "Max Grade",
+    "Average Grade",
+    "Average Positive Grade",
+    "Average Negative Grade",
+    "Max Cadence",
+    "Average Cadence",
+    "Max Heart Rate",
+    "Average Heart Rate",
+    "Max Watts",
+    "Average Watts",
+    "Calories",
+    "Max Temperature",
+    "Average Temperature",
+    "Relative Effort",
+    "Total Work",
+    "Number of Runs",
+    "Uphill Time",
+    "Downhill Time",
+    "Other Time",
+    "Perceived Exertion",
+    "Type",
+    "Start Time",
+    "Weighted Average Power",
+    "Power Count",
+    "Prefer Perceived Exertion",
+    "Perceived Relative Effort",
+    "Commute",
+    "Total Weight Lifted",
+    "From Upload",
+    "Grade Adjusted Distance",
+    "Weather Observation Time",
+    "Weather Condition",
+    "Weather Temperature",
+    "Apparent Temperature",
+    "Dewpoint",
+    "Humidity",
+    "Weather Pressure",
+    "Wind Speed",
+    "Wind Gust",
+    "Wind Bearing",
+    "Precipitation Intensity",
+    "Sunrise Time",
+    "Sunset Time",
+    "Moon Phase",
+    "Bike",
+    "Gear",
+    "Precipitation Probability",
+    "Precipitation Type",
+    "Cloud Cover",
+    "Weather Visibility",
+    "UV Index",
+    "Weather Ozone",
+    "Jump Count",
+    "Total Grit",
+    "Average Flow",
+    "Flagged",
+    "Average Elapsed Speed",
+    "Dirt Distance",
+    "Newly Explored Distance",
+    "Newly Explored Dirt Distance",
+    "Activity Count",
+    "Total Steps",
+    "Carbon Saved",
+    "Pool Length",
+    "Training Load",
+    "Intensity",
+    "Average Grade Adjusted Pace",
+    "Timer Time",
+    "Total Cycles",
+    "Recovery",
+    "With Pet",
+    "Competition",
+    "Long Run",
+    "For a Cause",
+    "With Kid",
+    "Downhill Distance",
+    "Total Sets",
+    "Total Reps",
+    "Media",
+];
+/// From here on, a header in any language has its columns in the places above.
+const FEWEST_BY_PLACE: usize = 86;
+/// The header until June 2019. Distances are metres there, and kilometres a month later.
+const LOWER_CASE: [&str; 10] =
+    ["id", "date", "name", "type", "description", "elapsed_time", "distance", "commute", "gear", "filename"];
+
+pub fn recognises(archive: &Container) -> bool {
+    archive.ending("activities.csv").any(|entry| header_of(&csv::text(&archive.head(entry, 8192))).is_ok())
+}
+
+/// What a fetch has to know of an activity that an archive told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedEntry {
+    pub id: String,
+    pub start_s: i64,
+    pub manual: bool,
+    /// Whether the file that was recorded is in the archive.
+    pub has_file: bool,
+}
+
+/// Reads ids and starts, and nothing else.
+pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
+    let mut found = Vec::new();
+    for table_entry in archive.ending("activities.csv") {
+        let Ok((table, columns)) = archive.read(table_entry).and_then(|bytes| read_table(&csv::text(&bytes)))
+        else {
+            continue;
+        };
+        let files = by_name(archive, table_entry);
+        for row in &table.rows {
+            let file = cell(row, columns.filename);
+            let start = start_time(row, &columns, table.order);
+            let (Some(id), Ok(start)) = (cell(row, columns.id).filter(|id| is_id(id)), start) else {
+                continue;
+            };
+            found.push(ArchivedEntry {
+                id: id.to_string(),
+                start_s: start.as_second(),
+                manual: columns
+                    .filename
+                    .and_then(|column| row.get(column))
+                    .is_some_and(|f| f.trim().is_empty()),
+                has_file: file.is_some_and(|file| files.contains_key(&file.to_lowercase())),
+            });
+        }
+    }
+    found
+}
+
+/// Reads the table and the files that it names.
+pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+    for entry in archive.ending("activities.csv") {
+        let read = archive.read(entry).and_then(|bytes| read_table(&csv::text(&bytes)));
+        let (table, columns) = match read {
+            Ok(read) => read,
+            Err(fault) => {
+                each(Item::fault("file", format!("!{}", entry.name), fault))?;
+                continue;
+            }
+        };
+        let files = by_name(archive, entry);
+        let file_of = |row: &StringRecord| files.get(&cell(row, columns.filename)?.to_lowercase()).copied();
+        let numbered: Vec<(usize, &StringRecord)> = table.rows.iter().enumerate().collect();
+        in_parallel(
+            &numbered,
+            |(_, row)| file_of(row).map_or(1, |file| file.weight()),
+            |(number, row)| {
+                let at = format!("!{}#{number}", entry.name);
+                let taken = activity(row, &table, &columns, from, &at);
+                let taken = taken.map(|mut taken| {
+                    if let Some(name) = cell(row, columns.filename) {
+                        add_file(&mut taken, name, archive, file_of(row), from);
+                    }
+                    taken
+                });
+                vec![Item::of("row", at, taken)]
+            },
+            &mut *each,
+        )?;
+    }
+    Ok(())
+}
+
+/// The files beside a table, by the names it has for them.
+fn by_name<'a>(archive: &'a Container, table: &Entry) -> HashMap<String, &'a Entry> {
+    let folder = table.folder();
+    let below = |entry: &'a Entry| Some((entry.name.strip_prefix(folder)?.to_lowercase(), entry));
+    archive.entries().iter().filter_map(below).collect()
+}
+
+/// The table with English names, and how its dates are to be read.
+struct Rows {
+    header: Vec<String>,
+    rows: Vec<StringRecord>,
+    order: Order,
+    is_in_metres: bool,
+}
+
+/// The places of the columns that have one here.
+#[derive(Debug, Default)]
+struct Columns {
+    id: Option<usize>,
+    date: Option<usize>,
+    name: Option<usize>,
+    sport: Option<usize>,
+    description: Option<usize>,
+    filename: Option<usize>,
+    /// For show, in the units of the account; all there was in 2019.
+    shown_elapsed: Option<usize>,
+    shown_distance: Option<usize>,
+    shown_commute: Option<usize>,
+    elapsed: Option<usize>,
+    distance: Option<usize>,
+    commute: Option<usize>,
+    others: BTreeMap<String, usize>,
+}
+
+/// Names of columns in English, and whether distances for show are metres.
+type Header = (Vec<String>, bool);
+
+fn header_of(text: &str) -> Result<Header, Fault> {
+    let table = csv::table(text.lines().next().unwrap_or_default(), Quotes::Doubled)?;
+    english(&table.header)
+}
+
+fn english(header: &[String]) -> Result<Header, Fault> {
+    if header.iter().any(|name| name == "Activity ID") {
+        return Ok((header.to_vec(), false));
+    }
+    if header.iter().any(|name| name == "id")
+        && header.iter().any(|name| name == "filename" || name == "date")
+    {
+        const NAMES: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 9, 11, 12];
+        let old = |name: &String| {
+            let known = LOWER_CASE.iter().position(|old| old == name);
+            known.map_or_else(|| name.clone(), |at| COLUMNS[NAMES[at]].to_string())
+        };
+        return Ok((header.iter().map(old).collect(), true));
+    }
+    if header.len() >= FEWEST_BY_PLACE {
+        let last = header.len() - 1;
+        let by_place = |at: usize| match COLUMNS.get(at) {
+            _ if at == last => "Media".to_string(),
+            Some(known) => (*known).to_string(),
+            None => header[at].clone(),
+        };
+        return Ok(((0..header.len()).map(by_place).collect(), false));
+    }
+    Err(Fault::record(format!(
+        "{} columns, named in a language that is not known; English or 86 and more are",
+        header.len()
+    )))
+}
+
+fn read_table(text: &str) -> Result<(Rows, Columns), Fault> {
+    let mut table = csv::table(text, Quotes::Doubled)?;
+    // Older exports escape quotes with a backslash. What reads better is what was meant.
+    if text.contains("\\\"") {
+        let escaped = csv::table(text, Quotes::Escaped)?;
+        let broken = |table: &Table| {
+            table
+                .rows
+                .iter()
+                .filter(|r| r.len() != table.header.len() || !r.get(0).is_some_and(is_id))
+                .count()
+        };
+        if broken(&escaped) < broken(&table) {
+            table = escaped;
+        }
+    }
+    let (header, is_in_metres) = english(&table.header)?;
+    let mut columns = Columns::default();
+    for (at, name) in header.iter().enumerate() {
+        let slot = match name.as_str() {
+            "" => continue,
+            "Activity ID" => &mut columns.id,
+            "Activity Date" => &mut columns.date,
+            "Activity Name" => &mut columns.name,
+            "Activity Type" => &mut columns.sport,
+            "Activity Description" => &mut columns.description,
+            "Filename" => &mut columns.filename,
+            "Elapsed Time" if columns.shown_elapsed.is_none() => &mut columns.shown_elapsed,
+            "Elapsed Time" => &mut columns.elapsed,
+            "Distance" if columns.shown_distance.is_none() => &mut columns.shown_distance,
+            "Distance" => &mut columns.distance,
+            "Commute" if columns.shown_commute.is_none() => &mut columns.shown_commute,
+            "Commute" => &mut columns.commute,
+            // Of the others that stand twice, the last one is meant.
+            _ => {
+                columns.others.insert(name.clone(), at);
+                continue;
+            }
+        };
+        *slot = Some(at);
+    }
+    if columns.id.is_none() || columns.date.is_none() {
+        return Err(Fault::record("the table has no column for the id or the date of an activity"));
+    }
+    let order = order(&table.rows, columns.date);
+    Ok((Rows { header, rows: table.rows, order, is_in_metres }, columns))
+}
+
+/// Whether dates of numbers begin with the month: they do where a second number is above 12.
+fn order(rows: &[StringRecord], date: Option<usize>) -> Order {
+    let is_month_first = rows.iter().filter_map(|row| cell(row, date)).any(|text| {
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+        let (first, second) = (numbers.next(), numbers.next());
+        let is_date_of_numbers = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('/');
+        is_date_of_numbers
+            && first.is_some_and(|n| n.len() < 3)
+            && second.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n > 12)
+    });
+    if is_month_first { Order::MonthFirst } else { Order::DayFirst }
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn start_time(row: &StringRecord, columns: &Columns, order: Order) -> Result<Timestamp, Fault> {
+    let text = cell(row, columns.date).ok_or_else(|| Fault::field("Activity Date", "missing"))?;
+    let time = time::civil(text, order).and_then(time::as_utc).or_else(|| time::utc(text));
+    time.ok_or_else(|| Fault::expected("Activity Date", "a date", text))
+}
+
+fn activity(
+    row: &StringRecord,
+    table: &Rows,
+    columns: &Columns,
+    from: &Provenance,
+    at: &str,
+) -> Result<Taken, Fault> {
+    let id = cell(row, columns.id).ok_or_else(|| Fault::field("Activity ID", "missing"))?;
+    if !is_id(id) {
+        return Err(Fault::expected("Activity ID", "a whole number", id));
+    }
+    let mut faults = Vec::new();
+    if row.len() != table.header.len() {
+        let reason = format!("{} cells in a table of {} columns", row.len(), table.header.len());
+        // With cells missing in the middle, the rest would be read into the wrong columns.
+        return Err(Fault::record(reason).of(Some(id)));
+    }
+    let mut a = from.activity(at);
+    a.source_id = id.to_string();
+    a.start_time = start_time(row, columns, table.order).map_err(|fault| fault.of(Some(id)))?;
+    let text = |column: Option<usize>| cell(row, column).map(str::to_string);
+    a.title = text(columns.name);
+    a.description = text(columns.description);
+    a.sport_raw = text(columns.sport);
+    // What the export failed to write is marked so, and says nothing.
+    for (name, _) in table.header.iter().zip(row.iter()).filter(|(_, text)| text.trim() == csv::FAILED) {
+        faults.push(Fault::field(name.as_str(), "the export failed to write it").of(Some(id)));
+    }
+    let file = columns.filename.and_then(|column| row.get(column)).map(str::trim);
+    a.manual = file.filter(|file| *file != csv::FAILED).map(str::is_empty);
+    if a.manual == Some(true) && a.start_time.as_second() % 60 == 0 {
+        a.start_quality = "minute".to_string();
+    }
+    let mut value = |field: &str, column: Option<usize>| -> Option<f64> {
+        number(field, cell(row, column)?).map_err(|fault| faults.push(fault.of(Some(id)))).ok()
+    };
+    a.elapsed_s =
+        value("Elapsed Time", columns.elapsed).or_else(|| value("Elapsed Time", columns.shown_elapsed));
+    a.distance_m = match columns.distance {
+        Some(_) => value("Distance", columns.distance),
+        None => {
+            let is_metres =
+                table.is_in_metres || a.sport_raw.as_deref().is_some_and(|s| matches!(s, "Swim" | "Rowing"));
+            value("Distance", columns.shown_distance).map(|d| if is_metres { d } else { d * 1000.0 })
+        }
+    };
+    let flag = |text: &str| match text {
+        "1.0" | "1" | "true" | "TRUE" => Some(true),
+        "0.0" | "0" | "false" | "FALSE" => Some(false),
+        _ => None,
+    };
+    a.commute = cell(row, columns.commute).or(cell(row, columns.shown_commute)).and_then(flag);
+    let mut extra = serde_json::Map::new();
+    for (name, column) in &columns.others {
+        let Some(text) = cell(row, Some(*column)) else { continue };
+        let slot = match name.as_str() {
+            "Moving Time" => &mut a.moving_s,
+            "Max Speed" => &mut a.max_speed_mps,
+            "Average Speed" => &mut a.avg_speed_mps,
+            "Elevation Gain" => &mut a.elevation_gain_m,
+            "Elevation Loss" => &mut a.elevation_loss_m,
+            "Elevation Low" => &mut a.elevation_low_m,
+            "Elevation High" => &mut a.elevation_high_m,
+            "Max Cadence" => &mut a.max_cadence_rpm,
+            "Average Cadence" => &mut a.avg_cadence_rpm,
+            "Max Heart Rate" => &mut a.max_heart_rate_bpm,
+            "Average Heart Rate" => &mut a.avg_heart_rate_bpm,
+            "Max Watts" => &mut a.max_power_w,
+            "Average Watts" => &mut a.avg_power_w,
+            "Weighted Average Power" => &mut a.weighted_power_w,
+            "Calories" => &mut a.calories_kcal,
+            "Average Temperature" => &mut a.temperature_c,
+            "Relative Effort" => &mut a.suffer_score,
+            "Perceived Exertion" => &mut a.perceived_exertion,
+            "Flagged" => {
+                a.flagged = flag(text);
+                continue;
+            }
+            _ => {
+                extra.insert(name.clone(), text.into());
+                continue;
+            }
+        };
+        *slot = value(name, Some(*column));
+    }
+    a.extra = (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string());
+    Ok(Taken { activity: a, streams: None, faults })
+}
+
+/// Adds what the uploaded file tells and the table does not.
+fn add_file(taken: &mut Taken, name: &str, archive: &Container, entry: Option<&Entry>, from: &Provenance) {
+    let id = taken.activity.source_id.clone();
+    let stem = name.rsplit('/').next().unwrap_or(name).split('.').next().unwrap_or_default();
+    // Uploaded files go by the number of their upload, those of Strava's own app by that of the activity.
+    if is_id(stem) && stem != id {
+        taken.activity.upload_id = Some(stem.to_string());
+    }
+    let read = match entry {
+        Some(entry) => files::open(archive, entry),
+        None => Err(Fault::record("not in the archive")),
+    };
+    let complain = |reason: String| Fault::field("Filename", format!("{name}: {reason}")).of(Some(&id));
+    match read {
+        Err(fault) => taken.faults.push(complain(fault.to_string())),
+        Ok(file) => {
+            let start = taken.activity.start_time;
+            let away = |r: &Recording| r.activity.start_time.duration_since(start).abs();
+            // Of several sessions in a file, each is an activity of its own to Strava.
+            let Some(mut recording) = file.recordings.into_iter().min_by_key(away) else {
+                return taken.faults.push(complain("no recording in it".to_string()));
+            };
+            if recording.is_device_time {
+                recording.begin_at(start);
+            }
+            if let Some(partial) = &recording.activity.partial {
+                taken.faults.push(complain(partial.clone()));
+            }
+            let mut whole = std::mem::take(&mut taken.activity);
+            whole.file_sha256 = Some(file.sha256);
+            // What the table says stands; then what the device says; the rest is computed.
+            let device = recording.activity.extra.take();
+            whole.fill_from(Activity { sport_raw: None, title: None, ..recording.activity });
+            whole.extra = json::joined(whole.extra.take(), "device", device);
+            let (whole, streams) = Recording::new(whole, recording.samples).finish();
+            taken.activity = whole;
+            let a = &taken.activity;
+            taken.streams = streams.map(|streams| from.streams(streams, a));
+        }
+    }
+}

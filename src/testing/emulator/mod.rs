@@ -1,0 +1,520 @@
+//! A Strava that behaves like Strava, on loopback: for `demo`, for tests, and for anyone who
+//! needs one.
+//!
+//! It serves the token endpoint, the athlete, the activity list, activities and streams, with
+//! both pairs of rate windows counted as Strava counts them: fixed windows, every request
+//! counts, also a refused one. It tells its four rate headers and its clock with every
+//! answer, and it says no in Strava's words.
+
+mod limits;
+pub mod recorded;
+mod synthetic;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+use crate::sources::strava;
+use crate::store::state::accounts::{Account, Secret};
+pub use limits::Limits;
+use limits::Usage;
+pub use recorded::Recorded;
+pub use synthetic::Synthetic;
+
+/// Somebody who has an account here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Athlete {
+    pub id: u64,
+    pub user_id: String,
+}
+
+/// An activity as the list orders them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: String,
+    pub start_s: i64,
+}
+
+/// What is served.
+pub trait History: Send + Sync {
+    fn athletes(&self) -> Vec<Athlete>;
+    /// Newest first.
+    fn entries(&self, athlete: usize) -> &[Entry];
+    fn summary(&self, athlete: usize, index: usize) -> Vec<u8>;
+    fn detail(&self, athlete: usize, index: usize) -> Vec<u8>;
+    fn streams(&self, athlete: usize, index: usize) -> Option<Vec<u8>>;
+}
+
+/// Told of every request to the API before it is answered: its number, from 1, and its path.
+pub type Hook = Box<dyn Fn(u64, &str) + Send + Sync>;
+
+pub struct Config {
+    pub port: u16,
+    pub limits: Limits,
+    pub token_lifetime: Duration,
+    pub client_id: String,
+    pub client_secret: String,
+    /// Added to this machine's clock.
+    pub clock_offset_s: i64,
+    /// Pages come shorter than asked, as Strava warns that they may: a short one is not the last.
+    pub short_pages: bool,
+    /// Every answer takes this long.
+    pub latency: Duration,
+    pub hook: Option<Hook>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            port: 0,
+            limits: Limits::default(),
+            token_lifetime: Duration::from_secs(21_600),
+            client_id: "longrun".to_string(),
+            client_secret: "emulated-secret".to_string(),
+            clock_offset_s: 0,
+            short_pages: false,
+            latency: Duration::ZERO,
+            hook: None,
+        }
+    }
+}
+
+/// A request that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Logged {
+    pub path_and_query: String,
+    pub athlete: Option<u64>,
+    pub status: u16,
+}
+
+/// A running emulator. It ends when this is dropped.
+pub struct Emulator {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    config: Config,
+    history: Box<dyn History>,
+    athletes: Vec<Athlete>,
+    requests: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    usage: Usage,
+    /// Access token to athlete and end, unix seconds.
+    access: HashMap<String, (usize, i64)>,
+    refresh: HashMap<String, usize>,
+    issued: u64,
+    log: Vec<Logged>,
+    /// Answers to give instead of the right one: a part of the path, status and body.
+    planted: VecDeque<(String, u16, Vec<u8>)>,
+}
+
+impl Emulator {
+    pub fn start(config: Config, history: Box<dyn History>) -> Result<Emulator> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .map_err(Error::io("listen on", format!("127.0.0.1:{}", config.port)))?;
+        let address = listener.local_addr().map_err(Error::io("listen on", "127.0.0.1"))?;
+        let athletes = history.athletes();
+        let shared = Arc::new(Shared {
+            config,
+            history,
+            athletes,
+            requests: AtomicU64::new(0),
+            inner: Mutex::new(Inner::default()),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let app = Router::new()
+            .route("/oauth/token", post(token))
+            .route("/oauth/authorize", get(authorize))
+            .route("/api/v3/athlete", get(athlete))
+            .route("/api/v3/athlete/activities", get(list))
+            .route("/api/v3/activities/{id}", get(detail))
+            .route("/api/v3/activities/{id}/streams", get(streams))
+            .with_state(shared.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::io("start", "the emulator"))?;
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async move {
+                let listener =
+                    tokio::net::TcpListener::from_std(listener).expect("the listener does not block");
+                let done = async {
+                    let _ = stopped.await;
+                };
+                tokio::select! {
+                    served = async { axum::serve(listener, app).await } => served.expect("loopback serves"),
+                    () = done => {}
+                }
+            });
+        });
+        Ok(Emulator { address, shared, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where the API is.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/api/v3", self.address)
+    }
+
+    /// Where tokens are given.
+    pub fn oauth_url(&self) -> String {
+        format!("http://{}/oauth", self.address)
+    }
+
+    /// Issues tokens for everybody.
+    pub fn accounts(&self) -> Vec<Account> {
+        let mut inner = self.shared.lock();
+        let now_s = self.shared.now_s();
+        let issue = |(number, athlete): (usize, &Athlete)| {
+            let grant = inner.issue(number, now_s, self.shared.config.token_lifetime);
+            Account {
+                source: strava::SOURCE.to_string(),
+                user_id: athlete.user_id.clone(),
+                account_id: athlete.id.to_string(),
+                access_token: Secret::new(grant.access_token),
+                refresh_token: Secret::new(grant.refresh_token),
+                expires_at: grant.expires_at,
+            }
+        };
+        self.shared.athletes.iter().enumerate().map(issue).collect()
+    }
+
+    /// What was asked so far, tokens aside.
+    pub fn log(&self) -> Vec<Logged> {
+        self.shared.lock().log.clone()
+    }
+
+    /// Requests that somebody else makes with the same application: the live pipeline.
+    pub fn spend(&self, requests: u32) {
+        let now_s = self.shared.now_s();
+        self.shared.lock().usage.count(&self.shared.config.limits, now_s, requests);
+    }
+
+    /// Gives this answer to the next request whose path and query contain `part`.
+    pub fn plant(&self, part: &str, status: u16, body: impl Into<Vec<u8>>) {
+        self.shared.lock().planted.push_back((part.to_string(), status, body.into()));
+    }
+
+    /// Makes every access token given so far invalid, as an athlete does who disconnects.
+    pub fn revoke_access(&self) {
+        self.shared.lock().access.clear();
+    }
+
+    /// Makes every refresh token given so far invalid.
+    pub fn revoke_refresh(&self) {
+        self.shared.lock().refresh.clear();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Grant {
+    token_type: &'static str,
+    access_token: String,
+    expires_at: i64,
+    expires_in: i64,
+    refresh_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    athlete: Option<serde_json::Value>,
+}
+
+impl Inner {
+    /// New tokens for an athlete. The refresh tokens from before end with this.
+    fn issue(&mut self, athlete: usize, now_s: i64, lifetime: Duration) -> Grant {
+        self.issued += 1;
+        let lifetime_s = lifetime.as_secs() as i64;
+        let access_token = format!("emulated-access-{}-{athlete}", self.issued);
+        let refresh_token = format!("emulated-refresh-{}-{athlete}", self.issued);
+        self.refresh.retain(|_, owner| *owner != athlete);
+        self.refresh.insert(refresh_token.clone(), athlete);
+        self.access.insert(access_token.clone(), (athlete, now_s + lifetime_s));
+        Grant {
+            token_type: "Bearer",
+            access_token,
+            expires_at: now_s + lifetime_s,
+            expires_in: lifetime_s,
+            refresh_token,
+            athlete: None,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no handler panics while it holds this")
+    }
+
+    fn now_s(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        since.as_secs() as i64 + self.config.clock_offset_s
+    }
+
+    /// Counts a request, and lets it in or says why not.
+    async fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Response<Body>> {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let path_and_query = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        if let Some(hook) = &self.config.hook {
+            hook(number, &path_and_query);
+        }
+        if !self.config.latency.is_zero() {
+            tokio::time::sleep(self.config.latency).await;
+        }
+        let now_s = self.now_s();
+        let mut inner = self.lock();
+        let over = inner.usage.count(&self.config.limits, now_s, 1);
+        let rate = inner.usage.headers(&self.config.limits);
+        let token = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
+        let athlete = token
+            .and_then(|token| inner.access.get(token))
+            .and_then(|(athlete, end_s)| (*end_s > now_s).then_some(*athlete));
+        let planted = inner.planted.iter().position(|(part, _, _)| path_and_query.contains(part.as_str()));
+        let planted = planted.and_then(|at| inner.planted.remove(at));
+        let refusal = if let Some((_, status, body)) = planted {
+            Some((status, body))
+        } else if let Some(field) = over {
+            Some((429, fault("Rate Limit Exceeded", "Application", field, "exceeded")))
+        } else if athlete.is_none() {
+            Some((401, fault("Authorization Error", "Athlete", "access_token", "invalid")))
+        } else {
+            None
+        };
+        inner.log.push(Logged {
+            path_and_query,
+            athlete: athlete.map(|number| self.athletes[number].id),
+            status: refusal.as_ref().map_or(200, |(status, _)| *status),
+        });
+        let answer = Answer { date_s: now_s, rate: Some(rate) };
+        match (refusal, athlete) {
+            (None, Some(athlete)) => Ok(Admitted { athlete, answer }),
+            (refusal, _) => {
+                let (status, body) = refusal.expect("who is not let in is refused");
+                Err(answer.with(status, body))
+            }
+        }
+    }
+}
+
+/// A request that may be answered.
+struct Admitted {
+    athlete: usize,
+    answer: Answer,
+}
+
+/// What every answer carries.
+struct Answer {
+    date_s: i64,
+    rate: Option<[(&'static str, String); 4]>,
+}
+
+impl Answer {
+    fn with(self, status: u16, body: Vec<u8>) -> Response<Body> {
+        let kind = if body.starts_with(b"<") { "text/html" } else { "application/json; charset=utf-8" };
+        let date = jiff::Timestamp::from_second(self.date_s).expect("a clock's time");
+        let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let mut response = Response::builder()
+            .status(StatusCode::from_u16(status).expect("a status"))
+            .header(header::CONTENT_TYPE, kind)
+            .header(header::DATE, date);
+        for (name, value) in self.rate.into_iter().flatten() {
+            response = response.header(name, HeaderValue::from_str(&value).expect("digits and commas"));
+        }
+        response.body(Body::from(body)).expect("the parts are sound")
+    }
+}
+
+fn fault(message: &str, resource: &str, field: &str, code: &str) -> Vec<u8> {
+    let errors = [serde_json::json!({"resource": resource, "field": field, "code": code})];
+    serde_json::json!({"message": message, "errors": errors}).to_string().into_bytes()
+}
+
+fn not_found() -> Vec<u8> {
+    fault("Record Not Found", "Activity", "id", "not found")
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    client_secret: String,
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    refresh_token: String,
+    #[serde(default)]
+    code: String,
+}
+
+async fn token(State(shared): State<Arc<Shared>>, Form(request): Form<TokenRequest>) -> Response<Body> {
+    let now_s = shared.now_s();
+    // Answers of the token endpoint carry no rate headers.
+    let answer = Answer { date_s: now_s, rate: None };
+    let config = &shared.config;
+    if request.client_id != config.client_id || request.client_secret != config.client_secret {
+        return answer.with(400, fault("Bad Request", "Application", "client_id", "invalid"));
+    }
+    let mut inner = shared.lock();
+    let (owner, is_code) = match request.grant_type.as_str() {
+        "refresh_token" => (inner.refresh.get(&request.refresh_token).copied(), false),
+        "authorization_code" => {
+            let number = request.code.strip_prefix("emulated-code-").and_then(|n| n.parse().ok());
+            (number.filter(|n| *n < shared.athletes.len()), true)
+        }
+        _ => return answer.with(400, fault("Bad Request", "Application", "grant_type", "invalid")),
+    };
+    let Some(owner) = owner else {
+        let field = if is_code { "code" } else { "refresh_token" };
+        return answer.with(400, fault("Bad Request", "RefreshToken", field, "invalid"));
+    };
+    let mut grant = inner.issue(owner, now_s, config.token_lifetime);
+    grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
+    answer.with(200, serde_json::to_vec(&grant).expect("a grant is plain"))
+}
+
+#[derive(Deserialize)]
+struct AuthorizeRequest {
+    redirect_uri: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    scope: String,
+}
+
+/// Strava's consent page, with the consent given at once, by the first athlete.
+async fn authorize(Query(request): Query<AuthorizeRequest>) -> Response<Body> {
+    let query =
+        [("state", request.state.as_str()), ("code", "emulated-code-0"), ("scope", request.scope.as_str())];
+    let location = reqwest::Url::parse_with_params(&request.redirect_uri, &query);
+    let response = Response::builder();
+    match location {
+        Ok(location) => response.status(StatusCode::FOUND).header(header::LOCATION, location.as_str()),
+        Err(_) => response.status(StatusCode::BAD_REQUEST),
+    }
+    .body(Body::empty())
+    .expect("the parts are sound")
+}
+
+fn athlete_body(athlete: &Athlete) -> serde_json::Value {
+    serde_json::json!({
+        "id": athlete.id, "username": athlete.user_id, "resource_state": 2,
+        "firstname": athlete.user_id, "lastname": "Emulated", "premium": false, "summit": false,
+        "created_at": "2011-05-01T00:00:00Z", "friend": null, "follower": null,
+    })
+}
+
+/// An answer, or the refusal of who was not let in.
+type Served = Result<Response<Body>, Response<Body>>;
+
+async fn athlete(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    Ok(answer.with(200, athlete_body(&shared.athletes[athlete]).to_string().into_bytes()))
+}
+
+#[derive(Deserialize)]
+struct ListRequest {
+    before: Option<i64>,
+    after: Option<i64>,
+    page: Option<usize>,
+    per_page: Option<usize>,
+}
+
+async fn list(
+    State(shared): State<Arc<Shared>>,
+    Query(request): Query<ListRequest>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    let mut per_page = request.per_page.unwrap_or(30).clamp(1, 200);
+    if shared.config.short_pages {
+        per_page = (per_page * 3).div_ceil(5);
+    }
+    let page = request.page.unwrap_or(1).max(1);
+    let wanted = |(_, entry): &(usize, &Entry)| {
+        request.before.is_none_or(|before| entry.start_s < before)
+            && request.after.is_none_or(|after| entry.start_s > after)
+    };
+    let mut indexes: Vec<usize> =
+        shared.history.entries(athlete).iter().enumerate().filter(wanted).map(|(index, _)| index).collect();
+    if request.after.is_some() {
+        indexes.reverse();
+    }
+    let begin = ((page - 1) * per_page).min(indexes.len());
+    let end = (begin + per_page).min(indexes.len());
+    let mut body = vec![b'['];
+    for index in &indexes[begin..end] {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.extend(shared.history.summary(athlete, *index));
+    }
+    body.push(b']');
+    Ok(answer.with(200, body))
+}
+
+/// Where an activity of an athlete is in their list.
+fn find(shared: &Shared, athlete: usize, id: &str) -> Option<usize> {
+    shared.history.entries(athlete).iter().position(|entry| entry.id == id)
+}
+
+async fn detail(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Served {
+    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    Ok(match find(&shared, athlete, &id) {
+        Some(index) => answer.with(200, shared.history.detail(athlete, index)),
+        None => answer.with(404, not_found()),
+    })
+}
+
+async fn streams(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Served {
+    let Admitted { athlete, mut answer } = shared.admit(&uri, &headers).await?;
+    let index = find(&shared, athlete, &id);
+    // Some answers come without rate headers.
+    if index.is_some_and(|index| index % 4 == 0) {
+        answer.rate = None;
+    }
+    Ok(match index.and_then(|index| shared.history.streams(athlete, index)) {
+        Some(body) => answer.with(200, body),
+        // With nothing in it, as Strava does.
+        None => answer.with(404, Vec::new()),
+    })
+}
