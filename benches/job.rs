@@ -20,7 +20,7 @@ use longrun::store::dataset;
 use longrun::store::lake::Lake;
 use longrun::store::state::answers::Answers;
 use longrun::testing::synth::exports::device;
-use longrun::testing::synth::{Options, Person, bulk, person, rows, strava, tellings};
+use longrun::testing::synth::{Options, Person, bulk, person, records, rows, strava};
 use longrun::{dedupe, normalize};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
@@ -94,16 +94,16 @@ fn decode_polylines(c: &mut Criterion) {
 fn decode_device_files(c: &mut Criterion) {
     let options = Options { seed: 1, users: 1, activities: 100 };
     let person = person(options, 0);
-    let told = tellings::of(&person, 0, options);
-    let telling =
-        told.iter().find(|t| t.source == Source::Garmin && t.told.has_track()).expect("one is outdoors");
-    let samples = telling.samples(person.home);
+    let own = records::of(&person, 0, options);
+    let record =
+        own.iter().find(|t| t.source == Source::Garmin && t.workout.has_track()).expect("one is outdoors");
+    let samples = record.samples(person.home);
     let mut group = c.benchmark_group("one recording");
     group.throughput(Throughput::Elements(samples.len() as u64));
     for (name, bytes) in [
-        ("fit", device::fit(telling, &samples, device::Device::WATCH)),
-        ("gpx", device::gpx(telling, &samples).into_bytes()),
-        ("tcx", device::tcx(telling, &samples).into_bytes()),
+        ("fit", device::fit(record, &samples, device::Device::WATCH)),
+        ("gpx", device::gpx(record, &samples).into_bytes()),
+        ("tcx", device::tcx(record, &samples).into_bytes()),
     ] {
         group.bench_function(name, |b| {
             b.iter_batched(

@@ -35,7 +35,8 @@
 //! - [`cli`]: one file per command, its flags and its summary
 //! - [`http`]: the one door to the network
 //! - [`error`]: errors, cut by what the reader can do about them
-//! - [`testing`]: an emulated Strava, invented people, and how good the matching is on them
+//! - `testing`: an emulated Strava, invented people, and how good the matching is on them; a cargo feature, on by
+//!   default, that no other module but the commands over it uses
 
 pub mod cli;
 pub mod dedupe;
@@ -49,4 +50,5 @@ pub mod redrive;
 pub mod report;
 pub mod sources;
 pub mod store;
+#[cfg(feature = "testing")]
 pub mod testing;

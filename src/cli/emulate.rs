@@ -94,7 +94,7 @@ pub fn run(args: Args) -> Result<Exit> {
         None => {
             let people = synth::people(args.people.options());
             if let Some(file) = &args.truth_file {
-                let truth: Vec<_> = people.iter().map(synth::strava::truth).collect();
+                let truth: Vec<_> = people.iter().map(synth::strava::totals).collect();
                 write_lines(file, &truth)?;
             }
             Box::new(Synthetic::new(people))

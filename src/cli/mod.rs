@@ -5,8 +5,12 @@
 mod accounts;
 mod connect;
 mod dedupe;
+#[cfg(feature = "testing")]
 mod demo;
+#[cfg(feature = "testing")]
 mod emulate;
+#[cfg(feature = "testing")]
+mod evaluate;
 mod fetch;
 mod import;
 mod normalize;
@@ -16,6 +20,7 @@ mod reconcile;
 mod redrive;
 mod report;
 mod stats;
+#[cfg(feature = "testing")]
 mod synth;
 
 use std::path::PathBuf;
@@ -61,6 +66,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Do the whole job on this machine, with an emulated Strava and invented people
+    #[cfg(feature = "testing")]
     Demo(demo::Args),
     /// Let an athlete give consent in the browser, and keep the tokens
     Connect(connect::Args),
@@ -102,8 +108,10 @@ enum Command {
     /// Sum the activities per source, sport and year
     Stats,
     /// Serve an emulated API on this machine
+    #[cfg(feature = "testing")]
     Emulate(emulate::Args),
     /// Write invented histories, without a server
+    #[cfg(feature = "testing")]
     Synth(synth::Args),
 }
 
@@ -137,6 +145,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let context = Context { lake: self.lake, json: self.json };
         let ended = match self.command {
+            #[cfg(feature = "testing")]
             Command::Demo(args) => demo::run(&context, args),
             Command::Connect(args) => connect::run(&context, args),
             Command::Accounts(args) => accounts::run(&context, args),
@@ -149,7 +158,9 @@ impl Cli {
             Command::Reconcile(args) => reconcile::run(&context, args),
             Command::Redrive(args) => redrive::run(&context, args),
             Command::Stats => stats::run(&context),
+            #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(args),
+            #[cfg(feature = "testing")]
             Command::Synth(args) => synth::run(&context, args),
         };
         let code = match ended {

@@ -137,10 +137,10 @@ fn targets() -> Vec<Target> {
     export_xml.drain(records[5]..workouts[0]);
     add(Source::Apple, "export.xml", export_xml);
     add(Source::HealthConnect, "health_connect_export.db", inner(&export(4, Source::HealthConnect), ".db"));
-    let telling = &longrun::testing::synth::tellings::of(&person(options, 0), 0, options)[0];
-    let samples: Vec<_> = telling.samples(person(options, 0).home).into_iter().take(8).collect();
-    add(Source::Files, "a.gpx", exports::device::gpx(telling, &samples).into_bytes());
-    add(Source::Files, "a.tcx", exports::device::tcx(telling, &samples).into_bytes());
+    let record = &longrun::testing::synth::records::of(&person(options, 0), 0, options)[0];
+    let samples: Vec<_> = record.samples(person(options, 0).home).into_iter().take(8).collect();
+    add(Source::Files, "a.gpx", exports::device::gpx(record, &samples).into_bytes());
+    add(Source::Files, "a.tcx", exports::device::tcx(record, &samples).into_bytes());
     let small = Options { activities: 2, ..options };
     add(
         Source::Files,

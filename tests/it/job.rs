@@ -22,7 +22,7 @@ fn points(row: &Row) -> f64 {
 
 fn assert_truth(rows: &[Row], people: &[Person], is_detail: bool) {
     for person in people {
-        let truth = strava::truth(person);
+        let truth = strava::totals(person);
         let expected = if is_detail { truth.detail_points } else { truth.points };
         assert_eq!(sum(rows, &person.user_id, |_| 1.0), truth.activities as f64);
         assert_eq!(sum(rows, &person.user_id, |row| number(row, "elapsed_s")), truth.elapsed_s as f64);

@@ -26,7 +26,7 @@ fn duckdb_polars_and_pyarrow_agree_with_the_truth() {
         let sums: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(sums.as_object().unwrap().len(), people.len());
         for (number, person) in people.iter().enumerate() {
-            let (truth, sum) = (strava::truth(person), &sums[&person.user_id]);
+            let (truth, sum) = (strava::totals(person), &sums[&person.user_id]);
             let points = if number < 2 { truth.detail_points } else { truth.points };
             assert_eq!(sum["source"], "strava");
             assert_eq!(sum["activities"], truth.activities, "{reader}");

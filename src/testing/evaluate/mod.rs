@@ -25,8 +25,8 @@ use crate::sources::Source;
 use crate::store::dataset;
 use crate::store::lake::Lake;
 use crate::store::state::answers::Answers;
-use crate::testing::synth::exports::Record as Truth;
-use crate::testing::synth::tellings::Class;
+use crate::testing::synth::exports::Truth;
+use crate::testing::synth::records::Class;
 use crate::testing::synth::{self, Scene, rows};
 use baselines::BASELINES;
 use figures::Counts;
@@ -299,10 +299,10 @@ pub fn of_synth(people: synth::Options, options: &Options, progress: impl Fn(u64
 
 fn invented(options: synth::Options, number: u32) -> Labelled {
     let person = synth::person(options, number);
-    let told = rows::of(&person, number, options);
+    let own = rows::of(&person, number, options);
     let mut columns = ActivityColumns::default();
-    told.iter().for_each(|(activity, _)| columns.push(activity));
-    let truth = told.into_iter().map(|(_, truth)| truth);
+    own.iter().for_each(|(activity, _)| columns.push(activity));
+    let truth = own.into_iter().map(|(_, truth)| truth);
     labelled(&dataset::batch::<Activity>(&mut columns), truth)
         .remove(&person.user_id)
         .unwrap_or_else(|| Labelled { records: Vec::new(), truth: Vec::new() })
@@ -341,9 +341,9 @@ pub fn of_lake(lake: &Lake, truth: &Path, options: &Options, progress: impl Fn(u
     let text = std::fs::read_to_string(truth).map_err(Error::io("read", truth))?;
     let mut truths = HashMap::new();
     for (number, line) in text.lines().enumerate() {
-        let told: Truth = serde_json::from_str(line)
+        let own: Truth = serde_json::from_str(line)
             .map_err(|e| Error::Usage(format!("{}, line {}: {e}", truth.display(), number + 1)))?;
-        truths.insert((told.user_id.clone(), told.source, told.source_id.clone()), told);
+        truths.insert((own.user_id.clone(), own.source, own.source_id.clone()), own);
     }
     let known = truths.len();
     let mut everybody: Vec<Labelled> = Vec::new();

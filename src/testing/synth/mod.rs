@@ -7,9 +7,9 @@
 pub mod bulk;
 pub mod exports;
 pub mod pipeline;
+pub mod records;
 pub mod rows;
 pub mod strava;
-pub mod tellings;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -96,7 +96,7 @@ pub struct Workout {
     pub has_power: bool,
     /// The athlete hides when it began.
     pub hides_start: bool,
-    /// Told in the shape of the years before 2016.
+    /// Row in the shape of the years before 2016.
     pub is_old_shape: bool,
     /// What it stands close to.
     pub scene: Option<(Scene, u64)>,

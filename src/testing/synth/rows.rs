@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 use ring::digest::{SHA256, digest};
 
-use super::exports::{self, Record, serial};
-use super::tellings::{self, Telling};
+use super::exports::{self, Truth, serial};
+use super::records::{self, Record};
 use super::{Home, Options, Person, Recording, person, strava};
 use crate::error::{Error, Result};
 use crate::model::activity::{Activity, SCHEMA_VERSION};
@@ -29,23 +29,23 @@ use crate::store::local;
 const POINTS: u32 = 400;
 
 /// A row, and the truth about it.
-pub type Told = (Activity, Record);
+pub type Row = (Activity, Truth);
 
 /// Everything that a person's sources, Strava's API among them, tell.
-pub fn of(person: &Person, number: u32, options: Options) -> Vec<Told> {
-    let mut told = of_api(person);
-    let others = tellings::of(person, number, options);
-    let others = others.iter().filter(|telling| telling.source != Source::Strava);
-    told.extend(others.map(|telling| {
-        let activity = row(person, telling);
-        let truth = Record::of(person, telling, activity.source_id.clone(), 0);
+pub fn of(person: &Person, number: u32, options: Options) -> Vec<Row> {
+    let mut own = of_api(person);
+    let others = records::of(person, number, options);
+    let others = others.iter().filter(|record| record.source != Source::Strava);
+    own.extend(others.map(|record| {
+        let activity = row(person, record);
+        let truth = Truth::of(person, record, activity.source_id.clone(), 0);
         (activity, truth)
     }));
-    told
+    own
 }
 
 /// As the API's list would be read.
-fn of_api(person: &Person) -> Vec<Told> {
+fn of_api(person: &Person) -> Vec<Row> {
     let from = sources::Provenance {
         user_id: person.user_id.clone(),
         source: Source::Strava,
@@ -54,7 +54,7 @@ fn of_api(person: &Person) -> Vec<Told> {
         raw_ref: String::new(),
         zone: None,
     };
-    let mut told = Vec::with_capacity(person.workouts.len());
+    let mut own = Vec::with_capacity(person.workouts.len());
     for (w, truth) in person.workouts.iter().zip(exports::truth_of_api(person)) {
         let mut page = format!("[{}]", strava::summary(person, w)).into_bytes();
         let taken = activity_list(
@@ -68,23 +68,23 @@ fn of_api(person: &Person) -> Vec<Told> {
                     .as_deref()
                     .and_then(|raw| sport::canonical(Source::Strava, raw))
                     .map(str::to_string);
-                told.push((activity, truth.clone()));
+                own.push((activity, truth.clone()));
             },
         );
         taken.expect("the page is a list");
     }
-    told
+    own
 }
 
 fn fetched_at() -> Timestamp {
     Timestamp::from_second(1_800_000_000).expect("a time")
 }
 
-fn row(person: &Person, telling: &Telling) -> Activity {
-    let w = &telling.told;
-    let source = telling.source;
-    let id = serial(telling);
-    let raw = exports::sport_name(telling);
+fn row(person: &Person, record: &Record) -> Activity {
+    let w = &record.workout;
+    let source = record.source;
+    let id = serial(record);
+    let raw = exports::sport_name(record);
     let is_manual = w.recording == Recording::Manual;
     let mut a = Activity {
         user_id: person.user_id.clone(),
@@ -104,7 +104,7 @@ fn row(person: &Person, telling: &Telling) -> Activity {
         schema_version: SCHEMA_VERSION,
         ..Activity::default()
     };
-    if let Some(bpm) = telling.heart_rate_bpm() {
+    if let Some(bpm) = record.heart_rate_bpm() {
         a.avg_heart_rate_bpm = Some(f64::from(bpm));
         a.max_heart_rate_bpm = Some(f64::from(bpm + 12));
     }
@@ -131,7 +131,7 @@ fn row(person: &Person, telling: &Telling) -> Activity {
         }
         Source::Apple => {
             a.device_name = Some("Apple Watch".to_string());
-            a.calories_kcal = (!exports::apple::is_old(telling)).then_some(moving * 0.16);
+            a.calories_kcal = (!exports::apple::is_old(record)).then_some(moving * 0.16);
         }
         Source::HealthConnect => {
             a.device_name = Some("Google Pixel Watch".to_string());
@@ -142,7 +142,7 @@ fn row(person: &Person, telling: &Telling) -> Activity {
             let hash = invented_hash(source, id);
             a.source_id = hash[..32].to_string();
             a.file_sha256 = Some(hash);
-            let format = exports::device::format(telling);
+            let format = exports::device::format(record);
             a.external_id = Some(format!("{id}.{format}"));
             a.origin = "file".to_string();
             a.calories_kcal = match format {
@@ -157,23 +157,23 @@ fn row(person: &Person, telling: &Telling) -> Activity {
             }
         }
     }
-    if has_route(telling) {
-        set_track(&mut a, telling, person.home);
+    if has_route(record) {
+        set_track(&mut a, record, person.home);
     }
     a
 }
 
 /// Whether the source's export has the way that was walked.
-fn has_route(telling: &Telling) -> bool {
-    telling.told.recording == Recording::Outdoor
-        && telling.told.distance_m > 0.0
-        && !matches!(telling.source, Source::Fitbit | Source::Hevy)
+fn has_route(record: &Record) -> bool {
+    record.workout.recording == Recording::Outdoor
+        && record.workout.distance_m > 0.0
+        && !matches!(record.source, Source::Fitbit | Source::Hevy)
 }
 
-fn set_track(a: &mut Activity, telling: &Telling, home: Home) {
-    let every_s = telling.every_s.max(telling.told.elapsed_s / POINTS);
+fn set_track(a: &mut Activity, record: &Record, home: Home) {
+    let every_s = record.every_s.max(record.workout.elapsed_s / POINTS);
     let mut track = Track::default();
-    for sample in telling.samples_every(home, every_s) {
+    for sample in record.samples_every(home, every_s) {
         if let (Some(lat), Some(lon)) = (sample.lat_e7, sample.lon_e7) {
             track.lat_e5.push((f64::from(lat) / 100.0).round() as i32);
             track.lon_e5.push((f64::from(lon) / 100.0).round() as i32);
@@ -223,12 +223,12 @@ fn write_bucket(
     numbers: &[u32],
     options: Options,
 ) -> Result<(u64, u64, Vec<u8>)> {
-    let told: Vec<Vec<Told>> =
+    let own: Vec<Vec<Row>> =
         numbers.par_iter().map(|number| of(&person(options, *number), *number, options)).collect();
     let mut lines = Vec::new();
     let mut columns: BTreeMap<&str, crate::model::activity::ActivityColumns> = BTreeMap::new();
     let mut rows = 0;
-    for (activity, truth) in told.iter().flatten() {
+    for (activity, truth) in own.iter().flatten() {
         serde_json::to_writer(&mut lines, truth).expect("a record is plain");
         lines.push(b'\n');
         columns.entry(truth.source.name()).or_default().push(activity);

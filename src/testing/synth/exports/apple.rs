@@ -12,7 +12,7 @@ use super::{Exported, Pack, device};
 use crate::error::{Error, Result};
 use crate::sources::apple::workout_id;
 use crate::store::local;
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Options, Person, Recording, person};
 
 /// As much of the document type as readers stumble over.
@@ -21,23 +21,23 @@ const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE Health
 <HealthData locale=\"en_US\">\n <ExportDate value=\"2026-01-01 10:00:00 +0000\"/>\n";
 const SOURCE: &str = "Somebody’s Apple Watch";
 
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let mut pack = Pack::new();
     let mut ids = Vec::new();
     let mut records = String::new();
     let mut workouts = String::new();
     let mut rates = BTreeSet::new();
     let mut positions_at: Vec<BTreeSet<i64>> = Vec::new();
-    for (number, telling) in told.iter().enumerate() {
-        let samples = telling.samples(person.home);
-        let w = &telling.told;
+    for (number, record) in own.iter().enumerate() {
+        let samples = record.samples(person.home);
+        let w = &record.workout;
         let has_route = w.recording == Recording::Outdoor && samples.iter().any(|s| s.lat_e7.is_some());
         for sample in &samples {
             if let Some(bpm) = sample.heart_rate_bpm {
                 rates.insert(sample.time_ms / 1000);
                 let time =
                     clock(Timestamp::from_millisecond(sample.time_ms).expect("a time"), w.utc_offset_s);
-                record(&mut records, &time, bpm);
+                heart_rate(&mut records, &time, bpm);
             }
         }
         let seen = samples.iter().filter(|s| has_route && s.lat_e7.is_some());
@@ -51,16 +51,16 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
                 .collect();
             pack.add(
                 &format!("apple_health_export/workout-routes/{name}"),
-                device::gpx(telling, &positions).as_bytes(),
+                device::gpx(record, &positions).as_bytes(),
             );
         }
-        let id = workout(&mut workouts, telling, route.as_deref(), is_old(telling));
+        let id = workout(&mut workouts, record, route.as_deref(), is_old(record));
         ids.push((id, 0));
     }
     // Workouts that overlap share the rates of the time they share.
-    for ((telling, id), mut seconds) in told.iter().zip(&mut ids).zip(positions_at) {
-        let start = telling.told.start.as_second();
-        seconds.extend(rates.range(start..=start + i64::from(telling.told.elapsed_s)));
+    for ((record, id), mut seconds) in own.iter().zip(&mut ids).zip(positions_at) {
+        let start = record.workout.start.as_second();
+        seconds.extend(rates.range(start..=start + i64::from(record.workout.elapsed_s)));
         id.1 = seconds.len();
     }
     let document = format!("{HEAD}{records}{workouts}</HealthData>\n");
@@ -74,7 +74,7 @@ fn clock(time: Timestamp, utc_offset_s: i32) -> String {
     time.to_zoned(offset.to_time_zone()).strftime("%Y-%m-%d %H:%M:%S %z").to_string()
 }
 
-fn record(out: &mut String, time: &str, bpm: i32) {
+fn heart_rate(out: &mut String, time: &str, bpm: i32) {
     writeln!(
         out,
         " <Record type=\"HKQuantityTypeIdentifierHeartRate\" sourceName=\"{SOURCE}\" sourceVersion=\"10.1\" \
@@ -86,8 +86,8 @@ fn record(out: &mut String, time: &str, bpm: i32) {
 }
 
 /// A workout, with its totals in attributes as until iOS 15, or in children as since.
-fn workout(out: &mut String, telling: &Telling, route: Option<&str>, is_old: bool) -> String {
-    let w = &telling.told;
+fn workout(out: &mut String, record: &Record, route: Option<&str>, is_old: bool) -> String {
+    let w = &record.workout;
     let kind = format!("HKWorkoutActivityType{}", name(w.sport));
     let end = w.start + SignedDuration::from_secs(i64::from(w.elapsed_s));
     let (from, to) = (clock(w.start, w.utc_offset_s), clock(end, w.utc_offset_s));
@@ -124,8 +124,8 @@ fn workout(out: &mut String, telling: &Telling, route: Option<&str>, is_old: boo
 }
 
 /// Whether it is told in the form of the years before iOS 16.
-pub fn is_old(telling: &Telling) -> bool {
-    telling.told.seed % 2 == 0
+pub fn is_old(record: &Record) -> bool {
+    record.workout.seed % 2 == 0
 }
 
 pub fn name(sport: &str) -> &'static str {
@@ -145,11 +145,11 @@ pub fn name(sport: &str) -> &'static str {
 /// years around them.
 pub fn write_large(path: &Path, options: Options, bytes: u64) -> Result<u64> {
     let person = person(options, 1);
-    let told = crate::testing::synth::tellings::of(&person, 1, options);
-    let told: Vec<&Telling> = told.iter().filter(|t| t.source == crate::sources::Source::Apple).collect();
+    let own = crate::testing::synth::records::of(&person, 1, options);
+    let own: Vec<&Record> = own.iter().filter(|t| t.source == crate::sources::Source::Apple).collect();
     let mut workouts = String::new();
-    for telling in told {
-        workout(&mut workouts, telling, None, false);
+    for record in own {
+        workout(&mut workouts, record, None, false);
     }
     let path = std::path::absolute(path).map_err(Error::io("find", path))?;
     local::replace(&path, |out| {
@@ -161,7 +161,7 @@ pub fn write_large(path: &Path, options: Options, bytes: u64) -> Result<u64> {
             records.clear();
             for _ in 0..1000 {
                 let time = clock(Timestamp::from_second(time_s).expect("a time"), 0);
-                record(&mut records, &time, 60 + (time_s % 97) as i32);
+                heart_rate(&mut records, &time, 60 + (time_s % 97) as i32);
                 time_s += 5;
             }
             out.write_all(records.as_bytes())?;

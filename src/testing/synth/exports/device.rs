@@ -9,24 +9,24 @@ use super::{Exported, Pack, gzip, serial};
 use crate::sources::files::hex;
 use crate::sources::formats::fit::crc;
 use crate::sources::formats::recording::Sample;
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 /// A folder of uploads in all three formats, some gzipped.
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let mut pack = Pack::new();
     let mut ids = Vec::new();
-    for telling in told {
-        let samples = telling.samples(person.home);
-        let extension = format(telling);
+    for record in own {
+        let samples = record.samples(person.home);
+        let extension = format(record);
         let bytes = match extension {
-            "gpx" => gpx(telling, &samples).into_bytes(),
-            "tcx" => tcx(telling, &samples).into_bytes(),
-            _ => fit(telling, &samples, Device::HEAD_UNIT),
+            "gpx" => gpx(record, &samples).into_bytes(),
+            "tcx" => tcx(record, &samples).into_bytes(),
+            _ => fit(record, &samples, Device::HEAD_UNIT),
         };
         ids.push((hex(digest(&SHA256, &bytes).as_ref())[..32].to_string(), samples.len()));
-        let name = format!("uploads/{}.{extension}", serial(telling));
-        if telling.told.seed % 5 == 0 {
+        let name = format!("uploads/{}.{extension}", serial(record));
+        if record.workout.seed % 5 == 0 {
             pack.add(&format!("{name}.gz"), &gzip(&bytes));
         } else {
             pack.add(&name, &bytes);
@@ -36,15 +36,15 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
 }
 
 /// The ending of the file that an upload is. A second upload of a recording is in another format.
-pub fn format(telling: &Telling) -> &'static str {
-    ["gpx", "tcx", "fit"][((telling.told.seed + u64::from(telling.is_copy)) % 3) as usize]
+pub fn format(record: &Record) -> &'static str {
+    ["gpx", "tcx", "fit"][((record.workout.seed + u64::from(record.is_copy)) % 3) as usize]
 }
 
 /// The sport as it stands in the file, for its reader.
-pub fn sport_name(telling: &Telling) -> String {
-    let w = &telling.told;
+pub fn sport_name(record: &Record) -> String {
+    let w = &record.workout;
     let is_ride = w.sport.ends_with("Ride");
-    match format(telling) {
+    match format(record) {
         "gpx" => if is_ride { "cycling" } else { "running" }.to_string(),
         "tcx" => if is_ride { "Biking" } else { "Running" }.to_string(),
         _ => {
@@ -60,13 +60,13 @@ fn iso(time_ms: i64) -> Timestamp {
     Timestamp::from_millisecond(time_ms).expect("a time")
 }
 
-pub fn gpx(telling: &Telling, samples: &[Sample]) -> String {
+pub fn gpx(record: &Record, samples: &[Sample]) -> String {
     let mut out = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gpx creator=\"Some App\" version=\"1.1\" \
          xmlns=\"http://www.topografix.com/GPX/1/1\" xmlns:gpxtpx=\"http://www.garmin.com/xmlschemas/TrackPointExtension/v1\">\n",
     );
-    let title = telling.told.title.replace('&', "&amp;").replace('<', "&lt;");
-    let sport = if telling.told.sport.ends_with("Ride") { "cycling" } else { "running" };
+    let title = record.workout.title.replace('&', "&amp;").replace('<', "&lt;");
+    let sport = if record.workout.sport.ends_with("Ride") { "cycling" } else { "running" };
     write!(out, " <trk>\n  <name>{title}</name>\n  <type>{sport}</type>\n  <trkseg>\n").expect("memory");
     for s in samples {
         // Where the receiver sees nothing, the track has no point, but apps write one all the same.
@@ -97,8 +97,8 @@ pub fn gpx(telling: &Telling, samples: &[Sample]) -> String {
     out
 }
 
-pub fn tcx(telling: &Telling, samples: &[Sample]) -> String {
-    let w = &telling.told;
+pub fn tcx(record: &Record, samples: &[Sample]) -> String {
+    let w = &record.workout;
     let sport = if w.sport.ends_with("Ride") { "Biking" } else { "Running" };
     let start = w.start;
     let mut out = format!(
@@ -253,8 +253,8 @@ pub fn fit_settings(device: Device, created_s: i64) -> Vec<u8> {
 }
 
 /// A recorded activity: records, a lap every twenty minutes, a session.
-pub fn fit(telling: &Telling, samples: &[Sample], device: Device) -> Vec<u8> {
-    let w = &telling.told;
+pub fn fit(record: &Record, samples: &[Sample], device: Device) -> Vec<u8> {
+    let w = &record.workout;
     let start_s = w.start.as_second();
     let end_s = start_s + i64::from(w.elapsed_s);
     let mut fit = Fit(Vec::new());

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Exported, Pack, serial};
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 const FOLDER: &str = "Takeout/Fitbit/Global Export Data";
@@ -16,17 +16,17 @@ fn written(time: Timestamp) -> String {
     time.strftime("%m/%d/%y %H:%M:%S").to_string()
 }
 
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let is_in_miles = person.home.zone == "America/New_York";
     let mut pack = Pack::new();
     let mut ids = Vec::new();
     let mut days: BTreeMap<String, BTreeMap<i64, i32>> = BTreeMap::new();
     let mut exercises = Vec::new();
-    for telling in told {
-        let id = serial(telling);
-        exercises.push(exercise(telling, id, is_in_miles));
-        if telling.has_heart_rate {
-            for sample in telling.samples(person.home) {
+    for record in own {
+        let id = serial(record);
+        exercises.push(exercise(record, id, is_in_miles));
+        if record.has_heart_rate {
+            for sample in record.samples(person.home) {
                 let Some(bpm) = sample.heart_rate_bpm else { continue };
                 let second = sample.time_ms / 1000;
                 let time = Timestamp::from_second(second).expect("a time");
@@ -37,9 +37,9 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
     }
     // Exercises that overlap share the rates of the time they share.
     let all: BTreeMap<i64, i32> = days.values().flatten().map(|(second, bpm)| (*second, *bpm)).collect();
-    for (telling, id) in told.iter().zip(&mut ids) {
-        let start = telling.told.start.as_second();
-        id.1 = all.range(start..=start + i64::from(telling.told.elapsed_s)).count();
+    for (record, id) in own.iter().zip(&mut ids) {
+        let start = record.workout.start.as_second();
+        id.1 = all.range(start..=start + i64::from(record.workout.elapsed_s)).count();
     }
     for (number, some) in exercises.chunks(100).enumerate() {
         pack.add(&format!("{FOLDER}/exercise-{}.json", number * 100), json!(some).to_string().as_bytes());
@@ -58,8 +58,8 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
     (pack.finish(), ids)
 }
 
-fn exercise(telling: &Telling, id: u64, is_in_miles: bool) -> serde_json::Value {
-    let w = &telling.told;
+fn exercise(record: &Record, id: u64, is_in_miles: bool) -> serde_json::Value {
+    let w = &record.workout;
     let is_manual = w.recording == Recording::Manual;
     let mut exercise = json!({
         "logId": id,
@@ -81,7 +81,7 @@ fn exercise(telling: &Telling, id: u64, is_in_miles: bool) -> serde_json::Value 
         fields.insert("distance".to_string(), json!(w.distance_m / metres));
         fields.insert("distanceUnit".to_string(), json!(unit));
     }
-    if let Some(bpm) = telling.heart_rate_bpm() {
+    if let Some(bpm) = record.heart_rate_bpm() {
         fields.insert("averageHeartRate".to_string(), json!(bpm));
     }
     if !is_manual {

@@ -3,27 +3,27 @@
 use serde_json::json;
 
 use super::{Exported, Pack, device, serial};
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 /// Summaries in one file.
 const AT_A_TIME: usize = 1000;
 
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let mut pack = Pack::new();
     let mut inner = Pack::new();
     let mut ids = Vec::new();
     let mut summaries = Vec::new();
-    for telling in told {
-        let id = serial(telling);
-        let samples = telling.samples(person.home);
-        summaries.push(summary(telling, id, person));
+    for record in own {
+        let id = serial(record);
+        let samples = record.samples(person.home);
+        summaries.push(summary(record, id, person));
         inner.add(
             &format!("somebody@example.com_{id}.fit"),
-            &device::fit(telling, &samples, device::Device::WATCH),
+            &device::fit(record, &samples, device::Device::WATCH),
         );
         // Most of what a device writes is no activity.
-        let settings = device::fit_settings(device::Device::WATCH, telling.told.start.as_second());
+        let settings = device::fit_settings(device::Device::WATCH, record.workout.start.as_second());
         inner.add(&format!("somebody@example.com_{}.fit", id + 1), &settings);
         ids.push((id.to_string(), samples.len()));
     }
@@ -39,8 +39,8 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
     (pack.finish(), ids)
 }
 
-fn summary(telling: &Telling, id: u64, person: &Person) -> serde_json::Value {
-    let w = &telling.told;
+fn summary(record: &Record, id: u64, person: &Person) -> serde_json::Value {
+    let w = &record.workout;
     let start_ms = w.start.as_millisecond();
     let mut summary = json!({
         "activityId": id,
@@ -65,7 +65,7 @@ fn summary(telling: &Telling, id: u64, person: &Person) -> serde_json::Value {
         fields.insert("avgSpeed".to_string(), json!(w.distance_m / f64::from(w.moving_s.max(1)) / 10.0));
         fields.insert("elevationGain".to_string(), json!(w.elevation_gain_m * 100.0));
     }
-    if let Some(bpm) = telling.heart_rate_bpm() {
+    if let Some(bpm) = record.heart_rate_bpm() {
         fields.insert("avgHr".to_string(), json!(f64::from(bpm)));
         fields.insert("maxHr".to_string(), json!(f64::from(bpm + 12)));
     }

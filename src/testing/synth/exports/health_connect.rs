@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::{Exported, Pack, serial};
 use crate::sources::files::hex;
 use crate::sources::health_connect::exercise_number;
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 const TABLES: &str = "
@@ -27,34 +27,30 @@ INSERT INTO application_info_table VALUES (1, 'com.fitbit.FitbitMobile', 'Fitbit
 INSERT INTO device_info_table VALUES (1, 'Google', 'Pixel Watch', 1);
 ";
 
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let path = folder.path().join("health_connect_export.db");
-    let ids = write(&path, person, told).expect("a new database takes it");
+    let ids = write(&path, person, own).expect("a new database takes it");
     let mut pack = Pack::new();
     pack.add("health_connect_export.db", &std::fs::read(&path).expect("it was just written"));
     (pack.finish(), ids)
 }
 
-fn write(
-    path: &std::path::Path,
-    person: &Person,
-    told: &[&Telling],
-) -> rusqlite::Result<Vec<(String, usize)>> {
+fn write(path: &std::path::Path, person: &Person, own: &[&Record]) -> rusqlite::Result<Vec<(String, usize)>> {
     let mut db = Connection::open(path)?;
     db.execute_batch(TABLES)?;
     let db = db.transaction()?;
     let mut ids = Vec::new();
     let mut rates = BTreeSet::new();
     let mut seen: Vec<BTreeSet<i64>> = Vec::new();
-    for telling in told {
-        let w = &telling.told;
+    for record in own {
+        let w = &record.workout;
         let mut uuid = [0_u8; 16];
-        uuid[..8].copy_from_slice(&serial(telling).to_be_bytes());
+        uuid[..8].copy_from_slice(&serial(record).to_be_bytes());
         uuid[8..].copy_from_slice(&w.seed.to_be_bytes());
         let start = w.start.as_millisecond();
         let end = start + i64::from(w.elapsed_s) * 1000;
-        let samples = telling.samples(person.home);
+        let samples = record.samples(person.home);
         let has_route = w.recording == Recording::Outdoor && samples.iter().any(|s| s.lat_e7.is_some());
         db.execute(
             "INSERT INTO exercise_session_record_table VALUES (NULL, ?1, 1, 1, NULL, ?2, ?3, ?4, ?3, 0, ?5, ?6, NULL, ?7)",
@@ -106,9 +102,9 @@ fn write(
         ids.push((hex(&uuid), 0));
     }
     // Sessions that overlap share the rates of the time they share.
-    for ((telling, id), mut times) in told.iter().zip(&mut ids).zip(seen) {
-        let start_ms = telling.told.start.as_millisecond();
-        times.extend(rates.range(start_ms..=start_ms + i64::from(telling.told.elapsed_s) * 1000));
+    for ((record, id), mut times) in own.iter().zip(&mut ids).zip(seen) {
+        let start_ms = record.workout.start.as_millisecond();
+        times.extend(rates.range(start_ms..=start_ms + i64::from(record.workout.elapsed_s) * 1000));
         id.1 = times.len();
     }
     db.commit()?;

@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Exported;
 use crate::sources::hevy::table_id;
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 
 const EXERCISES: [&str; 5] =
     ["Bench Press (Barbell)", "Squat (Barbell)", "Deadlift (Barbell)", "Pull Up", "Rowing Machine"];
 
-pub fn export(told: &[&Telling]) -> Exported {
-    let is_in_pounds = told.first().is_some_and(|t| t.told.seed % 2 == 0);
+pub fn export(own: &[&Record]) -> Exported {
+    let is_in_pounds = own.first().is_some_and(|t| t.workout.seed % 2 == 0);
     let (weight, distance) =
         if is_in_pounds { ("weight_lbs", "distance_miles") } else { ("weight_kg", "distance_km") };
     let mut table = format!(
@@ -21,8 +21,8 @@ pub fn export(told: &[&Telling]) -> Exported {
          \"set_index\",\"set_type\",\"{weight}\",\"reps\",\"{distance}\",\"duration_seconds\",\"rpe\"\n"
     );
     let mut ids = Vec::new();
-    for telling in told {
-        let w = &telling.told;
+    for record in own {
+        let w = &record.workout;
         let title = format!("Push Day {}", w.seed % 7);
         let offset = Offset::from_seconds(w.utc_offset_s).expect("an offset");
         let clock = |time: Timestamp| offset.to_datetime(time).strftime("%-d %b %Y, %H:%M").to_string();

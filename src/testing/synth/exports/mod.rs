@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 
-use super::tellings::{self, Class, Telling};
+use super::records::{self, Class, Record};
 use super::{Options, Person, Scene, person, user_id};
 use crate::error::{Error, Result};
 use crate::sources::Source;
@@ -38,7 +38,7 @@ pub use apple::write_large as write_large_apple_export;
 
 /// One record of an export, and what it truly is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Truth {
     pub user_id: String,
     pub source: Source,
     pub source_id: String,
@@ -66,62 +66,62 @@ pub struct Export {
     pub bytes: Vec<u8>,
     /// Where wall clocks without a zone are from.
     pub timezone: Option<&'static str>,
-    pub truth: Vec<Record>,
+    pub truth: Vec<Truth>,
 }
 
 /// Everything that a person's sources would export, Strava's API aside.
 pub fn of(person: &Person, number: u32, options: Options, only: Option<&[Source]>) -> Vec<Export> {
     let wanted = |source: &Source| only.is_none_or(|only| only.contains(source));
-    let told = tellings::of(person, number, options);
-    tellings::sources_of(number)
+    let own = records::of(person, number, options);
+    records::sources_of(number)
         .iter()
         .filter(|source| wanted(source))
         .map(|source| {
-            let told: Vec<&Telling> = told.iter().filter(|telling| telling.source == *source).collect();
+            let own: Vec<&Record> = own.iter().filter(|record| record.source == *source).collect();
             let (name, (bytes, ids)) = match source {
-                Source::Strava => ("strava.zip", strava::export(person, &told)),
-                Source::Garmin => ("garmin.zip", garmin::export(person, &told)),
-                Source::Fitbit => ("fitbit.zip", fitbit::export(person, &told)),
-                Source::Hevy => ("hevy.csv", hevy::export(&told)),
-                Source::Apple => ("apple.zip", apple::export(person, &told)),
-                Source::HealthConnect => ("health-connect.zip", health_connect::export(person, &told)),
-                Source::Files => ("files.zip", device::export(person, &told)),
+                Source::Strava => ("strava.zip", strava::export(person, &own)),
+                Source::Garmin => ("garmin.zip", garmin::export(person, &own)),
+                Source::Fitbit => ("fitbit.zip", fitbit::export(person, &own)),
+                Source::Hevy => ("hevy.csv", hevy::export(&own)),
+                Source::Apple => ("apple.zip", apple::export(person, &own)),
+                Source::HealthConnect => ("health-connect.zip", health_connect::export(person, &own)),
+                Source::Files => ("files.zip", device::export(person, &own)),
             };
-            let truth = told
+            let truth = own
                 .iter()
                 .zip(ids)
-                .map(|(telling, (source_id, samples))| Record::of(person, telling, source_id, samples));
+                .map(|(record, (source_id, samples))| Truth::of(person, record, source_id, samples));
             let timezone = (*source == Source::Hevy).then_some(person.home.zone);
             Export { source: *source, name, bytes, timezone, truth: truth.collect() }
         })
         .collect()
 }
 
-impl Record {
-    pub fn of(person: &Person, telling: &Telling, source_id: String, samples: usize) -> Record {
-        Record {
+impl Truth {
+    pub fn of(person: &Person, record: &Record, source_id: String, samples: usize) -> Truth {
+        Truth {
             user_id: person.user_id.clone(),
-            source: telling.source,
+            source: record.source,
             source_id,
-            of: telling.of.iter().map(u128::to_string).collect(),
-            classes: telling.classes.clone(),
-            scene: telling.scene,
+            of: record.of.iter().map(u128::to_string).collect(),
+            classes: record.classes.clone(),
+            scene: record.scene,
             samples,
         }
     }
 }
 
 /// The sport as the source's export names it.
-pub fn sport_name(telling: &Telling) -> String {
-    let w = &telling.told;
-    match telling.source {
+pub fn sport_name(record: &Record) -> String {
+    let w = &record.workout;
+    match record.source {
         Source::Strava => w.sport.to_string(),
         Source::Garmin => garmin::type_key(w.sport, w.recording).to_string(),
         Source::Fitbit => fitbit::name(w.sport).to_string(),
         Source::Hevy => "strength".to_string(),
         Source::Apple => apple::name(w.sport).to_string(),
         Source::HealthConnect => health_connect::name(w.sport).to_string(),
-        Source::Files => device::sport_name(telling),
+        Source::Files => device::sport_name(record),
     }
 }
 
@@ -129,17 +129,17 @@ pub fn sport_name(telling: &Telling) -> String {
 type Exported = (Vec<u8>, Vec<(String, usize)>);
 
 /// The truth of what Strava's API tells.
-pub fn truth_of_api(person: &Person) -> Vec<Record> {
-    let record = |w: &super::Workout| Record {
+pub fn truth_of_api(person: &Person) -> Vec<Truth> {
+    let truth = |w: &super::Workout| Truth {
         user_id: person.user_id.clone(),
         source: Source::Strava,
         source_id: w.id.to_string(),
         of: vec![w.id.to_string()],
-        classes: tellings::classes_of_api(w),
+        classes: records::classes_of_api(w),
         scene: w.scene,
         samples: 0,
     };
-    person.workouts.iter().map(record).collect()
+    person.workouts.iter().map(truth).collect()
 }
 
 /// Writes everybody's exports below a folder.
@@ -232,10 +232,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes it")
 }
 
-/// A number of a telling that no other telling of the person has.
-pub fn serial(telling: &Telling) -> u64 {
-    let is_second = telling.stretches[0].1 > 0.0;
-    serial_of(telling.of[0], u64::from(is_second) + 2 * u64::from(telling.is_copy))
+/// A number of a record that no other record of the person has.
+pub fn serial(record: &Record) -> u64 {
+    let is_second = record.stretches[0].1 > 0.0;
+    serial_of(record.of[0], u64::from(is_second) + 2 * u64::from(record.is_copy))
 }
 
 /// The number of a workout's recording in one piece.
@@ -289,23 +289,23 @@ mod tests {
                     Ok(())
                 })
                 .unwrap();
-                let told = tellings::of(&person, number, options);
-                let told: Vec<&Telling> = told.iter().filter(|t| t.source == export.source).collect();
-                assert_eq!(read.len(), told.len(), "{}", export.source);
-                for (record, telling) in export.truth.iter().zip(told) {
-                    let (a, samples) = &read[&record.source_id];
-                    let what = format!("{} {} {:?}", export.source, record.source_id, telling.classes);
-                    assert_eq!(*samples, record.samples, "{what}");
-                    let away_s = (a.start_time.as_second() - telling.told.start.as_second()).abs();
+                let own = records::of(&person, number, options);
+                let own: Vec<&Record> = own.iter().filter(|t| t.source == export.source).collect();
+                assert_eq!(read.len(), own.len(), "{}", export.source);
+                for (truth, record) in export.truth.iter().zip(own) {
+                    let (a, samples) = &read[&truth.source_id];
+                    let what = format!("{} {} {:?}", export.source, truth.source_id, record.classes);
+                    assert_eq!(*samples, truth.samples, "{what}");
+                    let away_s = (a.start_time.as_second() - record.workout.start.as_second()).abs();
                     assert_eq!(away_s, 0, "{what}");
                     let elapsed_s = a.elapsed_s.unwrap();
                     assert!(
-                        (elapsed_s - f64::from(telling.told.elapsed_s)).abs() <= 1.0,
+                        (elapsed_s - f64::from(record.workout.elapsed_s)).abs() <= 1.0,
                         "{what} {elapsed_s}"
                     );
-                    if export.source != Source::Hevy && telling.told.distance_m > 0.0 {
-                        let off = (a.distance_m.unwrap() - telling.told.distance_m).abs();
-                        assert!(off < 1.0 + telling.told.distance_m * 1e-4, "{what} {off}");
+                    if export.source != Source::Hevy && record.workout.distance_m > 0.0 {
+                        let off = (a.distance_m.unwrap() - record.workout.distance_m).abs();
+                        assert!(off < 1.0 + record.workout.distance_m * 1e-4, "{what} {off}");
                     }
                 }
             }

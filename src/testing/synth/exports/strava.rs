@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{Exported, Pack, device, gzip};
-use crate::testing::synth::tellings::Telling;
+use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 /// The columns up to 2024, without the last one.
@@ -18,7 +18,7 @@ const GERMAN: &str = "Aktivitäts-ID,Aktivitätsdatum,Name der Aktivität,Aktivi
 Verstrichene Zeit,Distanz,Max. Herzfrequenz,Relative Leistung,Pendeln,Privat,Ausrüstung,Dateiname";
 const COLUMNS: usize = 94;
 
-pub fn export(person: &Person, told: &[&Telling]) -> Exported {
+pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let is_german = person.home.zone == "Europe/Berlin";
     let named = if is_german { GERMAN } else { ENGLISH };
     let mut table = named.to_string();
@@ -29,29 +29,29 @@ pub fn export(person: &Person, told: &[&Telling]) -> Exported {
     table.push_str(if is_german { ",Medien\n" } else { ",Media\n" });
     let mut pack = Pack::new();
     let mut ids = Vec::new();
-    for telling in told {
-        let w = &telling.told;
+    for record in own {
+        let w = &record.workout;
         let mut samples = Vec::new();
         let mut file = String::new();
         if w.recording != Recording::Manual {
-            samples = telling.samples(person.home);
+            samples = record.samples(person.home);
             // Uploads have a number of their own; recordings of the app that of the activity.
             let upload = w.id + 1_083_000_000;
             let (name, bytes) = match w.seed % 4 {
-                0 => (format!("activities/{}.gpx", w.id), device::gpx(telling, &samples).into_bytes()),
+                0 => (format!("activities/{}.gpx", w.id), device::gpx(record, &samples).into_bytes()),
                 1 => {
-                    let spaced = format!("          {}", device::tcx(telling, &samples));
+                    let spaced = format!("          {}", device::tcx(record, &samples));
                     (format!("activities/{upload}.tcx.gz"), gzip(spaced.as_bytes()))
                 }
                 _ => (
                     format!("activities/{upload}.fit.gz"),
-                    gzip(&device::fit(telling, &samples, device::Device::WATCH)),
+                    gzip(&device::fit(record, &samples, device::Device::WATCH)),
                 ),
             };
             pack.add(&format!("export_{}/{name}", person.athlete_id), &bytes);
             file = name;
         }
-        table.push_str(&row(telling, &file, is_german));
+        table.push_str(&row(record, &file, is_german));
         ids.push((w.id.to_string(), samples.len()));
     }
     let folder = format!("export_{}", person.athlete_id);
@@ -64,8 +64,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
-fn row(telling: &Telling, file: &str, is_german: bool) -> String {
-    let w = &telling.told;
+fn row(record: &Record, file: &str, is_german: bool) -> String {
+    let w = &record.workout;
     let format = if is_german { "%d.%m.%Y, %H:%M:%S" } else { "%b %-d, %Y, %-I:%M:%S %p" };
     let date = w.start.strftime(format).to_string();
     // For show: kilometres, with the mark of the language.

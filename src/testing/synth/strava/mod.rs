@@ -1,53 +1,19 @@
 //! Workouts as Strava tells them: list entries, whole activities and streams, with the
 //! quirks that real bodies have.
 
-use std::fmt::Write;
+mod object;
+mod streams;
 
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+pub use streams::streams;
+
+use object::Object;
+
 use super::exports::serial_of;
 use super::{Home, Person, Recording, Workout};
 use crate::model::polyline;
-
-/// A JSON object in the making. Strava's field order matters to nobody, but bodies of
-/// millions of activities are made with it, so it writes straight into one string.
-struct Object {
-    out: String,
-}
-
-impl Object {
-    fn new() -> Object {
-        Object { out: String::from("{") }
-    }
-
-    fn raw(&mut self, key: &str, value: impl std::fmt::Display) -> &mut Self {
-        if self.out.len() > 1 {
-            self.out.push(',');
-        }
-        write!(self.out, "\"{key}\":{value}").expect("writing to memory");
-        self
-    }
-
-    fn text(&mut self, key: &str, value: &str) -> &mut Self {
-        self.raw(key, serde_json::to_string(value).expect("text is JSON"))
-    }
-
-    /// With a fraction, as Strava writes its floats: `174.0`.
-    fn float(&mut self, key: &str, value: f64) -> &mut Self {
-        self.raw(key, format_args!("{value:?}"))
-    }
-
-    fn null(&mut self, key: &str) -> &mut Self {
-        self.raw(key, "null")
-    }
-
-    fn end(&mut self) -> String {
-        let mut out = std::mem::take(&mut self.out);
-        out.push('}');
-        out
-    }
-}
 
 fn round(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
@@ -378,72 +344,9 @@ fn effort(person: &Person, w: &Workout, name: &str, segment_id: Option<u32>) -> 
     o.end()
 }
 
-/// The body of `GET /activities/{id}/streams?key_by_type=true`, one sample a second; None where
-/// there was no recording. Every seventh comes as a list instead of an object.
-pub fn streams(person: &Person, w: &Workout) -> Option<String> {
-    if w.recording == Recording::Manual {
-        return None;
-    }
-    let samples = w.moving_s as usize;
-    let share = |i: usize| i as f64 / samples as f64;
-    let join = |value: &dyn Fn(usize) -> String| (0..samples).map(value).collect::<Vec<_>>().join(",");
-    let mut all = vec![
-        ("time", join(&|i| i.to_string())),
-        ("distance", join(&|i| format!("{:?}", round(w.distance_m * share(i), 1)))),
-        ("moving", join(&|i| (i % 600 != 0).to_string())),
-        (
-            "velocity_smooth",
-            join(&|i| format!("{:?}", round(w.distance_m / samples as f64, 1) + (i % 7) as f64 / 10.0)),
-        ),
-    ];
-    if w.has_track() {
-        all.push((
-            "latlng",
-            join(&|i| {
-                let (lat, lon) = w.position(person.home, share(i));
-                format!("[{:?},{:?}]", round(lat, 6), round(lon, 6))
-            }),
-        ));
-        all.push(("altitude", join(&|i| format!("{:?}", round(20.0 + 15.0 * (share(i) * 12.0).sin(), 1)))));
-        all.push(("grade_smooth", join(&|i| format!("{:?}", ((i % 41) as f64 - 20.0) / 10.0))));
-    }
-    if w.has_heart_rate {
-        all.push(("heartrate", join(&|i| (110 + (i / 60) % 50).to_string())));
-    }
-    if w.has_power {
-        all.push((
-            "watts",
-            join(&|i| if i % 333 == 0 { "null".to_string() } else { (150 + i % 90).to_string() }),
-        ));
-    }
-    if w.seed % 3 > 0 {
-        all.push(("temp", join(&|_| "18".to_string())));
-    }
-    let tail = |name: &str| {
-        let size = samples;
-        format!(
-            "\"series_type\":\"{}\",\"original_size\":{size},\"resolution\":\"high\"",
-            if name == "time" { "time" } else { "distance" }
-        )
-    };
-    Some(if w.seed % 7 == 0 {
-        let list: Vec<String> = all
-            .iter()
-            .map(|(name, data)| format!("{{\"type\":\"{name}\",\"data\":[{data}],{}}}", tail(name)))
-            .collect();
-        format!("[{}]", list.join(","))
-    } else {
-        let object: Vec<String> = all
-            .iter()
-            .map(|(name, data)| format!("\"{name}\":{{\"data\":[{data}],{}}}", tail(name)))
-            .collect();
-        format!("{{{}}}", object.join(","))
-    })
-}
-
 /// What a reader of the lists of one person must come to.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Truth {
+pub struct Totals {
     pub user_id: String,
     pub athlete_id: u64,
     pub activities: u64,
@@ -455,9 +358,9 @@ pub struct Truth {
     pub detail_points: u64,
 }
 
-pub fn truth(person: &Person) -> Truth {
+pub fn totals(person: &Person) -> Totals {
     let all = &person.workouts;
-    Truth {
+    Totals {
         user_id: person.user_id.clone(),
         athlete_id: person.athlete_id,
         activities: all.len() as u64,
