@@ -1,10 +1,11 @@
 //! What matching looks at: one activity of one source, reduced to what can be compared.
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{Float64Type, Int32Type, TimestampMillisecondType};
+use arrow::datatypes::{Float64Type, Int32Type};
 use twox_hash::XxHash64;
 
 use super::footprint::Footprint;
+use crate::model::columns::{TimeType, second_of};
 use crate::model::sport::{self, Sport};
 use crate::sources::Source;
 
@@ -104,7 +105,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         lat.values().as_primitive::<Int32Type>().values(),
         lon.values().as_primitive::<Int32Type>().values(),
     );
-    let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
+    let starts = column("start_time").as_primitive::<TimeType>();
     let offsets = column("utc_offset_s").as_primitive::<Int32Type>();
     let manual = column("manual").as_boolean();
     let record = |row: usize| {
@@ -120,7 +121,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         let external_id = text("external_id");
         Some(Record {
             source,
-            start_s: starts.value(row).div_euclid(1000),
+            start_s: second_of(starts.value(row)),
             quality: Quality::named(words("start_quality").value(row)),
             utc_offset_s: offsets.is_valid(row).then(|| offsets.value(row)),
             elapsed_s: positive("elapsed_s", row),

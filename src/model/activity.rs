@@ -10,7 +10,7 @@ use crate::model::columns::record;
 use crate::model::polyline::Track;
 
 /// Written to every row, so that a reader can tell what the columns meant.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// The columns that only the whole of an activity carries, not its line in a list. They keep
 /// their values when a newer list arrives.

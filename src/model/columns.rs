@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
-    StringBuilder, TimestampMillisecondBuilder,
+    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use jiff::Timestamp;
 
 /// Collects one column.
@@ -150,7 +150,7 @@ plain! {
     f32, Float32Builder, DataType::Float32, |v| *v;
     f64, Float64Builder, DataType::Float64, |v| *v;
     String, StringBuilder, DataType::Utf8, |v| v;
-    Timestamp, Utc, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), |v| v.as_millisecond();
+    Timestamp, Utc, DataType::Timestamp(TIME_UNIT, Some("UTC".into())), |v| v.as_microsecond();
 }
 
 impl Builder for Int32Builder {
@@ -180,23 +180,36 @@ impl Value for i32 {
     }
 }
 
-/// Milliseconds since 1970, labelled UTC.
+/// Times are microseconds since 1970, labelled UTC: what every reader of Parquet knows as a time.
+pub const TIME_UNIT: TimeUnit = TimeUnit::Microsecond;
+pub type TimeType = TimestampMicrosecondType;
+pub type TimeArray = TimestampMicrosecondArray;
+
+/// Whole seconds since 1970 of a value in a time column.
+pub fn second_of(microseconds: i64) -> i64 {
+    microseconds.div_euclid(1_000_000)
+}
+
+/// Collects a time column.
 #[derive(Default)]
-pub struct Utc(TimestampMillisecondBuilder);
+pub struct Utc(TimestampMicrosecondBuilder);
 
 impl Utc {
-    fn append_value(&mut self, millisecond: i64) {
-        self.0.append_value(millisecond);
+    fn append_value(&mut self, microsecond: i64) {
+        self.0.append_value(microsecond);
     }
 
     fn append_null(&mut self) {
         self.0.append_null();
     }
 
-    fn finish(&mut self) -> arrow::array::TimestampMillisecondArray {
+    fn finish(&mut self) -> TimeArray {
         self.0.finish().with_timezone("UTC")
     }
 }
+
+/// What the Parquet specification calls the elements of a list; readers trip over other names.
+const LIST_ELEMENT: &str = "element";
 
 /// A list column: where each list ends, and the elements of all in a row.
 pub struct ListBuilder<T: Column> {
@@ -217,7 +230,7 @@ impl<T: Column> Builder for ListBuilder<T> {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         let present = NullBuffer::from(std::mem::take(&mut self.present));
         self.length = 0;
-        let field = Arc::new(Field::new("item", T::data_type(), T::NULLABLE));
+        let field = Arc::new(Field::new(LIST_ELEMENT, T::data_type(), T::NULLABLE));
         let nulls = Some(present).filter(|p| p.null_count() > 0);
         Arc::new(ListArray::new(field, OffsetBuffer::new(ends.into()), self.elements.finish(), nulls))
     }
@@ -227,7 +240,7 @@ impl<T: Column> Value for Vec<T> {
     type Builder = ListBuilder<T>;
 
     fn data_type() -> DataType {
-        DataType::List(Arc::new(Field::new("item", T::data_type(), T::NULLABLE)))
+        DataType::List(Arc::new(Field::new(LIST_ELEMENT, T::data_type(), T::NULLABLE)))
     }
 
     fn append(&self, column: &mut Self::Builder) {

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, RecordBatch, StringBuilder};
-use arrow::datatypes::{Float64Type, TimestampMillisecondType};
+use arrow::datatypes::Float64Type;
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
 use crate::fitglue::uploads::Ledger;
+use crate::model::columns::{TimeType, second_of};
 use crate::model::sport::{self, Rules};
 use crate::sources::Source;
 use crate::store::lake::{Bucket, Lake};
@@ -55,7 +56,7 @@ impl Annotations {
         let words = |name: &str| column(name).as_string::<i32>();
         let (titles, raw) = (words("title"), words("sport_raw"));
         let (users, ids) = (words("user_id"), words("source_id"));
-        let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
+        let starts = column("start_time").as_primitive::<TimeType>();
         let elapsed = column("elapsed_s").as_primitive::<Float64Type>();
         let mut sports = StringBuilder::new();
         let mut rules = StringBuilder::new();
@@ -70,7 +71,7 @@ impl Annotations {
             sports.append_option(ruled.map(|(sport, _)| sport).or(told));
             rules.append_option(ruled.map(|(_, words)| words));
             let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
-            let start_s = starts.value(row).div_euclid(1000);
+            let start_s = second_of(starts.value(row));
             let is_ours = is_destination(source)
                 && self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
             uploaded.append_option(is_ours.then_some(true));

@@ -4,13 +4,14 @@
 //! Files are read one at a time and summed at once, so memory is bounded by a bucket.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Float64Type, TimestampMillisecondType};
+use arrow::datatypes::Float64Type;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use polars::prelude::{Column, DataFrame, PolarsError, SortMultipleOptions};
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::model::columns::TimeType;
 use crate::store::lake::Lake;
 use crate::store::{dataset, local};
 
@@ -73,9 +74,9 @@ fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {
         either.map_or("unknown", |names| names.value(row))
     });
     let sources: Vec<Option<&str>> = column("source").as_string::<i32>().iter().collect();
-    let starts = column("start_time").as_primitive::<TimestampMillisecondType>();
-    let year = |ms: &i64| {
-        Timestamp::from_millisecond(*ms).map_or(0, |t| i32::from(t.to_zoned(TimeZone::UTC).year()))
+    let starts = column("start_time").as_primitive::<TimeType>();
+    let year = |us: &i64| {
+        Timestamp::from_microsecond(*us).map_or(0, |t| i32::from(t.to_zoned(TimeZone::UTC).year()))
     };
     let years: Vec<i32> = starts.values().iter().map(year).collect();
     let numbers =

@@ -211,7 +211,7 @@ fn zoneless(data: ArrayData) -> ArrayData {
     let renewed =
         |field: &Field, child: &ArrayData| Field::new(field.name(), child.data_type().clone(), true);
     let data_type = match data.data_type() {
-        DataType::Timestamp(TimeUnit::Millisecond, _) => DataType::Timestamp(TimeUnit::Millisecond, None),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::List(field) => DataType::List(renewed(field, &children[0]).into()),
         DataType::Struct(fields) => {
             DataType::Struct(fields.iter().zip(&children).map(|(f, child)| renewed(f, child)).collect())

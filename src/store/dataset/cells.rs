@@ -4,8 +4,10 @@ use arrow::array::{
     Array, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch,
     StringArray, StructArray,
 };
-use arrow::datatypes::{Float32Type, Float64Type, Int32Type, TimestampMillisecondType};
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
 use jiff::Timestamp;
+
+use crate::model::columns::TimeType;
 
 /// A batch whose columns are asked for by name.
 #[derive(Clone, Copy)]
@@ -44,8 +46,9 @@ impl<'a> Rows<'a> {
         values.is_valid(row).then(|| values.value(row))
     }
 
+    /// Milliseconds since 1970, as scripts in a browser count.
     pub fn time_ms(&self, name: &str, row: usize) -> i64 {
-        self.column(name).as_primitive::<TimestampMillisecondType>().value(row)
+        self.column(name).as_primitive::<TimeType>().value(row).div_euclid(1000)
     }
 
     pub fn list(&self, name: &str) -> &'a ListArray {
@@ -53,8 +56,8 @@ impl<'a> Rows<'a> {
     }
 
     pub fn time(&self, name: &str, row: usize) -> Option<Timestamp> {
-        let values = self.column(name).as_primitive::<TimestampMillisecondType>();
-        values.is_valid(row).then(|| Timestamp::from_millisecond(values.value(row)).ok()).flatten()
+        let values = self.column(name).as_primitive::<TimeType>();
+        values.is_valid(row).then(|| Timestamp::from_microsecond(values.value(row)).ok()).flatten()
     }
 
     pub fn is_true(&self, name: &str, row: usize) -> bool {

@@ -8,16 +8,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, TimestampMillisecondArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
 use arrow::compute::interleave;
-use arrow::datatypes::TimestampMillisecondType;
 
 use super::Table;
 use crate::error::Result;
 use crate::model::activity::DETAIL_COLUMNS;
-use crate::model::columns::{Builder, Column};
+use crate::model::columns::{Builder, Column, TimeArray, TimeType};
 use crate::sources::formats::json;
 
 /// Rows per batch that is given out.
@@ -36,15 +33,15 @@ struct Pick {
 /// The columns that decide, of one batch.
 struct Deciding<'a> {
     key: Vec<Option<&'a StringArray>>,
-    start: Option<&'a TimestampMillisecondArray>,
-    fetched_at: &'a TimestampMillisecondArray,
-    detail_at: Option<&'a TimestampMillisecondArray>,
+    start: Option<&'a TimeArray>,
+    fetched_at: &'a TimeArray,
+    detail_at: Option<&'a TimeArray>,
     /// Of streams, where what the API told comes before what an archive did.
     origin: Option<&'a StringArray>,
 }
 
 /// The merged rows, in the order of the table: by user, start and id. Of two versions that
-/// were fetched in the same millisecond, the one in the later batch and row wins.
+/// were fetched in the same microsecond, the one in the later batch and row wins.
 pub fn merge<'a>(table: Table, versions: &'a [RecordBatch]) -> impl Iterator<Item = RecordBatch> + use<'a> {
     let picks = pick(table, versions);
     let rows = if table == Table::Streams { OUTPUT_ROWS_STREAMS } else { OUTPUT_ROWS };
@@ -334,9 +331,7 @@ fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Pick> {
 
 impl<'a> Deciding<'a> {
     fn of(table: Table, batch: &'a RecordBatch) -> Deciding<'a> {
-        let time = |name: &str| {
-            batch.column_by_name(name).map(|column| column.as_primitive::<TimestampMillisecondType>())
-        };
+        let time = |name: &str| batch.column_by_name(name).map(|column| column.as_primitive::<TimeType>());
         Deciding {
             key: table
                 .key()

@@ -358,7 +358,30 @@ fn damaged(path: &Path, error: &dyn std::fmt::Display) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field, TimeUnit};
+
     use super::*;
+
+    #[test]
+    fn lists_and_times_are_named_and_counted_as_every_reader_expects() {
+        fn check(field: &Field) {
+            match field.data_type() {
+                DataType::List(of) => {
+                    assert_eq!(of.name(), "element", "of {}", field.name());
+                    check(of);
+                }
+                DataType::Struct(fields) => fields.iter().for_each(|field| check(field)),
+                DataType::Timestamp(unit, zone) => {
+                    let is = (*unit, zone.as_deref());
+                    assert_eq!(is, (TimeUnit::Microsecond, Some("UTC")), "{}", field.name());
+                }
+                _ => {}
+            }
+        }
+        for table in [Table::Activities, Table::Streams, Table::Rejects, Table::Matches, Table::Golden] {
+            table.schema().fields().iter().for_each(|field| check(field));
+        }
+    }
 
     #[test]
     fn a_file_reads_back_with_the_schema_it_was_written_with() {
