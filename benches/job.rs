@@ -15,7 +15,7 @@ use longrun::model::polyline;
 use longrun::redrive::message::payload::{self, Delivery, Payload, Samples};
 use longrun::redrive::plan::execution_id;
 use longrun::sources::strava::api::activity_list;
-use longrun::sources::{Provenance, Source, files};
+use longrun::sources::{ReadFrom, Source, files};
 use longrun::store::dataset;
 use longrun::store::lake::Lake;
 use longrun::store::state::answers::Answers;
@@ -34,7 +34,7 @@ fn parse_page(c: &mut Criterion) {
     let entries: Vec<String> =
         person.workouts.iter().take(200).map(|w| strava::summary(&person, w)).collect();
     let page = format!("[{}]", entries.join(",")).into_bytes();
-    let provenance = Provenance {
+    let provenance = ReadFrom {
         user_id: person.user_id.clone(),
         source: Source::Strava,
         account_id: Some(person.athlete_id.to_string()),

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -14,9 +16,8 @@ use crate::store::archives::{Archives, Outcome, Wanted};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Whose export it is: strava, garmin, fitbit, hevy, apple, health-connect, files, or auto to
-    /// let its contents tell
-    #[arg(required_unless_present = "manifest", conflicts_with = "manifest")]
+    /// Where the export comes from
+    #[arg(required_unless_present = "manifest", conflicts_with = "manifest", value_parser = source_names())]
     source: Option<String>,
     /// The archive: a zip, a folder, or a single file
     #[arg(required_unless_present = "manifest", conflicts_with = "manifest")]
@@ -37,6 +38,12 @@ pub struct Args {
     /// Read everything and say what is in it, without putting anything into the lake
     #[arg(long, conflicts_with_all = ["manifest", "in_place"])]
     dry_run: bool,
+}
+
+/// The sources, and `auto`.
+fn source_names() -> PossibleValuesParser {
+    let sources = Source::ALL.iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(sources.chain([PossibleValue::new("auto").help("Look at what is in it")]))
 }
 
 /// What the command did.
@@ -158,10 +165,7 @@ fn import(archives: &mut Archives, line: &Line, in_place: bool) -> Result<Outcom
 fn open(named: &str, path: &Path, scratch: &Path) -> Result<(Source, Container)> {
     let asked = match named {
         "auto" => None,
-        name => Some(Source::named(name).ok_or_else(|| {
-            let names: Vec<&str> = Source::ALL.iter().map(|source| source.name()).collect();
-            Error::Usage(format!("{name:?} is no source; these are: {}, and auto", names.join(", ")))
-        })?),
+        name => Some(name.parse::<Source>().map_err(|e| Error::Usage(format!("{e}, and auto")))?),
     };
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let archive = Container::open(path, &name, scratch)?;
@@ -218,7 +222,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
 fn look(context: &Context, args: &Args) -> Result<Exit> {
     let (named, path) = (args.source.clone().unwrap_or_default(), args.path.clone().unwrap_or_default());
     let (source, archive) = open(&named, &path, &std::env::temp_dir())?;
-    let from = sources::Provenance {
+    let from = sources::ReadFrom {
         user_id: args.user.clone().unwrap_or_default(),
         source,
         account_id: None,

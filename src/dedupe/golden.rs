@@ -62,37 +62,6 @@ impl Rule {
     }
 }
 
-fn place(order: &[Source; 7], source: Source) -> usize {
-    order.iter().position(|s| *s == source).expect("every source has its place")
-}
-
-const TOLD: [Source; 7] = [
-    Source::Strava,
-    Source::Hevy,
-    Source::Garmin,
-    Source::Fitbit,
-    Source::Apple,
-    Source::HealthConnect,
-    Source::Files,
-];
-const RECORDED: [Source; 7] = [
-    Source::Garmin,
-    Source::Files,
-    Source::Strava,
-    Source::Apple,
-    Source::HealthConnect,
-    Source::Fitbit,
-    Source::Hevy,
-];
-const SETS: [Source; 7] = [
-    Source::Hevy,
-    Source::Garmin,
-    Source::Strava,
-    Source::Fitbit,
-    Source::Apple,
-    Source::HealthConnect,
-    Source::Files,
-];
 /// Starts that differ by less say the same.
 const SAME_START_S: i64 = 120;
 
@@ -108,7 +77,8 @@ fn asked(group: &Group, records: &[Record], rule: Rule) -> Vec<usize> {
     };
     members.sort_by_key(|(at, role)| {
         let r = &records[*at];
-        let recorded = (r.is_manual, r.file.is_none(), place(&RECORDED, r.source));
+        let ranks = r.source.spec().ranks;
+        let recorded = (r.is_manual, r.file.is_none(), usize::from(ranks.measured));
         let first = match rule {
             Rule::Start => {
                 let doubt = match r.quality {
@@ -119,12 +89,12 @@ fn asked(group: &Group, records: &[Record], rule: Rule) -> Vec<usize> {
                 };
                 (usize::from(doubt == 3), usize::MAX - votes(r), doubt, usize::from(r.utc_offset_s.is_none()))
             }
-            Rule::Told => (place(&TOLD, r.source), 0, 0, 0),
+            Rule::Told => (usize::from(ranks.written), 0, 0, 0),
             Rule::Sport => {
                 let is_vague = r.sport.is_none_or(|sport| sport.family == ANY_FAMILY);
-                (usize::from(is_vague), place(&TOLD, r.source), 0, 0)
+                (usize::from(is_vague), usize::from(ranks.written), 0, 0)
             }
-            Rule::Sets => (place(&SETS, r.source), 0, 0, 0),
+            Rule::Sets => (usize::from(ranks.sets), 0, 0, 0),
             Rule::Recorded => (0, 0, 0, 0),
         };
         (*role, first, recorded, *at)

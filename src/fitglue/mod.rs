@@ -29,15 +29,8 @@ pub use export::Cut;
 
 /// What the pipeline calls a source, in lower case: `strava`, `file_upload`. It knows neither Garmin nor what a
 /// device's file came from.
-pub fn source_name(source: Source) -> &'static str {
-    match source {
-        Source::Strava => "strava",
-        Source::Hevy => "hevy",
-        Source::Fitbit => "fitbit",
-        Source::Apple => "apple_health",
-        Source::HealthConnect => "health_connect",
-        Source::Garmin | Source::Files => "file_upload",
-    }
+pub fn source_name(source: Source) -> String {
+    source_of(source.spec().fitglue)
 }
 
 /// Names of the pipeline's enums by their numbers.

@@ -6,3 +6,12 @@ pub mod golden;
 pub mod pair;
 pub mod polyline;
 pub mod sport;
+
+/// Bytes as hexadecimal text, as hashes are written.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to memory does not fail");
+        text
+    })
+}

@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::sources::Source;
 
 const TABLE: &str = include_str!("../../data/sports.csv");
 /// Says only that somebody exercised.
@@ -31,21 +30,21 @@ pub struct Sport {
 
 struct Table {
     sports: Vec<Sport>,
-    by_name: HashMap<(Source, String), &'static str>,
+    /// By the column, which is the name of a source, and the name that it uses.
+    by_name: HashMap<&'static str, HashMap<String, &'static str>>,
 }
 
 static SPORTS: LazyLock<Table> = LazyLock::new(|| {
     let mut lines = TABLE.lines();
-    let header: Vec<&str> = lines.next().expect("the table has a header").split(',').collect();
+    let header: Vec<&'static str> = lines.next().expect("the table has a header").split(',').collect();
     let mut table = Table { sports: Vec::new(), by_name: HashMap::new() };
     for line in lines {
         let cells: Vec<&'static str> = line.split(',').collect();
         let strava = cells[3].split('|').next().expect("a cell is there");
         let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
         for (column, cell) in header.iter().zip(&cells).skip(3) {
-            let source = Source::named(column).expect("columns are sources");
             for name in cell.split('|').filter(|name| !name.is_empty()) {
-                table.by_name.insert((source, squashed(name)), sport.name);
+                table.by_name.entry(column).or_default().insert(squashed(name), sport.name);
             }
         }
         table.sports.push(sport);
@@ -64,8 +63,9 @@ pub fn named(name: &str) -> Option<Sport> {
 
 /// The canonical name of what a source calls `raw`. A name that goes from the general to the
 /// special (`running/trail`) is known by its beginning where it is not as a whole.
-pub fn canonical(source: Source, raw: &str) -> Option<&'static str> {
-    let known = |name: &str| SPORTS.by_name.get(&(source, squashed(name))).copied();
+pub fn canonical(source: &str, raw: &str) -> Option<&'static str> {
+    let names = SPORTS.by_name.get(source)?;
+    let known = |name: &str| names.get(&squashed(name)).copied();
     known(raw).or_else(|| known(raw.split_once('/')?.0))
 }
 
@@ -133,31 +133,31 @@ mod tests {
         assert_eq!(all().len(), 56);
         assert_eq!(all().iter().filter(|s| !s.fitglue.is_empty()).count(), 50);
         assert_eq!(named("ebike_ride").unwrap().fitglue, "ACTIVITY_TYPE_EBIKE_RIDE");
-        assert_eq!(canonical(Source::Strava, "Padel"), Some("padel"));
-        assert_eq!(canonical(Source::Strava, "UnderwaterHockey"), None);
+        assert_eq!(canonical("strava", "Padel"), Some("padel"));
+        assert_eq!(canonical("strava", "UnderwaterHockey"), None);
         for sport in all() {
-            assert_eq!(canonical(Source::Strava, sport.strava), Some(sport.name));
+            assert_eq!(canonical("strava", sport.strava), Some(sport.name));
         }
     }
 
     #[test]
     fn every_source_has_its_own_names() {
         for (source, raw, sport) in [
-            (Source::Strava, "Weight Training", "weight_training"),
-            (Source::Strava, "Radfahrt", "ride"),
-            (Source::Strava, "E-Bike Ride", "ebike_ride"),
-            (Source::Garmin, "TRAIL_RUNNING", "trail_run"),
-            (Source::Garmin, "lap_swimming", "swim"),
-            (Source::Fitbit, "Outdoor Bike", "ride"),
-            (Source::Apple, "TraditionalStrengthTraining", "weight_training"),
-            (Source::HealthConnect, "running_treadmill", "run"),
-            (Source::Files, "running/trail", "trail_run"),
-            (Source::Files, "running/some_new_kind", "run"),
-            (Source::Files, "Biking", "ride"),
+            ("strava", "Weight Training", "weight_training"),
+            ("strava", "Radfahrt", "ride"),
+            ("strava", "E-Bike Ride", "ebike_ride"),
+            ("garmin", "TRAIL_RUNNING", "trail_run"),
+            ("garmin", "lap_swimming", "swim"),
+            ("fitbit", "Outdoor Bike", "ride"),
+            ("apple", "TraditionalStrengthTraining", "weight_training"),
+            ("health-connect", "running_treadmill", "run"),
+            ("files", "running/trail", "trail_run"),
+            ("files", "running/some_new_kind", "run"),
+            ("files", "Biking", "ride"),
         ] {
             assert_eq!(canonical(source, raw), Some(sport), "{source} {raw}");
         }
-        assert_eq!(canonical(Source::Fitbit, "Radfahrt"), None);
+        assert_eq!(canonical("fitbit", "Radfahrt"), None);
     }
 
     #[test]

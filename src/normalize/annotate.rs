@@ -15,11 +15,6 @@ use crate::model::sport::{self, Rules};
 use crate::sources::Source;
 use crate::store::lake::{Bucket, Lake};
 
-/// Whether the pipeline uploads there. What it took from elsewhere is no echo.
-fn is_destination(source: Source) -> bool {
-    matches!(source, Source::Strava | Source::Hevy)
-}
-
 #[derive(Debug, Default)]
 pub struct Annotations {
     rules: Rules,
@@ -45,7 +40,7 @@ impl Annotations {
 
     /// Changes when what would be said of a bucket's rows may have.
     pub fn digest(&self, lake: &Lake, bucket: Bucket, source: Source) -> u64 {
-        let uploads = if is_destination(source) { self.ledger.digest(lake, bucket) } else { 0 };
+        let uploads = if source.spec().can_echo { self.ledger.digest(lake, bucket) } else { 0 };
         self.rules_digest ^ uploads
     }
 
@@ -63,16 +58,13 @@ impl Annotations {
         let mut uploaded = BooleanBuilder::new();
         for row in 0..batch.num_rows() {
             let ruled = titles.is_valid(row).then(|| self.rules.decide(titles.value(row))).flatten();
-            let told = match source {
-                // Hevy has nothing but strength.
-                Source::Hevy => Some("weight_training"),
-                _ => raw.is_valid(row).then(|| sport::canonical(source, raw.value(row))).flatten(),
-            };
+            let named = || sport::canonical(source.name(), raw.is_valid(row).then(|| raw.value(row))?);
+            let told = source.spec().only_sport.or_else(named);
             sports.append_option(ruled.map(|(sport, _)| sport).or(told));
             rules.append_option(ruled.map(|(_, words)| words));
             let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
             let start_s = second_of(starts.value(row));
-            let is_ours = is_destination(source)
+            let is_ours = source.spec().can_echo
                 && self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
             uploaded.append_option(is_ours.then_some(true));
         }

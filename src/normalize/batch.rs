@@ -12,7 +12,7 @@ use super::annotate::Annotations;
 use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
-use crate::sources::{self, Fault, Found, Item, Source};
+use crate::sources::{self, ArchiveItem, Fault, Found, Source};
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
 use crate::store::dataset::{self, Origins, Provenance, Table, batch};
 use crate::store::lake::{Bucket, Lake};
@@ -70,7 +70,7 @@ impl Filling {
     }
 
     /// Takes what stood at one place of an archive.
-    pub fn item(&mut self, item: Item, from: &sources::Provenance) {
+    pub fn item(&mut self, item: ArchiveItem, from: &sources::ReadFrom) {
         self.summary.records += 1;
         let reject = |fault: &Fault, record_kept: bool| from.reject(item.kind, &item.at, fault, record_kept);
         match item.found {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::model::activity::Reject;
-use crate::sources::{self, Fault, Source, Taken, strava};
+use crate::sources::{self, Fault, Parsed, Source, strava};
 use crate::store::archives;
 use crate::store::dataset::{self, Provenance};
 use crate::store::lake::{self, Bucket, Lake};
@@ -295,7 +295,7 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
         filling.summary.gone += 1;
         return;
     }
-    let from = sources::Provenance {
+    let from = sources::ReadFrom {
         user_id: header.user_id,
         source: Source::Strava,
         account_id: Some(header.account_id),
@@ -333,9 +333,9 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
 fn take_activity(
     filling: &mut Filling,
     kind: &str,
-    from: &sources::Provenance,
+    from: &sources::ReadFrom,
     index: usize,
-    taken: Result<Taken, Fault>,
+    taken: Result<Parsed, Fault>,
 ) {
     match taken {
         Ok(taken) => {
@@ -351,7 +351,7 @@ fn take_activity(
 fn reject(
     filling: &mut Filling,
     kind: &str,
-    from: &sources::Provenance,
+    from: &sources::ReadFrom,
     index: usize,
     fault: &Fault,
     record_kept: bool,

@@ -100,17 +100,6 @@ pub struct Workout {
     pub tellers: Vec<Teller>,
 }
 
-/// Whom the pipeline would rather hear it from.
-const ORDER: [Source; 7] = [
-    Source::Strava,
-    Source::Hevy,
-    Source::Fitbit,
-    Source::Apple,
-    Source::HealthConnect,
-    Source::Garmin,
-    Source::Files,
-];
-
 /// A run that has not moved for so long will not move any more.
 const STALLED_S: i64 = 86_400;
 /// The pipeline gives files ids of chance, so they are known by when they began.
@@ -137,7 +126,7 @@ pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> Standing {
     let mut own = true;
     for teller in &workout.tellers {
         let source = source_name(teller.source);
-        let by_id = runs.of_activity(source, &teller.source_id);
+        let by_id = runs.of_activity(&source, &teller.source_id);
         let by_start = runs.that_began("file_upload", teller.start_s, SAME_START_S);
         for run in by_id.chain(by_start) {
             best = best.min(match of_run(run, now_s) {
@@ -218,7 +207,7 @@ pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> R
                     let elapsed_s = of.number("elapsed_s", place.1);
                     let source_id = key.2;
                     let is_echo = of.is_true("uploaded_by_pipeline", place.1)
-                        || ledger.has(&user, source_name(source), &source_id, start_s, elapsed_s);
+                        || ledger.has(&user, &source_name(source), &source_id, start_s, elapsed_s);
                     Some(Teller {
                         source,
                         source_id,
@@ -230,7 +219,7 @@ pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> R
                     })
                 })
                 .collect();
-            let rank = |source: Source| ORDER.iter().position(|s| *s == source);
+            let rank = |source: Source| source.spec().ranks.sent;
             tellers.sort_by_key(|t| (t.is_echo, !t.is_same, rank(t.source)));
             let Some(start) = rows.time("start_time", row) else { continue };
             let workout = Workout {

@@ -17,32 +17,44 @@ use ring::digest::{SHA256, digest};
 use super::formats::recording::{Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::xml::{self, Node};
-use super::formats::zip::{Container, Entry};
+use super::formats::zip::{ArchiveEntry, Container};
 use super::formats::{gpx, time};
-use super::{Each, Fault, Item, Provenance, Taken, degrees_e7, in_parallel};
+use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7, in_parallel};
 use crate::error::Result;
 use crate::model::activity::Activity;
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "apple",
+    help: "The Health app's export",
+    fitglue: "SOURCE_APPLE_HEALTH",
+    ranks: Ranks { written: 50, measured: 40, sets: 50, sent: 40 },
+    can_echo: false,
+    only_sport: None,
+    recognises,
+    read,
+};
 
 pub fn recognises(archive: &Container) -> bool {
     archive.ending(".xml").take(100).any(|entry| is_export(archive, entry))
 }
 
-fn is_export(archive: &Container, entry: &Entry) -> bool {
+fn is_export(archive: &Container, entry: &ArchiveEntry) -> bool {
     let head = archive.head(entry, 64 << 10);
     let head = String::from_utf8_lossy(&head);
     head.contains("<HealthData")
 }
 
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     for entry in archive.ending(".xml").filter(|entry| is_export(archive, entry)) {
         let mut workouts = Vec::new();
         let mut faults = Vec::new();
         let walked = walk(archive, entry, |node| reading_workouts(node, &mut workouts, &mut faults));
         if let Err(fault) = walked {
-            each(Item::fault("file", format!("!{}", entry.name), fault))?;
+            each(ArchiveItem::fault("file", format!("!{}", entry.name), fault))?;
         }
         for (index, fault) in faults {
-            each(Item::fault("record", format!("!{}#{index}", entry.name), fault))?;
+            each(ArchiveItem::fault("record", format!("!{}#{index}", entry.name), fault))?;
         }
         let windows = Windows::of(workouts.iter().map(|w: &Workout| &w.activity));
         let mut rates: Vec<Vec<Rate>> = vec![Vec::new(); workouts.len()];
@@ -55,7 +67,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             }
             Ok(())
         });
-        let routes: HashMap<String, &Entry> =
+        let routes: HashMap<String, &ArchiveEntry> =
             archive.ending(".gpx").map(|route| (route.file_name().to_lowercase(), route)).collect();
         let whole: Vec<(Workout, Vec<Rate>)> = workouts.into_iter().zip(rates).collect();
         let bytes = |(workout, _): &(Workout, Vec<Rate>)| {
@@ -67,7 +79,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             |(workout, rates)| {
                 let at = format!("!{}#{}", entry.name, workout.index);
                 let taken = finish(workout, rates, &routes, archive, from, &at);
-                vec![Item::of("record", at, Ok(taken))]
+                vec![ArchiveItem::of("record", at, Ok(taken))]
             },
             &mut *each,
         )?;
@@ -78,7 +90,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 /// Walks the export as text, whatever bytes are in it.
 fn walk(
     archive: &Container,
-    entry: &Entry,
+    entry: &ArchiveEntry,
     each: impl FnMut(Node<'_>) -> std::result::Result<(), String>,
 ) -> std::result::Result<(), Fault> {
     archive.stream(entry, |input| xml::walk_stream(Utf8::new(input), each).map_err(Fault::record))
@@ -226,7 +238,7 @@ fn workout(start: &BytesStart<'_>, index: usize) -> std::result::Result<Workout,
 /// The id of a workout.
 pub fn workout_id(kind: &str, begin: Timestamp, end: Timestamp, source: &str) -> String {
     let hash = digest(&SHA256, format!("{kind}\n{begin}\n{end}\n{source}").as_bytes());
-    super::files::hex(hash.as_ref())[..32].to_string()
+    crate::model::hex(hash.as_ref())[..32].to_string()
 }
 
 fn location(start: &BytesStart<'_>) -> Option<Sample> {
@@ -329,11 +341,11 @@ impl Workout {
 fn finish(
     workout: &Workout,
     rates: &[Rate],
-    routes: &HashMap<String, &Entry>,
+    routes: &HashMap<String, &ArchiveEntry>,
     archive: &Container,
-    from: &Provenance,
+    from: &ReadFrom,
     at: &str,
-) -> Taken {
+) -> Parsed {
     let mut faults = Vec::new();
     let mut samples = workout.samples.clone();
     for name in &workout.routes {
@@ -354,7 +366,7 @@ fn finish(
     let activity = from.adopt(workout.summed(), at);
     let (activity, streams) = Recording::new(activity, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));
-    Taken { activity, streams, faults }
+    Parsed { activity, streams, faults }
 }
 
 /// Bytes as UTF-8, with what is none of it replaced, and control characters made spaces.

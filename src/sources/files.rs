@@ -7,10 +7,23 @@ use flate2::read::MultiGzDecoder;
 use ring::digest::{SHA256, digest};
 
 use super::formats::recording::Recording;
-use super::formats::zip::{Container, Entry, read_whole};
+use super::formats::zip::{ArchiveEntry, Container, read_whole};
 use super::formats::{fit, gpx, tcx, xml};
-use super::{Each, Fault, Item, Provenance, Taken, in_parallel};
+use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, in_parallel};
 use crate::error::Result;
+use crate::model::hex;
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "files",
+    help: "FIT, GPX and TCX files of any device",
+    fitglue: "SOURCE_FILE_UPLOAD",
+    ranks: Ranks { written: 70, measured: 20, sets: 70, sent: 70 },
+    can_echo: false,
+    only_sport: None,
+    recognises,
+    read,
+};
 
 /// The formats that devices write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +56,8 @@ pub fn recognises(archive: &Container) -> bool {
 }
 
 /// Reads every device file of an archive. Other files are passed over.
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
-    let entries: Vec<&Entry> = match archive.entries() {
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
+    let entries: Vec<&ArchiveEntry> = match archive.entries() {
         // A single file is meant, whatever it is called.
         [only] => vec![only],
         all => all.iter().filter(|entry| is_device_file(&entry.name)).collect(),
@@ -53,19 +66,21 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 }
 
 /// The activities of one file, each an item.
-pub fn items(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+pub fn items(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
     match open(archive, entry) {
-        Ok(file) if file.recordings.is_empty() && file.faults.is_empty() => vec![Item::nothing("file", at)],
+        Ok(file) if file.recordings.is_empty() && file.faults.is_empty() => {
+            vec![ArchiveItem::nothing("file", at)]
+        }
         Ok(file) => {
             let many = file.recordings.len();
             let recordings = file.recordings.into_iter().enumerate();
-            let faults = file.faults.into_iter().map(|fault| Item::fault("file", at.clone(), fault));
+            let faults = file.faults.into_iter().map(|fault| ArchiveItem::fault("file", at.clone(), fault));
             let found = recordings.map(|(index, recording)| {
                 let at = format!("{at}#{index}");
                 if recording.is_device_time {
                     let reason = "counts from the device's own start: its clock was never set";
-                    return Item::fault("file", at, Fault::field("start_time", reason));
+                    return ArchiveItem::fault("file", at, Fault::field("start_time", reason));
                 }
                 let (told, streams) = recording.finish();
                 let mut activity = from.adopt(told, &at);
@@ -77,16 +92,16 @@ pub fn items(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item>
                 activity.external_id = Some(entry.file_name().to_string());
                 activity.file_sha256 = Some(file.sha256.clone());
                 let streams = streams.map(|streams| from.streams(streams, &activity));
-                Item::of("file", at, Ok(Taken { activity, streams, faults: Vec::new() }))
+                ArchiveItem::of("file", at, Ok(Parsed { activity, streams, faults: Vec::new() }))
             });
             found.chain(faults.collect::<Vec<_>>()).collect()
         }
-        Err(fault) => vec![Item::fault("file", at, fault)],
+        Err(fault) => vec![ArchiveItem::fault("file", at, fault)],
     }
 }
 
 /// Reads one file of an archive.
-pub fn open(archive: &Container, entry: &Entry) -> Result<DeviceFile, Fault> {
+pub fn open(archive: &Container, entry: &ArchiveEntry) -> Result<DeviceFile, Fault> {
     decode(archive.read(entry)?)
 }
 
@@ -140,12 +155,4 @@ pub fn format(bytes: &[u8]) -> Option<Format> {
     } else {
         None
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to memory");
-        text
-    })
 }

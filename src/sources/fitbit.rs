@@ -15,10 +15,22 @@ use super::formats::json::{self, Value, fields, id, number, text};
 use super::formats::recording::Recording;
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::time;
-use super::formats::zip::{Container, Entry};
-use super::{Each, Fault, Found, Item, Provenance, Taken, records};
+use super::formats::zip::{ArchiveEntry, Container};
+use super::{ArchiveItem, Fault, Found, OnItem, Parsed, Ranks, ReadFrom, Spec, records};
 use crate::error::Result;
 use crate::model::activity::Activity;
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "fitbit",
+    help: "The Takeout folder or zip, or bodies of the Web API",
+    fitglue: "SOURCE_FITBIT",
+    ranks: Ranks { written: 40, measured: 60, sets: 40, sent: 30 },
+    can_echo: false,
+    only_sport: None,
+    recognises,
+    read,
+};
 
 const METRES_PER_MILE: f64 = 1609.344;
 const METRES_PER_FOOT: f64 = 0.3048;
@@ -31,12 +43,12 @@ pub fn recognises(archive: &Container) -> bool {
 }
 
 /// `exercise-0.json`, `exercise-100.json`, …
-fn is_exercises(entry: &Entry) -> bool {
+fn is_exercises(entry: &ArchiveEntry) -> bool {
     let name = entry.file_name().to_lowercase();
     (name.starts_with("exercise-") || name.ends_with("exercise.json")) && name.ends_with(".json")
 }
 
-fn is_table(entry: &Entry) -> bool {
+fn is_table(entry: &ArchiveEntry) -> bool {
     let name = entry.file_name().to_lowercase();
     name.starts_with("userexercises") && name.ends_with(".csv")
 }
@@ -47,14 +59,14 @@ fn is_web_list(head: &[u8]) -> bool {
         && (head.contains("\"activities\"") || head.contains("\"activityName\""))
 }
 
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
-    let lists: Vec<&Entry> = archive
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
+    let lists: Vec<&ArchiveEntry> = archive
         .ending(".json")
         .filter(|e| is_exercises(e) || (!is_series(e) && is_web_list(&archive.head(e, 4096))))
         .collect();
-    let read: Vec<Vec<Item>> = lists.par_iter().map(|entry| exercises(archive, entry, from)).collect();
-    let tables: Vec<&Entry> = archive.entries().iter().filter(|e| is_table(e)).collect();
-    let tables: Vec<Vec<Item>> = tables.par_iter().map(|entry| table(archive, entry, from)).collect();
+    let read: Vec<Vec<ArchiveItem>> = lists.par_iter().map(|entry| exercises(archive, entry, from)).collect();
+    let tables: Vec<&ArchiveEntry> = archive.entries().iter().filter(|e| is_table(e)).collect();
+    let tables: Vec<Vec<ArchiveItem>> = tables.par_iter().map(|entry| table(archive, entry, from)).collect();
     let mut found = Vec::new();
     for item in read.into_iter().chain(tables).flatten() {
         match item.found {
@@ -65,14 +77,14 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
     let mut found = joined(found);
     let windows = Windows::of(found.iter().map(|(_, _, taken)| &taken.activity));
     let mut rates: Vec<Vec<Rate>> = vec![Vec::new(); found.len()];
-    let days: Vec<&Entry> = archive.ending(".json").filter(|e| is_wanted(e, &windows)).collect();
+    let days: Vec<&ArchiveEntry> = archive.ending(".json").filter(|e| is_wanted(e, &windows)).collect();
     for some in days.chunks(DAYS_AT_A_TIME) {
         let read: Vec<_> =
             some.par_iter().map(|entry| (entry, heart_rates(archive, entry, &windows))).collect();
         for (entry, read) in read {
             match read {
                 Ok(hits) => hits.into_iter().for_each(|(at, rate)| rates[at].push(rate)),
-                Err(fault) => each(Item::fault("file", format!("!{}", entry.name), fault))?,
+                Err(fault) => each(ArchiveItem::fault("file", format!("!{}", entry.name), fault))?,
             }
         }
     }
@@ -83,13 +95,13 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
         let (activity, streams) = Recording::new(taken.activity, samples).finish();
         taken.streams = streams.map(|streams| from.streams(streams, &activity));
         taken.activity = activity;
-        each(Item::of(kind, at, Ok(*taken)))?;
+        each(ArchiveItem::of(kind, at, Ok(*taken)))?;
     }
     Ok(())
 }
 
 /// An exercise, what kind of record it was, and where it stands.
-type Exercise = (&'static str, String, Box<Taken>);
+type Exercise = (&'static str, String, Box<Parsed>);
 
 /// Takeout has most exercises twice, in lists and in tables, under ids that do not match. Those that begin and
 /// last alike are one, by the list's id.
@@ -121,13 +133,13 @@ fn joined(found: Vec<Exercise>) -> Vec<Exercise> {
 }
 
 /// The exercises of one list.
-fn exercises(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn exercises(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     records(archive, entry, "activities", "logId", |value, is_api, at| {
         Some(exercise(value, is_api, from, at))
     })
 }
 
-fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+fn exercise(value: Value<'_, '_>, is_api: bool, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     if is_api {
         a.origin = "api".to_string();
@@ -193,11 +205,11 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &Provenance, at: &str) -> 
         a.start_quality = "hidden".to_string();
     }
     a.elapsed_s = elapsed;
-    Ok(Taken { activity: a, ..Taken::default() })
+    Ok(Parsed { activity: a, ..Parsed::default() })
 }
 
 /// `04/22/19 04:00:05` in UTC, a time with an offset, or the minute of a day that a list names.
-fn set_start(a: &mut Activity, start: &str, date: Option<&str>, from: &Provenance) -> Option<()> {
+fn set_start(a: &mut Activity, start: &str, date: Option<&str>, from: &ReadFrom) -> Option<()> {
     if let Some(time) = takeout_time(start) {
         a.start_time = time;
         return Some(());
@@ -232,17 +244,21 @@ fn takeout_time(text: &str) -> Option<Timestamp> {
 }
 
 /// A table of `UserExercises_*.csv`, whose lengths are millimetres.
-fn table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
     let read = archive.read(entry).and_then(|bytes| csv::table(&csv::text(&bytes), Quotes::Doubled));
     let table = match read {
         Ok(table) => table,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
+        Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
     let column = |name: &str| table.column(&[name]);
     let (id, start) = (column("exercise_id"), column("exercise_start"));
     if id.is_none() || start.is_none() {
-        return vec![Item::fault("file", at, Fault::record("no column exercise_id or exercise_start"))];
+        return vec![ArchiveItem::fault(
+            "file",
+            at,
+            Fault::record("no column exercise_id or exercise_start"),
+        )];
     }
     let row = |(number, row): (usize, &::csv::StringRecord)| {
         let at = format!("{at}#{number}");
@@ -288,7 +304,7 @@ fn table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
             a.extra = super::extra(&extra);
             Ok(a)
         })();
-        Item::of("row", at, taken.map(|activity| Taken { activity, streams: None, faults }))
+        ArchiveItem::of("row", at, taken.map(|activity| Parsed { activity, streams: None, faults }))
     };
     table.rows.iter().enumerate().map(row).collect()
 }
@@ -299,13 +315,13 @@ fn offset_s(text: &str) -> Option<i32> {
     time::with_offset(&probe).and_then(|(_, offset)| offset).or_else(|| text.parse().ok())
 }
 
-fn is_series(entry: &Entry) -> bool {
+fn is_series(entry: &ArchiveEntry) -> bool {
     entry.file_name().to_lowercase().starts_with("heart_rate-")
 }
 
 /// Whether a file is the heart rate of a day that an exercise touches. Days are local, so their
 /// neighbours count.
-fn is_wanted(entry: &Entry, windows: &Windows) -> bool {
+fn is_wanted(entry: &ArchiveEntry, windows: &Windows) -> bool {
     let name = entry.file_name();
     let date = is_series(entry).then(|| name.get("heart_rate-".len()..name.len() - ".json".len())).flatten();
     let Some(Ok(date)) = date.map(str::parse::<Date>) else { return false };
@@ -315,7 +331,11 @@ fn is_wanted(entry: &Entry, windows: &Windows) -> bool {
 }
 
 /// The rates of a day that lie within exercises.
-fn heart_rates(archive: &Container, entry: &Entry, windows: &Windows) -> Result<Vec<(usize, Rate)>, Fault> {
+fn heart_rates(
+    archive: &Container,
+    entry: &ArchiveEntry,
+    windows: &Windows,
+) -> Result<Vec<(usize, Rate)>, Fault> {
     let mut bytes = archive.read(entry)?;
     let mut hits = Vec::new();
     json::with_document(&mut bytes, |value| {

@@ -11,10 +11,24 @@ use rayon::prelude::*;
 
 use super::formats::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
 use super::formats::recording::{Recording, Sample};
-use super::formats::zip::{Container, Entry};
-use super::{Each, Fault, Found, Item, Provenance, Taken, degrees_e7, files, in_parallel, records};
+use super::formats::zip::{ArchiveEntry, Container};
+use super::{
+    ArchiveItem, Fault, Found, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7, files, in_parallel, records,
+};
 use crate::error::Result;
 use crate::model::activity::{Activity, ExerciseSet, Lap};
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "garmin",
+    help: "The account export, or bodies that the Activity API pushed",
+    fitglue: "SOURCE_FILE_UPLOAD",
+    ranks: Ranks { written: 30, measured: 10, sets: 20, sent: 60 },
+    can_echo: false,
+    only_sport: None,
+    recognises,
+    read,
+};
 
 const SUMMARIES: &str = "summarizedactivities.json";
 /// The lists that a push holds, and whether their elements have samples.
@@ -40,9 +54,10 @@ fn pushed_list(head: &[u8]) -> Option<(&'static str, bool)> {
     PUSHED.into_iter().find(|(key, _)| is_garmins && head.contains(&format!("\"{key}\"")))
 }
 
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
-    let tables: Vec<&Entry> = archive.ending(SUMMARIES).collect();
-    let read: Vec<Vec<Item>> = tables.par_iter().map(|entry| summaries(archive, entry, from)).collect();
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
+    let tables: Vec<&ArchiveEntry> = archive.ending(SUMMARIES).collect();
+    let read: Vec<Vec<ArchiveItem>> =
+        tables.par_iter().map(|entry| summaries(archive, entry, from)).collect();
     let mut waiting = Waiting::default();
     for item in read.into_iter().flatten() {
         match item.found {
@@ -50,10 +65,11 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             _ => each(item)?,
         }
     }
-    let others: Vec<&Entry> =
+    let others: Vec<&ArchiveEntry> =
         archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
     in_parallel(&others, |entry| entry.weight(), |entry| pushes(archive, entry, from), &mut *each)?;
-    let recorded: Vec<&Entry> = archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
+    let recorded: Vec<&ArchiveEntry> =
+        archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
     in_parallel(
         &recorded,
         |entry| entry.weight(),
@@ -64,7 +80,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
         },
     )?;
     for (at, taken) in waiting.left() {
-        each(Item { kind: "record", at, found: Found::Activity(taken) })?;
+        each(ArchiveItem { kind: "record", at, found: Found::Activity(taken) })?;
     }
     Ok(())
 }
@@ -72,13 +88,13 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 /// Summaries that wait for their files.
 #[derive(Default)]
 struct Waiting {
-    all: Vec<Option<(String, Box<Taken>)>>,
+    all: Vec<Option<(String, Box<Parsed>)>>,
     by_start: BTreeSet<(i64, usize)>,
     by_id: BTreeMap<String, usize>,
 }
 
 impl Waiting {
-    fn add(&mut self, at: String, taken: Box<Taken>) {
+    fn add(&mut self, at: String, taken: Box<Parsed>) {
         // Of one that is in two files of the export, there is one.
         if let Some(index) = self.by_id.get(&taken.activity.source_id)
             && let Some((_, first)) = &mut self.all[*index]
@@ -92,7 +108,7 @@ impl Waiting {
     }
 
     /// A recording with the summary of it, if there is one.
-    fn join(&mut self, at: String, mut file: Box<Taken>) -> Item {
+    fn join(&mut self, at: String, mut file: Box<Parsed>) -> ArchiveItem {
         let start_s = file.activity.start_time.as_second();
         // A file of several sessions is that of their parent, by its name; each of them has its own summary.
         let is_one_of_many = file.activity.source_id.contains('-');
@@ -117,7 +133,7 @@ impl Waiting {
         };
         let Some((place, mut taken)) = named.or_else(near).and_then(|index| self.all[index].take()) else {
             file.activity.origin = "archive".to_string();
-            return Item { kind: "file", at, found: Found::Activity(file) };
+            return ArchiveItem { kind: "file", at, found: Found::Activity(file) };
         };
         let a = &mut taken.activity;
         let device = file.activity.extra.take();
@@ -128,16 +144,16 @@ impl Waiting {
             streams.origin.clone_from(&a.origin);
             streams
         });
-        Item { kind: "record", at: place, found: Found::Activity(taken) }
+        ArchiveItem { kind: "record", at: place, found: Found::Activity(taken) }
     }
 
-    fn left(self) -> impl Iterator<Item = (String, Box<Taken>)> {
+    fn left(self) -> impl Iterator<Item = (String, Box<Parsed>)> {
         self.all.into_iter().flatten()
     }
 }
 
 /// The summaries of one file of the export.
-fn summaries(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn summaries(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let key = "summarizedActivitiesExport";
     records(archive, entry, key, "activityId", |value, _, at| Some(summary(value, from, at)))
 }
@@ -152,7 +168,7 @@ fn type_key(field: &str, value: Value<'_, '_>) -> Result<String, Fault> {
     text(field, value.get("typeKey").unwrap_or(value))
 }
 
-fn summary(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     let (mut begin, mut gmt, mut local) = (None, None, None);
     let mut older_sport = None;
@@ -215,7 +231,7 @@ fn summary(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, F
         a.utc_offset_s = i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400);
     }
     a.extra = extra;
-    Ok(Taken { activity: a, ..Taken::default() })
+    Ok(Parsed { activity: a, ..Parsed::default() })
 }
 
 /// Sums of sets by exercise: the repetitions of all of them, and the heaviest weight, in grams.
@@ -236,9 +252,9 @@ fn sets(field: &str, value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
 }
 
 /// The activities of a body that was pushed.
-fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn pushes(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let Some((key, has_samples)) = pushed_list(&archive.head(entry, 2048)) else {
-        return vec![Item::nothing("file", format!("!{}", entry.name))];
+        return vec![ArchiveItem::nothing("file", format!("!{}", entry.name))];
     };
     // One body may tell of many athletes; an import is of one.
     let mut whose = None;
@@ -252,7 +268,7 @@ fn pushes(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
     })
 }
 
-fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     a.origin = "api".to_string();
     // Without samples it is a summary, and does not come over what a whole one told.
@@ -323,7 +339,7 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) 
         Fault::field("startTimeInSeconds", format!("{start_s} s is no time")).of(Some(&a.source_id))
     })?;
     if !has_samples {
-        return Ok(Taken { activity: a, ..Taken::default() });
+        return Ok(Parsed { activity: a, ..Parsed::default() });
     }
     if let Some(laps) = value.get("laps").filter(|v| !is_absent(*v)) {
         let starts = list("laps", laps, |lap| Ok(lap.get("startTimeInSeconds").and_then(|v| v.as_f64())))?;
@@ -340,7 +356,7 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &Provenance, at: &str) 
     };
     let (activity, streams) = Recording::new(a, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));
-    Ok(Taken { activity, streams, faults: Vec::new() })
+    Ok(Parsed { activity, streams, faults: Vec::new() })
 }
 
 fn sample(value: Value<'_, '_>) -> Result<Sample, Fault> {

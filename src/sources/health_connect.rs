@@ -11,10 +11,22 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::formats::recording::{Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
-use super::formats::zip::{Container, Entry};
-use super::{Each, Fault, Item, Provenance, Taken, degrees_e7};
+use super::formats::zip::{ArchiveEntry, Container};
+use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7};
 use crate::error::Result;
 use crate::model::activity::{Activity, Lap};
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "health-connect",
+    help: "The SQLite export",
+    fitglue: "SOURCE_HEALTH_CONNECT",
+    ranks: Ranks { written: 60, measured: 50, sets: 60, sent: 50 },
+    can_echo: false,
+    only_sport: None,
+    recognises,
+    read,
+};
 
 /// `android.health.connect.datatypes.ExerciseSessionType`, by number.
 const EXERCISES: [&str; 62] = [
@@ -93,7 +105,7 @@ pub fn recognises(archive: &Container) -> bool {
     archive.entries().iter().any(|entry| is_database(archive, entry))
 }
 
-fn is_database(archive: &Container, entry: &Entry) -> bool {
+fn is_database(archive: &Container, entry: &ArchiveEntry) -> bool {
     let name = entry.file_name().to_lowercase();
     let is_named_so = name.ends_with(".db") || name.ends_with(".sqlite") || archive.entries().len() == 1;
     let has_sessions = |head: &[u8]| head.windows(SESSIONS.len()).any(|w| w == SESSIONS.as_bytes());
@@ -102,7 +114,7 @@ fn is_database(archive: &Container, entry: &Entry) -> bool {
         && (name.contains("health_connect") || has_sessions(&archive.head(entry, 4 << 20)))
 }
 
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     for entry in archive.entries().iter().filter(|entry| is_database(archive, entry)) {
         let at = format!("!{}", entry.name);
         let read = archive.with_path(entry, |path| {
@@ -111,7 +123,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
         });
         match read? {
             Ok(items) => items.into_iter().try_for_each(&mut *each)?,
-            Err(fault) => each(Item::fault("file", at, fault))?,
+            Err(fault) => each(ArchiveItem::fault("file", at, fault))?,
         }
     }
     Ok(())
@@ -210,7 +222,7 @@ fn words(row: &Row<'_>, column: usize) -> Option<String> {
     Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty())
 }
 
-fn sessions(path: &Path, from: &Provenance, at: &str) -> rusqlite::Result<Vec<Item>> {
+fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<ArchiveItem>> {
     let export = Export::open(path)?;
     let mut apps = HashMap::new();
     export.each("application_info_table", &["row_id", "package_name"], |row| {
@@ -275,9 +287,9 @@ fn sessions(path: &Path, from: &Provenance, at: &str) -> rusqlite::Result<Vec<It
             add_heart_rates(&mut samples, &session.rates);
             let (activity, streams) = Recording::new(from.adopt(a, &at), samples).finish();
             let streams = streams.map(|streams| from.streams(streams, &activity));
-            Taken { activity, streams, faults: Vec::new() }
+            Parsed { activity, streams, faults: Vec::new() }
         });
-        Item::of("record", at, taken)
+        ArchiveItem::of("record", at, taken)
     });
     Ok(items.collect())
 }
@@ -288,7 +300,7 @@ fn session(
     devices: &HashMap<i64, String>,
 ) -> (std::result::Result<Activity, Fault>, i64) {
     let id = match row.get_ref(1).ok().and_then(|v| v.as_blob().ok()) {
-        Some(blob) if !blob.is_empty() => Some(super::files::hex(blob)),
+        Some(blob) if !blob.is_empty() => Some(crate::model::hex(blob)),
         _ => words(row, 1).or_else(|| whole(row, 0).map(|id| format!("row-{id}"))),
     };
     let missing = |field: &str| Fault::field(field, "missing or no number").of(id.as_deref());

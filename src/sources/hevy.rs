@@ -12,10 +12,22 @@ use ring::digest::{SHA256, digest};
 use super::formats::csv::{self, Quotes, Table, cell};
 use super::formats::json::{Value, fields, id, is_absent, list, number, text, whole};
 use super::formats::time::{self, Order};
-use super::formats::zip::{Container, Entry};
-use super::{Each, Fault, Item, Provenance, Taken, in_parallel, records};
+use super::formats::zip::{ArchiveEntry, Container};
+use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, in_parallel, records};
 use crate::error::Result;
 use crate::model::activity::ExerciseSet;
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "hevy",
+    help: "The CSV export, or bodies of the API",
+    fitglue: "SOURCE_HEVY",
+    ranks: Ranks { written: 20, measured: 70, sets: 10, sent: 20 },
+    can_echo: true,
+    only_sport: Some("weight_training"),
+    recognises,
+    read,
+};
 
 const KG_PER_POUND: f64 = 0.453_592_37;
 
@@ -23,14 +35,14 @@ pub fn recognises(archive: &Container) -> bool {
     archive.entries().iter().take(1000).any(|entry| is_table(archive, entry) || is_body(archive, entry))
 }
 
-fn is_table(archive: &Container, entry: &Entry) -> bool {
+fn is_table(archive: &Container, entry: &ArchiveEntry) -> bool {
     entry.file_name().to_lowercase().ends_with(".csv") && {
         let head = csv::text(&archive.head(entry, 2048)).into_owned();
         head.contains("exercise_title") && head.contains("set_index")
     }
 }
 
-fn is_body(archive: &Container, entry: &Entry) -> bool {
+fn is_body(archive: &Container, entry: &ArchiveEntry) -> bool {
     entry.file_name().to_lowercase().ends_with(".json") && {
         let head = String::from_utf8_lossy(&archive.head(entry, 8192)).into_owned();
         head.contains("\"exercises\"") && head.contains("\"start_time\"")
@@ -38,8 +50,8 @@ fn is_body(archive: &Container, entry: &Entry) -> bool {
     }
 }
 
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
-    let entries: Vec<&Entry> = archive.entries().iter().collect();
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
+    let entries: Vec<&ArchiveEntry> = archive.entries().iter().collect();
     in_parallel(
         &entries,
         |entry| entry.weight(),
@@ -49,7 +61,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
             } else if is_body(archive, entry) {
                 workouts_of_body(archive, entry, from)
             } else {
-                vec![Item::nothing("file", format!("!{}", entry.name))]
+                vec![ArchiveItem::nothing("file", format!("!{}", entry.name))]
             }
         },
         each,
@@ -63,7 +75,7 @@ pub fn table_id(title: &str, start: &str, end: &str) -> String {
         |text: &str| time::civil(text, Order::DayFirst).map_or_else(|| text.to_string(), |t| t.to_string());
     let (start, end) = (plain(start), plain(end));
     let hash = digest(&SHA256, format!("{title}\n{start}\n{end}").as_bytes());
-    format!("csv-{}", &super::files::hex(hash.as_ref())[..24])
+    format!("csv-{}", &crate::model::hex(hash.as_ref())[..24])
 }
 
 /// The columns of the table, and what a unit of theirs is.
@@ -93,7 +105,7 @@ impl Columns {
     }
 }
 
-fn workouts_of_table(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn workouts_of_table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
     let read = archive.read(entry).and_then(|bytes| {
         let table = csv::table(&csv::text(&bytes), Quotes::Doubled)?;
@@ -101,7 +113,7 @@ fn workouts_of_table(archive: &Container, entry: &Entry, from: &Provenance) -> V
     });
     let (table, columns) = match read {
         Ok(read) => read,
-        Err(fault) => return vec![Item::fault("file", at, fault)],
+        Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
     // Rows of one workout stand together; one that comes again is the same.
     let mut order = Vec::new();
@@ -120,7 +132,7 @@ fn workouts_of_table(archive: &Container, entry: &Entry, from: &Provenance) -> V
         .map(|key| {
             let rows = &groups[&key];
             let at = format!("{at}#{}", rows[0]);
-            Item::of("row", at.clone(), workout_of_rows(&table, &columns, key, rows, from, &at))
+            ArchiveItem::of("row", at.clone(), workout_of_rows(&table, &columns, key, rows, from, &at))
         })
         .collect()
 }
@@ -130,9 +142,9 @@ fn workout_of_rows(
     columns: &Columns,
     [title, start, end]: [&str; 3],
     rows: &[usize],
-    from: &Provenance,
+    from: &ReadFrom,
     at: &str,
-) -> Result<Taken, Fault> {
+) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     let mut faults = Vec::new();
     a.source_id = table_id(title, start, end);
@@ -184,10 +196,10 @@ fn workout_of_rows(
         });
     }
     a.exercise_sets = Some(sets);
-    Ok(Taken { activity: a, streams: None, faults })
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
-fn workouts_of_body(archive: &Container, entry: &Entry, from: &Provenance) -> Vec<Item> {
+fn workouts_of_body(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let head = archive.head(entry, 8192);
     let key = if head.windows(8).any(|w| w == b"\"events\"") { "events" } else { "workouts" };
     // Events come newest first: an older one of the same workout says nothing more.
@@ -208,7 +220,7 @@ fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
     time::utc(&found).ok_or_else(|| Fault::expected(field, "a time", &found))
 }
 
-fn workout_of_body(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<Taken, Fault> {
+fn workout_of_body(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     a.origin = "api".to_string();
     let (mut start, mut end) = (None, None);
@@ -238,7 +250,7 @@ fn workout_of_body(value: Value<'_, '_>, from: &Provenance, at: &str) -> Result<
     a.start_time = start.ok_or_else(|| Fault::field("start_time", "missing"))?;
     a.elapsed_s = end.map(|end| end.duration_since(a.start_time).as_secs_f64());
     a.exercise_sets = Some(sets);
-    Ok(Taken { activity: a, ..Taken::default() })
+    Ok(Parsed { activity: a, ..Parsed::default() })
 }
 
 fn exercise(value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {

@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 
 use crate::error::{Error, Result};
+use crate::model::hex;
 use crate::sources::formats::zip::Container;
-use crate::sources::{Provenance, Source, files::hex};
+use crate::sources::{ReadFrom, Source};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::local::{self, Appender, Lock};
 
@@ -216,9 +217,9 @@ pub fn open(lake: &Lake, import: &Import) -> Result<Container> {
 
 impl Import {
     /// Whose records its records are.
-    pub fn provenance(&self, lake: &Lake) -> Provenance {
+    pub fn provenance(&self, lake: &Lake) -> ReadFrom {
         let path = lake.archives(lake.bucket(&self.user_id)).join(&self.sha256);
-        Provenance {
+        ReadFrom {
             user_id: self.user_id.clone(),
             source: self.source,
             account_id: None,

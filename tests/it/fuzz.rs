@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use longrun::fitglue;
 use longrun::sources::formats::zip::Container;
-use longrun::sources::{self, Found, Provenance, Source, files};
+use longrun::sources::{self, Found, ReadFrom, Source, files};
 use longrun::store::lake::Lake;
 use longrun::testing::synth::{Options, exports, person};
 use rand::{RngExt, SeedableRng};
@@ -155,7 +155,7 @@ fn read(target: &Target, bytes: &[u8], folder: &std::path::Path) -> (usize, usiz
     let path: PathBuf = folder.join("input");
     std::fs::write(&path, bytes).unwrap();
     let archive = Container::open(&path, target.name, folder).unwrap();
-    let from = Provenance {
+    let from = ReadFrom {
         user_id: "u".to_string(),
         source: target.source,
         account_id: None,

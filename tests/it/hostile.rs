@@ -186,7 +186,7 @@ fn what_is_nobodys_export_is_refused_in_a_sentence() {
         (vec!["import", "auto", &cut, "--user", "u"], "the zip cannot be read"),
         (
             vec!["import", "polar", &picture, "--user", "u"],
-            "\"polar\" is no source; these are: strava, garmin",
+            "[possible values: strava, garmin, fitbit, hevy, apple, health-connect, files, auto]",
         ),
         (vec!["import", "files", &picture, "--user", "u", "--timezone", "Mars/Olympus"], "is no time zone"),
         (vec!["import", "files", &picture], "--user"),

@@ -24,14 +24,7 @@ const MOST_BYTES_OF_RECORD: usize = 340;
 
 /// `SOURCE_STRAVA`
 pub fn source(source: Source) -> &'static str {
-    match source {
-        Source::Strava => "SOURCE_STRAVA",
-        Source::Hevy => "SOURCE_HEVY",
-        Source::Fitbit => "SOURCE_FITBIT",
-        Source::Apple => "SOURCE_APPLE_HEALTH",
-        Source::HealthConnect => "SOURCE_HEALTH_CONNECT",
-        Source::Garmin | Source::Files => "SOURCE_FILE_UPLOAD",
-    }
+    source.spec().fitglue
 }
 
 /// Builds messages. Samples and originals are read some at a time, as they are asked for in the plan's order.

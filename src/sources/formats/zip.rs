@@ -27,7 +27,7 @@ const ALWAYS_ALLOWED_BYTES: u64 = 1 << 30;
 /// An archive, open.
 #[derive(Debug)]
 pub struct Container {
-    entries: Vec<Entry>,
+    entries: Vec<ArchiveEntry>,
     faults: Vec<(String, Fault)>,
     scratch: PathBuf,
     inflated: AtomicU64,
@@ -36,7 +36,7 @@ pub struct Container {
 
 /// A file in it.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct ArchiveEntry {
     /// With `/` between folders, and `!` behind a zip that it lies in.
     pub name: String,
     /// As the archive says; not to be relied on.
@@ -103,7 +103,7 @@ impl Container {
             container.list_zip(slice, "", 1)?;
         } else {
             let place = Place::Path(path.to_path_buf());
-            container.entries.push(Entry {
+            container.entries.push(ArchiveEntry {
                 name: label(name),
                 bytes: metadata.len(),
                 packed_bytes: 0,
@@ -163,7 +163,12 @@ impl Container {
                 continue;
             }
             let bytes = entry.metadata().map_or(0, |m| m.len());
-            self.entries.push(Entry { name, bytes, packed_bytes: 0, place: Place::Path(entry.into_path()) });
+            self.entries.push(ArchiveEntry {
+                name,
+                bytes,
+                packed_bytes: 0,
+                place: Place::Path(entry.into_path()),
+            });
         }
         Ok(())
     }
@@ -219,7 +224,7 @@ impl Container {
                     _ => data.compressed_size(),
                 };
                 let place = Place::Zipped { zip: zip.clone(), index };
-                self.entries.push(Entry { name, bytes, packed_bytes, place });
+                self.entries.push(ArchiveEntry { name, bytes, packed_bytes, place });
             }
         }
         Ok(())
@@ -256,7 +261,7 @@ impl Container {
         self.faults.push((name, Fault::record(reason)));
     }
 
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[ArchiveEntry] {
         &self.entries
     }
 
@@ -266,12 +271,12 @@ impl Container {
     }
 
     /// The entries whose names end so, in lower case.
-    pub fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = &'a Entry> {
+    pub fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = &'a ArchiveEntry> {
         self.entries.iter().filter(move |entry| entry.file_name().to_lowercase().ends_with(end))
     }
 
     /// The whole of a file.
-    pub fn read(&self, entry: &Entry) -> std::result::Result<Vec<u8>, Fault> {
+    pub fn read(&self, entry: &ArchiveEntry) -> std::result::Result<Vec<u8>, Fault> {
         self.stream(entry, |input| {
             let mut bytes = Vec::with_capacity(usize::try_from(entry.bytes.min(1 << 20)).unwrap_or(0));
             read_whole(input, &mut bytes)?;
@@ -280,7 +285,7 @@ impl Container {
     }
 
     /// The beginning of a file.
-    pub fn head(&self, entry: &Entry, length: u64) -> Vec<u8> {
+    pub fn head(&self, entry: &ArchiveEntry, length: u64) -> Vec<u8> {
         let read = self.stream(entry, |input| {
             let mut bytes = Vec::new();
             // What can be read of a broken file is what there is to see.
@@ -293,7 +298,7 @@ impl Container {
     /// Reads a file piece by piece.
     pub fn stream<T>(
         &self,
-        entry: &Entry,
+        entry: &ArchiveEntry,
         read: impl FnOnce(&mut dyn Read) -> std::result::Result<T, Fault>,
     ) -> std::result::Result<T, Fault> {
         let unreadable = |e: &dyn std::fmt::Display| Fault::record(format!("cannot be read: {e}"));
@@ -314,7 +319,7 @@ impl Container {
     /// Gives a path to a file's bytes, for readers that need one.
     pub fn with_path<T>(
         &self,
-        entry: &Entry,
+        entry: &ArchiveEntry,
         read: impl FnOnce(&Path) -> std::result::Result<T, Fault>,
     ) -> Result<std::result::Result<T, Fault>> {
         if let Some(path) = entry.path() {
@@ -355,7 +360,7 @@ pub fn read_whole(input: &mut dyn Read, bytes: &mut Vec<u8>) -> std::result::Res
     Ok(())
 }
 
-impl Entry {
+impl ArchiveEntry {
     /// Without the folders.
     pub fn file_name(&self) -> &str {
         self.name.rsplit(['/', '!']).next().unwrap_or(&self.name)

@@ -13,7 +13,7 @@ use crate::model::{polyline, sport};
 use crate::sources::formats::json::{
     self, Value, fields, flag, id, is_absent, list, number, text, time, whole,
 };
-use crate::sources::{Fault, Provenance, Source, Taken};
+use crate::sources::{Fault, Parsed, ReadFrom};
 
 /// How much of an activity a body tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum Level {
 pub fn activity_list(
     body: &mut [u8],
     again: impl FnOnce() -> Vec<u8>,
-    provenance: &Provenance,
-    mut each: impl FnMut(usize, Result<Taken, Fault>),
+    provenance: &ReadFrom,
+    mut each: impl FnMut(usize, Result<Parsed, Fault>),
 ) -> Result<(), String> {
     json::for_each_element(body, again, |index, element| {
         let taken = element
@@ -38,7 +38,7 @@ pub fn activity_list(
 }
 
 /// Reads a body of `GET /activities/{id}`.
-pub fn activity_detail(body: &mut [u8], provenance: &Provenance) -> Result<Taken, Fault> {
+pub fn activity_detail(body: &mut [u8], provenance: &ReadFrom) -> Result<Parsed, Fault> {
     json::with_document(body, |value| activity(value, Level::Detail, provenance, 0))
 }
 
@@ -71,17 +71,12 @@ pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
     Ok(entries)
 }
 
-fn activity(value: Value<'_, '_>, level: Level, from: &Provenance, index: usize) -> Result<Taken, Fault> {
+fn activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Parsed, Fault> {
     let source_id = value.get("id").and_then(|v| id("id", v).ok());
     read_activity(value, level, from, index).map_err(|fault| fault.of(source_id.as_deref()))
 }
 
-fn read_activity(
-    value: Value<'_, '_>,
-    level: Level,
-    from: &Provenance,
-    index: usize,
-) -> Result<Taken, Fault> {
+fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Parsed, Fault> {
     let mut a = Activity {
         user_id: from.user_id.clone(),
         source: SOURCE.to_string(),
@@ -187,13 +182,12 @@ fn read_activity(
     a.start_quality = start_quality(a.start_time, start_local, a.manual == Some(true)).to_string();
     // `type` follows from `sport_type` where both are there.
     a.sport_raw = a.sport_raw.take().or(old_type);
-    a.sport =
-        a.sport_raw.as_deref().and_then(|raw| sport::canonical(Source::Strava, raw)).map(str::to_string);
+    a.sport = a.sport_raw.as_deref().and_then(|raw| sport::canonical(SOURCE, raw)).map(str::to_string);
     if let Some(track) = track {
         a.set_track(track);
     }
     let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Taken { activity: a, streams: None, faults })
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
 /// The track of a `map`: its full polyline where there is one, else the summary's.
@@ -332,7 +326,7 @@ pub fn activity_streams(
     body: &mut [u8],
     source_id: &str,
     start_time: Timestamp,
-    from: &Provenance,
+    from: &ReadFrom,
 ) -> Result<Streams, Fault> {
     let mut streams = Streams {
         user_id: from.user_id.clone(),

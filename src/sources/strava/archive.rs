@@ -16,8 +16,8 @@ use crate::sources::formats::csv::{self, Quotes, Table, cell, number};
 use crate::sources::formats::json;
 use crate::sources::formats::recording::Recording;
 use crate::sources::formats::time::{self, Order};
-use crate::sources::formats::zip::{Container, Entry};
-use crate::sources::{Each, Fault, Item, Provenance, Taken, files, in_parallel};
+use crate::sources::formats::zip::{ArchiveEntry, Container};
+use crate::sources::{ArchiveItem, Fault, OnItem, Parsed, ReadFrom, files, in_parallel};
 
 /// The header of 2026, in English. Those of other years are its beginning, with `Media` behind.
 const COLUMNS: [&str; 103] = [
@@ -175,13 +175,13 @@ pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
 }
 
 /// Reads the table and the files that it names.
-pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()> {
+pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     for entry in archive.ending("activities.csv") {
         let read = archive.read(entry).and_then(|bytes| read_table(&csv::text(&bytes)));
         let (table, columns) = match read {
             Ok(read) => read,
             Err(fault) => {
-                each(Item::fault("file", format!("!{}", entry.name), fault))?;
+                each(ArchiveItem::fault("file", format!("!{}", entry.name), fault))?;
                 continue;
             }
         };
@@ -200,7 +200,7 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
                     }
                     taken
                 });
-                vec![Item::of("row", at, taken)]
+                vec![ArchiveItem::of("row", at, taken)]
             },
             &mut *each,
         )?;
@@ -209,9 +209,9 @@ pub fn read(archive: &Container, from: &Provenance, each: Each<'_>) -> Result<()
 }
 
 /// The files beside a table, by the names it has for them.
-fn by_name<'a>(archive: &'a Container, table: &Entry) -> HashMap<String, &'a Entry> {
+fn by_name<'a>(archive: &'a Container, table: &ArchiveEntry) -> HashMap<String, &'a ArchiveEntry> {
     let folder = table.folder();
-    let below = |entry: &'a Entry| Some((entry.name.strip_prefix(folder)?.to_lowercase(), entry));
+    let below = |entry: &'a ArchiveEntry| Some((entry.name.strip_prefix(folder)?.to_lowercase(), entry));
     archive.entries().iter().filter_map(below).collect()
 }
 
@@ -354,9 +354,9 @@ fn activity(
     row: &StringRecord,
     table: &Rows,
     columns: &Columns,
-    from: &Provenance,
+    from: &ReadFrom,
     at: &str,
-) -> Result<Taken, Fault> {
+) -> Result<Parsed, Fault> {
     let id = cell(row, columns.id).ok_or_else(|| Fault::field("Activity ID", "missing"))?;
     if !is_id(id) {
         return Err(Fault::expected("Activity ID", "a whole number", id));
@@ -436,11 +436,17 @@ fn activity(
         *slot = value(name, Some(*column));
     }
     a.extra = (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string());
-    Ok(Taken { activity: a, streams: None, faults })
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
 /// Adds what the uploaded file tells and the table does not.
-fn add_file(taken: &mut Taken, name: &str, archive: &Container, entry: Option<&Entry>, from: &Provenance) {
+fn add_file(
+    taken: &mut Parsed,
+    name: &str,
+    archive: &Container,
+    entry: Option<&ArchiveEntry>,
+    from: &ReadFrom,
+) {
     let id = taken.activity.source_id.clone();
     let stem = name.rsplit('/').next().unwrap_or(name).split('.').next().unwrap_or_default();
     // Uploaded files go by the number of their upload, those of Strava's own app by that of the activity.

@@ -3,5 +3,19 @@
 pub mod api;
 pub mod archive;
 
+use super::{Ranks, Spec};
+
+/// What is true of this source.
+pub const SPEC: Spec = Spec {
+    name: "strava",
+    help: "The account export (a zip or its folder)",
+    fitglue: "SOURCE_STRAVA",
+    ranks: Ranks { written: 10, measured: 30, sets: 30, sent: 10 },
+    can_echo: true,
+    only_sport: None,
+    recognises: archive::recognises,
+    read: archive::read,
+};
+
 /// As it stands in paths, columns and on the command line.
-pub const SOURCE: &str = "strava";
+pub const SOURCE: &str = SPEC.name;

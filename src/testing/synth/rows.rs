@@ -16,10 +16,10 @@ use super::{Home, Options, Person, Recording, person, strava};
 use crate::error::{Error, Result};
 use crate::model::activity::{Activity, SCHEMA_VERSION};
 use crate::model::columns::Columns;
+use crate::model::hex;
 use crate::model::polyline::Track;
 use crate::model::sport;
 use crate::sources::Source;
-use crate::sources::files::hex;
 use crate::sources::{self, strava::api::activity_list};
 use crate::store::dataset::{self, Provenance, Table};
 use crate::store::lake::{self, Bucket, Lake};
@@ -46,7 +46,7 @@ pub fn of(person: &Person, number: u32, options: Options) -> Vec<Row> {
 
 /// As the API's list would be read.
 fn of_api(person: &Person) -> Vec<Row> {
-    let from = sources::Provenance {
+    let from = sources::ReadFrom {
         user_id: person.user_id.clone(),
         source: Source::Strava,
         account_id: Some(person.athlete_id.to_string()),
@@ -66,7 +66,7 @@ fn of_api(person: &Person) -> Vec<Row> {
                 activity.sport = activity
                     .sport_raw
                     .as_deref()
-                    .and_then(|raw| sport::canonical(Source::Strava, raw))
+                    .and_then(|raw| sport::canonical(Source::Strava.name(), raw))
                     .map(str::to_string);
                 own.push((activity, truth.clone()));
             },
@@ -91,7 +91,7 @@ fn row(person: &Person, record: &Record) -> Activity {
         source: source.name().to_string(),
         source_id: id.to_string(),
         title: Some(w.title.clone()).filter(|_| source != Source::Apple),
-        sport: sport::canonical(source, &raw).map(str::to_string),
+        sport: sport::canonical(source.name(), &raw).map(str::to_string),
         sport_raw: Some(raw),
         start_time: w.start,
         start_quality: "exact".to_string(),

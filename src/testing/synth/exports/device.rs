@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 
 use super::{Exported, Pack, gzip, serial};
-use crate::sources::files::hex;
+use crate::model::hex;
 use crate::sources::formats::fit::crc;
 use crate::sources::formats::recording::Sample;
 use crate::testing::synth::records::Record;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::{Exported, Pack, serial};
-use crate::sources::files::hex;
+use crate::model::hex;
 use crate::sources::health_connect::exercise_number;
 use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};

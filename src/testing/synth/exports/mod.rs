@@ -249,7 +249,7 @@ mod tests {
 
     use super::*;
     use crate::sources::formats::zip::Container;
-    use crate::sources::{self, Found, Provenance};
+    use crate::sources::{self, Found, ReadFrom};
     use jiff::Timestamp;
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
                 std::fs::write(&path, &export.bytes).unwrap();
                 let archive = Container::open(&path, export.name, folder.path()).unwrap();
                 assert_eq!(sources::recognise(&archive), Some(export.source));
-                let from = Provenance {
+                let from = ReadFrom {
                     user_id: person.user_id.clone(),
                     source: export.source,
                     account_id: None,

@@ -374,12 +374,12 @@ pub fn totals(person: &Person) -> Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::{Provenance, Source, strava as source};
+    use crate::sources::{ReadFrom, Source, strava as source};
     use crate::testing::synth::{Options, people};
 
     #[test]
     fn every_body_is_what_the_parser_takes_and_says_what_happened() {
-        let provenance = Provenance {
+        let provenance = ReadFrom {
             user_id: "u".to_string(),
             source: Source::Strava,
             account_id: Some("1".to_string()),

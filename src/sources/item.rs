@@ -1,0 +1,163 @@
+//! What readers take and give: where an archive comes from, the items in it, and what could not be read.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Source;
+use super::formats::time;
+use crate::error::Result as CrateResult;
+use crate::model::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
+
+/// Why a record, or one field of it, could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{reason}", .field.as_ref().map(|f| format!("field `{f}`: ")).unwrap_or_default())]
+pub struct Fault {
+    pub source_id: Option<String>,
+    pub field: Option<String>,
+    pub reason: String,
+}
+
+impl Fault {
+    pub fn record(reason: impl Into<String>) -> Fault {
+        Fault { source_id: None, field: None, reason: reason.into() }
+    }
+
+    pub fn field(field: impl Into<String>, reason: impl Into<String>) -> Fault {
+        Fault { source_id: None, field: Some(field.into()), reason: reason.into() }
+    }
+
+    /// The field holds text that is not what it has to be; the beginning of it is shown.
+    pub fn expected(field: impl Into<String>, what: &str, found: &str) -> Fault {
+        let found: String = found.chars().take(40).collect();
+        Fault::field(field, format!("expected {what}, found {found:?}"))
+    }
+
+    pub fn of(mut self, source_id: Option<&str>) -> Fault {
+        self.source_id = source_id.map(str::to_string);
+        self
+    }
+}
+
+/// Whose record it is, and where its bytes are.
+#[derive(Debug, Clone)]
+pub struct ReadFrom {
+    pub user_id: String,
+    pub source: Source,
+    pub account_id: Option<String>,
+    /// When the API said it, or when the archive was imported.
+    pub fetched_at: Timestamp,
+    /// Of the response or the archive; the place within is appended.
+    pub raw_ref: String,
+    /// The zone of wall clocks that come without one; UTC where nobody said.
+    pub zone: Option<TimeZone>,
+}
+
+/// An activity, its samples, and the fields of it that could not be taken.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    pub activity: Activity,
+    pub streams: Option<Streams>,
+    pub faults: Vec<Fault>,
+}
+
+/// What stands at one place of an archive.
+#[derive(Debug)]
+pub struct ArchiveItem {
+    /// The kind of record, for the rejects.
+    pub kind: &'static str,
+    /// Below the archive: `!activities/1.fit#0`.
+    pub at: String,
+    pub found: Found,
+}
+
+#[derive(Debug)]
+pub enum Found {
+    Activity(Box<Parsed>),
+    Fault(Fault),
+    /// Sound, and nothing that is a workout: settings, monitoring, sleep.
+    NoActivity,
+}
+
+impl ArchiveItem {
+    pub fn of(kind: &'static str, at: String, taken: Result<Parsed, Fault>) -> ArchiveItem {
+        let found = match taken {
+            Ok(taken) => Found::Activity(Box::new(taken)),
+            Err(fault) => Found::Fault(fault),
+        };
+        ArchiveItem { kind, at, found }
+    }
+
+    pub fn fault(kind: &'static str, at: String, fault: Fault) -> ArchiveItem {
+        ArchiveItem { kind, at, found: Found::Fault(fault) }
+    }
+
+    pub fn nothing(kind: &'static str, at: String) -> ArchiveItem {
+        ArchiveItem { kind, at, found: Found::NoActivity }
+    }
+}
+
+/// Takes the items of an archive, in order. It may fail, for instance on a full disk.
+pub type OnItem<'a> = &'a mut dyn FnMut(ArchiveItem) -> CrateResult<()>;
+
+impl ReadFrom {
+    /// An activity that says whose it is and where it stands.
+    pub fn activity(&self, at: &str) -> Activity {
+        self.adopt(Activity::default(), at)
+    }
+
+    /// Makes an activity that of the user, told at a place.
+    pub fn adopt(&self, told: Activity, at: &str) -> Activity {
+        Activity {
+            user_id: self.user_id.clone(),
+            source: self.source.name().to_string(),
+            source_account_id: self.account_id.clone(),
+            start_quality: "exact".to_string(),
+            origin: "archive".to_string(),
+            fetched_at: self.fetched_at,
+            detail_at: Some(self.fetched_at),
+            raw_ref: format!("{}{at}", self.raw_ref),
+            schema_version: SCHEMA_VERSION,
+            ..told
+        }
+    }
+
+    /// Makes streams those of an activity.
+    pub fn streams(&self, streams: Streams, activity: &Activity) -> Streams {
+        Streams {
+            user_id: self.user_id.clone(),
+            source: self.source.name().to_string(),
+            source_id: activity.source_id.clone(),
+            origin: activity.origin.clone(),
+            fetched_at: self.fetched_at,
+            raw_ref: activity.raw_ref.clone(),
+            schema_version: SCHEMA_VERSION,
+            ..streams
+        }
+    }
+
+    /// What could not be taken, and where it stands.
+    pub fn reject(&self, kind: &str, at: &str, fault: &Fault, record_kept: bool) -> Reject {
+        Reject {
+            user_id: self.user_id.clone(),
+            source: self.source.name().to_string(),
+            kind: kind.to_string(),
+            source_id: fault.source_id.clone(),
+            field: fault.field.clone(),
+            reason: fault.reason.clone(),
+            record_kept,
+            raw_ref: format!("{}{at}", self.raw_ref),
+            fetched_at: self.fetched_at,
+        }
+    }
+
+    /// A wall clock without a zone as a time, and how good it is.
+    pub fn local(&self, civil: jiff::civil::DateTime) -> Option<(Timestamp, Option<i32>, &'static str)> {
+        match &self.zone {
+            Some(zone) => {
+                let zoned = civil.to_zoned(zone.clone()).ok()?;
+                Some((zoned.timestamp(), Some(zoned.offset().seconds()), "exact"))
+            }
+            None => Some((time::as_utc(civil)?, None, "zone_unknown")),
+        }
+    }
+}
