@@ -39,7 +39,7 @@ fn parse_page(c: &mut Criterion) {
         source: Source::Strava,
         account_id: Some(person.athlete_id.to_string()),
         fetched_at: Timestamp::UNIX_EPOCH,
-        raw_ref: "landing/strava/bucket=000.jsonl.zst@0".to_string(),
+        raw_ref: "landing/strava/000/000001-000.jsonl.zst@0".to_string(),
         zone: None,
     };
     let mut group = c.benchmark_group("page of 200");
@@ -129,10 +129,10 @@ fn landing_to_parquet(c: &mut Criterion) {
     group.throughput(Throughput::Elements(u64::from(options.users * options.activities)));
     group.bench_function("10,000 activities", |b| {
         b.iter_batched(
-            || drop(std::fs::remove_dir_all(lake.activities_folder())),
+            || drop(std::fs::remove_dir_all(lake.place(&lake.activities_folder()))),
             |()| {
                 let done = normalize::run(&lake, |_| {}).expect("room");
-                assert_eq!(done.activities_added, u64::from(options.users * options.activities));
+                assert_eq!(done.summary.activities_added, u64::from(options.users * options.activities));
             },
             BatchSize::PerIteration,
         );

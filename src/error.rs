@@ -34,6 +34,15 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
+    /// Whether the same would happen wherever else the work went on: no space, no rights, somebody else's lock.
+    pub fn is_everywhere(&self) -> bool {
+        match self {
+            Error::Busy { .. } | Error::Usage(_) | Error::Remote(_) => true,
+            Error::Io { source, .. } => !hint(source).is_empty(),
+            Error::Damaged { .. } => false,
+        }
+    }
+
     pub fn damaged(path: impl AsRef<Path>, what: impl fmt::Display) -> Error {
         Error::Damaged { path: path.as_ref().to_path_buf(), what: what.to_string() }
     }

@@ -115,16 +115,17 @@ fn dedupe(context: &Context, args: Run) -> Result<Exit> {
     };
     let lake = context.open()?;
     let begin = Instant::now();
-    let summary = run_on(&lake, &options)?;
+    let done = run_on(&lake, &options)?;
     if context.json {
-        output::json(&summary)?;
+        output::json(&done)?;
     }
-    describe(&summary, begin.elapsed().as_secs_f64());
-    Ok(Exit::Done)
+    output::complaints(&done.failed);
+    describe(&done.summary, begin.elapsed().as_secs_f64());
+    Ok(if done.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
 /// Dedupes with a progress bar.
-pub fn run_on(lake: &Lake, options: &Options) -> Result<Summary> {
+pub fn run_on(lake: &Lake, options: &Options) -> Result<dedupe::Run<Summary>> {
     let bar = output::bar(lake.buckets().count() as u64, "  dedupe {bar:30} {pos}/{len} buckets, {eta} left");
     let summary = dedupe::run(lake, options, |done| bar.inc(done));
     bar.finish_and_clear();
@@ -183,12 +184,13 @@ pub fn describe(s: &Summary, seconds: f64) {
 
 fn weights(context: &Context) -> Result<Exit> {
     let lake = context.open()?;
-    let path = lake.weights();
-    let weights = if path.exists() {
-        read_weights(Some(&path))?.unwrap_or_default()
-    } else {
-        say!("the lake has no weights yet: these are what learning starts from");
-        Weights::default()
+    let key = lake.weights();
+    let weights = match lake.text(&key)? {
+        Some(text) => Weights::parse(&text, &lake.place(&key))?,
+        None => {
+            say!("the lake has no weights yet: these are what learning starts from");
+            Weights::default()
+        }
     };
     output::print(weights.to_toml().trim_end())?;
     Ok(Exit::Done)

@@ -91,13 +91,13 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
 
     say!("4. normalize");
     let begin = Instant::now();
-    let normalized = normalize::normalize(&lake)?;
+    let normalized = normalize::normalize(&lake)?.summary;
     normalize::describe(&lake, &normalized, begin.elapsed().as_secs_f64());
 
     say!("5. dedupe");
     let begin = Instant::now();
     let deduped = dedupe::run_on(&lake, &crate::dedupe::Options::default())?;
-    dedupe::describe(&deduped, begin.elapsed().as_secs_f64());
+    dedupe::describe(&deduped.summary, begin.elapsed().as_secs_f64());
 
     say!("6. report");
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
@@ -117,14 +117,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     say!("{}", reconcile::table(&reconciled, users).trim_end());
 
     say!("9. redrive to a file, oldest first");
-    let messages = lake.redrive_folder().join("messages.jsonl");
+    let messages = lake.root().join("redrive/messages.jsonl");
     let driven = redrive::apply(&lake, &redrive_options(&messages), &Settings::default())?;
     redrive::describe(&driven);
 
     let root = lake.root().display();
     say!(
         "everything is in {root}:\n  \
-         {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*.zst | jq .request\n  \
+         {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*/*.zst | jq .request\n  \
          {root}/landing/archives  what was imported, unchanged\n  \
          {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats\n  \
          {root}/golden      one row per workout, from all that tell of it; {root}/matches says why\n  \
@@ -160,12 +160,11 @@ fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
             std::fs::write(&path, &export.bytes).map_err(Error::io("write", &path))?;
             let wanted = Wanted {
                 user_id: person.user_id.clone(),
-                source: export.source,
-                path,
+                source: export.source.name().to_string(),
+                name: export.name.to_string(),
                 zone: export.timezone.map(str::to_string),
-                in_place: false,
             };
-            if let Outcome::Imported { bytes: more, .. } = archives.import(&wanted, Timestamp::now())? {
+            if let Outcome::Imported { bytes: more } = archives.copy(&wanted, &path, Timestamp::now())? {
                 imported += 1;
                 bytes += more;
             }

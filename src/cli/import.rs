@@ -11,8 +11,10 @@ use serde::Serialize;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
+use crate::sources::formats::pack::pack;
 use crate::sources::{self, Found, Source, formats::zip::Container};
 use crate::store::archives::{Archives, Outcome, Wanted};
+use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -92,12 +94,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let mut summary = Summary::default();
     let mut first_error = None;
     for line in &wanted {
-        match import(&mut archives, line, args.in_place) {
-            Ok(Outcome::Imported { bytes, left_out }) => {
+        let mut left_out = Vec::new();
+        let imported = import(&lake, &mut archives, line, args.in_place, &mut left_out);
+        summary.left_out += left_out.len() as u64;
+        bar.suspend(|| left_out.iter().for_each(|what| say!("left out {what}")));
+        match imported {
+            Ok(Outcome::Imported { bytes }) => {
                 summary.imported += 1;
                 summary.bytes += bytes;
-                summary.left_out += left_out.len() as u64;
-                bar.suspend(|| left_out.iter().for_each(|what| say!("left out {what}")));
             }
             Ok(Outcome::Known) => {
                 summary.known += 1;
@@ -143,53 +147,93 @@ struct Line {
     zone: Option<String>,
 }
 
-fn import(archives: &mut Archives, line: &Line, in_place: bool) -> Result<Outcome> {
+fn import(
+    lake: &Lake,
+    archives: &mut Archives,
+    line: &Line,
+    in_place: bool,
+    left_out: &mut Vec<String>,
+) -> Result<Outcome> {
     if line.user_id.is_empty() {
         return Err(Error::Usage("the user is missing".to_string()));
     }
     if line.path.as_os_str().is_empty() {
         return Err(Error::Usage("the path is missing".to_string()));
     }
-    let (source, _) = open(&line.source, &line.path, &archives.scratch())?;
+    let path = &line.path;
+    let scratch = archives.scratch()?;
+    let source = recognise(&line.source, &open(path, &scratch, Some(lake.root()))?, path)?;
     let wanted = Wanted {
         user_id: line.user_id.clone(),
-        source,
-        path: line.path.clone(),
+        source: source.name().to_string(),
+        name: path
+            .file_name()
+            .map_or_else(|| "folder".to_string(), |name| name.to_string_lossy().into_owned()),
         zone: line.zone.clone(),
-        in_place,
     };
-    archives.import(&wanted, Timestamp::now())
+    let now = Timestamp::now();
+    if !path.is_dir() {
+        return if in_place {
+            archives.leave_in_place(&wanted, path, now)
+        } else {
+            archives.copy(&wanted, path, now)
+        };
+    }
+    if in_place {
+        return Err(Error::Usage(format!(
+            "{} is a folder; only a file can be left where it is, so leave out --in-place",
+            path.display()
+        )));
+    }
+    let mut folder = Container::of_folder(path, &scratch)?;
+    if folder.leave_out(lake.root()) > 0 {
+        left_out.push(format!("{}: the lake itself", lake.root().display()));
+    }
+    left_out.extend(folder.faults().iter().map(|(name, fault)| format!("{name}: {fault}")));
+    archives.made(&wanted, pack(path, &folder, &scratch)?, now)
 }
 
-/// Opens an archive, and finds out whose it is or whether it is who it is said to be.
-fn open(named: &str, path: &Path, scratch: &Path) -> Result<(Source, Container)> {
+/// Opens an archive without what of it lies in the lake.
+fn open(path: &Path, scratch: &Path, lake: Option<&Path>) -> Result<Container> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut archive = Container::open(path, &name, scratch)?;
+    let holds_lake = lake.is_some_and(|lake| archive.leave_out(lake) > 0);
+    if holds_lake && archive.entries().is_empty() {
+        return Err(Error::Usage(format!(
+            "{} lies in the lake; what is there was imported already",
+            path.display()
+        )));
+    }
+    Ok(archive)
+}
+
+/// Finds out whose archive it is, or whether it is what it is said to be.
+fn recognise(named: &str, archive: &Container, path: &Path) -> Result<Source> {
     let asked = match named {
         "auto" => None,
         name => Some(name.parse::<Source>().map_err(|e| Error::Usage(format!("{e}, and auto")))?),
     };
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let archive = Container::open(path, &name, scratch)?;
     let unreadable = || match archive.faults() {
         [(_, fault), ..] if archive.entries().is_empty() => format!(": {fault}"),
         _ => String::new(),
     };
     match asked {
-        Some(source) if sources::recognises(source, &archive) => Ok((source, archive)),
+        Some(source) if sources::recognises(source, archive) => Ok(source),
         Some(source) => Err(Error::Usage(format!(
             "{} does not look like an export of {source}{}{}",
             path.display(),
             unreadable(),
-            match sources::recognise(&archive) {
+            match sources::recognise(archive) {
                 Some(other) => format!("; it looks like one of {other}"),
                 None => String::new(),
             }
         ))),
         None => {
-            let source = sources::recognise(&archive).ok_or_else(|| {
+            let source = sources::recognise(archive).ok_or_else(|| {
                 Error::Usage(format!("nobody's export is recognised in {}{}", path.display(), unreadable()))
             })?;
             say!("{} looks like an export of {source}", path.display());
-            Ok((source, archive))
+            Ok(source)
         }
     }
 }
@@ -221,7 +265,8 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
 /// Reads an archive and says what is in it.
 fn look(context: &Context, args: &Args) -> Result<Exit> {
     let (named, path) = (args.source.clone().unwrap_or_default(), args.path.clone().unwrap_or_default());
-    let (source, archive) = open(&named, &path, &std::env::temp_dir())?;
+    let archive = open(&path, &std::env::temp_dir(), None)?;
+    let source = recognise(&named, &archive, &path)?;
     let from = sources::ReadFrom {
         user_id: args.user.clone().unwrap_or_default(),
         source,

@@ -1,6 +1,5 @@
 //! `longrun normalize`
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,8 +8,8 @@ use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::model::sport::Rules;
 use crate::normalize::{self, Summary};
+use crate::store::each::Run;
 use crate::store::lake::Lake;
-use crate::store::local;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,29 +27,34 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(file) = &args.rules {
         let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
         Rules::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", file.display())))?;
-        local::replace(&lake.rules(), |out| out.write_all(text.as_bytes()))?;
+        lake.put(&lake.rules(), text.as_bytes())?;
     }
-    if args.no_rules && lake.rules().exists() {
-        std::fs::remove_file(lake.rules()).map_err(Error::io("remove", lake.rules()))?;
+    if args.no_rules {
+        lake.backend().remove(&lake.rules())?;
     }
     let begin = Instant::now();
-    let summary = normalize(&lake)?;
+    let run = normalize(&lake)?;
     if context.json {
-        output::json(&summary)?;
+        output::json(&run)?;
     }
-    describe(&lake, &summary, begin.elapsed().as_secs_f64());
-    Ok(if summary.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
+    output::complaints(&run.failed);
+    describe(&lake, &run.summary, begin.elapsed().as_secs_f64());
+    Ok(match &run {
+        run if !run.failed.is_empty() => Exit::Incomplete,
+        run if run.summary.rejects > 0 => Exit::DoneWithRejects,
+        _ => Exit::Done,
+    })
 }
 
 /// Normalizes with a progress bar.
-pub fn normalize(lake: &Lake) -> Result<Summary> {
+pub fn normalize(lake: &Lake) -> Result<Run<Summary>> {
     let bar = output::bar(
         normalize::pending_bytes(lake)?,
         "  normalize {bar:30} {bytes}/{total_bytes}, {eta} left",
     );
-    let summary = normalize::run(lake, |bytes| bar.inc(bytes));
+    let run = normalize::run(lake, |bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    summary
+    run
 }
 
 /// The summary for people.
@@ -90,7 +94,7 @@ pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
         say!(
             "{} records or fields were not taken: which, why and where their bytes are is in {}",
             output::count(s.rejects),
-            lake.rejects_folder().display()
+            lake.place(&lake.rejects_folder()).display()
         );
     }
 }

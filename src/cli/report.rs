@@ -44,9 +44,19 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
     let report = report::of_lake(lake, options, |done| bar.inc(done));
     bar.finish_and_clear();
     let report = report?;
-    let path = out.unwrap_or_else(|| lake.reports_folder().join("report.html"));
-    let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
-    local::replace(&path, |file| file.write_all(report::html(&report).as_bytes()))?;
+    let html = report::html(&report);
+    let path = match out {
+        Some(path) => {
+            let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
+            local::replace(&path, |file| file.write_all(html.as_bytes()))?;
+            path
+        }
+        None => {
+            let key = lake.report("report.html");
+            lake.put(&key, html.as_bytes())?;
+            lake.place(&key)
+        }
+    };
     Ok((path, report.overview))
 }
 

@@ -1,9 +1,9 @@
 //! Finding the activities that are the same workout.
 //!
 //! ```text
-//! activities ─ record ─ block ─ compare ─ score ─ assign ─ cluster ─▶ golden/bucket=017.parquet
+//! activities ─ record ─ block ─ compare ─ score ─ assign ─ cluster ─▶ golden/017.parquet
 //!              (what     (which  (levels,  (bits)  (one     (groups,     one row per workout
-//!               counts)   pairs)  clocks)           partner)  parts)  ─▶ matches/bucket=017.parquet
+//!               counts)   pairs)  clocks)           partner)  parts)  ─▶ matches/017.parquet
 //!                                                                        one row per pair
 //! ```
 //!
@@ -26,23 +26,23 @@ pub mod record;
 pub mod weights;
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
 use std::ops::AddAssign;
-use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use rayon::prelude::*;
 use serde::Serialize;
 use twox_hash::XxHash64;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::columns::Columns;
 use crate::model::pair::{Match, MatchColumns};
 use crate::sources::Source;
+use crate::store::backend::Key;
 use crate::store::dataset::cells::{Rows, field, structs};
-use crate::store::dataset::{self, Provenance, Table};
-use crate::store::lake::{self, Bucket, Lake, is_among};
-use crate::store::local::{self, Lock};
+use crate::store::dataset::{self, MadeFrom, Table};
+pub use crate::store::each::Run;
+use crate::store::each::each_bucket;
+use crate::store::lake::{Bucket, Lake, is_among};
 use crate::store::state::answers::AllAnswers;
 use link::{Decision, Linked, Reason};
 use record::Record;
@@ -173,38 +173,35 @@ pub fn people(batches: &[RecordBatch]) -> BTreeMap<String, PersonRecords> {
 }
 
 /// Links everything that has changed. `progress` is told of buckets that are done.
-pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Result<Summary> {
-    let _lock = Lock::take(&lake.matches_folder(), "the matches")?;
-    let is_used =
-        |bucket: &Bucket| Source::ALL.iter().any(|source| lake.activities(source.name(), *bucket).exists());
-    let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
+pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
+    let _guard = lake.backend().lock("matches", "the matches")?;
+    let buckets = dataset::used_buckets(lake)?;
     let answers = AllAnswers::read(lake)?;
     remove_vanished(lake, &buckets)?;
     if buckets.is_empty() {
-        return Ok(Summary::default());
+        return Ok(Run::default());
     }
     let (weights, learned_from) = weights(lake, options, &buckets)?;
-    let summaries = lake::each_bucket(&buckets, |bucket| {
+    let ended = each_bucket(&buckets, |bucket| {
         let done = dedupe_bucket(lake, bucket, &weights, options.thresholds, &answers);
         progress(1);
         done
     })?;
-    let mut total = Summary {
+    let summary = Summary {
         learned_from,
         weights_learned_from: weights.learned_from.unwrap_or(0),
         ..Summary::default()
     };
-    summaries.into_iter().for_each(|summary| total += summary);
-    Ok(total)
+    Ok(Run::of(summary, ended))
 }
 
 /// Activities of these users, of everybody where there are none, that came after the last run.
 pub fn not_deduped(lake: &Lake, users: &[String]) -> Result<u64> {
-    let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
+    let of_buckets = each_bucket(&lake.buckets_of(users), |bucket| {
         let mut known: HashSet<(String, String, String)> = HashSet::new();
         let golden = lake.golden(bucket);
-        dataset::check_schema(&golden, "dedupe")?;
-        for batch in dataset::read(&golden, Some(&["user_id", "members"]))? {
+        dataset::check_schema(lake, &golden, "dedupe")?;
+        for batch in dataset::read(lake, &golden, Some(&["user_id", "members"]))? {
             let rows = Rows(&batch);
             let members = rows.list("members");
             for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row)))
@@ -224,16 +221,14 @@ pub fn not_deduped(lake: &Lake, users: &[String]) -> Result<u64> {
         };
         Ok(batches.iter().map(new).sum::<u64>())
     })?;
-    Ok(of_buckets.into_iter().sum())
+    Ok(of_buckets.all()?.into_iter().sum())
 }
 
 /// What was made of buckets that have no activities any more.
 fn remove_vanished(lake: &Lake, used: &[Bucket]) -> Result<()> {
     for bucket in lake.buckets().filter(|bucket| used.binary_search(bucket).is_err()) {
         for path in [lake.golden(bucket), lake.matches(bucket)] {
-            if path.exists() {
-                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            }
+            lake.backend().remove(&path)?;
         }
     }
     Ok(())
@@ -241,12 +236,13 @@ fn remove_vanished(lake: &Lake, used: &[Bucket]) -> Result<()> {
 
 /// The weights of the lake: given, kept from before, or learned now.
 fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weights, u64)> {
-    let path = lake.weights();
-    let (weights, learned_from) = match &options.weights {
-        Some(given) => (given.clone().pinned(), 0),
-        None if options.learn || !path.exists() => learn(lake, buckets)?,
-        None => {
-            let kept = Weights::read(&path)?;
+    let key = lake.weights();
+    let kept = if options.learn { None } else { lake.text(&key)? };
+    let (weights, learned_from) = match (&options.weights, kept) {
+        (Some(given), _) => (given.clone().pinned(), 0),
+        (None, None) => learn(lake, buckets)?,
+        (None, Some(kept)) => {
+            let kept = Weights::parse(&kept, &lake.place(&key))?;
             // Learned from next to nothing, as before the second source came in.
             if kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM) {
                 return Ok((kept, 0));
@@ -254,7 +250,7 @@ fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weight
             learn(lake, buckets)?
         }
     };
-    local::replace(&path, |out| out.write_all(weights.to_toml().as_bytes()))?;
+    lake.put(&key, weights.to_toml().as_bytes())?;
     Ok((weights, learned_from))
 }
 
@@ -267,10 +263,13 @@ pub const LEARNED_FROM: u64 = 200_000;
 fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
     let mut seen = Seen::default();
     for some in buckets.chunks(4) {
-        for of_bucket in lake::each_bucket(some, |bucket| {
+        for of_bucket in each_bucket(some, |bucket| {
             let people = people(&dataset::activities(lake, bucket, Some(&record::COLUMNS))?);
             Ok(seen_of(people.values().map(|person| person.records.as_slice())))
-        })? {
+        })?
+        .done
+        {
+            // A bucket that cannot be read is reported by the run that follows.
             seen.add(of_bucket);
         }
         if seen.pairs() >= LEARNED_FROM {
@@ -301,7 +300,7 @@ fn made_from(
 ) -> Result<u64> {
     let mut told = format!("{VERSION} {thresholds:?} {} {}", weights.to_toml(), answers.digest(lake, bucket));
     for source in Source::ALL {
-        let fingerprint = dataset::fingerprint(&lake.activities(source.name(), bucket))?;
+        let fingerprint = dataset::fingerprint(lake, &lake.activities(source.name(), bucket))?;
         told.push_str(&format!(" {source} {fingerprint:?}"));
     }
     Ok(XxHash64::oneshot(0, told.as_bytes()))
@@ -316,8 +315,8 @@ fn dedupe_bucket(
 ) -> Result<Summary> {
     let made_from = made_from(lake, bucket, weights, thresholds, answers)?;
     let golden = lake.golden(bucket);
-    let is_done = |path: &Path| -> Result<bool> {
-        Ok(dataset::provenance(path)?.is_some_and(|p| p.made_from == made_from))
+    let is_done = |key: &Key| -> Result<bool> {
+        Ok(dataset::made_from(lake, key)?.is_some_and(|made| made.datasets == made_from))
     };
     if is_done(&golden)? && is_done(&lake.matches(bucket))? {
         return Ok(Summary { buckets: 1, ..Summary::default() });
@@ -344,9 +343,9 @@ fn dedupe_bucket(
         summary.distance_before_m += own.records.iter().filter_map(|r| r.distance_m).sum::<f64>();
         summary.time_before_s += own.records.iter().map(time).sum::<f64>();
     }
-    let provenance = Provenance { made_from, ..Provenance::default() };
+    let made_from = MadeFrom { datasets: made_from, ..MadeFrom::default() };
     let rows = match_batches(&people, &linked, weights);
-    summary.written_bytes += dataset::write(&lake.matches(bucket), Table::Matches, provenance, rows)?;
+    summary.written_bytes += dataset::write(lake, &lake.matches(bucket), Table::Matches, &made_from, rows)?;
     // Some people at a time: a batch holds no more text than 32 bits count.
     let golden_batches: Vec<RecordBatch> = people
         .chunks(PEOPLE_AT_A_TIME)
@@ -377,7 +376,7 @@ fn dedupe_bucket(
         summary.distance_after_m += sum("distance_m");
         summary.time_after_s += time_s(batch);
     }
-    summary.written_bytes += dataset::write(&golden, Table::Golden, provenance, golden_batches)?;
+    summary.written_bytes += dataset::write(lake, &golden, Table::Golden, &made_from, golden_batches)?;
     Ok(summary)
 }
 

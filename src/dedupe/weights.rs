@@ -321,8 +321,13 @@ impl Weights {
     /// Those that a lake keeps.
     pub fn read(path: &Path) -> Result<Weights> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        Weights::parse(&text, path)
+    }
+
+    /// What a file says; `path` names it in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Weights> {
         let advise = |e| Error::damaged(path, format!("{e}; `longrun dedupe --learn` makes it anew"));
-        Weights::from_toml(&text).map_err(advise)
+        Weights::from_toml(text).map_err(advise)
     }
 
     pub fn from_toml(text: &str) -> Result<Weights> {

@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use governor::{Quota, RateLimiter};
@@ -22,8 +21,9 @@ use super::client::{Answer, App, Client, NoGrant};
 use super::walk::{Depth, Progress, Wanted, describe, request};
 use crate::error::{Error, Result};
 use crate::sources::strava;
-use crate::store::lake::{Lake, state_error};
+use crate::store::lake::Lake;
 use crate::store::landing::{Ask, Header, Landing};
+use crate::store::state::State;
 use crate::store::state::accounts::{Account, Accounts, Secret};
 
 /// A response that is no answer, or not the one, is asked for this often.
@@ -123,6 +123,7 @@ pub async fn run(
     // Also after a failure: what was spent is spent.
     fetch.save()?;
     done?;
+    fetch.landing.close()?;
     let mut summary = fetch.summary;
     summary.activities = fetch.accounts.iter().map(|a| a.progress.activities()).sum();
     summary.budget = Some(fetch.budget.read);
@@ -210,7 +211,7 @@ impl<'a> Fetch<'a> {
                 failed: false,
             })
             .collect();
-        let store = Store { db: lake.state()?, path: lake.root().join("state.db") };
+        let store = Store(lake.state()?);
         let mut budget = Budget::new(options.short_window_s, options.day_s, options.reserve);
         let ahead_ms = store.load(&mut budget)?;
         let summary = Summary { accounts: accounts.len(), ..Summary::default() };
@@ -633,18 +634,15 @@ impl Under {
 }
 
 /// Rate windows and the server's clock, in the state database.
-struct Store {
-    db: Connection,
-    path: PathBuf,
-}
+struct Store(State);
 
 impl Store {
     fn load(&self, budget: &mut Budget) -> Result<i64> {
-        self.try_load(budget).map_err(|e| state_error(&self.path, &e))
+        self.0.check(self.try_load(budget))
     }
 
     fn try_load(&self, budget: &mut Budget) -> rusqlite::Result<i64> {
-        let mut statement = self.db.prepare(
+        let mut statement = self.0.db.prepare(
             "SELECT pair, max_requests, used, length_s, window_index FROM rate_windows WHERE source = 'strava'",
         )?;
         let mut rows = statement.query([])?;
@@ -653,7 +651,7 @@ impl Store {
                 Window { limit: row.get(1)?, used: row.get(2)?, length_s: row.get(3)?, index: row.get(4)? };
             budget.restore(&row.get::<_, String>(0)?, window);
         }
-        let mut statement = self.db.prepare("SELECT ahead_ms FROM clocks WHERE source = 'strava'")?;
+        let mut statement = self.0.db.prepare("SELECT ahead_ms FROM clocks WHERE source = 'strava'")?;
         let mut rows = statement.query([])?;
         Ok(match rows.next()? {
             Some(row) => row.get(0)?,
@@ -662,26 +660,25 @@ impl Store {
     }
 
     fn save(&mut self, budget: &Budget, ahead_ms: Option<i64>) -> Result<()> {
-        self.try_save(budget, ahead_ms).map_err(|e| state_error(&self.path, &e))
+        self.0.write(|db| write_windows(db, budget, ahead_ms))
     }
+}
 
-    fn try_save(&mut self, budget: &Budget, ahead_ms: Option<i64>) -> rusqlite::Result<()> {
-        let transaction = self.db.transaction()?;
-        for (name, pair) in [("overall", &budget.overall), ("read", &budget.read)] {
-            for window in [pair.short, pair.day] {
-                transaction.execute(
+fn write_windows(db: &Connection, budget: &Budget, ahead_ms: Option<i64>) -> rusqlite::Result<()> {
+    for (name, pair) in [("overall", &budget.overall), ("read", &budget.read)] {
+        for window in [pair.short, pair.day] {
+            db.execute(
                     "INSERT OR REPLACE INTO rate_windows (source, pair, length_s, max_requests, used, window_index)
                      VALUES ('strava', ?1, ?2, ?3, ?4, ?5)",
                     params![name, window.length_s, window.limit, window.used, window.index],
                 )?;
-            }
         }
-        if let Some(ahead_ms) = ahead_ms {
-            transaction.execute(
-                "INSERT OR REPLACE INTO clocks (source, ahead_ms) VALUES ('strava', ?1)",
-                params![ahead_ms],
-            )?;
-        }
-        transaction.commit()
     }
+    if let Some(ahead_ms) = ahead_ms {
+        db.execute(
+            "INSERT OR REPLACE INTO clocks (source, ahead_ms) VALUES ('strava', ?1)",
+            params![ahead_ms],
+        )?;
+    }
+    Ok(())
 }

@@ -7,10 +7,11 @@ use rayon::prelude::*;
 
 use super::walk::Progress;
 use crate::error::Result;
+use crate::sources::formats::zip::Container;
 use crate::sources::{Source, strava::archive as strava_archive};
 use crate::store::archives;
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::Frames;
+use crate::store::landing::{Frames, Piece, Position};
 use crate::store::state::accounts::Account;
 
 /// The progress of each account, by its id. Accounts of which nothing landed are left out. What archives
@@ -40,25 +41,28 @@ fn read_bucket(
     ignore_archives: bool,
 ) -> Result<HashMap<String, Progress>> {
     let mut progress: HashMap<String, Progress> = HashMap::new();
-    for frame in Frames::open(&lake.landing(bucket), 0)? {
-        // A frame that cannot be opened is normalize's to report; what it held is asked for again.
-        let Ok((header, body)) = frame?.open() else { continue };
+    for piece in Frames::open(lake, bucket, Position::default())? {
+        // What is damaged is normalize's to report; what it held is asked for again.
+        let Piece::Frame(frame) = piece? else { continue };
+        let Ok((header, body)) = frame.open() else { continue };
         if wanted.contains_key(header.account_id.as_str()) {
             let account = progress.entry(header.account_id.clone()).or_default();
             // An answer that cannot be read does not bring the account on.
             let _ = account.landed(&header, &body);
         }
     }
-    for (import, _) in archives::list(lake, bucket)? {
+    for (_, import) in archives::list(lake, bucket)?.imports {
         let accounts: Vec<&str> =
             wanted.iter().filter(|(_, user)| **user == import.user_id).map(|(account, _)| *account).collect();
         // Of two accounts, nobody knows whose archive it is.
         let [account] = accounts[..] else { continue };
-        if import.source != Source::Strava || ignore_archives {
+        if import.source != Source::Strava.name() || ignore_archives {
             continue;
         }
         // One that is gone from its place tells nothing; normalize says so.
-        let Ok(archive) = archives::open(lake, &import) else { continue };
+        let Ok(found) = archives::find(lake, bucket, &import) else { continue };
+        let scratch = lake.backend().scratch()?;
+        let Ok(archive) = Container::open(&found.path, &import.name, &scratch) else { continue };
         progress.entry(account.to_string()).or_default().archived(&strava_archive::entries(&archive));
     }
     Ok(progress)

@@ -18,11 +18,11 @@ pub mod users;
 use std::io::BufRead;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
 use crate::error::Result;
 use crate::sources::Source;
-use crate::store::lake::{Lake, state_error};
+use crate::store::lake::Lake;
 use export::Entry;
 
 pub use export::Cut;
@@ -139,37 +139,29 @@ pub fn import(
     written: Timestamp,
     now: Timestamp,
 ) -> Result<Result<Imported, Cut>> {
-    let path = lake.root().join("state.db");
-    let mut db = lake.state()?;
-    let fail = |e: rusqlite::Error| state_error(&path, &e);
-    let before = count(&db).map_err(fail)?;
-    let transaction = db.transaction().map_err(fail)?;
+    // Read first, and written then: a slow input must not keep everybody else from the state database.
     let mut imported = Imported::default();
-    let mut failed = None;
+    let mut entries = Vec::new();
     let read = export::each(input, &mut |place, value| {
         match value.and_then(read_entry) {
-            Ok(told) => {
-                imported.entries += 1;
-                failed = insert(&transaction, &told, (written, now), &mut imported).err();
-            }
+            Ok(told) => entries.push(told),
             Err(reason) => imported.refused.push(format!("{place}: {reason}")),
         }
-        failed.is_none()
+        true
     })?;
-    if let Some(e) = failed {
-        return Err(fail(e));
-    }
     if let Err(cut) = read {
         return Ok(Err(cut));
     }
-    transaction
-        .execute(
+    imported.entries = entries.len() as u64;
+    imported.new = lake.state()?.write(|db| {
+        let before = count(db)?;
+        entries.iter().try_for_each(|told| insert(db, told, (written, now), &mut imported))?;
+        db.execute(
             "INSERT INTO pipeline_exports VALUES (?1, ?2, ?3)",
             params![now.as_second(), imported.entries.cast_signed(), imported.runs.cast_signed()],
-        )
-        .map_err(fail)?;
-    transaction.commit().map_err(fail)?;
-    imported.new = count(&db).map_err(fail)? - before;
+        )?;
+        Ok(count(db)? - before)
+    })?;
     Ok(Ok(imported))
 }
 
@@ -208,26 +200,15 @@ fn count(db: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// Reads from the state database; what an empty or older one does not have is the default.
-fn read_state<T: Default>(
-    lake: &Lake,
-    table: &str,
-    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> Result<T> {
-    let path = lake.root().join("state.db");
-    if !path.exists() {
-        return Ok(T::default());
-    }
-    let read = || -> rusqlite::Result<T> {
-        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        if db.table_exists(None, table)? { read(&db) } else { Ok(T::default()) }
-    };
-    read().map_err(|e| state_error(&path, &e))
+fn read_state<T: Default>(lake: &Lake, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    let Some(state) = lake.state_if_there()? else { return Ok(T::default()) };
+    state.check(read(&state.db))
 }
 
 /// Whether the pipeline ever told of runs, or said that it has none (`[]`): without that, everything would seem
 /// to be missing there.
 pub fn has_told_of_runs(lake: &Lake) -> Result<bool> {
-    read_state(lake, "pipeline_exports", |db| {
+    read_state(lake, |db| {
         let told = "SELECT count(*) FROM pipeline_exports WHERE runs > 0 OR entries = 0";
         db.query_row(told, [], |row| row.get::<_, i64>(0)).map(|n| n > 0)
     })

@@ -129,7 +129,7 @@ pub struct Runs {
 
 impl Runs {
     pub fn read(lake: &Lake, user_id: &str) -> Result<Runs> {
-        read_state(lake, "runs", |db| {
+        read_state(lake, |db| {
             let mut statement = db.prepare_cached(
                 "SELECT run_id, source, source_activity_id, pipeline_id, status, start_s, updated_s
                  FROM runs WHERE user_id = ?1 ORDER BY run_id",

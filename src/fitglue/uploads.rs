@@ -123,7 +123,7 @@ struct OfUser {
 
 impl Ledger {
     pub fn read(lake: &Lake) -> Result<Ledger> {
-        read_state(lake, "uploads", |db| {
+        read_state(lake, |db| {
             let mut ledger = Ledger::default();
             let mut statement = db.prepare(
                 "SELECT user_id, destination, destination_id, start_s, duration_s, source FROM uploads ORDER BY user_id, entry",

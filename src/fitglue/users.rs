@@ -160,7 +160,7 @@ pub struct Users(BTreeMap<String, User>);
 
 impl Users {
     pub fn read(lake: &Lake) -> Result<Users> {
-        let mut users = read_state(lake, "pipeline_users", |db| {
+        let mut users = read_state(lake, |db| {
             let mut statement =
                 db.prepare("SELECT user_id, tier, syncs_used, told_s, written_s FROM pipeline_users")?;
             let read = statement.query_map([], |row| {
@@ -176,7 +176,7 @@ impl Users {
             })?;
             read.collect::<rusqlite::Result<BTreeMap<_, _>>>()
         })?;
-        let pipelines = read_state(lake, "pipelines", |db| {
+        let pipelines = read_state(lake, |db| {
             let mut statement = db.prepare(
                 "SELECT user_id, pipeline_id, source, destinations, disabled FROM pipelines ORDER BY user_id, pipeline_id",
             )?;

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod columns;
 pub mod golden;
+pub mod hex;
 pub mod pair;
 pub mod polyline;
 pub mod sport;

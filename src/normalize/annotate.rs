@@ -24,14 +24,9 @@ pub struct Annotations {
 
 impl Annotations {
     pub fn read(lake: &Lake) -> Result<Annotations> {
-        let path = lake.rules();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
+        let text = lake.text(&lake.rules())?;
         let rules = match &text {
-            Some(text) => Rules::parse(text).map_err(|e| Error::damaged(&path, e))?,
+            Some(text) => Rules::parse(text).map_err(|e| Error::damaged(lake.place(&lake.rules()), e))?,
             None => Rules::default(),
         };
         let rules_digest = text.map_or(0, |text| XxHash64::oneshot(0, text.as_bytes()));

@@ -1,10 +1,10 @@
 //! Rows on their way into a bucket's files: collected in columns while archives and responses
 //! are read, and written in one rewrite.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{filter_record_batch, not};
 use jiff::tz::TimeZone;
 
 use super::Summary;
@@ -13,8 +13,10 @@ use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
 use crate::sources::{self, ArchiveItem, Fault, Found, Source};
+use crate::store::backend::Key;
+use crate::store::dataset::cells::Rows as Cells;
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
-use crate::store::dataset::{self, Origins, Provenance, Table, batch};
+use crate::store::dataset::{self, MadeFrom, Origins, Table, batch};
 use crate::store::lake::{Bucket, Lake};
 
 /// Rows of one source, in columns that fill.
@@ -39,6 +41,8 @@ pub struct Rows {
     origins: Origins,
     streams: BTreeMap<i16, Vec<RecordBatch>>,
     rejects: Vec<RecordBatch>,
+    /// Archives that were read again: what an earlier reading had against them is no more.
+    pub read_again: Vec<String>,
     pub bytes: usize,
 }
 
@@ -122,6 +126,7 @@ impl Rows {
             self.streams.entry(year).or_default().extend(batches);
         }
         self.rejects.extend(other.rejects);
+        self.read_again.extend(other.read_again);
         self.bytes += other.bytes;
     }
 
@@ -132,36 +137,37 @@ impl Rows {
         lake: &Lake,
         bucket: Bucket,
         source: Source,
-        taken: Provenance,
+        made: MadeFrom,
         annotations: &Annotations,
     ) -> Result<Summary> {
         let mut summary = self.summary;
         let name = source.name();
-        let path = lake.activities(name, bucket);
-        let before = dataset::provenance(&path)?;
-        let origins_before = before.unwrap_or_default().origins;
+        let activities = lake.activities(name, bucket);
+        let before = dataset::made_from(lake, &activities)?;
+        let origins_before = before.as_ref().map_or_else(Origins::default, |before| before.origins);
         let origins = Origins {
             api: origins_before.api || self.origins.api,
             archive: origins_before.archive || self.origins.archive,
         };
-        let taken = Provenance { origins, annotations: annotations.digest(lake, bucket, source), ..taken };
-        let upsert = |table: Table, path: &Path, new: Vec<RecordBatch>| -> Result<u64> {
-            let mut versions = current(path)?;
-            versions.extend(new);
-            dataset::write(path, table, taken, merge(table, &versions))
-        };
-        for (year, new) in self.streams {
-            let path = lake.streams(name, bucket, year);
-            let is_current = dataset::provenance(&path)?.is_some();
-            let old = if is_current { dataset::read(&path, Some(&DECIDING))? } else { Vec::new() };
-            let reader = dataset::batches(&path, None, ROWS_OF_STREAMS)?;
+        let made = MadeFrom { origins, annotations: annotations.digest(lake, bucket, source), ..made };
+        for (year, mut new) in self.streams {
+            summary.written_bytes += bring_from_other_years(lake, bucket, name, year, &mut new)?;
+            let key = lake.streams(name, bucket, year);
+            let is_current = dataset::made_from(lake, &key)?.is_some();
+            let old = if is_current { dataset::read(lake, &key, Some(&DECIDING))? } else { Vec::new() };
+            let reader = dataset::batches(lake, &key, None, ROWS_OF_STREAMS)?;
             let rows = merge_streams(&old, reader, &new);
-            summary.written_bytes += dataset::write_as_read(&path, Table::Streams, taken, rows)?;
+            summary.written_bytes += dataset::write_as_read(lake, &key, Table::Streams, &made, rows)?;
         }
-        if !self.rejects.is_empty() {
-            summary.written_bytes += upsert(Table::Rejects, &lake.rejects(name, bucket), self.rejects)?;
+        if !self.rejects.is_empty() || !self.read_again.is_empty() {
+            let key = lake.rejects(name, bucket);
+            let mut versions = current(lake, &key)?;
+            versions.iter_mut().for_each(|batch| *batch = without(batch, &self.read_again));
+            versions.extend(self.rejects);
+            let rows = merge(Table::Rejects, &versions);
+            summary.written_bytes += dataset::write(lake, &key, Table::Rejects, &made, rows)?;
         }
-        let rows_before = if before.is_some() { dataset::row_count(&path)? } else { 0 };
+        let rows_before = if before.is_some() { dataset::row_count(lake, &activities)? } else { 0 };
         let marked = |rows: RecordBatch| annotations.apply(source, &rows);
         if origins.are_both() {
             // Each origin's rows are kept by themselves: what one of them says later must not hide
@@ -173,25 +179,26 @@ impl Rows {
             ] {
                 let part = lake.origins(name, origin, bucket);
                 let mut versions = match (is_only_one, origins_before.are_both()) {
-                    (true, _) => current(&path)?,
-                    (false, true) => current(&part)?,
+                    (true, _) => current(lake, &activities)?,
+                    (false, true) => current(lake, &part)?,
                     (false, false) => Vec::new(),
                 };
                 versions.extend(new);
                 let merged: Vec<RecordBatch> = merge(Table::Activities, &versions).collect();
-                summary.written_bytes += dataset::write(&part, Table::Activities, taken, merged.clone())?;
+                summary.written_bytes +=
+                    dataset::write(lake, &part, Table::Activities, &made, merged.clone())?;
                 parts.push(merged);
             }
             let rows = coalesce(&parts[0], &parts[1]).map(marked);
-            summary.written_bytes += dataset::write(&path, Table::Activities, taken, rows)?;
+            summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
         } else {
-            let mut versions = current(&path)?;
+            let mut versions = current(lake, &activities)?;
             versions.extend(self.api);
             versions.extend(self.archive);
             let rows = merge(Table::Activities, &versions).map(marked);
-            summary.written_bytes += dataset::write(&path, Table::Activities, taken, rows)?;
+            summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
         }
-        summary.activities_added = dataset::row_count(&path)?.saturating_sub(rows_before);
+        summary.activities_added = dataset::row_count(lake, &activities)?.saturating_sub(rows_before);
         Ok(summary)
     }
 }
@@ -199,7 +206,63 @@ impl Rows {
 /// Rows of streams that are read at a time: each is thousands of samples.
 const ROWS_OF_STREAMS: usize = 64;
 
+/// A start that was corrected may lie in another year. Samples stand in one year only: those of these records that
+/// stand in others are taken from there, as versions to merge with the new ones. Returns the bytes written.
+fn bring_from_other_years(
+    lake: &Lake,
+    bucket: Bucket,
+    source: &str,
+    year: i16,
+    new: &mut Vec<RecordBatch>,
+) -> Result<u64> {
+    let mut wanted: HashSet<(String, String)> = HashSet::new();
+    for batch in new.iter() {
+        let rows = Cells(batch);
+        wanted.extend(
+            (0..batch.num_rows()).map(|row| (rows.text("user_id", row), rows.text("source_id", row))),
+        );
+    }
+    let is_wanted = |batch: &RecordBatch| -> BooleanArray {
+        let rows = Cells(batch);
+        let key = |row: usize| (rows.text("user_id", row), rows.text("source_id", row));
+        (0..batch.num_rows()).map(|row| Some(wanted.contains(&key(row)))).collect()
+    };
+    let mut written_bytes = 0;
+    for other in dataset::years(lake, source, bucket)?.into_iter().filter(|other| *other != year) {
+        let key = lake.streams(source, bucket, other);
+        let Some(made) = dataset::made_from(lake, &key)? else { continue };
+        let keys = dataset::read(lake, &key, Some(&["user_id", "source_id"]))?;
+        if keys.iter().all(|batch| is_wanted(batch).true_count() == 0) {
+            continue;
+        }
+        let mut kept = Vec::new();
+        for batch in dataset::batches(lake, &key, None, ROWS_OF_STREAMS)? {
+            let batch = batch?;
+            let moves = is_wanted(&batch);
+            let filter =
+                |rows: &BooleanArray| filter_record_batch(&batch, rows).expect("a row has an answer each");
+            kept.push(filter(&not(&moves).expect("no row is null")));
+            new.push(filter(&moves));
+        }
+        written_bytes += dataset::write(lake, &key, Table::Streams, &made, kept)?;
+    }
+    Ok(written_bytes)
+}
+
+/// Rejects without those of these archives.
+fn without(rejects: &RecordBatch, archives: &[String]) -> RecordBatch {
+    let rows = Cells(rejects);
+    let is_of = |raw_ref: &str, archive: &String| {
+        raw_ref
+            .strip_prefix(archive.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', '#']))
+    };
+    let keeps = |row: usize| !archives.iter().any(|archive| is_of(rows.words("raw_ref").value(row), archive));
+    let kept: BooleanArray = (0..rejects.num_rows()).map(|row| Some(keeps(row))).collect();
+    filter_record_batch(rejects, &kept).expect("a row has an answer each")
+}
+
 /// The rows of a file; none where it is of another schema.
-fn current(path: &Path) -> Result<Vec<RecordBatch>> {
-    if dataset::provenance(path)?.is_some() { dataset::read(path, None) } else { Ok(Vec::new()) }
+fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
+    if dataset::made_from(lake, key)?.is_some() { dataset::read(lake, key, None) } else { Ok(Vec::new()) }
 }

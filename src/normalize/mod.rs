@@ -10,16 +10,19 @@ mod batch;
 
 use std::ops::AddAssign;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::model::activity::Reject;
+use crate::sources::formats::zip::Container;
 use crate::sources::{self, Fault, Parsed, Source, strava};
-use crate::store::archives;
-use crate::store::dataset::{self, Provenance};
-use crate::store::lake::{self, Bucket, Lake};
-use crate::store::landing::{Ask, Frame, Frames, Header};
-use crate::store::local::Lock;
+use crate::store::archives::{self, Import};
+use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
+use crate::store::each::{Run, each_bucket};
+use crate::store::lake::{Bucket, Lake};
+use crate::store::landing::{self, Ask, Frame, Frames, Header, Piece, Position, Segment};
 use annotate::Annotations;
 use batch::{Filling, Rows};
 
@@ -77,18 +80,14 @@ impl AddAssign for Summary {
 pub fn pending_bytes(lake: &Lake) -> Result<u64> {
     let mut pending = 0;
     for bucket in lake.buckets() {
-        let imports = archives::list(lake, bucket)?;
-        let landed = std::fs::metadata(lake.landing(bucket)).map_or(0, |m| m.len());
-        for source in Source::ALL {
-            let is_told = imports.iter().any(|(import, _)| import.source == source);
-            if !is_told && (source != Source::Strava || landed == 0) {
-                continue;
-            }
-            let taken = dataset::provenance(&lake.activities(source.name(), bucket))?.unwrap_or_default();
-            let new = imports.iter().filter(|(i, end)| i.source == source && *end > taken.archives_offset);
-            pending += new.map(|(import, _)| import.bytes).sum::<u64>();
+        let stored = Stored::of(lake, bucket)?;
+        for source in stored.sources() {
+            // What cannot be read is reported by the run.
+            let made = dataset::made_from(lake, &lake.activities(source.name(), bucket));
+            let made = made.unwrap_or_default().unwrap_or_default();
+            pending += stored.pending(source, &made.archives).map(|(_, import)| import.bytes).sum::<u64>();
             if source == Source::Strava {
-                pending += landed.saturating_sub(taken.landing_offset);
+                pending += made.landing.bytes_behind(&stored.segments);
             }
         }
     }
@@ -96,15 +95,54 @@ pub fn pending_bytes(lake: &Lake) -> Result<u64> {
 }
 
 /// Normalizes everything that is pending. `progress` is told of bytes that are done.
-pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Summary> {
-    let _lock = Lock::take(&lake.activities_folder(), "the dataset")?;
+pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
+    let _guard = lake.backend().lock("dataset", "the dataset")?;
     let annotations = Annotations::read(lake)?;
-    let is_used = |bucket: &Bucket| lake.landing(*bucket).exists() || lake.archives_log(*bucket).exists();
-    let buckets: Vec<Bucket> = lake.buckets().filter(is_used).collect();
-    let mut total = Summary::default();
-    let done = lake::each_bucket(&buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
-    done.into_iter().for_each(|summary| total += summary);
-    Ok(total)
+    let buckets: Vec<Bucket> = lake.buckets().collect();
+    let ended = each_bucket(&buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
+    Ok(Run::of(Summary::default(), ended))
+}
+
+/// What is stored of a bucket before it is normalized.
+struct Stored {
+    segments: Vec<Segment>,
+    imports: Vec<(u32, Import)>,
+    /// Lines of imports that cannot be read, by number.
+    damaged: Vec<(u32, String)>,
+}
+
+impl Stored {
+    fn of(lake: &Lake, bucket: Bucket) -> Result<Stored> {
+        let imports = archives::list(lake, bucket)?;
+        let segments = landing::segments(lake, bucket)?;
+        Ok(Stored { segments, imports: imports.imports, damaged: imports.damaged })
+    }
+
+    /// The sources that something is stored of.
+    fn sources(&self) -> impl Iterator<Item = Source> {
+        Source::ALL.into_iter().filter(|source| {
+            (*source == Source::Strava && !self.segments.is_empty())
+                || self.imports.iter().any(|(_, import)| import.source == source.name())
+        })
+    }
+
+    /// The imports of a source that were not read yet, or have changed or come back since.
+    fn pending(&self, source: Source, read: &ArchivesRead) -> impl Iterator<Item = &(u32, Import)> {
+        self.imports.iter().filter(move |(number, import)| {
+            import.source == source.name()
+                && (*number >= read.below
+                    || import.in_place.as_ref().is_some_and(|kept| {
+                        let now = archives::state_of(&kept.path).ok();
+                        read.left_in_place.get(number).is_some_and(|before| now.is_some() && *before != now)
+                    }))
+        })
+    }
+
+    /// The number that all imports are below.
+    fn next(&self) -> u32 {
+        let numbers = self.imports.iter().map(|(number, _)| *number);
+        numbers.chain(self.damaged.iter().map(|(number, _)| *number)).max().map_or(0, |last| last + 1)
+    }
 }
 
 fn normalize_bucket(
@@ -113,18 +151,48 @@ fn normalize_bucket(
     annotations: &Annotations,
     progress: &(impl Fn(u64) + Sync),
 ) -> Result<Summary> {
-    let imports = archives::list(lake, bucket)?;
+    let stored = Stored::of(lake, bucket)?;
     let mut summary = Summary::default();
-    for source in Source::ALL {
-        let of_source: Vec<_> = imports.iter().filter(|(import, _)| import.source == source).collect();
-        if !of_source.is_empty() || (source == Source::Strava && lake.landing(bucket).exists()) {
-            let work = Work { lake, bucket, source, annotations, progress };
-            summary += work.run(&of_source)?;
+    let mut failed = None;
+    for source in stored.sources() {
+        let work = Work { lake, bucket, source, annotations, progress };
+        match work.run(&stored) {
+            Ok(done) => summary += done,
+            // Its files are as they were; the other sources' are none of its business.
+            Err(e) if !e.is_everywhere() => failed = Some(failed.unwrap_or(e)),
+            Err(e) => return Err(e),
         }
     }
     // Sources share a bucket, which counts once.
     summary.buckets_rewritten = summary.buckets_rewritten.min(1);
-    Ok(summary)
+    if let Some((_, what)) = stored.damaged.first() {
+        let what = format!("{what}; restore it from a copy, or delete it and import its archive again");
+        failed = Some(failed.unwrap_or(Error::damaged(lake.place(&archives::archives_folder()), what)));
+    }
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(summary),
+    }
+}
+
+/// What was read of the landing is still there: a store that lost bytes is no store to go on from.
+fn check_landing(lake: &Lake, stored: &Stored, read: Position) -> Result<()> {
+    if read == Position::default() {
+        return Ok(());
+    }
+    let is_it = |segment: &&Segment| (segment.run, segment.number) == (read.run, read.number);
+    let bytes = stored.segments.iter().find(is_it).map_or(0, |segment| segment.bytes);
+    if bytes >= read.offset {
+        return Ok(());
+    }
+    let folder = lake.place(&landing::landing_folder());
+    Err(Error::damaged(
+        folder,
+        format!(
+            "a segment of run {} ends at byte {bytes}, but the activities were made from {} bytes of it; restore it from a copy",
+            read.run, read.offset
+        ),
+    ))
 }
 
 /// One source of one bucket.
@@ -137,118 +205,156 @@ struct Work<'a, P> {
 }
 
 impl<P: Fn(u64) + Sync> Work<'_, P> {
-    fn run(&self, imports: &[&(archives::Import, u64)]) -> Result<Summary> {
+    fn run(&self, stored: &Stored) -> Result<Summary> {
         let activities = self.lake.activities(self.source.name(), self.bucket);
-        let before = dataset::provenance(&activities)?;
+        let before = dataset::made_from(self.lake, &activities)?;
         // A file of another schema counts as none: its rows are made anew from everything there is.
-        let mut taken = before.unwrap_or_default();
+        let mut made = before.clone().unwrap_or_default();
         let mut summary = Summary::default();
         let mut rows = Rows::default();
         if self.source == Source::Strava {
-            self.take_landing(&mut rows, &mut taken, &mut summary)?;
+            check_landing(self.lake, stored, made.landing)?;
+            self.take_landing(&mut rows, &mut made, &mut summary)?;
         }
-        let taken_before = taken.archives_offset;
-        for (import, end) in imports.iter().filter(|(_, end)| *end > taken_before) {
-            self.take_archive(import, &mut rows, taken, &mut summary)?;
-            taken.archives_offset = *end;
+        let pending: Vec<&(u32, Import)> = stored.pending(self.source, &made.archives).collect();
+        for (number, import) in pending {
+            let state = self.take_archive(import, &mut rows, &made, &mut summary)?;
+            if import.in_place.is_some() {
+                if state.is_some() && made.archives.left_in_place.contains_key(number) {
+                    rows.read_again.push(archives::raw_ref(self.bucket, import));
+                }
+                made.archives.left_in_place.insert(*number, state);
+            }
             rows.summary.archives += 1;
             rows.summary.archive_bytes += import.bytes;
             (self.progress)(import.bytes);
         }
-        let is_marked_anew = before
-            .is_some_and(|p| p.annotations != self.annotations.digest(self.lake, self.bucket, self.source));
-        let is_new = before.is_none_or(|before| before != Provenance { origins: before.origins, ..taken });
-        if is_new || is_marked_anew {
-            self.commit(&mut rows, taken, &mut summary)?;
+        made.archives.below = made.archives.below.max(stored.next());
+        made.annotations = self.annotations.digest(self.lake, self.bucket, self.source);
+        if before.as_ref().is_none_or(|before| made.is_further_than(before)) {
+            self.commit(&mut rows, &made, &mut summary)?;
         }
         if summary.buckets_rewritten > 0 {
-            summary.activities = dataset::row_count(&activities)?;
+            summary.activities = dataset::row_count(self.lake, &activities)?;
         }
         Ok(summary)
     }
 
-    fn commit(&self, rows: &mut Rows, taken: Provenance, summary: &mut Summary) -> Result<()> {
-        *summary +=
-            std::mem::take(rows).commit(self.lake, self.bucket, self.source, taken, self.annotations)?;
+    fn commit(&self, rows: &mut Rows, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
+        *summary += std::mem::take(rows).commit(
+            self.lake,
+            self.bucket,
+            self.source,
+            made.clone(),
+            self.annotations,
+        )?;
         summary.buckets_rewritten = 1;
         Ok(())
     }
 
     /// Takes the responses that have landed. The last chunk of them is left in `rows`, so that archives
     /// join it.
-    fn take_landing(&self, rows: &mut Rows, taken: &mut Provenance, summary: &mut Summary) -> Result<()> {
-        let landing = self.lake.landing(self.bucket);
-        let landed = match std::fs::metadata(&landing) {
-            Ok(metadata) => metadata.len(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(e) => return Err(Error::io("read", &landing)(e)),
-        };
-        if taken.landing_offset > landed {
-            return Err(Error::damaged(
-                &landing,
-                format!(
-                    "it ends at byte {landed}, but {} was made from {} bytes of it; restore it from a copy",
-                    self.lake.relative(&self.lake.activities(self.source.name(), self.bucket)),
-                    taken.landing_offset
-                ),
-            ));
-        }
-        let name = self.lake.relative(&landing);
-        let mut frames = Frames::open(&landing, taken.landing_offset)?;
+    fn take_landing(&self, rows: &mut Rows, made: &mut MadeFrom, summary: &mut Summary) -> Result<()> {
+        let mut frames = Frames::open(self.lake, self.bucket, made.landing)?;
         loop {
             let mut chunk = Vec::new();
             let mut chunk_bytes = 0;
+            let mut landed_bytes = 0;
             while chunk_bytes < CHUNK_BYTES
-                && let Some(frame) = frames.next().transpose()?
+                && let Some(piece) = frames.next().transpose()?
             {
-                chunk_bytes += frame.line_bytes();
-                chunk.push(frame);
+                match piece {
+                    Piece::Frame(frame) => {
+                        chunk_bytes += frame.line_bytes();
+                        landed_bytes += frame.bytes.len() as u64;
+                        chunk.push(frame);
+                    }
+                    Piece::Damaged { segment, offset, bytes } => {
+                        landed_bytes += bytes;
+                        let mut filling = Filling::default();
+                        filling.reject(&damaged_frame(
+                            format!("{segment}@{offset}"),
+                            format!("{bytes} damaged bytes; what lies behind them was read"),
+                        ));
+                        rows.add(filling.finish());
+                    }
+                }
             }
-            let Some(last) = chunk.last() else { return Ok(()) };
+            made.landing = frames.position();
+            if chunk.is_empty() {
+                return Ok(());
+            }
             if rows.bytes > 0 {
-                self.commit(rows, *taken, summary)?;
+                self.commit(rows, made, summary)?;
             }
-            let bytes = last.end() - taken.landing_offset;
-            taken.landing_offset = last.end();
-            let parsed: Vec<Rows> = groups(chunk).into_par_iter().map(|group| parse(&name, group)).collect();
+            let parsed: Vec<Rows> = groups(chunk).into_par_iter().map(parse).collect();
             parsed.into_iter().for_each(|group| rows.add(group));
             rows.bytes = rows.bytes.max(chunk_bytes).max(1);
-            rows.summary.landing_bytes += bytes;
-            (self.progress)(bytes);
+            rows.summary.landing_bytes += landed_bytes;
+            (self.progress)(landed_bytes);
         }
     }
 
-    /// Takes an archive. Where it is larger than what may be held, its first part is written without the
-    /// archive counting as taken: a run that is cut there reads it again.
+    /// Takes an archive, and gives the state that it was read in: None where it was left in its place and is out of
+    /// reach, which does not stop the others. Where it is larger than what may be held, its first part is written
+    /// without the archive counting as read: a run that is cut there reads it again.
     fn take_archive(
         &self,
-        import: &archives::Import,
+        import: &Import,
         rows: &mut Rows,
-        taken: Provenance,
+        made: &MadeFrom,
         summary: &mut Summary,
-    ) -> Result<()> {
-        let from = import.provenance(self.lake);
+    ) -> Result<Option<FileState>> {
+        let mut from = sources::ReadFrom {
+            user_id: import.user_id.clone(),
+            source: self.source,
+            account_id: None,
+            fetched_at: import.imported_at,
+            raw_ref: archives::raw_ref(self.bucket, import),
+            zone: import.zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
+        };
         let mut filling = Filling::default();
-        let archive = match archives::open(self.lake, import) {
-            Ok(archive) => archive,
-            // One that was left in its place may be gone from there: the others are read all the same.
+        let opened = archives::find(self.lake, self.bucket, import).and_then(|found| {
+            let scratch = self.lake.backend().scratch()?;
+            Ok((Container::open(&found.path, &import.name, &scratch)?, found.state))
+        });
+        let (archive, state) = match opened {
+            Ok(opened) => opened,
             Err(e) if import.in_place.is_some() => {
                 filling.reject(&from.reject("archive", "", &Fault::record(e.to_string()), false));
                 rows.add(filling.finish());
-                return Ok(());
+                return Ok(None);
             }
             Err(e) => return Err(e),
         };
+        if let Some(kept) = &import.in_place
+            && state.modified_ms != kept.modified_ms
+            && let Ok(changed_at) = Timestamp::from_millisecond(state.modified_ms)
+        {
+            // What it says now is newer than what it said when it was imported.
+            from.fetched_at = from.fetched_at.max(changed_at);
+        }
         sources::read(self.source, &archive, &from, &mut |item| {
             filling.item(item, &from);
             if rows.bytes + filling.bytes >= CHUNK_BYTES {
                 rows.add(std::mem::take(&mut filling).finish());
-                self.commit(rows, taken, summary)?;
+                self.commit(rows, made, summary)?;
             }
             Ok(())
         })?;
         rows.add(filling.finish());
-        Ok(())
+        Ok(Some(state))
+    }
+}
+
+/// A part of the landing that cannot be opened belongs to nobody that is known.
+fn damaged_frame(raw_ref: String, reason: String) -> Reject {
+    Reject {
+        source: strava::SOURCE.to_string(),
+        kind: "frame".to_string(),
+        reason,
+        raw_ref,
+        ..Reject::default()
     }
 }
 
@@ -268,22 +374,15 @@ fn groups(frames: Vec<Frame>) -> Vec<Vec<Frame>> {
     groups
 }
 
-fn parse(landing: &str, frames: Vec<Frame>) -> Rows {
+fn parse(frames: Vec<Frame>) -> Rows {
     let mut filling = Filling::default();
     for frame in frames {
-        let raw_ref = format!("{landing}@{}", frame.offset);
+        let raw_ref = frame.place();
         filling.summary.responses += 1;
         filling.summary.json_bytes += frame.line_bytes() as u64;
         match frame.open() {
             Ok((header, body)) => take(&mut filling, &frame, header, body, raw_ref),
-            // A frame that cannot be opened belongs to nobody that is known.
-            Err(reason) => filling.reject(&Reject {
-                source: strava::SOURCE.to_string(),
-                kind: "frame".to_string(),
-                reason,
-                raw_ref,
-                ..Reject::default()
-            }),
+            Err(why) => filling.reject(&damaged_frame(raw_ref, why.to_string())),
         }
     }
     filling.finish()

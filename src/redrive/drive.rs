@@ -27,6 +27,7 @@ use super::{Options, Watch};
 use crate::error::{Error, Result};
 use crate::fitglue::runs::{self, Status, Statuses};
 use crate::store::dataset::cells::Rows;
+use crate::store::lake::Lake;
 use crate::store::state::deliveries::{End, Intent, Ledger};
 
 /// Attempts at one message, before its user's lane ends.
@@ -134,6 +135,7 @@ impl Wake {
 }
 
 struct Driver<'a> {
+    lake: &'a Lake,
     options: &'a Options,
     sink: Arc<dyn Sink>,
     ledger: &'a Ledger,
@@ -155,6 +157,7 @@ struct Driver<'a> {
 
 /// Sends everything that the plans have. What was done is told even where it ends in an error.
 pub async fn run<'a>(
+    lake: &'a Lake,
     options: &'a Options,
     sink: Arc<dyn Sink>,
     ledger: &'a Ledger,
@@ -168,6 +171,7 @@ pub async fn run<'a>(
         Some(Quota::per_second(options.per_second))
     };
     let mut driver = Driver {
+        lake,
         options,
         sink,
         ledger,
@@ -233,7 +237,7 @@ impl<'a> Driver<'a> {
         }
         let period = Quota::with_period(self.options.per_user).filter(|_| !self.options.unordered);
         self.lanes.push(Lane {
-            builder: Builder::new(self.options),
+            builder: Builder::new(self.lake, self.options),
             plan,
             next: 0,
             in_flight: 0,

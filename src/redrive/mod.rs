@@ -27,7 +27,6 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 use crate::store::lake::Lake;
-use crate::store::local::Lock;
 use crate::store::state::deliveries::Ledger;
 use crate::{dedupe, http};
 use drive::{Driven, Event};
@@ -162,7 +161,7 @@ pub fn run(
     settings: &Settings,
     watch: &mut dyn FnMut(Event),
 ) -> Result<(Driven, Result<()>)> {
-    let _lock = Lock::take(&lake.redrive_folder(), "the redrive")?;
+    let _guard = lake.backend().lock("redrive", "the redrive")?;
     check(lake, options)?;
     let ledger = Ledger::open(lake, &options.sink.key())?;
     let of_planner = Ledger::open(lake, &options.sink.key())?;
@@ -179,7 +178,7 @@ pub fn run(
         });
         http::block_on(async {
             let sink: Arc<dyn sinks::Sink> = Arc::from(sinks::open(&options.sink, settings).await?);
-            Ok(drive::run(options, sink, &ledger, queue, watch).await)
+            Ok(drive::run(lake, options, sink, &ledger, queue, watch).await)
         })?
     })?;
     if ended.is_ok() {

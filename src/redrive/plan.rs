@@ -353,8 +353,8 @@ impl<'a> Planner<'a> {
             ["user_id", "source_a", "source_id_a", "source_b", "source_id_b", "decision"];
         let mut reviews: HashMap<(String, String), Vec<String>> = HashMap::new();
         let path = self.lake.matches(bucket);
-        dataset::check_schema(&path, "dedupe")?;
-        for batch in dataset::read(&path, Some(&COLUMNS))? {
+        dataset::check_schema(self.lake, &path, "dedupe")?;
+        for batch in dataset::read(self.lake, &path, Some(&COLUMNS))? {
             let rows = Rows(&batch);
             for row in (0..batch.num_rows()).filter(|row| rows.words("decision").value(*row) == "review") {
                 let user = rows.text("user_id", row);
@@ -572,7 +572,7 @@ impl<'a> Planner<'a> {
                 let detail = details.get(&(plan.user_id.clone(), teller.source_id.clone()));
                 entry.original = match detail {
                     Some(detail) => Some(detail.clone()),
-                    None => originals::of_reference(self.lake, &rows.text("raw_ref", teller.row.1)),
+                    None => originals::of_reference(&rows.text("raw_ref", teller.row.1)),
                 };
             }
         }
@@ -582,7 +582,7 @@ impl<'a> Planner<'a> {
     /// Holds back what cannot pass: what is too long, what is gone, and what the tier has no syncs for.
     fn check(&self, plan: &mut UserPlan) -> Result<()> {
         let mut left = plan.syncs_left;
-        let mut builder = message::Builder::new(self.options);
+        let mut builder = message::Builder::new(self.lake, self.options);
         // What may have arrived and does not go now keeps back whatever began later.
         let mut unsettled_since = plan.unsettled_elsewhere.filter(|_| !self.options.unordered);
         for at in 0..plan.entries.len() {

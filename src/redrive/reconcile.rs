@@ -14,8 +14,8 @@ use crate::fitglue::{self, source_name};
 use crate::sources::Source;
 use crate::store::dataset;
 use crate::store::dataset::cells::Rows;
-use crate::store::lake::{self, Bucket, Lake, is_among};
-use crate::store::local;
+use crate::store::each::each_bucket;
+use crate::store::lake::{Bucket, Lake, is_among};
 
 /// Where a workout stands with the pipeline. Of several runs, the one furthest to the front counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -173,7 +173,7 @@ pub struct Told {
 /// Reads a bucket; of people only these users, or everybody where there are none.
 pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> Result<Told> {
     let golden = lake.golden(bucket);
-    dataset::check_schema(&golden, "dedupe")?;
+    dataset::check_schema(lake, &golden, "dedupe")?;
     let mut told = Told { batches: dataset::activities(lake, bucket, Some(&COLUMNS))?, ..Told::default() };
     let mut places: HashMap<(String, String, String), (usize, usize)> = HashMap::new();
     for (number, batch) in told.batches.iter().enumerate() {
@@ -183,7 +183,7 @@ pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> R
         }
     }
     const OF_GOLDEN: [&str; 6] = ["golden_id", "members", "user_id", "title", "sport", "start_time"];
-    for batch in dataset::read(&golden, Some(&OF_GOLDEN))? {
+    for batch in dataset::read(lake, &golden, Some(&OF_GOLDEN))? {
         let rows = Rows(&batch);
         for row in 0..batch.num_rows() {
             let user = rows.text("user_id", row);
@@ -318,7 +318,7 @@ pub struct Reconciled {
 
 /// An error that says what has to be there first, or whom nobody knows.
 pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
-    if local::below(&lake.golden_folder(), "parquet")?.is_empty() {
+    if dataset::files(lake, &lake.golden_folder())?.is_empty() {
         return Err(Error::Usage("there are no workouts yet; run `longrun dedupe` first".to_string()));
     }
     if !fitglue::has_told_of_runs(lake)? {
@@ -329,7 +329,7 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
         ));
     }
     for user in users {
-        let golden = dataset::read(&lake.golden(lake.bucket(user)), Some(&["user_id"]))?;
+        let golden = dataset::read(lake, &lake.golden(lake.bucket(user)), Some(&["user_id"]))?;
         if !golden.iter().any(|batch| Rows(batch).words("user_id").iter().any(|known| known == Some(user))) {
             return Err(Error::Usage(format!("there are no workouts of {user:?} in the lake")));
         }
@@ -341,10 +341,11 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
 pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconciled> {
     check(lake, users)?;
     let ledger = Ledger::read(lake)?;
-    let of_buckets = lake::each_bucket(&lake.buckets_of(users), |bucket| {
+    let of_buckets = each_bucket(&lake.buckets_of(users), |bucket| {
         let told = read(lake, bucket, &ledger, users)?;
         told.workouts.iter().map(|(user_id, workouts)| of_user(lake, user_id, workouts, now)).collect()
-    })?;
+    })?
+    .all()?;
     let all = of_buckets.into_iter().flat_map(|of_bucket: Vec<OfUser>| of_bucket).collect();
     let not_deduped = dedupe::not_deduped(lake, users)?;
     let mut reconciled = Reconciled { users: all, not_deduped, ..Reconciled::default() };

@@ -19,7 +19,6 @@ use crate::sources::Source;
 use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::local;
 
 /// What is summed while buckets go by.
 #[derive(Default)]
@@ -43,7 +42,7 @@ struct Between {
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
     let mut all = Collecting::default();
-    if local::below(&lake.golden_folder(), "parquet")?.is_empty() {
+    if dataset::files(lake, &lake.golden_folder())?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to report on yet; run `longrun dedupe` first".to_string(),
         ));
@@ -65,10 +64,10 @@ impl Collecting {
     fn take_bucket(&mut self, lake: &Lake, bucket: Bucket, options: &Options) -> Result<()> {
         let is_wanted = |user: &str| options.user.as_deref().is_none_or(|wanted| wanted == user);
         for path in [lake.golden(bucket), lake.matches(bucket)] {
-            dataset::check_schema(&path, "dedupe")?;
+            dataset::check_schema(lake, &path, "dedupe")?;
         }
         let (mut known, mut shared) = (HashSet::new(), HashSet::new());
-        for batch in dataset::read(&lake.golden(bucket), None)? {
+        for batch in dataset::read(lake, &lake.golden(bucket), None)? {
             self.take_golden(&Rows(&batch), &is_wanted, &mut known, &mut shared);
         }
         let most_urgent =
@@ -76,7 +75,7 @@ impl Collecting {
         self.workouts.sort_by_cached_key(|w| (most_urgent(w), w.user.clone(), w.id.clone()));
         self.workouts.truncate(options.most_workouts);
         let mut pairs = Vec::new();
-        for batch in dataset::read(&lake.matches(bucket), None)? {
+        for batch in dataset::read(lake, &lake.matches(bucket), None)? {
             self.take_matches(&Rows(&batch), &is_wanted, &mut pairs);
         }
         pairs.append(&mut self.pairs);
@@ -212,8 +211,8 @@ impl Collecting {
         }
         for source in Source::ALL {
             let path = lake.activities(source.name(), bucket);
-            dataset::check_schema(&path, "normalize")?;
-            for batch in dataset::read(&path, Some(&COLUMNS))? {
+            dataset::check_schema(lake, &path, "normalize")?;
+            for batch in dataset::read(lake, &path, Some(&COLUMNS))? {
                 let rows = Rows(&batch);
                 let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
@@ -399,8 +398,8 @@ fn side(rows: &Rows, row: usize, name: String) -> Side {
 fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     const MOST: usize = 100;
     let mut counts: BTreeMap<(String, String, String), (u64, String)> = BTreeMap::new();
-    for path in local::below(&lake.rejects_folder(), "parquet")? {
-        for batch in dataset::read(&path, None)? {
+    for path in dataset::files(lake, &lake.rejects_folder())? {
+        for batch in dataset::read(lake, &path, None)? {
             let rows = Rows(&batch);
             let users = rows.words("user_id");
             let is_wanted = |row: &usize| options.user.as_deref().is_none_or(|u| u == users.value(*row));
@@ -446,7 +445,9 @@ fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
 }
 
 fn weights(lake: &Lake) -> Result<Vec<Comparison>> {
-    let weights = Weights::read(&lake.weights())?;
+    let key = lake.weights();
+    let text = lake.text(&key)?.unwrap_or_else(|| Weights::default().to_toml());
+    let weights = Weights::parse(&text, &lake.place(&key))?;
     let of = |(at, comparison): (usize, &crate::dedupe::weights::Comparison)| {
         let levels = comparison.levels.iter().zip(&weights.chances[at]).enumerate();
         Comparison {

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::model::columns::TimeType;
+use crate::store::dataset;
 use crate::store::lake::Lake;
-use crate::store::{dataset, local};
 
 /// What is summed.
 const COLUMNS: [&str; 8] = [
@@ -43,9 +43,9 @@ pub struct Line {
 /// The lines of a lake, by source, sport and year. Sports without a canonical name go by their raw one.
 pub fn by_source_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
     let mut sums: Option<DataFrame> = None;
-    for path in local::below(&lake.activities_folder(), "parquet")? {
+    for path in dataset::files(lake, &lake.activities_folder())? {
         let mut all = sums.take();
-        for batch in dataset::read(&path, Some(&COLUMNS))? {
+        for batch in dataset::read(lake, &path, Some(&COLUMNS))? {
             let rows = sound(frame(&batch));
             all = Some(match all {
                 Some(before) => sound(before.vstack(&rows)),

@@ -1,37 +1,33 @@
-//! The store of imported archives: their bytes, unchanged, and a line for each import.
+//! The store of imported archives: their bytes, unchanged, and a numbered line for each import.
 //!
 //! ```text
-//! landing/archives/bucket=017.jsonl         a line per import, in order: whose, of what source, which hash
-//! landing/archives/bucket=017/9f86d081…     the archive itself, by the SHA-256 of its bytes
+//! landing/archives/017/9f86d081…     an archive, by the SHA-256 of its bytes
+//! landing/archives/017/000003.json   the third import into bucket 17: whose, of what source, which hash
 //! ```
 //!
-//! A folder is packed into one zip, without compression and with nothing in it but names and
-//! bytes, so that the same folder is the same archive. The line is written last: an archive
-//! without one was never imported.
+//! The line is written last: an archive without one was never imported. Neither is changed after.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use zip::write::SimpleFileOptions;
 
+use super::backend::{Guard, Key, Put};
+use super::dataset::FileState;
+use super::lake::{Bucket, Lake};
 use crate::error::{Error, Result};
 use crate::model::hex;
-use crate::sources::formats::zip::Container;
-use crate::sources::{ReadFrom, Source};
-use crate::store::lake::{Bucket, Lake};
-use crate::store::local::{self, Appender, Lock};
 
 /// One import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     pub v: u8,
     pub user_id: String,
-    pub source: Source,
+    /// A source by its name.
+    pub source: String,
     pub sha256: String,
     pub bytes: u64,
     /// What the file or the folder was called.
@@ -48,26 +44,59 @@ pub struct Import {
 /// An archive that was not copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InPlace {
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
-    /// When it was last changed, in unix milliseconds.
+    /// When it was last changed before it was imported, in unix milliseconds.
     pub modified_ms: i64,
 }
 
-/// What is to be imported.
+/// A path as text; one that is no text as the hexadecimal of its bytes, behind a mark that no absolute path begins with.
+mod path_bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::model::hex;
+
+    const MARK: &str = "hex:";
+
+    pub fn serialize<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => out.serialize_str(text),
+            None => out.serialize_str(&format!("{MARK}{}", hex::encode(path.as_os_str().as_bytes()))),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<PathBuf, D::Error> {
+        let text = String::deserialize(input)?;
+        match text.strip_prefix(MARK) {
+            Some(digits) => {
+                let bytes = hex::decode(digits).ok_or_else(|| D::Error::custom("not hexadecimal"))?;
+                Ok(OsString::from_vec(bytes).into())
+            }
+            None => Ok(text.into()),
+        }
+    }
+}
+
+/// Whose archive is to be imported, and how.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub user_id: String,
-    pub source: Source,
-    pub path: PathBuf,
+    pub source: String,
+    /// What the file or the folder is called.
+    pub name: String,
     pub zone: Option<String>,
-    pub in_place: bool,
 }
 
 /// How an import ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// `left_out` names what of a folder was not packed, and why.
-    Imported { bytes: u64, left_out: Vec<String> },
+    Imported {
+        bytes: u64,
+    },
     /// The same bytes were imported for the same user before.
     Known,
 }
@@ -76,171 +105,210 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Archives {
     lake: Lake,
-    _lock: Lock,
+    _guard: Box<dyn Guard>,
 }
 
 impl Archives {
     pub fn open(lake: &Lake) -> Result<Archives> {
-        let folder = lake.archives_folder();
-        let lock = Lock::take(&folder, "the archives")?;
-        // What a crash left in the making is nobody's.
-        for entry in std::fs::read_dir(&folder).map_err(Error::io("list", &folder))?.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(STAGED) {
-                std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
-            }
-        }
-        Ok(Archives { lake: lake.clone(), _lock: lock })
+        let guard = lake.backend().lock("archives", "the imported archives")?;
+        Ok(Archives { lake: lake.clone(), _guard: guard })
     }
 
-    /// Where what is in the making may lie.
-    pub fn scratch(&self) -> PathBuf {
-        self.lake.archives_folder()
+    /// A folder for what is in the making.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        self.lake.backend().scratch()
     }
 
-    /// Imports a file or a folder.
-    pub fn import(&mut self, wanted: &Wanted, now: Timestamp) -> Result<Outcome> {
-        let path = &wanted.path;
-        let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
-        let bucket = self.lake.bucket(&wanted.user_id);
-        let known = list(&self.lake, bucket)?;
-        // An archive that was left in its place is known only while it can still be read from there, and
-        // not to one who wants a copy.
-        let is_known = |sha256: &str| {
-            known.iter().any(|(import, _)| {
-                let same = import.user_id == wanted.user_id && import.source == wanted.source;
-                let is_there = match &import.in_place {
-                    Some(_) => wanted.in_place && open(&self.lake, import).is_ok(),
-                    None => true,
-                };
-                same && import.sha256 == sha256 && import.zone == wanted.zone && is_there
-            })
-        };
-        let folder = self.lake.archives(bucket);
-        let name =
-            path.file_name().map_or_else(|| "folder".to_string(), |n| n.to_string_lossy().into_owned());
-        let mut left_out = Vec::new();
-        let (sha256, bytes, in_place) = if metadata.is_dir() {
-            if wanted.in_place {
-                return Err(Error::Usage(format!(
-                    "{} is a folder; only a file can be left where it is, so leave out --in-place",
-                    path.display()
-                )));
-            }
-            let packed = pack(path, &self.lake.archives_folder(), &mut left_out)?;
-            let (sha256, bytes) = hash(&mut packed.as_file(), path)?;
-            if is_known(&sha256) {
+    /// Imports a copy of a file.
+    pub fn copy(&mut self, wanted: &Wanted, path: &Path, now: Timestamp) -> Result<Outcome> {
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        let length = file.metadata().map_err(Error::io("read", path))?.len();
+        let known = self.known(wanted)?;
+        // Only where one of this length is known can it be known: then it is hashed before it is copied.
+        if known.iter().any(|import| import.bytes == length) {
+            let (sha256, _) = hash(&mut file, path)?;
+            if known.iter().any(|import| import.sha256 == sha256 && import.in_place.is_none()) {
                 return Ok(Outcome::Known);
             }
-            local::keep(packed, &folder.join(&sha256))?;
-            (sha256, bytes, None)
-        } else if wanted.in_place {
-            let mut file = File::open(path).map_err(Error::io("read", path))?;
-            let (sha256, bytes) = hash(&mut file, path)?;
-            let path = std::path::absolute(path).map_err(Error::io("find", path))?;
-            (sha256, bytes, Some(InPlace { path, modified_ms: modified_ms(&metadata) }))
-        } else {
-            // Only where one of this length is known can it be known: then it is hashed before it is copied.
-            if known.iter().any(|(import, _)| import.bytes == metadata.len()) {
-                let mut file = File::open(path).map_err(Error::io("read", path))?;
-                if is_known(&hash(&mut file, path)?.0) {
-                    return Ok(Outcome::Known);
-                }
-            }
-            let staged = staged(&self.lake.archives_folder())?;
-            let mut file = File::open(path).map_err(Error::io("read", path))?;
-            let (sha256, bytes) = copy(&mut file, &mut staged.as_file(), path)?;
-            local::keep(staged, &folder.join(&sha256))?;
-            (sha256, bytes, None)
-        };
-        if is_known(&sha256) {
+            file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
+        }
+        let scratch = self.scratch()?;
+        let staged = tempfile::NamedTempFile::new_in(&scratch).map_err(Error::io("write in", &scratch))?;
+        staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+        let (sha256, bytes) = copy(&mut file, &mut staged.as_file(), path)?;
+        self.keep(wanted, staged, sha256, bytes, now)
+    }
+
+    /// Imports a file that was made in the scratch folder.
+    pub fn made(
+        &mut self,
+        wanted: &Wanted,
+        staged: tempfile::NamedTempFile,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let (sha256, bytes) = hash(&mut staged.as_file(), staged.path())?;
+        self.keep(wanted, staged, sha256, bytes, now)
+    }
+
+    fn keep(
+        &mut self,
+        wanted: &Wanted,
+        staged: tempfile::NamedTempFile,
+        sha256: String,
+        bytes: u64,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let is_same = |import: &Import| import.sha256 == sha256 && import.in_place.is_none();
+        if self.known(wanted)?.iter().any(is_same) {
             return Ok(Outcome::Known);
         }
+        let key = archive_key(self.lake.bucket(&wanted.user_id), &sha256);
+        self.lake.backend().put_file(&key, staged)?;
+        self.log(wanted, sha256, bytes, None, now)
+    }
+
+    /// Imports a file that stays where it is.
+    pub fn leave_in_place(&mut self, wanted: &Wanted, path: &Path, now: Timestamp) -> Result<Outcome> {
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        let state = state_of(path)?;
+        let (sha256, bytes) = hash(&mut file, path)?;
+        let path = std::path::absolute(path).map_err(Error::io("find", path))?;
+        let in_place = InPlace { path, modified_ms: state.modified_ms };
+        // A copy of the same bytes serves as well, and the same file in the same place is the same import.
+        let is_same = |import: &Import| {
+            import.sha256 == sha256
+                && import.in_place.as_ref().is_none_or(|before| before.path == in_place.path)
+        };
+        if self.known(wanted)?.iter().any(is_same) {
+            return Ok(Outcome::Known);
+        }
+        self.log(wanted, sha256, bytes, Some(in_place), now)
+    }
+
+    /// What was imported before for the same user, source and zone.
+    fn known(&self, wanted: &Wanted) -> Result<Vec<Import>> {
+        let imports = list(&self.lake, self.lake.bucket(&wanted.user_id))?.imports;
+        let is_same = |import: &Import| {
+            import.user_id == wanted.user_id && import.source == wanted.source && import.zone == wanted.zone
+        };
+        Ok(imports.into_iter().map(|(_, import)| import).filter(is_same).collect())
+    }
+
+    fn log(
+        &mut self,
+        wanted: &Wanted,
+        sha256: String,
+        bytes: u64,
+        in_place: Option<InPlace>,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let bucket = self.lake.bucket(&wanted.user_id);
         let import = Import {
             v: 1,
             user_id: wanted.user_id.clone(),
-            source: wanted.source,
+            source: wanted.source.clone(),
             sha256,
             bytes,
-            name,
+            name: wanted.name.clone(),
             imported_at: now,
             zone: wanted.zone.clone(),
             in_place,
         };
-        let log = self.lake.archives_log(bucket);
-        let good = known.last().map_or(0, |(_, end)| *end);
         let mut line = serde_json::to_vec(&import).expect("an import is plain");
         line.push(b'\n');
-        Appender::open(&log, good)?.append(&line)?;
-        Ok(Outcome::Imported { bytes, left_out })
+        let number = list(&self.lake, bucket)?.next;
+        let key = import_key(bucket, number);
+        match self.lake.backend().put_if(&key, None, &line)? {
+            Put::Done(_) => Ok(Outcome::Imported { bytes }),
+            Put::Changed => Err(Error::Busy {
+                store: "the imported archives".to_string(),
+                holder: "an import of the same number".to_string(),
+            }),
+        }
     }
 }
 
-/// The imports of a bucket in order, each with where its line ends. A torn last line counts for none.
-pub fn list(lake: &Lake, bucket: Bucket) -> Result<Vec<(Import, u64)>> {
-    let path = lake.archives_log(bucket);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io("read", &path)(e)),
-    };
-    let mut imports = Vec::new();
-    let mut end = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        if !line.ends_with(b"\n") {
-            break;
+/// The imports of a bucket, in the order of their numbers.
+#[derive(Debug, Default)]
+pub struct Imports {
+    pub imports: Vec<(u32, Import)>,
+    /// Lines that cannot be read, with why: each costs its own archive.
+    pub damaged: Vec<(u32, String)>,
+    /// The number of the next import.
+    pub next: u32,
+}
+
+pub fn list(lake: &Lake, bucket: Bucket) -> Result<Imports> {
+    let mut imports = Imports::default();
+    for (key, _) in lake.backend().list(&bucket_folder(bucket))? {
+        let Some(number) = key.file_name().strip_suffix(SUFFIX).and_then(|number| number.parse().ok()) else {
+            continue;
+        };
+        let Some(line) = lake.backend().read(&key)? else { continue };
+        imports.next = imports.next.max(number + 1);
+        match serde_json::from_slice(&line) {
+            Ok(import) => imports.imports.push((number, import)),
+            Err(e) => imports.damaged.push((number, format!("{}: {e}", lake.place(&key).display()))),
         }
-        let import = serde_json::from_slice(line)
-            .map_err(|e| Error::damaged(&path, format!("the line at byte {end}: {e}")))?;
-        end += line.len() as u64;
-        imports.push((import, end));
     }
     Ok(imports)
 }
 
-/// Opens the bytes of an import.
-pub fn open(lake: &Lake, import: &Import) -> Result<Container> {
-    let path = match &import.in_place {
-        Some(kept) => {
-            let metadata = std::fs::metadata(&kept.path).map_err(Error::io("read", &kept.path))?;
-            if metadata.len() != import.bytes || modified_ms(&metadata) != kept.modified_ms {
-                return Err(Error::Usage(format!(
-                    "{} has changed since it was imported in place; import it again",
-                    kept.path.display()
-                )));
-            }
-            kept.path.clone()
-        }
-        None => lake.archives(lake.bucket(&import.user_id)).join(&import.sha256),
-    };
-    Container::open(&path, &import.name, &lake.archives_folder())
+/// Where an archive's bytes are on this machine, and the state of them.
+#[derive(Debug)]
+pub struct Found {
+    pub path: PathBuf,
+    pub state: FileState,
 }
 
-impl Import {
-    /// Whose records its records are.
-    pub fn provenance(&self, lake: &Lake) -> ReadFrom {
-        let path = lake.archives(lake.bucket(&self.user_id)).join(&self.sha256);
-        ReadFrom {
-            user_id: self.user_id.clone(),
-            source: self.source,
-            account_id: None,
-            fetched_at: self.imported_at,
-            raw_ref: lake.relative(&path),
-            zone: self.zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
+/// Finds an archive. One that was left in its place may be out of reach, or have changed: then it is as it is now.
+pub fn find(lake: &Lake, bucket: Bucket, import: &Import) -> Result<Found> {
+    match &import.in_place {
+        Some(kept) => Ok(Found { path: kept.path.clone(), state: state_of(&kept.path)? }),
+        None => {
+            let key = archive_key(bucket, &import.sha256);
+            let path = lake
+                .backend()
+                .path(&key)?
+                .ok_or_else(|| Error::damaged(lake.place(&key), "the archive is missing; import it again"))?;
+            Ok(Found { path, state: FileState { bytes: import.bytes, modified_ms: 0 } })
         }
     }
 }
 
-fn modified_ms(metadata: &std::fs::Metadata) -> i64 {
-    let since = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+/// Where the archive is, as `raw_ref` columns have it.
+pub fn raw_ref(bucket: Bucket, import: &Import) -> String {
+    archive_key(bucket, &import.sha256).to_string()
 }
 
-/// How files in the making begin. A crash can leave one, and no reader looks at it.
-const STAGED: &str = ".import-";
+/// Where all archives lie.
+/// Their folder.
+pub const FOLDER: &str = "landing/archives";
 
-fn staged(folder: &Path) -> Result<tempfile::NamedTempFile> {
-    local::create_folder(folder)?;
-    tempfile::Builder::new().prefix(STAGED).tempfile_in(folder).map_err(Error::io("write in", folder))
+pub fn archives_folder() -> Key {
+    Key::new(FOLDER)
+}
+
+const SUFFIX: &str = ".json";
+
+pub(super) fn bucket_folder(bucket: Bucket) -> Key {
+    archives_folder().join(&bucket.to_string())
+}
+
+pub(super) fn archive_key(bucket: Bucket, sha256: &str) -> Key {
+    bucket_folder(bucket).join(sha256)
+}
+
+pub(super) fn import_key(bucket: Bucket, number: u32) -> Key {
+    bucket_folder(bucket).join(&format!("{number:06}{SUFFIX}"))
+}
+
+/// The state of a file that may be anywhere.
+pub fn state_of(path: &Path) -> Result<FileState> {
+    let metadata = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    let since = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let modified_ms = since.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0);
+    Ok(FileState { bytes: metadata.len(), modified_ms })
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -259,111 +327,10 @@ fn copy(from: &mut impl Read, to: &mut impl Write, path: &Path) -> Result<(Strin
     loop {
         let read = from.read(&mut buffer).map_err(Error::io("read", path))?;
         if read == 0 {
-            return Ok((hex(context.finish().as_ref()), bytes));
+            return Ok((hex::encode(context.finish().as_ref()), bytes));
         }
         context.update(&buffer[..read]);
         to.write_all(&buffer[..read]).map_err(Error::io("copy", path))?;
         bytes += read as u64;
-    }
-}
-
-/// A folder as one zip.
-fn pack(folder: &Path, beside: &Path, left_out: &mut Vec<String>) -> Result<tempfile::NamedTempFile> {
-    let staged = staged(beside)?;
-    let container = Container::of_folder(folder, beside)?;
-    left_out.extend(container.faults().iter().map(|(name, fault)| format!("{name}: {fault}")));
-    let failed = |e: zip::result::ZipError| Error::io("pack", folder)(e.into());
-    let mut zip = zip::ZipWriter::new(io::BufWriter::with_capacity(CHUNK_BYTES, staged.as_file()));
-    for entry in container.entries() {
-        let options = SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Stored)
-            .large_file(entry.bytes >= u64::from(u32::MAX));
-        let path = entry.path().expect("it was listed in a folder");
-        let mut file = File::open(path).map_err(Error::io("read", path))?;
-        zip.start_file(&*entry.name, options).map_err(failed)?;
-        io::copy(&mut file, &mut zip).map_err(Error::io("pack", path))?;
-    }
-    zip.finish().map_err(failed)?.into_inner().map_err(|e| Error::io("pack", folder)(e.into_error()))?;
-    Ok(staged)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanted(path: &Path) -> Wanted {
-        Wanted {
-            user_id: "alice".to_string(),
-            source: Source::Files,
-            path: path.to_path_buf(),
-            zone: None,
-            in_place: false,
-        }
-    }
-
-    fn now() -> Timestamp {
-        "2026-11-23T00:00:00Z".parse().unwrap()
-    }
-
-    #[test]
-    fn the_same_bytes_are_imported_once_and_a_folder_is_the_same_whenever_it_is_packed() {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open_or_create(&dir.path().join("lake")).unwrap();
-        let folder = dir.path().join("rides");
-        std::fs::create_dir_all(folder.join("2024")).unwrap();
-        std::fs::write(folder.join("2024/a.gpx"), b"<gpx/>").unwrap();
-        std::fs::write(folder.join("b.gpx"), b"<gpx></gpx>").unwrap();
-        let mut archives = Archives::open(&lake).unwrap();
-        assert!(matches!(archives.import(&wanted(&folder), now()).unwrap(), Outcome::Imported { .. }));
-        assert_eq!(archives.import(&wanted(&folder), now()).unwrap(), Outcome::Known);
-        let file = folder.join("b.gpx");
-        let imported = archives.import(&wanted(&file), now()).unwrap();
-        assert_eq!(imported, Outcome::Imported { bytes: 11, left_out: Vec::new() });
-        assert_eq!(archives.import(&wanted(&file), now()).unwrap(), Outcome::Known);
-        // For somebody else it is theirs.
-        let other = Wanted { user_id: "bob".to_string(), ..wanted(&file) };
-        assert!(matches!(archives.import(&other, now()).unwrap(), Outcome::Imported { .. }));
-        let imports = list(&lake, lake.bucket("alice")).unwrap();
-        let opened = open(&lake, &imports[0].0).unwrap();
-        let names: Vec<&str> = opened.entries().iter().map(|e| e.name.as_str()).collect();
-        assert_eq!(names, ["2024/a.gpx", "b.gpx"]);
-    }
-
-    #[test]
-    fn a_torn_line_is_cut_off_and_the_import_done_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open_or_create(&dir.path().join("lake")).unwrap();
-        let file = dir.path().join("a.gpx");
-        std::fs::write(&file, b"<gpx/>").unwrap();
-        let mut archives = Archives::open(&lake).unwrap();
-        archives.import(&wanted(&file), now()).unwrap();
-        let log = lake.archives_log(lake.bucket("alice"));
-        let whole = std::fs::read(&log).unwrap();
-        for cut in 0..whole.len() {
-            std::fs::write(&log, &whole[..cut]).unwrap();
-            assert_eq!(list(&lake, lake.bucket("alice")).unwrap(), []);
-            archives.import(&wanted(&file), now()).unwrap();
-            assert_eq!(std::fs::read(&log).unwrap(), whole);
-        }
-    }
-
-    #[test]
-    fn an_archive_left_in_place_is_read_until_it_changes() {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open_or_create(&dir.path().join("lake")).unwrap();
-        let file = dir.path().join("a.gpx");
-        std::fs::write(&file, b"<gpx/>").unwrap();
-        let mut archives = Archives::open(&lake).unwrap();
-        archives.import(&Wanted { in_place: true, ..wanted(&file) }, now()).unwrap();
-        assert!(!lake.archives(lake.bucket("alice")).exists(), "nothing is copied");
-        let (import, _) = &list(&lake, lake.bucket("alice")).unwrap()[0];
-        assert_eq!(open(&lake, import).unwrap().entries().len(), 1);
-        std::fs::write(&file, b"<gpx></gpx>").unwrap();
-        assert!(open(&lake, import).unwrap_err().to_string().contains("import it again"));
-        // Which helps: a copy of it, or another look at it where it is.
-        for in_place in [true, false] {
-            let again = archives.import(&Wanted { in_place, ..wanted(&file) }, now()).unwrap();
-            assert!(matches!(again, Outcome::Imported { .. }), "{again:?}");
-        }
     }
 }

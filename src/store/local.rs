@@ -1,48 +1,281 @@
-//! The one door to the disk for everything that must survive a crash: files are
-//! appended and synced, or staged beside their target, synced and renamed.
+//! The one door to this machine's disk for everything that must survive a crash: bytes first, then the name.
 //!
-//! A staged file is called `.NAME.partial`; a crash can leave one behind, no
-//! reader ever looks at it, and the next replacement of the same file reuses it.
+//! ```text
+//! lake/                 the objects, each under its key
+//! ├── locks/<name>      held by the process that writes what the name stands for; the lock is the kernel's
+//! └── tmp/<random>      in the making; locked by the process that makes it, so that what a killed one left is known
+//! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::backend::{Append, Backend, Guard, Key, Opened, Put, ReadAt, Stat, Version};
 use crate::error::{Error, Result};
 
-/// Replaces `path` whole: either the old bytes or the new ones are there, never a mixture.
-/// Returns the number of bytes written.
-pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<u64> {
-    let folder = path.parent().expect("a store's file lies in a folder");
-    create_folder(folder)?;
-    let staged = staged_name(path);
-    let length = stage(&staged, write).inspect_err(|_| drop(fs::remove_file(&staged)))?;
-    fs::rename(&staged, path).map_err(Error::io("replace", path))?;
-    sync_folder(folder)?;
-    Ok(length)
+const TMP: &str = "tmp";
+const LOCKS: &str = "locks";
+/// Locked while a conditional put compares and replaces.
+const PUT_LOCK: &str = "put";
+
+/// A folder as the place of a lake.
+#[derive(Debug, Clone)]
+pub struct Local {
+    root: PathBuf,
 }
 
-fn stage(staged: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<u64> {
-    let failed = |source| Error::Io { action: "write", path: staged.to_path_buf(), source };
-    let mut out = BufWriter::with_capacity(1 << 18, File::create(staged).map_err(failed)?);
-    write(&mut out).map_err(failed)?;
-    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    Ok(file.metadata().map_err(failed)?.len())
+impl Local {
+    pub fn new(root: &Path) -> Local {
+        Local { root: root.to_path_buf() }
+    }
+
+    fn at(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join(TMP)
+    }
+
+    /// A new file in `tmp/`, locked for as long as it is open.
+    fn stage(&self) -> Result<tempfile::NamedTempFile> {
+        let tmp = self.tmp();
+        create_folder(&tmp)?;
+        loop {
+            let staged = staged_in(&tmp)?;
+            staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+            // Another process that starts may have taken it for a dead one's before it was locked.
+            if staged.path().exists() {
+                return Ok(staged);
+            }
+        }
+    }
+
+    /// Removes what killed processes left in `tmp/`.
+    fn sweep(&self) -> Result<()> {
+        let tmp = self.tmp();
+        for entry in entries(&tmp)? {
+            let path = entry.map_err(Error::io("list", &tmp))?.path();
+            let Ok(file) = File::open(&path) else { continue };
+            if path.is_file() && file.try_lock().is_ok() {
+                match fs::remove_file(&path) {
+                    Err(e) if !is_absent(&e) => return Err(Error::io("remove", &path)(e)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn version(&self, key: &Key) -> Result<Option<Version>> {
+        let path = self.at(key);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(stat(&metadata).version)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(Error::io("read", &path)(e)),
+        }
+    }
+}
+
+/// Neither the file nor, perhaps, its folder is there.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn stat(metadata: &fs::Metadata) -> Stat {
+    let version =
+        format!("{}-{}.{}-{}", metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len());
+    Stat { bytes: metadata.len(), version: Version(version) }
+}
+
+impl ReadAt for File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, offset)
+    }
+}
+
+impl Backend for Local {
+    fn open(&self, key: &Key) -> Result<Option<Opened>> {
+        let path = self.at(key);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) => return Ok(None),
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        let metadata = file.metadata().map_err(Error::io("read", &path))?;
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        Ok(Some(Opened::new(stat(&metadata), Arc::new(file))))
+    }
+
+    fn list(&self, folder: &Key) -> Result<Vec<(Key, u64)>> {
+        let mut found = Vec::new();
+        let mut folders = vec![folder.clone()];
+        while let Some(folder) = folders.pop() {
+            let path = self.at(&folder);
+            for entry in entries(&path)? {
+                let entry = entry.map_err(Error::io("list", &path))?;
+                // Names that are no text are none of ours.
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                if name.contains(['=', '\\']) {
+                    continue;
+                }
+                let metadata = match entry.metadata() {
+                    Ok(metadata) => metadata,
+                    Err(e) if is_absent(&e) => continue,
+                    Err(e) => return Err(Error::io("read", entry.path())(e)),
+                };
+                if metadata.is_dir() {
+                    folders.push(folder.join(&name));
+                } else {
+                    found.push((folder.join(&name), metadata.len()));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn names(&self, folder: &Key) -> Result<Vec<String>> {
+        let path = self.at(folder);
+        let mut names = Vec::new();
+        for entry in entries(&path)? {
+            let entry = entry.map_err(Error::io("list", &path))?;
+            // Names that are no text are none of ours.
+            if entry.file_type().is_ok_and(|kind| kind.is_file())
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn put(
+        &self,
+        key: &Key,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()>,
+    ) -> Result<u64> {
+        let path = self.at(key);
+        let staged = self.stage()?;
+        let failed = |source| Error::Io { action: "write", path: path.clone(), source };
+        let mut out = BufWriter::with_capacity(1 << 18, staged.as_file());
+        write(&mut out).map_err(failed)?;
+        out.into_inner().map_err(|e| failed(e.into_error()))?;
+        let bytes = staged.as_file().metadata().map_err(failed)?.len();
+        persist(staged, &path)?;
+        Ok(bytes)
+    }
+
+    fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put> {
+        let lock = self.root.join(LOCKS).join(PUT_LOCK);
+        let _turn = loop {
+            match Lock::at(lock.clone(), "a conditional put".to_string()) {
+                Ok(lock) => break lock,
+                // Its holder compares and renames, and ends.
+                Err(Error::Busy { .. }) => std::thread::yield_now(),
+                Err(e) => return Err(e),
+            }
+        };
+        if self.version(key)?.as_ref() != expected {
+            return Ok(Put::Changed);
+        }
+        self.put(key, &mut |out| out.write_all(bytes))?;
+        let version = self.version(key)?.expect("it was put while others were kept out");
+        Ok(Put::Done(version))
+    }
+
+    fn put_file(&self, key: &Key, file: tempfile::NamedTempFile) -> Result<()> {
+        persist(file, &self.at(key))
+    }
+
+    fn append(&self, key: &Key) -> Result<Box<dyn Append>> {
+        let path = self.at(key);
+        let folder = path.parent().expect("an object lies in a folder");
+        create_folder(folder)?;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
+        sync_folder(folder)?;
+        Ok(Box::new(Segment { file, path, length: 0 }))
+    }
+
+    fn remove(&self, key: &Key) -> Result<()> {
+        let path = self.at(key);
+        match fs::remove_file(&path) {
+            Ok(()) => sync_folder(path.parent().expect("an object lies in a folder")),
+            Err(e) if is_absent(&e) => Ok(()),
+            Err(e) => Err(Error::io("remove", &path)(e)),
+        }
+    }
+
+    fn lock(&self, name: &str, what: &str) -> Result<Box<dyn Guard>> {
+        let lock = Lock::at(self.root.join(LOCKS).join(name), format!("{what} of {}", self.root.display()))?;
+        self.sweep()?;
+        Ok(Box::new(lock))
+    }
+
+    fn scratch(&self) -> Result<PathBuf> {
+        let tmp = self.tmp();
+        create_folder(&tmp)?;
+        Ok(tmp)
+    }
+
+    fn path(&self, key: &Key) -> Result<Option<PathBuf>> {
+        let path = self.at(key);
+        Ok(path.is_file().then_some(path))
+    }
+
+    fn place(&self, key: &Key) -> PathBuf {
+        self.at(key)
+    }
+}
+
+/// The entries of a folder; none where it is not there.
+fn entries(folder: &Path) -> Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(Box::new(entries)),
+        Err(e) if is_absent(&e) => Ok(Box::new(std::iter::empty())),
+        Err(e) => Err(Error::io("list", folder)(e)),
+    }
 }
 
 /// Gives a file in the making its name, once its bytes are on the disk.
-pub fn keep(staged: tempfile::NamedTempFile, path: &Path) -> Result<()> {
-    let folder = path.parent().expect("a store's file lies in a folder");
+pub fn persist(staged: tempfile::NamedTempFile, path: &Path) -> Result<()> {
+    let folder = path.parent().expect("a file lies in a folder");
     create_folder(folder)?;
     staged.as_file().sync_all().map_err(Error::io("write", path))?;
-    staged.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
+    staged.persist(path).map_err(|e| Error::io("replace", path)(e.error))?;
     sync_folder(folder)
 }
 
-fn staged_name(path: &Path) -> PathBuf {
-    let name = path.file_name().expect("a store's file has a name").to_string_lossy();
-    path.with_file_name(format!(".{name}.partial"))
+/// Replaces a file outside of a lake, through a neighbour: the old bytes or the new ones are there, never a mixture.
+/// Returns its length.
+pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<u64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(folder)?;
+    let staged = staged_in(folder)?;
+    let failed = |source| Error::Io { action: "write", path: path.to_path_buf(), source };
+    let mut out = BufWriter::with_capacity(1 << 18, staged.as_file());
+    write(&mut out).map_err(failed)?;
+    out.into_inner().map_err(|e| failed(e.into_error()))?;
+    let bytes = staged.as_file().metadata().map_err(failed)?.len();
+    persist(staged, &folder.join(path.file_name().unwrap_or_default()))?;
+    Ok(bytes)
+}
+
+/// A file in the making, as readable as any other: the umask decides.
+fn staged_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(Error::io("write in", folder))
 }
 
 /// The files below a folder whose names end so, in the order of their names. A folder that is not
@@ -69,20 +302,51 @@ pub fn below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Creates a folder and makes its name durable.
+/// Creates a folder and makes its name, and those of the folders above that were not there, durable.
 pub fn create_folder(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    create_folder(parent)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => {
+            return Err(Error::io("create", folder)(e));
+        }
+        _ => {}
+    }
+    sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("sync", folder))
 }
 
-/// A file that only grows. What `append` returned for is on the disk.
+/// A file that only grows.
+#[derive(Debug)]
+struct Segment {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Append for Segment {
+    fn append(&mut self, bytes: &[u8]) -> Result<u64> {
+        let offset = self.length;
+        if let Err(source) = self.file.write_all(bytes).and_then(|()| self.file.sync_data()) {
+            // What was written of them is taken back; what cannot be (a disk that failed) ends the segment,
+            // and readers see a torn end.
+            if self.file.set_len(offset).is_err() {
+                self.length = u64::MAX;
+            }
+            return Err(Error::Io { action: "append to", path: self.path.clone(), source });
+        }
+        self.length += bytes.len() as u64;
+        Ok(offset)
+    }
+}
+
+/// A file outside of a lake that only grows. What `append` returned for is on the disk.
 #[derive(Debug)]
 pub struct Appender {
     file: File,
@@ -125,21 +389,18 @@ impl Appender {
     }
 }
 
-/// Exclusive use of a store by one process, for as long as the value lives. The lock is the
-/// kernel's: it ends with the process, however that ends.
+/// Exclusive use by one process, for as long as the value lives. It ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-impl Lock {
-    pub fn take(folder: &Path, store: &str) -> Result<Lock> {
-        Lock::at(folder.join(".lock"), format!("{store} in {}", folder.display()))
-    }
+impl Guard for Lock {}
 
+impl Lock {
     /// Of one file, which may lie anywhere.
     pub fn of_file(path: &Path) -> Result<Lock> {
-        let name = path.file_name().expect("a store's file has a name").to_string_lossy();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         Lock::at(path.with_file_name(format!(".{name}.lock")), path.display().to_string())
     }
 
@@ -163,44 +424,5 @@ impl Lock {
             }
             Err(fs::TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_replacement_leaves_the_old_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        replace(&path, |w| w.write_all(b"old")).unwrap();
-        let failed = replace(&path, |w| {
-            w.write_all(b"new")?;
-            Err(io::Error::from(io::ErrorKind::StorageFull))
-        });
-        assert!(failed.unwrap_err().to_string().contains("free some space"));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn opening_cuts_what_lies_behind_the_good_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        fs::write(&path, b"goodtorn").unwrap();
-        let mut log = Appender::open(&path, 4).unwrap();
-        assert_eq!(log.append(b"more").unwrap(), 4);
-        assert_eq!(fs::read(&path).unwrap(), b"goodmore");
-    }
-
-    #[test]
-    fn a_store_has_one_writer_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let held = Lock::take(dir.path(), "landing").unwrap();
-        let refused = Lock::take(dir.path(), "landing").unwrap_err().to_string();
-        assert!(refused.contains("another longrun (process "), "{refused}");
-        drop(held);
-        Lock::take(dir.path(), "landing").unwrap();
     }
 }

@@ -1,8 +1,22 @@
-//! Where things lie: the lake and its stores.
+//! Where things lie. Everything that a lake keeps goes through one [`backend`]: keys above it, paths below.
+//!
+//! ```text
+//! backend        what a lake is kept on: a few operations on named objects
+//! local          a folder of this machine as a backend, and the one door to its disk
+//! lake           the layout, buckets, keys
+//! landing        the API's answers, as they came        archives   what was imported
+//! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
+//! migrate        older formats
+//! ```
 
 pub mod archives;
+pub mod backend;
+#[cfg(test)]
+mod contract;
 pub mod dataset;
+pub mod each;
 pub mod lake;
 pub mod landing;
 pub mod local;
+mod migrate;
 pub mod state;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{Ended, Place, Row, files, python_with};
+use crate::support::{Ended, Place, Row, files, parquet_files, python_with};
 
 /// A lake of invented people's activities, made without files in between.
 fn invented(users: u32, activities: u32) -> Place {
@@ -204,8 +204,8 @@ fn any_order_of_rows_and_any_number_of_threads_comes_to_the_same() {
     let (golden, matches) = (place.rows("golden"), place.rows("matches"));
     let lake = longrun::store::lake::Lake::open(&place.lake()).unwrap();
     let mut dice = Pcg64Mcg::seed_from_u64(8);
-    for path in longrun::store::local::below(&lake.activities_folder(), "parquet").unwrap() {
-        let batches = longrun::store::dataset::read(&path, None).unwrap();
+    for key in longrun::store::dataset::files(&lake, &lake.activities_folder()).unwrap() {
+        let batches = longrun::store::dataset::read(&lake, &key, None).unwrap();
         let all = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
         let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
         for at in (1..order.len()).rev() {
@@ -213,11 +213,11 @@ fn any_order_of_rows_and_any_number_of_threads_comes_to_the_same() {
         }
         let shuffled =
             arrow::compute::take_record_batch(&all, &arrow::array::UInt32Array::from(order)).unwrap();
-        let provenance = longrun::store::dataset::Provenance::default();
         longrun::store::dataset::write(
-            &path,
+            &lake,
+            &key,
             longrun::store::dataset::Table::Activities,
-            provenance,
+            &longrun::store::dataset::MadeFrom::default(),
             [shuffled],
         )
         .unwrap();
@@ -306,7 +306,9 @@ fn what_somebody_said_overrides_and_is_remembered() {
 
     for (args, says) in [
         (vec!["--pair", &a, "garmin:1", "same"], "there is no activity garmin:1"),
-        (vec!["--pair", &a, "elsewhere:1", "same"], "is no SOURCE:ID"),
+        (vec!["--pair", &a, "elsewhere:1", "same"], "there is no activity elsewhere:1"),
+        (vec!["--pair", &a, "../x=1:1", "same"], "there is no activity"),
+        (vec!["--pair", &a, "elsewhere", "same"], "is no SOURCE:ID"),
         (vec!["--pair", &a, &a, "same"], "is one activity, and no pair"),
         (vec!["--user", "nobody", "--pair", &a, &b, "same"], "nobody has no activity"),
         (vec!["--pair", &a, &b, "perhaps"], "perhaps"),
@@ -470,8 +472,10 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     let activities =
         longrun::store::local::below(&place.lake().join("activities"), "parquet").unwrap().remove(0);
     let sound = std::fs::read(&activities).unwrap();
-    let batch =
-        longrun::store::dataset::read(&activities, Some(&["user_id", "source_id"])).unwrap().remove(0);
+    let reading = std::fs::File::open(&activities).unwrap();
+    let reading = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(reading).unwrap();
+    let two = parquet::arrow::ProjectionMask::columns(reading.parquet_schema(), ["user_id", "source_id"]);
+    let batch = reading.with_projection(two).build().unwrap().next().unwrap().unwrap();
     let mut file = std::fs::File::create(&activities).unwrap();
     let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
@@ -567,17 +571,17 @@ fn matches_of_one_run_beside_golden_rows_of_another_are_made_anew() {
     dedupe(&place, &[]);
     assert!(place.rows("matches") == matches);
     // And of what has no activities any more, nothing is left.
-    let gone =
-        longrun::store::local::below(&place.lake().join("activities/source=strava"), "parquet").unwrap();
-    let bucket = gone[0].file_name().unwrap();
-    for path in longrun::store::local::below(&place.lake().join("activities"), "parquet").unwrap() {
-        if path.file_name() == Some(bucket) {
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let gone = parquet_files(&place.lake(), "activities/strava");
+    let bucket = name(&gone[0]).strip_prefix("strava-").unwrap().to_string();
+    for path in parquet_files(&place.lake(), "activities") {
+        if name(&path).ends_with(&bucket) {
             std::fs::remove_file(path).unwrap();
         }
     }
     dedupe(&place, &[]);
-    assert!(!place.lake().join("golden").join(bucket).exists());
-    assert!(!place.lake().join("matches").join(bucket).exists());
+    assert!(!place.lake().join("golden").join(&bucket).exists());
+    assert!(!place.lake().join("matches").join(&bucket).exists());
 }
 
 #[test]

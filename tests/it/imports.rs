@@ -395,7 +395,7 @@ fn a_fitbit_exercise_that_takeout_has_twice_is_one() {
 }
 
 #[test]
-fn an_archive_that_changed_in_its_place_is_one_reject_and_is_imported_anew() {
+fn an_archive_left_in_its_place_is_read_again_when_it_changes_and_when_it_is_back() {
     let place = Place::new();
     let gpx = |name: &str| {
         format!(
@@ -406,15 +406,28 @@ fn an_archive_that_changed_in_its_place_is_one_reject_and_is_imported_anew() {
     let other = place.file("other.gpx", gpx("other"));
     place.run(&["import", "files", &moved, "--user", "u", "--in-place"]).expect(0);
     place.run(&["import", "files", &other, "--user", "u", "--in-place"]).expect(0);
-    place.file("moved.gpx", gpx("second, and longer"));
+    std::fs::remove_file(&moved).unwrap();
     place.run(&["normalize"]).expect(3);
-    assert!(place.rows("rejects")[0]["reason"].contains("import it again"));
-    let titles =
-        || -> Vec<String> { place.rows("activities").iter().map(|row| row["title"].clone()).collect() };
-    assert_eq!(titles(), ["other"]);
-    place.run(&["import", "files", &moved, "--user", "u", "--in-place"]).expect(0);
+    let titles = || -> Vec<String> {
+        let mut titles: Vec<String> =
+            place.rows("activities").iter().map(|row| row["title"].clone()).collect();
+        titles.sort();
+        titles
+    };
+    assert_eq!(titles(), ["other"], "what is out of reach stops nothing else");
+    assert!(place.rows("rejects")[0]["reason"].contains("moved.gpx"), "{:?}", place.rows("rejects"));
+    // It is back, as a drive that was not mounted: it is read, and nothing is said against it any more.
+    place.file("moved.gpx", gpx("first"));
     place.run(&["normalize"]).expect(0);
-    assert_eq!(titles(), ["other", "second, and longer"]);
+    assert_eq!(titles(), ["first", "other"]);
+    assert_eq!(place.rows("rejects"), []);
+    // A changed one is read as it is now.
+    place.file("moved.gpx", gpx("second, and longer"));
+    place.run(&["normalize"]).expect(0);
+    assert!(titles().contains(&"second, and longer".to_string()), "{:?}", titles());
+    let before = crate::support::files(&place.lake().join("activities"));
+    place.run(&["normalize"]).expect(0);
+    assert_eq!(crate::support::files(&place.lake().join("activities")), before, "nothing came since");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use longrun::store::landing::Frames;
+use longrun::store::landing::{Frames, Position};
 use longrun::testing::emulator::{Config, Synthetic};
 use longrun::testing::synth::{Options, Person, people, strava};
 
-use crate::support::{Row, WIDE, World, files, rows, timeless};
+use crate::support::{Row, WIDE, World, files, rows, segments, timeless};
 
 fn sum(rows: &[Row], user: &str, value: impl Fn(&Row) -> f64) -> f64 {
     rows.iter().filter(|row| row["user_id"] == user).map(value).sum()
@@ -170,15 +170,17 @@ fn anybody_can_read_the_landing() {
         Config { limits: WIDE, ..Config::default() },
     );
     world.fetch(&[]).expect(0);
-    let path = world.lake().landing(world.lake().bucket(&people[0].user_id));
+    let lake = world.lake();
+    let [path] = &segments(&lake, &people[0].user_id)[..] else { panic!("one run, one segment") };
     // As `zstdcat | jq` would: one stream, a JSON object on every line.
-    let text = zstd::stream::decode_all(std::fs::File::open(&path).unwrap()).unwrap();
+    let text = zstd::stream::decode_all(std::fs::File::open(path).unwrap()).unwrap();
     let lines: Vec<serde_json::Value> = text
         .split(|b| *b == b'\n')
         .filter(|l| !l.is_empty())
         .map(|l| serde_json::from_slice(l).unwrap())
         .collect();
-    assert_eq!(lines.len(), Frames::open(&path, 0).unwrap().count());
+    let bucket = lake.bucket(&people[0].user_id);
+    assert_eq!(lines.len(), Frames::open(&lake, bucket, Position::default()).unwrap().count());
     assert_eq!(lines[0]["body"].as_array().unwrap().len(), 200);
     assert_eq!(lines[0]["status"], 200);
     assert_eq!(lines[0]["request"], "/athlete/activities?per_page=200");

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longrun::store::landing::Frames;
+use longrun::store::landing::{Frames, Position};
 use longrun::testing::emulator::{Config, Logged};
 use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
@@ -41,7 +41,8 @@ fn is_killed(mut child: Child) -> bool {
 
 fn landed(world: &World) -> usize {
     let lake = world.lake();
-    lake.buckets().map(|bucket| Frames::open(&lake.landing(bucket), 0).unwrap().count()).sum()
+    let frames = |bucket| Frames::open(&lake, bucket, Position::default()).unwrap();
+    lake.buckets().map(|bucket| frames(bucket).count()).sum()
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn reconciling_says_where_every_workout_stands() {
     // The seventh is Hevy's, too, and nobody has it.
     assert_eq!(told, [1, 1, 1, 1, 1, 2, 0], "{reconciled}");
     assert_eq!(user["first_owed"], "2026-02-02T08:00:00Z");
-    let hevy_id = crate::support::rows(&place.lake(), "activities/source=hevy")[0]["source_id"].clone();
+    let hevy_id = crate::support::rows(&place.lake(), "activities/hevy")[0]["source_id"].clone();
     let through_hevy = json!({"user_id": USER, "id": "rh", "source": "SOURCE_HEVY", "source_activity_id": hevy_id, "status": "synced"});
     place.run(&["pipeline", "import", &place.file("more.json", format!("[{through_hevy}]"))]).expect(0);
     let ended = place.run(&["reconcile"]).expect(0);
@@ -795,7 +795,8 @@ fn one_redrive_at_a_time_and_sports_of_the_whole_table() {
     }
     assert_eq!(types["TrailRun"], "ACTIVITY_TYPE_TRAIL_RUN", "which the live pipeline does not know");
     assert_eq!(types["GravelRide"], "ACTIVITY_TYPE_GRAVEL_RIDE");
-    let _lock = longrun::store::local::Lock::take(&place.lake().join("redrive"), "the redrive").unwrap();
+    let lake = Lake::open(&place.lake()).unwrap();
+    let _guard = lake.backend().lock("redrive", "the redrive").unwrap();
     let ended = place.redrive(&place.out(), &[]).expect(1);
     assert!(ended.stderr.contains("another longrun"), "{}", ended.stderr);
 }

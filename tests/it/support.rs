@@ -7,10 +7,11 @@ use std::process::{Command, Output, Stdio};
 use arrow::array::{ArrayData, make_array};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use longrun::store::dataset;
+
 use longrun::store::lake::Lake;
 use longrun::testing::emulator::{Config, Emulator, History, Limits, Synthetic};
 use longrun::testing::synth::{self, Person};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_longrun");
@@ -178,12 +179,15 @@ impl Ended {
 /// A row as column names and printed values; nulls are left out.
 pub type Row = BTreeMap<String, String>;
 
-/// Every row of the Parquet files below a folder of the lake, sorted.
+/// Every row of the Parquet files in a folder of the lake (`activities`), or of those of them whose names begin so
+/// (`activities/strava`), sorted.
 pub fn rows(lake: &Path, dataset: &str) -> Vec<Row> {
     let options = FormatOptions::default().with_null("\u{0}");
     let mut rows = Vec::new();
-    for path in longrun::store::local::below(&lake.join(dataset), "parquet").unwrap() {
-        for batch in dataset::read(&path, None).unwrap() {
+    for path in parquet_files(lake, dataset) {
+        let file = std::fs::File::open(&path).unwrap();
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+            let batch = batch.unwrap();
             let plain: Vec<_> = batch.columns().iter().map(|c| make_array(zoneless(c.to_data()))).collect();
             let columns: Vec<_> = batch
                 .schema_ref()
@@ -203,6 +207,20 @@ pub fn rows(lake: &Path, dataset: &str) -> Vec<Row> {
     }
     rows.sort();
     rows
+}
+
+/// The Parquet files that [`rows`] reads.
+pub fn parquet_files(lake: &Path, dataset: &str) -> Vec<PathBuf> {
+    let (folder, begin) = dataset.split_once('/').unwrap_or((dataset, ""));
+    let mut files = longrun::store::local::below(&lake.join(folder), "parquet").unwrap();
+    files.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(begin));
+    files
+}
+
+/// The segments of a user's landing, in order.
+pub fn segments(lake: &Lake, user_id: &str) -> Vec<PathBuf> {
+    let segments = longrun::store::landing::segments(lake, lake.bucket(user_id)).unwrap();
+    segments.iter().map(|segment| lake.place(&segment.key)).collect()
 }
 
 /// Times without the label that they are UTC, which the formatter would want a zone database for.

@@ -13,6 +13,7 @@ use crate::redrive::plan::{Decision, Entry, Held, Reason, UserPlan};
 use crate::redrive::reconcile::Teller;
 use crate::sources::Source;
 use crate::store::dataset::cells::Rows;
+use crate::store::lake::Lake;
 use arrow::array::RecordBatch;
 use jiff::tz::TimeZone;
 
@@ -29,6 +30,7 @@ pub fn source(source: Source) -> &'static str {
 
 /// Builds messages. Samples and originals are read some at a time, as they are asked for in the plan's order.
 pub struct Builder<'a> {
+    lake: &'a Lake,
     options: &'a Options,
     originals: Reader,
     samples: HashMap<Place, Samples>,
@@ -39,8 +41,8 @@ const AHEAD: usize = 32;
 const AHEAD_SAMPLES: usize = 100_000;
 
 impl<'a> Builder<'a> {
-    pub fn new(options: &'a Options) -> Builder<'a> {
-        Builder { options, originals: Reader::default(), samples: HashMap::new() }
+    pub fn new(lake: &'a Lake, options: &'a Options) -> Builder<'a> {
+        Builder { lake, options, originals: Reader::default(), samples: HashMap::new() }
     }
 
     /// Why an entry could not be sent, if it could not. It is built only where its length is in doubt.
@@ -78,7 +80,7 @@ impl<'a> Builder<'a> {
         teller: &Teller,
     ) -> std::result::Result<Option<&str>, Held> {
         let Some(original) = &entry.original else { return Ok(None) };
-        match self.originals.read(original, &plan.user_id, &teller.source_id) {
+        match self.originals.read(self.lake, original, &plan.user_id, &teller.source_id) {
             Ok(text) => Ok(Some(text)),
             Err(_) if self.options.without_original => Ok(None),
             Err(why) => Err(Held::new(
@@ -112,7 +114,7 @@ impl<'a> Builder<'a> {
                     let Some(place) = plan.places.of(other.source, &plan.user_id, &other.source_id) else {
                         continue;
                     };
-                    let [ref read] = samples::read(&[place])?[..] else { continue };
+                    let [ref read] = samples::read(self.lake, &[place])?[..] else { continue };
                     if let Some(merged) =
                         samples::with_heart_rate_of(samples.clone(), read, ahead_s(teller, other))
                     {
@@ -202,7 +204,7 @@ impl<'a> Builder<'a> {
             .iter()
             .filter(|e| e.decision == Decision::Send)
             .filter_map(|e| e.samples.as_ref());
-        for next in next.filter(|next| next.path == place.path).take(AHEAD) {
+        for next in next.filter(|next| next.file == place.file).take(AHEAD) {
             total += next.samples;
             if total > AHEAD_SAMPLES && !ahead.is_empty() {
                 break;
@@ -214,7 +216,7 @@ impl<'a> Builder<'a> {
         }
         ahead.sort_by_key(|place| place.row);
         ahead.dedup();
-        let read = samples::read(&ahead)?;
+        let read = samples::read(self.lake, &ahead)?;
         self.samples = ahead.into_iter().cloned().zip(read).collect();
         Ok(self.samples.remove(place).unwrap_or_default())
     }

@@ -1,18 +1,18 @@
 //! What the source said of an activity, to the byte, from the landing.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
 use crate::error::Result;
+use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{self, Ask, Frames};
+use crate::store::landing::{self, Ask, Frames, Piece, Position};
 
 /// Where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Original {
-    pub path: PathBuf,
+    pub segment: Key,
     pub offset: u64,
     /// In a list; None where it is the whole body.
     pub index: Option<usize>,
@@ -28,9 +28,8 @@ pub fn details(
     if wanted.is_empty() {
         return Ok(found);
     }
-    let path = lake.landing(bucket);
-    for frame in Frames::open(&path, 0)? {
-        let frame = frame?;
+    for piece in Frames::open(lake, bucket, Position::default())? {
+        let Piece::Frame(frame) = piece? else { continue };
         // A frame that cannot be opened is a reject of `normalize`, and nobody's body.
         let Ok((header, _)) = frame.open() else { continue };
         if let Ask::Detail { id, .. } = header.ask
@@ -39,7 +38,7 @@ pub fn details(
             let key = (header.user_id, id);
             if wanted.contains(&key) {
                 let offset = frame.offset;
-                let original = Original { path: path.clone(), offset, index: None };
+                let original = Original { segment: Key::clone(&frame.segment), offset, index: None };
                 found.insert(key, original);
             }
         }
@@ -48,11 +47,11 @@ pub fn details(
 }
 
 /// The place that a row's `raw_ref` names in the landing; None where it names an archive.
-pub fn of_reference(lake: &Lake, raw_ref: &str) -> Option<Original> {
+pub fn of_reference(raw_ref: &str) -> Option<Original> {
     let (place, index) = raw_ref.rsplit_once('#')?;
     let (file, offset) = place.rsplit_once('@')?;
     Some(Original {
-        path: lake.root().join(file),
+        segment: Key::parse(file)?,
         offset: offset.parse().ok()?,
         index: Some(index.parse().ok()?),
     })
@@ -61,7 +60,7 @@ pub fn of_reference(lake: &Lake, raw_ref: &str) -> Option<Original> {
 /// Reads bodies, verbatim. Neighbours in a list come from one reading of it.
 #[derive(Debug, Default)]
 pub struct Reader {
-    last: Option<(PathBuf, u64)>,
+    last: Option<(Key, u64)>,
     body: String,
     /// Of the elements of a list.
     elements: Vec<std::ops::Range<usize>>,
@@ -69,17 +68,24 @@ pub struct Reader {
 
 impl Reader {
     /// What was said of a user's activity. An error says why it is not there.
-    pub fn read(&mut self, original: &Original, user_id: &str, source_id: &str) -> Result<&str, String> {
+    pub fn read(
+        &mut self,
+        lake: &Lake,
+        original: &Original,
+        user_id: &str,
+        source_id: &str,
+    ) -> Result<&str, String> {
         let gone = |what: &str| {
-            let name = original.path.file_name().unwrap_or_default().to_string_lossy();
+            let name = original.segment.file_name();
             format!("what Strava said of it is not in {name} at byte {} any more: {what}", original.offset)
         };
-        let place = (original.path.clone(), original.offset);
+        let place = (original.segment.clone(), original.offset);
         if self.last.as_ref() != Some(&place) {
             self.last = None;
-            let frame = landing::frame_at(&original.path, original.offset).map_err(|e| e.to_string())?;
+            let frame =
+                landing::frame_at(lake, &original.segment, original.offset).map_err(|e| e.to_string())?;
             let frame = frame.ok_or_else(|| gone("it was purged"))?;
-            let (header, body) = frame.open().map_err(|e| gone(&e))?;
+            let (header, body) = frame.open().map_err(|e| gone(&e.to_string()))?;
             let is_of_another = matches!(&header.ask, Ask::Detail { id, .. } if id != source_id);
             if is_of_another || header.user_id != user_id {
                 return Err(gone("something else stands there"));

@@ -1,7 +1,7 @@
 //! The sample series that payloads need, read some at a time.
 
+use crate::store::backend::Key;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int32Type};
@@ -18,7 +18,7 @@ use crate::store::lake::{Bucket, Lake};
 pub struct Place {
     pub user_id: String,
     pub source_id: String,
-    pub path: PathBuf,
+    pub file: Key,
     pub row: usize,
     pub samples: usize,
 }
@@ -30,17 +30,17 @@ pub struct Places(HashMap<(String, String, String), Place>);
 impl Places {
     /// Looks through the files of a bucket for a source; only names and lengths are read.
     pub fn add(&mut self, lake: &Lake, source: Source, bucket: Bucket) -> Result<()> {
-        let folder = lake.streams_folder().join(format!("source={source}/{bucket}"));
-        for path in crate::store::local::below(&folder, "parquet")? {
+        for year in dataset::years(lake, source.name(), bucket)? {
+            let file = lake.streams(source.name(), bucket, year);
             let mut first = 0;
-            dataset::check_schema(&path, "normalize")?;
-            for batch in dataset::read(&path, Some(&["user_id", "source_id", "samples"]))? {
+            dataset::check_schema(lake, &file, "normalize")?;
+            for batch in dataset::read(lake, &file, Some(&["user_id", "source_id", "samples"]))? {
                 let rows = Rows(&batch);
                 for row in 0..batch.num_rows() {
                     let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;
                     let (user_id, source_id) = (rows.text("user_id", row), rows.text("source_id", row));
                     let key = (source.to_string(), user_id.clone(), source_id.clone());
-                    let place = Place { user_id, source_id, path: path.clone(), row: first + row, samples };
+                    let place = Place { user_id, source_id, file: file.clone(), row: first + row, samples };
                     self.0.insert(key, place);
                 }
                 first += batch.num_rows();
@@ -79,12 +79,12 @@ const COLUMNS: [&str; 13] = [
 
 /// Reads the samples at some places of one file, in the order of their rows. A file that was rewritten since the
 /// places were found is an error: its rows are others.
-pub fn read(places: &[&Place]) -> Result<Vec<Samples>> {
+pub fn read(lake: &Lake, places: &[&Place]) -> Result<Vec<Samples>> {
     let Some(first) = places.first() else { return Ok(Vec::new()) };
     let rows: Vec<usize> = places.iter().map(|place| place.row).collect();
     let mut read = Vec::with_capacity(rows.len());
     let mut wanted = places.iter();
-    for batch in dataset::read_rows(&first.path, &COLUMNS, &rows)? {
+    for batch in dataset::read_rows(lake, &first.file, &COLUMNS, &rows)? {
         let names = Rows(&batch);
         for row in 0..batch.num_rows() {
             let is_wanted = wanted.next().is_some_and(|place| {
@@ -98,7 +98,7 @@ pub fn read(places: &[&Place]) -> Result<Vec<Samples>> {
     }
     if read.len() != places.len() {
         let what = "another longrun rewrote it meanwhile; nothing is lost, run the same command again";
-        return Err(Error::Damaged { path: first.path.clone(), what: what.to_string() });
+        return Err(Error::damaged(lake.place(&first.file), what));
     }
     Ok(read)
 }

@@ -4,6 +4,7 @@ pub mod csv;
 pub mod fit;
 pub mod gpx;
 pub mod json;
+pub mod pack;
 pub mod recording;
 pub mod series;
 pub mod tcx;

@@ -120,6 +120,15 @@ impl Container {
         Ok(container)
     }
 
+    /// Leaves out the files that lie in a folder, such as the lake itself. Returns how many those are.
+    pub fn leave_out(&mut self, folder: &Path) -> usize {
+        let Ok(folder) = folder.canonicalize() else { return 0 };
+        let before = self.entries.len();
+        let is_inside = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&folder));
+        self.entries.retain(|entry| !entry.path().is_some_and(is_inside));
+        before - self.entries.len()
+    }
+
     fn empty(scratch: &Path) -> Container {
         Container {
             entries: Vec::new(),
@@ -153,8 +162,7 @@ impl Container {
                 let source = e.into_io_error().unwrap_or_else(|| io::Error::other("a folder within itself"));
                 Error::io("list", folder)(source)
             })?;
-            let name = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy();
-            let name = label(&name);
+            let name = label(&text(entry.path().strip_prefix(folder).unwrap_or(entry.path())));
             if entry.file_type().is_dir() || is_litter(&name) {
                 continue;
             }
@@ -327,6 +335,7 @@ impl Container {
         }
         let failed = |e: io::Error| Error::io("write in", &self.scratch)(e);
         let mut copy = tempfile::NamedTempFile::new_in(&self.scratch).map_err(failed)?;
+        copy.as_file().lock().map_err(failed)?;
         let mut full = None;
         let copied = self.stream(entry, |input| {
             io::copy(input, &mut copy).map_err(|e| {
@@ -346,6 +355,20 @@ impl Container {
     fn measured<'a>(&'a self, input: &'a mut dyn Read) -> Measured<'a> {
         Measured { input, inflated: &self.inflated, may_inflate: self.may_inflate }
     }
+}
+
+/// A path as text: bytes that are none stand as `\xff`, so that two names stay two.
+pub fn text(path: &Path) -> String {
+    use std::fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("writing to memory");
+        }
+    }
+    text
 }
 
 /// Reads to the end, and refuses what is longer than a file may be.

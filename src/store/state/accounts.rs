@@ -1,13 +1,13 @@
 //! Whose history may be fetched, and with which tokens. The only place where tokens lie.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use crate::error::{Error, Result};
-use crate::store::lake::{Lake, state_error};
+use crate::store::lake::Lake;
 
 /// Something that must never be shown. It says so in every debug output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,26 +49,20 @@ fn strava() -> String {
     crate::sources::strava::SOURCE.to_string()
 }
 
-pub struct Accounts {
-    db: Connection,
-    path: PathBuf,
-}
+pub struct Accounts(State);
 
 impl Accounts {
     pub fn open(lake: &Lake) -> Result<Accounts> {
-        Ok(Accounts { db: lake.state()?, path: lake.root().join("state.db") })
-    }
-
-    fn check<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
-        result.map_err(|e| state_error(&self.path, &e))
+        lake.state().map(Accounts)
     }
 
     /// Adds accounts, or replaces the tokens of those that are there: all of them or, on an
     /// error, none. An account stays with its user.
     pub fn add(&mut self, accounts: &[Account]) -> Result<()> {
         for account in accounts {
-            let owner = self.check(
-                self.db
+            let owner = self.0.check(
+                self.0
+                    .db
                     .query_row(
                         "SELECT user_id FROM accounts WHERE source = ?1 AND account_id = ?2",
                         params![account.source, account.account_id],
@@ -83,12 +77,9 @@ impl Accounts {
                 )));
             }
         }
-        let path = self.path.clone();
-        let fail = |e: rusqlite::Error| state_error(&path, &e);
-        let transaction = self.db.transaction().map_err(fail)?;
-        for account in accounts {
-            transaction
-                .execute(
+        self.0.write(|db| {
+            accounts.iter().try_for_each(|account| {
+                db.execute(
                     "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
@@ -102,9 +93,9 @@ impl Accounts {
                         account.expires_at
                     ],
                 )
-                .map_err(fail)?;
-        }
-        transaction.commit().map_err(fail)
+                .map(drop)
+            })
+        })
     }
 
     pub fn list(&self) -> Result<Vec<Account>> {
@@ -118,33 +109,34 @@ impl Accounts {
                 expires_at: row.get(5)?,
             })
         };
-        let mut statement = self.check(self.db.prepare(
+        let mut statement = self.0.check(self.0.db.prepare(
             "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s
              FROM accounts ORDER BY user_id, source, account_id",
         ))?;
 
-        self.check(statement.query_map([], read).and_then(Iterator::collect))
+        self.0.check(statement.query_map([], read).and_then(Iterator::collect))
     }
 
     /// Forgets the tokens of a user. Returns how many accounts those were.
     pub fn remove(&self, user_id: &str) -> Result<usize> {
-        self.check(self.db.execute("DELETE FROM accounts WHERE user_id = ?1", params![user_id]))
+        self.0.check(self.0.db.execute("DELETE FROM accounts WHERE user_id = ?1", params![user_id]))
     }
 
     /// Keeps the tokens that a refresh gave. They are on the disk when this returns: the
     /// refresh token from before may have ended already.
     pub fn rotate(&self, account: &Account) -> Result<()> {
-        self.check(self.db.execute(
-            "UPDATE accounts SET access_token = ?3, refresh_token = ?4, expires_at_s = ?5
+        self.0
+            .check(self.0.db.execute(
+                "UPDATE accounts SET access_token = ?3, refresh_token = ?4, expires_at_s = ?5
              WHERE source = ?1 AND account_id = ?2",
-            params![
-                account.source,
-                account.account_id,
-                account.access_token.expose(),
-                account.refresh_token.expose(),
-                account.expires_at
-            ],
-        ))
-        .map(drop)
+                params![
+                    account.source,
+                    account.account_id,
+                    account.access_token.expose(),
+                    account.refresh_token.expose(),
+                    account.expires_at
+                ],
+            ))
+            .map(drop)
     }
 }

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use arrow::array::AsArray;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
-use crate::sources::Source;
 use crate::store::dataset;
-use crate::store::lake::{Bucket, Lake, state_error};
+use crate::store::lake::{Bucket, Lake};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -61,11 +60,8 @@ static NONE: Answers = Answers(BTreeMap::new());
 
 impl AllAnswers {
     pub fn read(lake: &Lake) -> Result<AllAnswers> {
-        let path = lake.root().join("state.db");
-        if !path.exists() {
-            return Ok(AllAnswers::default());
-        }
-        read(&path).map_err(|e| state_error(&path, &e))
+        let Some(state) = lake.state_if_there()? else { return Ok(AllAnswers::default()) };
+        state.check(read(&state.db))
     }
 
     pub fn of(&self, user_id: &str) -> &Answers {
@@ -89,12 +85,8 @@ impl AllAnswers {
     }
 }
 
-fn read(path: &Path) -> rusqlite::Result<AllAnswers> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+fn read(db: &Connection) -> rusqlite::Result<AllAnswers> {
     let mut all = AllAnswers::default();
-    if !db.table_exists(None, "answers")? {
-        return Ok(all);
-    }
     let mut statement = db.prepare("SELECT user_id, one, other, answer FROM answers")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -156,24 +148,24 @@ pub fn read_file(path: &Path) -> Result<Vec<Given>> {
 }
 
 /// `strava:123` as a source and an id.
-fn split(name: &str) -> Result<(Source, &str)> {
+fn split(name: &str) -> Result<(&str, &str)> {
     let wrong = || Error::Usage(format!("{name:?} is no SOURCE:ID, like strava:123"));
-    let (source, id) = name.split_once(':').ok_or_else(wrong)?;
-    Ok((Source::named(source).ok_or_else(wrong)?, id))
+    name.split_once(':').ok_or_else(wrong)
 }
 
 /// Who has an activity of that name, by user.
 fn owners(lake: &Lake, names: &HashSet<&str>) -> Result<HashMap<String, HashSet<String>>> {
-    let mut sources: HashMap<Source, HashSet<&str>> = HashMap::new();
+    let mut sources: HashMap<&str, HashSet<&str>> = HashMap::new();
     for name in names {
         let (source, id) = split(name)?;
         sources.entry(source).or_default().insert(id);
     }
     let mut owners: HashMap<String, HashSet<String>> = HashMap::new();
     for bucket in lake.buckets() {
-        for (source, ids) in &sources {
-            let path = lake.activities(source.name(), bucket);
-            for batch in dataset::read(&path, Some(&["user_id", "source_id"]))? {
+        let there = dataset::sources(lake, bucket)?;
+        for (source, ids) in sources.iter().filter(|(source, _)| there.iter().any(|name| name == *source)) {
+            let key = lake.activities(source, bucket);
+            for batch in dataset::read(lake, &key, Some(&["user_id", "source_id"]))? {
                 let words =
                     |name: &str| batch.column_by_name(name).expect("it was asked for").as_string::<i32>();
                 let (users, own) = (words("user_id"), words("source_id"));
@@ -222,14 +214,11 @@ pub fn check(lake: &Lake, given: &[Given]) -> Result<()> {
 
 /// Keeps answers; a later one about the same pair replaces the earlier.
 pub fn keep(lake: &Lake, given: &[Given], now: Timestamp) -> Result<()> {
-    let path = lake.root().join("state.db");
-    let mut db = lake.state()?;
-    let mut write = || -> rusqlite::Result<()> {
-        let transaction = db.transaction()?;
-        for Given { user_id, one, other, answer } in given {
+    lake.state()?.write(|db| {
+        given.iter().try_for_each(|Given { user_id, one, other, answer }| {
             let (one, other) = ordered(one, other);
             match answer {
-                Some(answer) => transaction.execute(
+                Some(answer) => db.execute(
                     "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![
                         user_id,
@@ -238,14 +227,13 @@ pub fn keep(lake: &Lake, given: &[Given], now: Timestamp) -> Result<()> {
                         if *answer == Answer::Same { "same" } else { "different" },
                         now.as_second()
                     ],
-                )?,
-                None => transaction.execute(
+                ),
+                None => db.execute(
                     "DELETE FROM answers WHERE user_id = ?1 AND one = ?2 AND other = ?3",
                     params![user_id, one, other],
-                )?,
-            };
-        }
-        transaction.commit()
-    };
-    write().map_err(|e| state_error(&path, &e))
+                ),
+            }
+            .map(drop)
+        })
+    })
 }

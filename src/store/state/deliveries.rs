@@ -4,13 +4,13 @@
 //! again under the same id. One that was delivered never is.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
+use super::State as Database;
 use crate::error::Result;
-use crate::store::lake::{Lake, state_error};
+use crate::store::lake::Lake;
 
 /// How far a message came, as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,27 +53,22 @@ pub struct End {
 
 /// The messages to one sink.
 pub struct Ledger {
-    db: Connection,
-    path: PathBuf,
+    database: Database,
     sink: String,
 }
 
 impl Ledger {
     pub fn open(lake: &Lake, sink: &str) -> Result<Ledger> {
-        let (db, path) = (lake.state()?, lake.root().join("state.db"));
+        let database = lake.state()?;
         // One sync for a group of messages, and readers are never in the way.
-        db.pragma_update(None, "journal_mode", "WAL").map_err(|e| state_error(&path, &e))?;
-        Ok(Ledger { db, path, sink: sink.to_string() })
-    }
-
-    fn check<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
-        result.map_err(|e| state_error(&self.path, &e))
+        database.check(database.db.pragma_update(None, "journal_mode", "WAL"))?;
+        Ok(Ledger { database, sink: sink.to_string() })
     }
 
     /// A user's messages, by execution id.
     pub fn of_user(&self, user_id: &str) -> Result<HashMap<String, Sent>> {
         let read = || -> rusqlite::Result<HashMap<String, Sent>> {
-            let mut statement = self.db.prepare_cached(
+            let mut statement = self.database.db.prepare_cached(
                 "SELECT execution_id, state, reason, attempts, changed_s FROM redrives WHERE sink = ?1 AND user_id = ?2",
             )?;
             let rows = statement.query_map(params![self.sink, user_id], |row| {
@@ -86,36 +81,36 @@ impl Ledger {
             })?;
             rows.collect()
         };
-        self.check(read())
+        self.database.check(read())
     }
 
     /// Syncs that a user's messages may have used since a moment, through whatever sink leads to the pipeline: all
     /// but files, or this one.
     pub fn syncs_since(&self, user_id: &str, since_s: i64) -> Result<u64> {
-        let sum = self.db.query_row(
+        let sum = self.database.db.query_row(
             "SELECT coalesce(sum(syncs), 0) FROM redrives
              WHERE user_id = ?2 AND changed_s >= ?3 AND state <> 'rejected'
                AND (sink = ?1 OR (?1 NOT LIKE 'file:%' AND sink NOT LIKE 'file:%'))",
             params![self.sink, user_id, since_s],
             |row| row.get::<_, i64>(0),
         );
-        Ok(self.check(sum)?.unsigned_abs())
+        Ok(self.database.check(sum)?.unsigned_abs())
     }
 
     /// Messages that were begun and not settled, whoever's.
     pub fn unsettled(&self) -> Result<u64> {
-        let count = self.db.query_row(
+        let count = self.database.db.query_row(
             "SELECT count(*) FROM redrives WHERE sink = ?1 AND state IN ('intended', 'unknown')",
             [&self.sink],
             |row| row.get::<_, i64>(0),
         );
-        Ok(self.check(count)?.unsigned_abs())
+        Ok(self.database.check(count)?.unsigned_abs())
     }
 
     /// Writes down what is about to be sent. It is on the disk when this returns.
     pub fn intend(&self, intents: &[Intent], now: Timestamp) -> Result<()> {
         let sink = self.sink.clone();
-        self.write(|db| {
+        self.database.write(|db| {
             let mut statement = db.prepare_cached(
                 "INSERT INTO redrives VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', NULL, 1, ?7)
                  ON CONFLICT DO UPDATE SET state = 'intended', attempts = attempts + 1, syncs = excluded.syncs,
@@ -133,7 +128,7 @@ impl Ledger {
     /// Writes down how messages ended.
     pub fn settle(&self, ends: &[End], now: Timestamp) -> Result<()> {
         let sink = self.sink.clone();
-        self.write(|db| {
+        self.database.write(|db| {
             let mut statement = db.prepare_cached(
                 "UPDATE redrives SET state = ?4, reason = ?5, changed_s = ?6
                  WHERE sink = ?1 AND user_id = ?2 AND execution_id = ?3",
@@ -151,14 +146,5 @@ impl Ledger {
                     .map(drop)
             })
         })
-    }
-
-    fn write(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<()> {
-        let transaction = self.db.unchecked_transaction();
-        let done = transaction.and_then(|transaction| {
-            work(&transaction)?;
-            transaction.commit()
-        });
-        done.map_err(|e| state_error(&self.path, &e))
     }
 }

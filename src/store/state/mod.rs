@@ -1,5 +1,112 @@
-//! The state database: what cannot be recomputed from the stores.
+//! The state database: what cannot be made anew from the stores. All of its SQL is in this folder.
+//!
+//! The schema is a list of numbered migrations; `user_version` says how many a database has had. Each is one
+//! transaction, so a database that is killed in between is of the version before or after.
 
 pub mod accounts;
 pub mod answers;
 pub mod deliveries;
+mod migrations;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Result};
+
+const NAME: &str = "state.db";
+/// Another process may be in the middle of a write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The database, open.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) db: Connection,
+    path: PathBuf,
+}
+
+impl State {
+    /// Opens it for writing; makes it where there is none, readable by nobody else: it holds the tokens.
+    pub fn open(root: &Path) -> Result<State> {
+        let path = root.join(NAME);
+        make_private(&path)?;
+        let fail = |e: rusqlite::Error| state_error(&path, &e);
+        let mut db = Connection::open(&path).map_err(fail)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        // A token that was rotated is on the disk before it is used.
+        db.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
+        migrations::bring_up(&mut db, &path)?;
+        Ok(State { db, path })
+    }
+
+    /// Opens it for reading; None where there is none. One of an older version is brought up first.
+    pub fn open_if_there(root: &Path) -> Result<Option<State>> {
+        let path = root.join(NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let fail = |e: rusqlite::Error| state_error(&path, &e);
+        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        if migrations::is_current(&db).map_err(fail)? {
+            return Ok(Some(State { db, path }));
+        }
+        drop(db);
+        State::open(root).map(Some)
+    }
+
+    /// An error of the database as an error of its file.
+    pub fn check<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
+        result.map_err(|e| state_error(&self.path, &e))
+    }
+
+    /// All of the work or nothing of it. It must not wait for anything: every other process waits for it.
+    pub fn write<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let transaction = self.db.unchecked_transaction();
+        self.check(transaction.and_then(|transaction| {
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        }))
+    }
+}
+
+/// An error of the state database as an error of its file.
+pub fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode;
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => std::io::ErrorKind::StorageFull,
+        // The file that its processes share memory by could not grow.
+        Some(ErrorCode::SystemIoFailure)
+            if error
+                .sqlite_error()
+                .is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
+            std::io::ErrorKind::StorageFull
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => std::io::ErrorKind::PermissionDenied,
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return Error::damaged(path, error),
+        _ => std::io::ErrorKind::Other,
+    };
+    Error::io("use", path)(std::io::Error::new(kind, error.to_string()))
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if !path.exists() {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(Error::io("create", path))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> Result<()> {
+    Ok(())
+}

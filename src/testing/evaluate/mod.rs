@@ -356,11 +356,11 @@ pub fn of_lake(lake: &Lake, truth: &Path, options: &Options, progress: impl Fn(u
         return Err(Error::Usage(format!("{} tells of no activity in the lake", truth.display())));
     }
     let mut learned_from = 0;
-    let of_lake = lake.weights();
-    let weights = match &options.weights {
-        Some(weights) => weights.clone(),
-        None if of_lake.exists() => Weights::read(&of_lake)?,
-        None => {
+    let key = lake.weights();
+    let weights = match (&options.weights, lake.text(&key)?) {
+        (Some(weights), _) => weights.clone(),
+        (None, Some(text)) => Weights::parse(&text, &lake.place(&key))?,
+        (None, None) => {
             let seen = dedupe::seen_of(everybody.iter().map(|l| l.records.as_slice()));
             learned_from = seen.pairs();
             Weights::default().learn(&seen)

@@ -12,7 +12,7 @@ use super::{Options, Person, person, strava};
 use crate::error::{Error, Result};
 use crate::fetch::walk;
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{Ask, Header, frame};
+use crate::store::landing::{self, Ask, Header, frame};
 use crate::store::local;
 
 /// People that are in memory at a time.
@@ -25,13 +25,13 @@ pub fn land(lake: &Lake, options: Options) -> Result<u64> {
     for number in 0..options.users {
         buckets.entry(lake.bucket(&super::user_id(number))).or_default().push(number);
     }
-    if buckets.keys().any(|bucket| lake.landing(*bucket).exists()) {
+    if !lake.backend().list(&landing::landing_folder())?.is_empty() {
         return Err(Error::Usage(format!("something has landed in {} already", lake.root().display())));
     }
     buckets
         .into_par_iter()
         .map(|(bucket, numbers)| {
-            local::replace(&lake.landing(bucket), |out| {
+            lake.backend().put(&landing::segment_key(bucket, 1, 0), &mut |out| {
                 numbers.iter().try_for_each(|number| {
                     pages(&person(options, *number)).iter().try_for_each(|page| out.write_all(page))
                 })

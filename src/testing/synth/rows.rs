@@ -21,8 +21,9 @@ use crate::model::polyline::Track;
 use crate::model::sport;
 use crate::sources::Source;
 use crate::sources::{self, strava::api::activity_list};
-use crate::store::dataset::{self, Provenance, Table};
-use crate::store::lake::{self, Bucket, Lake};
+use crate::store::dataset::{self, MadeFrom, Table};
+use crate::store::each::{Ended, each_bucket};
+use crate::store::lake::{Bucket, Lake};
 use crate::store::local;
 
 /// Points of a row's track: enough for the ways that people here take.
@@ -191,7 +192,7 @@ fn invented_hash(source: Source, id: u64) -> String {
 /// Writes everybody's rows into a lake without activities, and the truth about them into a file. Returns
 /// the bytes and the rows written.
 pub fn write(lake: &Lake, options: Options, truth: &Path) -> Result<(u64, u64)> {
-    if !local::below(&lake.activities_folder(), "parquet")?.is_empty() {
+    if !dataset::used_buckets(lake)?.is_empty() {
         return Err(Error::Usage(format!("there are activities in {} already", lake.root().display())));
     }
     let truth = std::path::absolute(truth).map_err(Error::io("find", truth))?;
@@ -204,9 +205,9 @@ pub fn write(lake: &Lake, options: Options, truth: &Path) -> Result<(u64, u64)> 
     local::replace(&truth, |out| {
         // The truth of some buckets is in memory at a time.
         for some in used.chunks(8) {
-            let written =
-                lake::each_bucket(some, |bucket| write_bucket(lake, bucket, &buckets[&bucket], options));
-            for (bytes, rows, lines) in written.map_err(std::io::Error::other)? {
+            let written = each_bucket(some, |bucket| write_bucket(lake, bucket, &buckets[&bucket], options));
+            let written = written.and_then(Ended::all).map_err(std::io::Error::other)?;
+            for (bytes, rows, lines) in written {
                 sum.0 += bytes;
                 sum.1 += rows;
                 out.write_all(&lines)?;
@@ -237,8 +238,8 @@ fn write_bucket(
     let mut bytes = 0;
     for (source, mut columns) in columns {
         let batch = dataset::batch::<Activity>(&mut columns);
-        let path = lake.activities(source, bucket);
-        bytes += dataset::write(&path, Table::Activities, Provenance::default(), [batch])?;
+        let key = lake.activities(source, bucket);
+        bytes += dataset::write(lake, &key, Table::Activities, &MadeFrom::default(), [batch])?;
     }
     Ok((bytes, rows, lines))
 }

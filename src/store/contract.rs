@@ -1,0 +1,178 @@
+//! What every backend promises, as one suite that each of them passes.
+
+use std::io::{self, Read};
+
+use super::backend::{Backend, Key, Put};
+use super::local::Local;
+
+fn key(name: &str) -> Key {
+    Key::new(name)
+}
+
+fn put(backend: &dyn Backend, name: &str, bytes: &[u8]) {
+    backend.put(&key(name), &mut |out| out.write_all(bytes)).unwrap();
+}
+
+fn read(backend: &dyn Backend, name: &str) -> Option<Vec<u8>> {
+    backend.read(&key(name)).unwrap().map(|bytes| bytes.to_vec())
+}
+
+type Case = fn(&dyn Backend);
+
+/// Runs the suite on new, empty backends.
+fn suite(new: impl Fn() -> (tempfile::TempDir, Box<dyn Backend>)) {
+    let cases: [(&str, Case); 9] = [
+        ("what is not there is none, everywhere", nothing),
+        ("an object is replaced whole", replaced),
+        ("a replacement that fails leaves the old bytes", failed),
+        ("an opened object stays the version it was", pinned),
+        ("ranges are cut at the end", ranges),
+        ("a conditional put takes the first and no other", conditional),
+        ("a segment only grows, and is created once", segments),
+        ("folders list what lies in them, in order", listed),
+        ("a lock keeps others out until it is dropped", locked),
+    ];
+    for (name, case) in cases {
+        println!("{name}");
+        let (_dir, backend) = new();
+        case(&*backend);
+    }
+}
+
+fn nothing(backend: &dyn Backend) {
+    assert_eq!(read(backend, "a/b"), None);
+    assert!(!backend.exists(&key("a/b")).unwrap());
+    assert!(backend.path(&key("a/b")).unwrap().is_none());
+    assert_eq!(backend.read_range(&key("a/b"), 0..4).unwrap(), None);
+    assert_eq!(backend.list(&key("a")).unwrap(), []);
+    assert_eq!(backend.names(&key("a")).unwrap(), Vec::<String>::new());
+    backend.remove(&key("a/b")).unwrap();
+}
+
+fn replaced(backend: &dyn Backend) {
+    assert_eq!(backend.put(&key("a/b"), &mut |out| out.write_all(b"old")).unwrap(), 3);
+    put(backend, "a/b", b"newer");
+    assert_eq!(read(backend, "a/b").unwrap(), b"newer");
+    backend.remove(&key("a/b")).unwrap();
+    assert_eq!(read(backend, "a/b"), None);
+}
+
+fn failed(backend: &dyn Backend) {
+    put(backend, "a", b"old");
+    let failed = backend.put(&key("a"), &mut |out| {
+        out.write_all(b"new")?;
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    });
+    assert!(failed.unwrap_err().to_string().contains("free some space"));
+    assert_eq!(read(backend, "a").unwrap(), b"old");
+    let left = std::fs::read_dir(backend.scratch().unwrap()).unwrap().count();
+    assert_eq!(left, 0, "nothing is left in the making");
+}
+
+fn pinned(backend: &dyn Backend) {
+    put(backend, "a", b"0123456789");
+    let opened = backend.open(&key("a")).unwrap().unwrap();
+    put(backend, "a", b"x");
+    assert_eq!(opened.range(2..5).unwrap(), b"234"[..]);
+    let mut rest = Vec::new();
+    opened.from(7).read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"789");
+    assert_ne!(opened.stat.version, backend.open(&key("a")).unwrap().unwrap().stat.version);
+}
+
+fn ranges(backend: &dyn Backend) {
+    put(backend, "a", b"0123456789");
+    for (range, bytes) in [(0..3, &b"012"[..]), (8..99, b"89"), (10..12, b""), (99..100, b"")] {
+        assert_eq!(backend.read_range(&key("a"), range.clone()).unwrap().unwrap(), *bytes, "{range:?}");
+    }
+}
+
+fn conditional(backend: &dyn Backend) {
+    let done = |put: Put| match put {
+        Put::Done(version) => version,
+        Put::Changed => panic!("it was as expected"),
+    };
+    let first = done(backend.put_if(&key("a"), None, b"1").unwrap());
+    assert_eq!(backend.put_if(&key("a"), None, b"2").unwrap(), Put::Changed);
+    let second = done(backend.put_if(&key("a"), Some(&first), b"2").unwrap());
+    assert_eq!(backend.put_if(&key("a"), Some(&first), b"3").unwrap(), Put::Changed);
+    assert_eq!(read(backend, "a").unwrap(), b"2");
+    backend.remove(&key("a")).unwrap();
+    assert_eq!(backend.put_if(&key("a"), Some(&second), b"3").unwrap(), Put::Changed);
+    // Of many at once, each update is somebody's: none is lost.
+    put(backend, "count", b"0");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut won = 0;
+                while won < 10 {
+                    let opened = backend.open(&key("count")).unwrap().unwrap();
+                    let count: u32 =
+                        String::from_utf8(opened.all().unwrap().into()).unwrap().parse().unwrap();
+                    let next = (count + 1).to_string();
+                    let put =
+                        backend.put_if(&key("count"), Some(&opened.stat.version), next.as_bytes()).unwrap();
+                    won += u32::from(put != Put::Changed);
+                }
+            });
+        }
+    });
+    assert_eq!(read(backend, "count").unwrap(), b"40");
+}
+
+fn segments(backend: &dyn Backend) {
+    let mut segment = backend.append(&key("s/1")).unwrap();
+    assert_eq!(segment.append(b"one").unwrap(), 0);
+    assert_eq!(segment.append(b"two").unwrap(), 3);
+    assert_eq!(read(backend, "s/1").unwrap(), b"onetwo");
+    assert!(backend.append(&key("s/1")).is_err(), "it is somebody's");
+    assert_eq!(read(backend, "s/1").unwrap(), b"onetwo");
+}
+
+fn listed(backend: &dyn Backend) {
+    for name in ["a/2", "a/1", "a/b/3", "c"] {
+        put(backend, name, name.as_bytes());
+    }
+    let keys: Vec<String> =
+        backend.list(&key("a")).unwrap().into_iter().map(|(key, bytes)| format!("{key} {bytes}")).collect();
+    assert_eq!(keys, ["a/1 3", "a/2 3", "a/b/3 5"]);
+    assert_eq!(backend.names(&key("a")).unwrap(), ["1", "2"]);
+}
+
+fn locked(backend: &dyn Backend) {
+    let held = backend.lock("store", "the store").unwrap();
+    let refused = backend.lock("store", "the store").unwrap_err().to_string();
+    assert!(refused.contains("another longrun") && refused.contains("the store"), "{refused}");
+    backend.lock("other", "the other").unwrap();
+    drop(held);
+    backend.lock("store", "the store").unwrap();
+}
+
+#[test]
+fn a_folder_keeps_the_contract() {
+    suite(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = Box::new(Local::new(dir.path()));
+        (dir, backend)
+    });
+}
+
+#[test]
+fn names_that_lead_out_or_look_like_partitions_are_no_keys() {
+    for name in ["", "a//b", "../a", "a/./b", "bucket=017/a", "a\\b", "/a"] {
+        assert_eq!(Key::parse(name), None, "{name:?}");
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_in_the_making_is_gone_when_the_next_one_takes_a_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = Local::new(dir.path());
+    let scratch = backend.scratch().unwrap();
+    std::fs::write(scratch.join("dead"), b"bytes").unwrap();
+    let alive = std::fs::File::create(scratch.join("alive")).unwrap();
+    alive.lock().unwrap();
+    drop(backend.lock("any", "any store").unwrap());
+    let left: Vec<_> = std::fs::read_dir(&scratch).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["alive"]);
+}

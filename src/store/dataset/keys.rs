@@ -1,0 +1,91 @@
+//! The names of the datasets' files. All files of a dataset lie side by side in its folder.
+
+use crate::error::Result;
+use crate::store::backend::Key;
+use crate::store::lake::{Bucket, Lake};
+
+const SUFFIX: &str = ".parquet";
+
+impl Lake {
+    pub fn activities_folder(&self) -> Key {
+        Key::new("activities")
+    }
+
+    pub fn activities(&self, source: &str, bucket: Bucket) -> Key {
+        self.activities_folder().join(&format!("{source}-{bucket}{SUFFIX}"))
+    }
+
+    /// The rows as the API or the archives have them, where both do and `activities` has them together.
+    pub fn origins(&self, source: &str, origin: &str, bucket: Bucket) -> Key {
+        Key::new(format!("origins/{source}-{origin}-{bucket}{SUFFIX}"))
+    }
+
+    pub fn streams_folder(&self) -> Key {
+        Key::new("streams")
+    }
+
+    pub fn streams(&self, source: &str, bucket: Bucket, year: i16) -> Key {
+        self.streams_folder().join(&format!("{source}-{bucket}-{year}{SUFFIX}"))
+    }
+
+    pub fn rejects_folder(&self) -> Key {
+        Key::new("rejects")
+    }
+
+    pub fn rejects(&self, source: &str, bucket: Bucket) -> Key {
+        self.rejects_folder().join(&format!("{source}-{bucket}{SUFFIX}"))
+    }
+
+    pub fn matches_folder(&self) -> Key {
+        Key::new("matches")
+    }
+
+    pub fn matches(&self, bucket: Bucket) -> Key {
+        self.matches_folder().join(&format!("{bucket}{SUFFIX}"))
+    }
+
+    pub fn golden_folder(&self) -> Key {
+        Key::new("golden")
+    }
+
+    pub fn golden(&self, bucket: Bucket) -> Key {
+        self.golden_folder().join(&format!("{bucket}{SUFFIX}"))
+    }
+}
+
+/// The files of a dataset's folder, in order.
+pub fn files(lake: &Lake, folder: &Key) -> Result<Vec<Key>> {
+    let names = lake.backend().names(folder)?;
+    Ok(names.iter().filter(|name| name.ends_with(SUFFIX)).map(|name| folder.join(name)).collect())
+}
+
+/// The source and the bucket of a file of activities.
+fn parse(name: &str) -> Option<(&str, Bucket)> {
+    let (source, bucket) = name.strip_suffix(SUFFIX)?.rsplit_once('-')?;
+    Some((source, Bucket(bucket.parse().ok()?)))
+}
+
+/// The buckets that have activities.
+pub fn used_buckets(lake: &Lake) -> Result<Vec<Bucket>> {
+    let names = lake.backend().names(&lake.activities_folder())?;
+    let mut buckets: Vec<Bucket> =
+        names.iter().filter_map(|name| parse(name)).map(|(_, bucket)| bucket).collect();
+    buckets.sort_unstable();
+    buckets.dedup();
+    Ok(buckets)
+}
+
+/// The sources that a bucket has activities of, in the order of their names.
+pub fn sources(lake: &Lake, bucket: Bucket) -> Result<Vec<String>> {
+    let names = lake.backend().names(&lake.activities_folder())?;
+    let of_bucket = names.iter().filter_map(|name| parse(name)).filter(|(_, of)| *of == bucket);
+    Ok(of_bucket.map(|(source, _)| source.to_string()).collect())
+}
+
+/// The years that a source has streams of, in a bucket.
+pub fn years(lake: &Lake, source: &str, bucket: Bucket) -> Result<Vec<i16>> {
+    let begin = format!("{source}-{bucket}-");
+    let names = lake.backend().names(&lake.streams_folder())?;
+    let year = |name: &String| name.strip_prefix(&begin)?.strip_suffix(SUFFIX)?.parse().ok();
+    Ok(names.iter().filter_map(year).collect())
+}

@@ -1,0 +1,110 @@
+//! Reading the files of a dataset.
+
+use std::io;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
+use twox_hash::XxHash64;
+
+use super::keys::sources;
+use super::made_from;
+use crate::error::{Error, Result};
+use crate::store::backend::Key;
+use crate::store::lake::{Bucket, Lake};
+
+/// Refuses a file whose rows have other columns than this longrun's. `command` makes it anew.
+pub fn check_schema(lake: &Lake, key: &Key, command: &str) -> Result<()> {
+    if lake.backend().exists(key)? && made_from(lake, key)?.is_none() {
+        let what = format!("its columns are another longrun's; run `longrun {command}`, which makes it anew");
+        return Err(Error::damaged(lake.place(key), what));
+    }
+    Ok(())
+}
+
+/// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
+/// are, how long, and what it was made from.
+pub fn fingerprint(lake: &Lake, key: &Key) -> Result<Option<u64>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(None) };
+    let length = file.stat.bytes;
+    let read = || -> io::Result<u64> {
+        let end = file.range(length.saturating_sub(8)..length)?;
+        let footer = end.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+        Ok(XxHash64::oneshot(length, &file.range(length.saturating_sub(8 + footer)..length)?))
+    };
+    read().map(Some).map_err(Error::io("read", lake.place(key)))
+}
+
+/// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
+pub fn read(lake: &Lake, key: &Key, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    const ROWS: usize = 8192;
+    if columns.is_some() {
+        return batches(lake, key, columns, ROWS)?.collect();
+    }
+    // All of it at once: a column at a time would ask the disk for a hundred small pieces.
+    let Some(bytes) = lake.backend().read(key)? else { return Ok(Vec::new()) };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(lake, key, &e))?;
+    let reader = reader.with_batch_size(ROWS).build().map_err(|e| damaged(lake, key, &e))?;
+    reader.map(|batch| batch.map_err(|e| damaged(lake, key, &e))).collect()
+}
+
+/// Every source's activities of a bucket.
+pub fn activities(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for source in sources(lake, bucket)? {
+        let key = lake.activities(&source, bucket);
+        check_schema(lake, &key, "normalize")?;
+        batches.extend(read(lake, &key, columns)?);
+    }
+    Ok(batches)
+}
+
+/// Rows of a file, some at a time.
+pub fn batches(
+    lake: &Lake,
+    key: &Key,
+    columns: Option<&[&str]>,
+    rows: usize,
+) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>>>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(Box::new(std::iter::empty())) };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    let mask = match columns {
+        Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
+        None => ProjectionMask::all(),
+    };
+    let reader =
+        builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(lake, key, &e))?;
+    let (lake, key) = (lake.clone(), key.clone());
+    Ok(Box::new(reader.map(move |batch| batch.map_err(|e| damaged(&lake, &key, &e)))))
+}
+
+/// Some rows of a file, by their numbers, which ascend.
+pub fn read_rows(lake: &Lake, key: &Key, columns: &[&str], rows: &[usize]) -> Result<Vec<RecordBatch>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(Vec::new()) };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let total = builder.metadata().file_metadata().num_rows().unsigned_abs() as usize;
+    if rows.last().is_none_or(|last| *last >= total) {
+        return Ok(Vec::new());
+    }
+    let wanted = rows.iter().map(|row| *row..row + 1);
+    let selection = RowSelection::from_consecutive_ranges(wanted, total);
+    let reader = builder.with_projection(mask).with_row_selection(selection).build();
+    reader
+        .map_err(|e| damaged(lake, key, &e))?
+        .map(|batch| batch.map_err(|e| damaged(lake, key, &e)))
+        .collect()
+}
+
+/// The number of rows, from the footer alone.
+pub fn row_count(lake: &Lake, key: &Key) -> Result<u64> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(0) };
+    let metadata =
+        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    Ok(metadata.metadata().file_metadata().num_rows().unsigned_abs())
+}
+
+pub(super) fn damaged(lake: &Lake, key: &Key, error: &dyn std::fmt::Display) -> Error {
+    let what = format!("{error}; delete it and run `longrun normalize`, which makes it anew");
+    Error::damaged(lake.place(key), what)
+}
