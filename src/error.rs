@@ -1,5 +1,5 @@
-//! Errors, cut by what the reader can do about them. A spent budget, a refused
-//! record or a page that has to be asked for again are values, not errors.
+//! Errors, one variant per thing that the reader can do about it. A spent budget, a rejected record or a page that
+//! must be asked for again is a value, not an error.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller asked for something that cannot be: another flag or path helps.
+    /// The request makes no sense; another flag or path helps.
     #[error("{0}")]
     Usage(String),
     /// A file could not be read or written.
@@ -17,13 +17,13 @@ pub enum Error {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     /// Another longrun holds the store.
     #[error(
-        "{store} is being written by another longrun ({holder}); wait for it to end, or stop it, and run this again"
+        "{store} is in use by another longrun ({holder}); wait for it to end, or stop it, and run this again"
     )]
     Busy { store: String, holder: String },
     /// Stored bytes are not what longrun wrote.
     #[error("{} is damaged: {what}", .path.display())]
     Damaged { path: PathBuf, what: String },
-    /// The other side answered in a way that only a person can mend.
+    /// A server answered in a way that only a person can resolve.
     #[error("{0}")]
     Remote(String),
 }
@@ -48,14 +48,14 @@ impl Error {
     }
 }
 
-/// The way out, for the errors that have one.
+/// The way out, for errors that have one.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space and run the same command again, what was stored before is whole"
+            "; free some space and run the same command again; everything stored before is intact"
         }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            "; choose a folder that can be written with --lake, or change its permissions"
+            "; choose a folder that can be written with --lake, or change the permissions of this one"
         }
         _ => "",
     }

@@ -1,42 +1,64 @@
-//! longrun exports athletes' whole history from Strava inside its rate limits, brings in what other
-//! sources have of it, normalizes it all into Parquet, finds the activities that are the same workout,
-//! and gives the live pipeline what it missed.
+//! longrun exports athletes' whole training history from Strava within its rate limits, adds their history from
+//! other sources, turns it all into Parquet with each workout counted once, and sends the live pipeline what it
+//! missed.
 //!
 //! ```text
 //!  strava api ── fetch ──▶ LANDING ─┐
-//!  (rate-limited, resumable)  raw,   ├─ normalize ─▶ ACTIVITIES, STREAMS, REJECTS ── stats
-//!  archives & files ── import ───────┘                (Parquet by source and bucket)  (polars)
-//!  (strava, garmin, fitbit, hevy, apple, health connect, fit/gpx/tcx)    │
-//!                                                                      dedupe
-//!                                                                        ▼
-//!                                     report ◀──────────── MATCHES, GOLDEN (a row per workout)
-//!                                                                        │
-//!  the pipeline's own exports ── pipeline import ──▶ runs, uploads ─▶ reconcile ─▶ redrive ─▶ sink
-//!  (users, runs, uploads)                                             (dry run unless --apply)
+//!  (rate-limited, resumable)  raw,   ├─ normalize ─▶ ACTIVITIES, STREAMS, REJECTS ──▶ stats
+//!  archives & files ── import ───────┘                           │
+//!                                                              dedupe
+//!                                                                ▼
+//!                                                         MATCHES, GOLDEN ──▶ report
+//!                                                                │
+//!  the pipeline's exports ── pipeline import ─────────────▶ reconcile ─▶ redrive ──▶ live pipeline
 //! ```
 //!
-//! Stages meet only on disk. Each reads one store and writes the next; stopping between any two,
-//! or in the middle of one, is normal: after a kill at any instant, running the same command
-//! again ends in the same lake, and repeats at most the requests that were in flight. What is
-//! owed is recomputed from what has landed, so there is no cursor that could disagree with it.
-//! Decisions are pure functions of plain values; time and the network come in as arguments.
+//! Stages meet only on disk. Each reads one store and writes the next; stopping between any two, or in the middle of
+//! one, is normal. After a kill at any instant, running the same command again ends in the same lake and repeats at
+//! most the requests that were in flight. What is owed is computed from what has landed, so there is no cursor that
+//! could disagree with it. Decisions are pure functions of plain values; time and the network come in as arguments.
 //!
-//! In the order of the flow:
+//! # Modules, in the order of the flow
 //!
 //! - [`model`]: the nouns: an activity, its columns, sports, tracks
-//! - [`store`]: where things lie: the lake, landing, archives, datasets, the state database
-//! - [`sources`]: bytes of one source to activities
+//! - [`store`]: everything on disk: the lake, landing, archives, datasets, the state database
+//! - [`sources`]: one folder or file per source: bytes to activities
 //! - [`fetch`]: the API to the landing
 //! - [`normalize`]: landing and archives to datasets, in parallel
-//! - [`dedupe`]: which activities are the same workout, and one row for each workout
-//! - [`fitglue`]: what the live pipeline says of itself: users, runs, uploads
-//! - [`redrive`]: what the live pipeline never saw, and giving it to it
-//! - [`report`]: what people look at
-//! - [`cli`]: one file per command, its flags and its summary
+//! - [`dedupe`]: which records are the same workout, and one row per workout
+//! - [`fitglue`]: the live pipeline's contract and its exports: users, runs, uploads
+//! - [`redrive`]: what the live pipeline lacks, and sending it
+//! - [`report`]: the report page, and sums
+//! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
-//! - [`error`]: errors, cut by what the reader can do about them
+//! - [`error`]: errors, by what the reader can do about them
 //! - `testing`: an emulated Strava, invented people, and how good the matching is on them; a cargo feature, on by
-//!   default, that no other module but the commands over it uses
+//!   default, that only commands, tests and benches use
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | record | one activity as one source describes it: a row of `activities` |
+//! | workout | what really happened: a row of `golden`, made of one or more records |
+//! | pair | two records of one person that were compared |
+//! | candidate | a pair that is worth comparing |
+//! | match, review, no match | the decision on a pair: one workout, a person should look, two workouts |
+//! | part | a record that covers a piece of a workout |
+//! | copy | the same recording, delivered twice |
+//! | lake | the folder that holds all data |
+//! | landing frame | one API answer, as it came |
+//! | archive | what a person imported: an account export, a folder, a file |
+//! | bucket | all data of some people: a stable hash of the user id, modulo the bucket count |
+//! | reject | a record or field that was not taken, with the reason and the place of its bytes |
+//! | owed | the live pipeline should have it and does not |
+//! | routed | owed, and it is clear which of the user's pipelines takes it |
+//! | held | not sent, for a reason that is printed |
+//! | delivered | the sink has taken the message |
+//! | unsettled | a message was sent, and nobody knows whether it arrived |
+//! | gone | the source no longer has it |
+//!
+//! FitGlue's things keep FitGlue's names: pipeline, run, upload, destination, booster, tier, sync.
 
 pub mod cli;
 pub mod dedupe;

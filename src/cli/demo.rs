@@ -1,4 +1,4 @@
-//! `longrun demo`: the whole job on this machine, with nobody's data.
+//! `longrun demo`: every stage on this machine, with invented people.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How much of every activity
+    /// How much of each activity to fetch
     #[arg(long, value_enum, default_value = "list")]
     depth: Depth,
 }
 
-/// Small enough that the fetch has to wait for a window, long enough that it is seen.
+/// So small that the fetch has to wait for a window, so long that people see it.
 const LIMITS: Limits = Limits {
     overall_short: 40,
     overall_day: 40_000,
@@ -51,8 +51,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let users = people.len();
     let emulator = Emulator::start(config, Box::new(Synthetic::new(people)))?;
     say!(
-        "1. an emulated Strava serves {} activities of {users} invented people at {}\n   ({} reads per {} s; the real one gives 100 per 15 minutes)",
-        output::count(total as u64),
+        "1. emulate: {} of {} on an emulated Strava at {}\n   (it allows {} reads per {} s; the real one allows 100 per 15 minutes)",
+        output::count_of(total as u64, "activity", "activities"),
+        output::count_of(users as u64, "invented person", "invented people"),
         emulator.base_url(),
         limits.read_short,
         limits.short_window_s
@@ -82,7 +83,8 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     say!("3. import");
     let (imported, bytes) = import(&lake, users as u32)?;
     say!(
-        "imported {imported} archives ({}): what watches, bands and apps of these people told their own clouds",
+        "imported {} ({}): exports of the same people's watches, wristbands and apps",
+        output::count_of(imported, "archive", "archives"),
         output::bytes(bytes)
     );
     let export = lake.root().join("pipeline.jsonl");
@@ -107,16 +109,16 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if context.json {
         output::json(&lines)?;
     } else {
-        say!("7. statistics: the ten largest of {} sports and years", lines.len());
+        say!("7. stats: the ten largest of {} lines", lines.len());
         lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
         lines.truncate(10);
         output::print(stats::table(&lines).trim_end())?;
     }
-    say!("8. reconcile with what the invented pipeline has");
+    say!("8. reconcile with an invented live pipeline");
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
     say!("{}", reconcile::table(&reconciled, users).trim_end());
 
-    say!("9. redrive to a file, oldest first");
+    say!("9. redrive what it missed, into a file");
     let messages = lake.root().join("redrive/messages.jsonl");
     let driven = redrive::apply(&lake, &redrive_options(&messages), &Settings::default())?;
     redrive::describe(&driven);
@@ -124,16 +126,19 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let root = lake.root().display();
     say!(
         "everything is in {root}:\n  \
-         {root}/landing     what the API said, to the byte: zstdcat {root}/landing/strava/*/*.zst | jq .request\n  \
-         {root}/landing/archives  what was imported, unchanged\n  \
-         {root}/activities  one row per activity: any tool that reads Parquet, or longrun --lake {root} stats\n  \
-         {root}/golden      one row per workout, from all that tell of it; {root}/matches says why\n  \
-         {root}/redrive     what the pipeline missed, as the messages it takes"
+         {root}/landing     every API answer and archive, byte for byte\n  \
+         {root}/activities  one row per record, as Parquet that any tool reads\n  \
+         {root}/golden      one row per workout; {root}/matches says why\n  \
+         {root}/redrive     the messages that the pipeline missed\n\
+         try next:\n  \
+         longrun --lake {root} stats\n  \
+         longrun --lake {root} dedupe weights\n  \
+         longrun --lake {root} reconcile"
     );
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
 }
 
-/// To a file, which takes whatever comes as fast as it comes.
+/// To a file, without a pace: a file takes messages as fast as they come.
 fn redrive_options(messages: &Path) -> crate::redrive::Options {
     crate::redrive::Options {
         per_second: NonZeroU32::new(100_000).expect("not zero"),
@@ -142,8 +147,8 @@ fn redrive_options(messages: &Path) -> crate::redrive::Options {
     }
 }
 
-/// What other sources have of the same people: all that the first one's tell, and everybody's wristbands and
-/// tables of strength sessions.
+/// Imports what other sources have of the same people: four sources of the first person, wristbands and strength
+/// logs of everybody.
 fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
     let folder = tempfile::tempdir().map_err(Error::io("make", std::env::temp_dir()))?;
     let mut archives = Archives::open(lake)?;
@@ -173,18 +178,17 @@ fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
     Ok((imported, bytes))
 }
 
-/// A lake beside the real one, so that invented people never get among real ones; made anew
-/// each time.
+/// A new lake beside the real one, so that invented people never mix with real ones.
 fn fresh_lake(beside: &Path) -> Result<Lake> {
     let mut name = beside.as_os_str().to_owned();
     name.push("-demo");
     let folder = PathBuf::from(name);
     let mark = folder.join(".made-by-demo");
     if folder.exists() {
-        // Somebody's own lake may have this name: only what a demo made is cleared away.
+        // Somebody's own lake may have this name: clear away only what a demo made.
         if !mark.exists() {
             return Err(Error::Usage(format!(
-                "{} is not a lake that a demo made; move it, or name another folder with --lake",
+                "{} is not a lake that a demo made; move it, or choose another folder with --lake",
                 folder.display()
             )));
         }

@@ -24,20 +24,20 @@ pub struct Args {
     /// The archive: a zip, a folder, or a single file
     #[arg(required_unless_present = "manifest", conflicts_with = "manifest")]
     path: Option<PathBuf>,
-    /// The person, as you number them
+    /// The person, by your own id
     #[arg(long, value_name = "ID", required_unless_present_any = ["manifest", "dry_run"], conflicts_with = "manifest")]
     user: Option<String>,
-    /// A CSV file with the columns user, source and path, and timezone where it is needed: the archives
-    /// of many. Paths are relative to it
+    /// Import many archives: a CSV file with the columns user, source, path and, where needed,
+    /// timezone. Paths are relative to the file
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// The zone of wall clocks that come without one, such as Europe/Berlin (Hevy's table)
+    /// The time zone of local times that come without one, such as Europe/Berlin (Hevy's CSV)
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// Leave the archive where it is, and read it from there; it must not change
+    /// Leave the archive where it is and read it from there; it must not change
     #[arg(long)]
     in_place: bool,
-    /// Read everything and say what is in it, without putting anything into the lake
+    /// Read everything and say what is in it, but keep nothing
     #[arg(long, conflicts_with_all = ["manifest", "in_place"])]
     dry_run: bool,
 }
@@ -45,17 +45,19 @@ pub struct Args {
 /// The sources, and `auto`.
 fn source_names() -> PossibleValuesParser {
     let sources = Source::ALL.iter().filter_map(ValueEnum::to_possible_value);
-    PossibleValuesParser::new(sources.chain([PossibleValue::new("auto").help("Look at what is in it")]))
+    PossibleValuesParser::new(
+        sources.chain([PossibleValue::new("auto").help("Recognise it by its contents")]),
+    )
 }
 
-/// What the command did.
+/// The outcome.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     imported: u64,
-    /// Archives that were imported before.
+    /// Archives that were imported before, and skipped.
     known: u64,
     failed: u64,
-    /// Files of folders that were not taken, such as links.
+    /// Files in folders that were not taken, such as links.
     left_out: u64,
     bytes: u64,
 }
@@ -73,7 +75,7 @@ struct Contents {
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(zone) = &args.timezone {
-        TimeZone::get(zone).map_err(|_| Error::Usage(format!("{zone:?} is no time zone")))?;
+        TimeZone::get(zone).map_err(|_| Error::Usage(format!("{zone:?} is not a time zone")))?;
     }
     if args.dry_run {
         return look(context, &args);
@@ -106,10 +108,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             Ok(Outcome::Known) => {
                 summary.known += 1;
                 bar.suspend(|| {
-                    say!("{} was imported before, and is passed over", line.path.display());
+                    say!("{} was imported before; skipped", line.path.display());
                 });
             }
-            // A lake that is in use or damaged will not take the next one either.
+            // If the lake is in use or damaged, the next one would fail as well.
             Err(e @ (Error::Busy { .. } | Error::Damaged { .. })) => return Err(e),
             Err(e) if args.manifest.is_none() => return Err(e),
             Err(e) => {
@@ -126,8 +128,8 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     if summary.imported > 0 {
         say!(
-            "imported {} archives, {}; `longrun normalize` reads them",
-            output::count(summary.imported),
+            "imported {} ({}); run `longrun normalize` next",
+            output::count_of(summary.imported, "archive", "archives"),
             output::bytes(summary.bytes)
         );
     }
@@ -193,21 +195,21 @@ fn import(
     archives.made(&wanted, pack(path, &folder, &scratch)?, now)
 }
 
-/// Opens an archive without what of it lies in the lake.
+/// Opens an archive, without any part of it that is the lake itself.
 fn open(path: &Path, scratch: &Path, lake: Option<&Path>) -> Result<Container> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut archive = Container::open(path, &name, scratch)?;
     let holds_lake = lake.is_some_and(|lake| archive.leave_out(lake) > 0);
     if holds_lake && archive.entries().is_empty() {
         return Err(Error::Usage(format!(
-            "{} lies in the lake; what is there was imported already",
+            "{} is in the lake; what is there was imported already",
             path.display()
         )));
     }
     Ok(archive)
 }
 
-/// Finds out whose archive it is, or whether it is what it is said to be.
+/// Recognises the source of an archive, or checks the source that was given.
 fn recognise(named: &str, archive: &Container, path: &Path) -> Result<Source> {
     let asked = match named {
         "auto" => None,
@@ -220,19 +222,23 @@ fn recognise(named: &str, archive: &Container, path: &Path) -> Result<Source> {
     match asked {
         Some(source) if sources::recognises(source, archive) => Ok(source),
         Some(source) => Err(Error::Usage(format!(
-            "{} does not look like an export of {source}{}{}",
+            "{} does not look like an export from {source}{}{}",
             path.display(),
             unreadable(),
             match sources::recognise(archive) {
-                Some(other) => format!("; it looks like one of {other}"),
+                Some(other) => format!("; it looks like one from {other}"),
                 None => String::new(),
             }
         ))),
         None => {
             let source = sources::recognise(archive).ok_or_else(|| {
-                Error::Usage(format!("nobody's export is recognised in {}{}", path.display(), unreadable()))
+                Error::Usage(format!(
+                    "{} is not an export that longrun knows{}",
+                    path.display(),
+                    unreadable()
+                ))
             })?;
-            say!("{} looks like an export of {source}", path.display());
+            say!("{} looks like an export from {source}", path.display());
             Ok(source)
         }
     }
@@ -253,7 +259,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
         let cell = |column: usize| row.get(column).unwrap_or_default().trim().to_string();
         let zone = zone.map(cell).filter(|zone| !zone.is_empty()).or_else(|| args.timezone.clone());
         if let Some(zone) = &zone {
-            TimeZone::get(zone).map_err(|_| Error::Usage(format!("{place}: {zone:?} is no time zone")))?;
+            TimeZone::get(zone).map_err(|_| Error::Usage(format!("{place}: {zone:?} is not a time zone")))?;
         }
         let path = Some(cell(path)).filter(|path| !path.is_empty());
         let path = path.map(|path| beside.join(path)).unwrap_or_default();
@@ -262,7 +268,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
     table.rows.iter().enumerate().map(line).collect()
 }
 
-/// Reads an archive and says what is in it.
+/// Reads an archive and prints what is in it.
 fn look(context: &Context, args: &Args) -> Result<Exit> {
     let (named, path) = (args.source.clone().unwrap_or_default(), args.path.clone().unwrap_or_default());
     let archive = open(&path, &std::env::temp_dir(), None)?;
@@ -300,13 +306,12 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
     }
     output::complaints(&contents.rejects);
     say!(
-        "{}: {} files, {} activities with {} samples, {} records that are none, {} rejects",
-        source,
-        output::count(contents.files),
-        output::count(contents.activities),
-        output::count(contents.samples),
+        "{source}: {}, {} with {}, {} skipped (steps, sleep, settings), {}",
+        output::count_of(contents.files, "file", "files"),
+        output::count_of(contents.activities, "activity", "activities"),
+        output::count_of(contents.samples, "sample", "samples"),
         output::count(contents.not_activities),
-        output::count(contents.rejects.len() as u64)
+        output::count_of(contents.rejects.len() as u64, "reject", "rejects")
     );
     Ok(if contents.rejects.is_empty() { Exit::Done } else { Exit::DoneWithRejects })
 }

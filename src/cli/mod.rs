@@ -33,19 +33,21 @@ use output::say;
 use crate::error::{Error, Result};
 use crate::store::lake::Lake;
 
-/// Export athletes' whole history from Strava inside its rate limits, bring in what other sources
-/// have of it, normalize it all into Parquet, find the activities that are the same workout, and give
-/// the live pipeline what it missed.
+/// Export athletes' whole history from Strava within its rate limits, add their history from other
+/// sources, and turn it all into one Parquet dataset with each workout counted once
 ///
-/// Try it without an account: `longrun demo`. For real: `longrun connect strava --user ID` (or
-/// `longrun accounts add`), then `longrun fetch`, `longrun import auto PATH --user ID`,
-/// `longrun normalize`, `longrun dedupe`, `longrun report`; and with the live pipeline's exports
-/// `longrun pipeline import FILE`, `longrun reconcile`, `longrun redrive`. Every command can be stopped
-/// at any instant and run again.
+/// Try it without an account: `longrun demo`.
+///
+/// For real: `longrun connect strava --user ID` (or `longrun accounts add FILE`), `longrun fetch`,
+/// `longrun import auto PATH --user ID`, `longrun normalize`, `longrun dedupe`, `longrun report`.
+/// With the live pipeline's exports: `longrun pipeline import FILE`, `longrun reconcile`,
+/// `longrun redrive`.
+///
+/// You can stop any command at any instant and run it again.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The folder that everything is kept in
+    /// The folder that holds all data
     #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR")]
     lake: PathBuf,
     /// Print the result as JSON on stdout
@@ -60,72 +62,69 @@ Exit codes:
   0   done
   1   failed
   2   wrong usage
-  3   done, but some records were not taken, or held back: see the rejects, or what was said
-  75  stopped at a quota, of an API or a tier: run the same command again later";
+  3   done, with rejects or with messages held back: each reason is printed
+  75  stopped at a quota (of an API or a tier): run the same command again later";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Do the whole job on this machine, with an emulated Strava and invented people
+    /// Run every stage on this machine, with an emulated Strava and invented people
     #[cfg(feature = "testing")]
     Demo(demo::Args),
-    /// Let an athlete give consent in the browser, and keep the tokens
+    /// Connect an athlete's account through the browser
     Connect(connect::Args),
     /// Add, list, export or remove accounts
     Accounts(accounts::Args),
-    /// Fetch what is missing of every account into the landing
+    /// Fetch what is still missing from every account
     Fetch(fetch::Args),
-    /// Bring in archives and files of other sources
+    /// Import account exports and device files of any source
     ///
-    /// They are copied into the lake, once, and read by the next `normalize`. An archive that was
-    /// imported before is passed over; one that has changed is another one, and its records come
-    /// over the older ones.
+    /// Each archive is copied into the lake once; the next `normalize` reads it. An archive that was
+    /// imported before is skipped. If it has changed since, its records replace the older ones.
     Import(import::Args),
-    /// Tell what the live pipeline has: its users, runs and uploads
+    /// Import what the live pipeline has: its users, runs and uploads
     #[command(alias = "ledger")]
     Pipeline(pipeline::Args),
-    /// Turn what has landed and was imported into Parquet
+    /// Turn everything that was fetched and imported into Parquet
     Normalize(normalize::Args),
-    /// Find the activities that are the same workout, and make one row of each workout
+    /// Find the records of the same workout, and write one row per workout
     ///
-    /// Every pair of activities that could be one is kept in `matches` with what speaks for it, and the
-    /// workouts in `golden`, with what each field is from. Nothing is deleted. Only what has changed is done
-    /// again.
+    /// `matches` keeps every pair that was compared, with the evidence; `golden` has the workouts, with the
+    /// origin of each field. Nothing is deleted. Only what has changed is done again.
     Dedupe(dedupe::Args),
-    /// Write a page of what was found: totals, overlaps of sources, what to look at, conflicts, rejects
+    /// Write a web page with totals, overlaps, pairs to review, conflicts and rejects
     Report(report::Args),
-    /// Say what the live pipeline has of every workout, and what it never saw
+    /// Compare the workouts with what the live pipeline has
     ///
-    /// Wants the pipeline's exports (`longrun pipeline import`) and golden activities (`longrun dedupe`). Of each
-    /// user: workouts that are there, there through another source (duplicate), uploaded by the pipeline itself
-    /// (loop), blocked by the tier, failed, or missing.
+    /// Run `longrun pipeline import` and `longrun dedupe` first. Counts for each user the workouts that are there,
+    /// there through another source (duplicate), uploaded by the pipeline itself (loop), in an unknown state
+    /// (unclear), blocked by the tier, failed, or missing.
     Reconcile(reconcile::Args),
-    /// Give the live pipeline what it missed; a dry run unless --apply
+    /// Send the live pipeline what it missed; only a preview without --apply
     ///
-    /// Oldest first of each user, at a pace, under ids that make a repeat overwrite the same run. Can be stopped
-    /// at any instant and run again: what was delivered is never sent twice, and what may have arrived goes
-    /// again under its id.
+    /// Sends each user's oldest workouts first, at a set pace, under ids that make a repeat overwrite the same run.
+    /// What was delivered is never sent again; what may have arrived is sent again under the same id.
     Redrive(redrive::Args),
-    /// Sum the activities per source, sport and year
+    /// Sum the activities by source, sport and year
     Stats,
-    /// Serve an emulated API on this machine
+    /// Run an emulated Strava on this machine
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
-    /// Write invented histories, without a server
+    /// Write invented histories as files
     #[cfg(feature = "testing")]
     Synth(synth::Args),
 }
 
-/// How a command ended that did not fail.
+/// How a command ended, unless it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
     Done,
-    /// Some of what was owed did not come; each was named.
+    /// Some of what was owed did not come; each is named on stderr.
     Incomplete,
     DoneWithRejects,
     StoppedAtQuota,
 }
 
-/// What every command is given.
+/// The options that every command has.
 struct Context {
     lake: PathBuf,
     json: bool,

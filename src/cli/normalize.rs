@@ -13,8 +13,8 @@ use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Rules that decide a sport by the words of a title, from now on:
-    /// [{"substring": "parkrun", "target_type": "Run"}, …]; the first that fits decides
+    /// Rules that set the sport by a text in the title, from now on: [{"substring": "parkrun",
+    /// "target_type": "Run"}, …]. The first rule that fits decides
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Forget the rules
@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     })
 }
 
-/// Normalizes with a progress bar.
+/// Normalizes, with a progress bar.
 pub fn normalize(lake: &Lake) -> Result<Run<Summary>> {
     let bar = output::bar(
         normalize::pending_bytes(lake)?,
@@ -57,43 +57,46 @@ pub fn normalize(lake: &Lake) -> Result<Run<Summary>> {
     run
 }
 
-/// The summary for people.
+/// Prints the summary.
 pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
     if s.buckets_rewritten == 0 {
-        say!("nothing new has landed or was imported; the dataset is as it was");
+        say!("nothing new was fetched or imported; the dataset is up to date");
         return;
     }
     if s.responses > 0 {
         say!(
-            "normalized {} responses ({} of JSON, {} landed)",
-            output::count(s.responses),
+            "read {} ({} of JSON from {} of landing)",
+            output::count_of(s.responses, "API answer", "API answers"),
             output::bytes(s.json_bytes),
             output::bytes(s.landing_bytes),
         );
     }
     if s.archives > 0 {
         say!(
-            "read {} archives ({}): {} records, {} of them no workouts",
-            output::count(s.archives),
+            "read {} ({}): {}, {} skipped (steps, sleep, settings)",
+            output::count_of(s.archives, "archive", "archives"),
             output::bytes(s.archive_bytes),
-            output::count(s.records),
+            output::count_of(s.records, "record", "records"),
             output::count(s.not_activities),
         );
     }
     say!(
-        "wrote {} of Parquet in {} buckets in {}: {} activities ({} new), {} track points, {} streams",
-        output::bytes(s.written_bytes),
-        s.buckets_rewritten,
-        output::seconds(seconds),
-        output::count(s.activities),
+        "wrote {} ({} new) with {} and {}",
+        output::count_of(s.activities, "activity", "activities"),
         output::count(s.activities_added),
-        output::count(s.points),
-        output::count(s.streams)
+        output::count_of(s.points, "track point", "track points"),
+        output::count_of(s.streams, "sample series", "sample series"),
+    );
+    say!(
+        "{} of Parquet in {}, in {}",
+        output::bytes(s.written_bytes),
+        output::count_of(s.buckets_rewritten, "bucket", "buckets"),
+        output::seconds(seconds)
     );
     if s.rejects > 0 {
         say!(
-            "{} records or fields were not taken: which, why and where their bytes are is in {}",
-            output::count(s.rejects),
+            "{}; {} says what, why and where the bytes are",
+            output::count_of(s.rejects, "reject", "rejects"),
             lake.place(&lake.rejects_folder()).display()
         );
     }

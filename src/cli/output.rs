@@ -1,4 +1,4 @@
-//! What people see: numbers they can read, progress bars, and JSON for machines.
+//! Output: readable numbers, tables and progress bars for people, JSON for machines.
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -24,9 +24,15 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// What is left out until it is known whose workout it is.
-pub fn not_deduped(activities: u64) -> String {
-    format!("{} activities came after the last `longrun dedupe` and are left out", count(activities))
+/// A number with its noun: `1 record`, `1,234 records`.
+pub fn count_of(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { more })
+}
+
+/// Why some records are missing from a summary.
+pub fn not_deduped(records: u64) -> String {
+    let records = count_of(records, "record", "records");
+    format!("{records} came after the last `longrun dedupe`, and this leaves them out")
 }
 
 /// Bytes with a binary unit.
@@ -51,8 +57,7 @@ pub fn minute(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// A line for people, on stderr. Where it cannot be written (a pipe that nobody reads, a log on a full disk), the
-/// work goes on.
+/// Prints a line for people, on stderr. If that fails (a closed pipe, a full disk), the work goes on.
 macro_rules! say {
     ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*)) };
 }
@@ -69,7 +74,7 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     print(&text)
 }
 
-/// A line of data, on stdout. A reader that has gone is no failure.
+/// Prints a line of data, on stdout. A reader that has gone away is not an error.
 pub fn print(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("write to", "stdout")(e)),
@@ -77,7 +82,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// The first of many complaints, and how many more there are, on stderr.
+/// Prints the first complaints and the number of the others, on stderr.
 pub fn complaints(all: &[String]) {
     const SHOWN: usize = 20;
     all.iter().take(SHOWN).for_each(|complaint| say!("{complaint}"));
@@ -86,7 +91,7 @@ pub fn complaints(all: &[String]) {
     }
 }
 
-/// A bar on stderr; nothing where that is no terminal.
+/// A progress bar on stderr, hidden unless that is a terminal.
 pub fn bar(length: u64, template: &str) -> ProgressBar {
     let target = if is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
@@ -102,7 +107,7 @@ pub fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// A table with its columns aligned: the first to the left, the others to the right.
+/// An aligned table: the first column to the left, the others to the right.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -131,6 +136,13 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn a_number_agrees_with_its_noun() {
+        assert_eq!(count_of(1, "person", "people"), "1 person");
+        assert_eq!(count_of(0, "person", "people"), "0 people");
+        assert_eq!(count_of(1_200, "person", "people"), "1,200 people");
     }
 
     #[test]

@@ -12,16 +12,16 @@ use crate::store::local;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to write the page; reports/report.html in the lake where this is left out
+    /// Where to write the page [default: reports/report.html in the lake]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only this person's activities
+    /// Only this user's records
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Workouts that the page lists
+    /// How many workouts the page lists
     #[arg(long, default_value_t = Options::default().most_workouts, value_name = "N")]
     workouts: usize,
-    /// Pairs that the page lists
+    /// How many pairs the page lists
     #[arg(long, default_value_t = Options::default().most_pairs, value_name = "N")]
     pairs: usize,
 }
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Writes the page. Returns where it is and its figures.
+/// Writes the page. Returns its path and its figures.
 pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(PathBuf, Overview)> {
     let bar = output::bar(lake.buckets().count() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
     let report = report::of_lake(lake, options, |done| bar.inc(done));
@@ -60,19 +60,24 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
     Ok((path, report.overview))
 }
 
-/// The figures that matter most, for people.
+/// Prints the main figures.
 pub fn describe(o: &Overview) {
-    let km = |km: f64| output::count(km.round() as u64);
+    let whole = |number: f64| output::count(number.round() as u64);
     say!(
-        "{} activities of {} people are {} workouts: {} km, not {} km",
-        output::count(o.activities.count),
-        output::count(o.users),
-        output::count(o.workouts.count),
-        km(o.workouts.distance_km),
-        km(o.activities.distance_km)
+        "{} → {} ({})",
+        output::count_of(o.activities.count, "record", "records"),
+        output::count_of(o.workouts.count, "workout", "workouts"),
+        output::count_of(o.users, "person", "people"),
+    );
+    say!(
+        "total {} km in {} h ({} km in {} h before removing duplicates)",
+        whole(o.workouts.distance_km),
+        whole(o.workouts.time_h),
+        whole(o.activities.distance_km),
+        whole(o.activities.time_h)
     );
     if o.not_deduped > 0 {
         say!("{}", output::not_deduped(o.not_deduped));
     }
-    say!("{} pairs are for somebody to look at", output::count(o.pairs.review));
+    say!("{} to review", output::count_of(o.pairs.review, "pair", "pairs"));
 }

@@ -1,4 +1,4 @@
-//! The datasets to the figures and lists of a report.
+//! Reads the datasets into the figures and lists of a report.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,7 +20,7 @@ use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::lake::{Bucket, Lake};
 
-/// What is summed while buckets go by.
+/// Sums over the buckets read so far.
 #[derive(Default)]
 struct Collecting {
     overview: Overview,
@@ -43,9 +43,7 @@ struct Between {
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
     let mut all = Collecting::default();
     if dataset::files(lake, &lake.golden_folder())?.is_empty() {
-        return Err(Error::Usage(
-            "there is nothing to report on yet; run `longrun dedupe` first".to_string(),
-        ));
+        return Err(Error::Usage("nothing to report yet; run `longrun dedupe` first".to_string()));
     }
     for bucket in lake.buckets_of(options.user.as_slice()) {
         all.take_bucket(lake, bucket, options)?;
@@ -53,7 +51,7 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
     }
     if all.users.is_empty() {
         let user = options.user.as_deref().unwrap_or_default();
-        return Err(Error::Usage(format!("there are no activities of {user:?} in the lake")));
+        return Err(Error::Usage(format!("no records of user {user:?} in the lake")));
     }
     all.overview.rejects = rejects(lake, options)?;
     all.overview.pipeline = pipeline(lake, options)?;
@@ -116,7 +114,7 @@ impl Collecting {
             if of.len() < 2 {
                 continue;
             }
-            self.overview.told_more_than_once += 1;
+            self.overview.shared_workouts += 1;
             shared.extend((0..of.len()).map(|at| (user.clone(), named(&of, at))));
             let given = structs(lineage, row);
             let fields = given.column_by_name("fields").expect("lineage has it").as_list::<i32>();
@@ -177,7 +175,7 @@ impl Collecting {
                     sightings.entry((users.value(row), a, b)).or_default().push((a_ms / 1000, ahead_s));
                 }
             }
-            // Nobody wants to look at what is clear.
+            // Clear decisions need no look.
             let is_close = rows.small("bits", row).abs() < 12.0;
             if decision == "review" || reason == "person" || is_close {
                 pairs.push(pair(rows, row));
@@ -194,7 +192,7 @@ impl Collecting {
         }
     }
 
-    /// Sums the activities, and completes what is shown of them.
+    /// Sums the records, and fills in those that the listed pairs show.
     fn take_activities(
         &mut self,
         lake: &Lake,
@@ -295,8 +293,7 @@ impl Between {
     }
 }
 
-/// What somebody should look at first: what is for review, then what was answered, then the least sure
-/// decisions.
+/// The pairs that a person should look at first: those to review, then those answered, then the closest decisions.
 fn most_worth_a_look(mut pairs: Vec<Pair>, most: usize) -> Vec<Pair> {
     let rank = |pair: &Pair| match (pair.decision.as_str(), pair.reason.as_str()) {
         (_, "person") => 1,
@@ -337,7 +334,7 @@ fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)
 }
 
-/// What the pair's own row says. The records are filled in when their rows go by.
+/// What the pair's own row holds. Its two records follow when their rows are read.
 fn pair(rows: &Rows, row: usize) -> Pair {
     let side = |which: &str| Side {
         name: format!(
@@ -394,7 +391,7 @@ fn side(rows: &Rows, row: usize, name: String) -> Side {
     }
 }
 
-/// Counts by what went wrong, the most frequent first.
+/// Counts by reason, the most frequent first.
 fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     const MOST: usize = 100;
     let mut counts: BTreeMap<(String, String, String), (u64, String)> = BTreeMap::new();
@@ -405,7 +402,7 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
             let is_wanted = |row: &usize| options.user.as_deref().is_none_or(|u| u == users.value(*row));
             for row in (0..batch.num_rows()).filter(is_wanted) {
                 let reason = rows.text("reason", row);
-                // What was found differs every time; what was expected does not.
+                // What was found differs every time; what was expected stays the same.
                 let what = reason.split(", found").next().unwrap_or_default();
                 let what = match rows.word("field", row) {
                     Some(field) => format!("{field}: {what}"),
@@ -432,7 +429,7 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     Ok(figures)
 }
 
-/// Where the workouts stand with the live pipeline; nothing where that has told of no runs.
+/// Where the workouts stand with the live pipeline; `None` if none of its runs were imported.
 fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
     const MOST_USERS: usize = 200;
     if !has_told_of_runs(lake)? {

@@ -1,7 +1,7 @@
-//! What people look at: one HTML file with everything in it, that needs no network, and its figures as JSON.
+//! The report: one HTML file that needs no network, and its figures as JSON.
 //!
-//! Buckets are read one at a time. Figures are of all of them; of pairs and workouts, only as many are shown
-//! as a page stays fluid with: the ones that somebody should look at first.
+//! Buckets are read one at a time. The figures cover all of them. Of pairs and workouts the page lists only as
+//! many as a browser scrolls smoothly: those that a person should look at first.
 
 mod collect;
 mod page;
@@ -38,7 +38,7 @@ pub struct Report {
     pub overview: Overview,
     pub pairs: Vec<Pair>,
     pub workouts: Vec<Workout>,
-    /// What workouts have from one record comes in few combinations.
+    /// Lists of field names. There are few different ones, so workouts refer to them by index.
     pub field_sets: Vec<Vec<String>>,
     pub weights: Vec<Comparison>,
 }
@@ -49,16 +49,16 @@ pub struct Overview {
     pub users: u64,
     pub activities: Totals,
     pub workouts: Totals,
-    /// Workouts that more than one record tells of.
-    pub told_more_than_once: u64,
+    /// Workouts with more than one record.
+    pub shared_workouts: u64,
     pub pairs: Decisions,
     pub sources: Vec<SourceFigures>,
     pub source_pairs: Vec<SourcePair>,
     pub conflicts: Vec<ConflictFigures>,
     pub rejects: Vec<RejectFigures>,
-    /// Where the workouts stand with the live pipeline, if that has told of its runs.
+    /// Where the workouts stand with the live pipeline, if its runs were imported.
     pub pipeline: Option<Pipeline>,
-    /// Activities that came after the last dedupe, and are in no figure.
+    /// Records that came after the last dedupe; no figure counts them.
     pub not_deduped: u64,
     pub shown_pairs: u64,
     pub shown_workouts: u64,
@@ -83,22 +83,22 @@ pub struct Decisions {
 pub struct SourceFigures {
     pub source: String,
     pub activities: Totals,
-    /// Of which another source or record tells, too.
+    /// Of these, in workouts that another record has too.
     pub shared: u64,
 }
 
-/// How two sources tell of the same workouts.
+/// How two sources record the same workouts.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourcePair {
     pub a: String,
     pub b: String,
     pub matches: u64,
     pub review: u64,
-    /// Starts that a zone was taken wrong for, and that are hidden.
+    /// Matches whose start had the wrong time zone, and whose start is hidden.
     pub shifted: u64,
     pub hidden: u64,
-    /// Matches by how far the start of `b` is ahead: from -300 s in steps of 20 s, with what is further out at
-    /// both ends.
+    /// Matches by how much later `b` starts: from -300 s in steps of 20 s, with everything beyond in the first and
+    /// last bin.
     pub offsets: Vec<u64>,
     pub median_offset_s: Option<i64>,
     /// Seconds per day that the clock of `b` gains on `a`'s: the median over the people where it drifts.
@@ -125,7 +125,7 @@ pub struct RejectFigures {
     pub kind: String,
     pub reason: String,
     pub count: u64,
-    /// Where the bytes of one of them are.
+    /// Where the bytes of one example are.
     pub example: String,
 }
 
@@ -133,7 +133,7 @@ pub struct RejectFigures {
 #[derive(Debug, Clone, Serialize)]
 pub struct Pipeline {
     pub all_users: u64,
-    /// Of these, only the users with most owed are listed.
+    /// Lists only the users with most owed.
     #[serde(flatten)]
     pub reconciled: Reconciled,
 }
@@ -169,11 +169,11 @@ pub struct Pair {
     pub probability: f32,
     pub clock_s: i32,
     pub shift_s: i32,
-    /// What each said: comparison, level, bits; the prior is the first.
+    /// Comparison, level and bits; the prior comes first.
     pub weights: Vec<(String, Option<String>, f32)>,
 }
 
-/// A workout, and what tells of it.
+/// A workout and its records.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Workout {
     pub id: String,
@@ -188,7 +188,7 @@ pub struct Workout {
     pub members: Vec<(String, String)>,
     /// Record, why, and which of the report's sets of fields it gave.
     pub lineage: Vec<(String, String, usize)>,
-    /// Field, kind, what was kept, what was told, by which record.
+    /// Field, kind, the value that was kept, the other value, and the record that has it.
     pub conflicts: Vec<(String, String, String, String, String)>,
 }
 
@@ -200,7 +200,7 @@ pub struct Comparison {
     pub levels: Vec<(&'static str, f64, f64, f64)>,
 }
 
-/// Reads a lake that was deduped. `progress` is told of buckets that are done.
+/// Reads a lake that was deduped. `progress` is called with the number of buckets done.
 pub fn of_lake(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
     collect::collect(lake, options, progress)
 }

@@ -6,7 +6,7 @@ const TEMPLATE: &str = include_str!("page.html");
 /// Where the data goes.
 const PLACE: &str = "\"@DATA@\"";
 
-/// One file with everything in it.
+/// The whole report as one HTML file.
 pub fn html(report: &Report) -> String {
     let data = serde_json::to_string(report).expect("a report is plain");
     // Within a script, only the beginning of a tag could end it or hide what follows.

@@ -1,5 +1,5 @@
-//! Sums per source, sport and year over the activities dataset, with polars. Sources that tell of the
-//! same workouts are not added up.
+//! Sums by source, sport and year over the activities dataset, with polars. Each source is summed by itself, so a
+//! workout that two sources have is in both sums.
 //!
 //! Files are read one at a time and summed at once, so memory is bounded by a bucket.
 
@@ -15,7 +15,7 @@ use crate::model::columns::TimeType;
 use crate::store::dataset;
 use crate::store::lake::Lake;
 
-/// What is summed.
+/// The columns that are read.
 const COLUMNS: [&str; 8] = [
     "source",
     "sport",
@@ -27,7 +27,7 @@ const COLUMNS: [&str; 8] = [
     "track_lat_e5",
 ];
 
-/// One sport in one year, as one source tells it.
+/// One sport in one year, from one source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
     pub source: String,
@@ -57,7 +57,7 @@ pub fn by_source_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
     Ok(sums.map_or_else(Vec::new, |sums| sound(lines(&sums))))
 }
 
-/// The columns are made here, so that they do not fit each other is a mistake of this file.
+/// The columns are made here, so if they do not fit each other, this file has a bug.
 fn sound<T>(result: Result<T, PolarsError>) -> T {
     result.expect("columns have the types that are summed")
 }

@@ -5,7 +5,7 @@ use crate::model::polyline::{self, Track};
 /// Enough for a map of some hundred pixels.
 const POINTS: usize = 120;
 
-/// Every so many points of a track, the last one included, as an encoded polyline.
+/// Every nth point of a track, and always the last one, as an encoded polyline.
 pub fn thinned(lat_e5: &[i32], lon_e5: &[i32]) -> Option<String> {
     if lat_e5.is_empty() || lat_e5.len() != lon_e5.len() {
         return None;

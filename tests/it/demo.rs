@@ -70,7 +70,7 @@ fn the_demo_clears_away_nothing_but_a_demo() {
 #[test]
 fn help_tells_a_newcomer_where_to_begin_and_what_exit_codes_mean() {
     let ended = Ended::of(Command::new(BINARY).arg("--help").output().unwrap()).expect(0);
-    for said in ["longrun demo", "75  stopped at a quota", "3   done, but", "--lake"] {
+    for said in ["longrun demo", "75  stopped at a quota", "3   done, with", "--lake"] {
         assert!(ended.stdout.contains(said), "{said} is missing in {}", ended.stdout);
     }
     Ended::of(Command::new(BINARY).arg("fetsch").output().unwrap()).expect(2);

@@ -181,14 +181,17 @@ fn what_is_nobodys_export_is_refused_in_a_sentence() {
     let picture = place.file("holiday.jpg", b"\xff\xd8\xff\xe0");
     let cut = place.file("cut.zip", &zip(&[("a.gpx", GPX.as_bytes())])[..60]);
     for (args, said) in [
-        (vec!["import", "auto", &picture, "--user", "u"], "nobody's export is recognised"),
-        (vec!["import", "garmin", &picture, "--user", "u"], "does not look like an export of garmin"),
+        (vec!["import", "auto", &picture, "--user", "u"], "is not an export that longrun knows"),
+        (vec!["import", "garmin", &picture, "--user", "u"], "does not look like an export from garmin"),
         (vec!["import", "auto", &cut, "--user", "u"], "the zip cannot be read"),
         (
             vec!["import", "polar", &picture, "--user", "u"],
             "[possible values: strava, garmin, fitbit, hevy, apple, health-connect, files, auto]",
         ),
-        (vec!["import", "files", &picture, "--user", "u", "--timezone", "Mars/Olympus"], "is no time zone"),
+        (
+            vec!["import", "files", &picture, "--user", "u", "--timezone", "Mars/Olympus"],
+            "is not a time zone",
+        ),
         (vec!["import", "files", &picture], "--user"),
     ] {
         let ended = place.run(&args).expect(2);
@@ -203,7 +206,9 @@ fn what_is_nobodys_export_is_refused_in_a_sentence() {
     let manifest = place.file("manifest.csv", manifest);
     let ended = place.run(&["import", "--manifest", &manifest, "--json"]).expect(1);
     assert_eq!((ended.json()["imported"].as_u64(), ended.json()["failed"].as_u64()), (Some(1), Some(3)));
-    for line in ["line 3: nobody's export", "line 4: the user is missing", "line 5: failed to read"] {
+    for line in
+        ["is not an export that longrun knows", "line 4: the user is missing", "line 5: failed to read"]
+    {
         assert!(ended.stderr.contains(line), "{line} is missing in {}", ended.stderr);
     }
 }

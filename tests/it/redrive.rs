@@ -268,7 +268,7 @@ fn activities_that_came_after_the_last_dedupe_come_first() {
     place.run(&["normalize"]).expect(0);
     let ended = place.run(&["reconcile", "--json"]).expect(0);
     assert_eq!((&ended.json()["totals"]["missing"], &ended.json()["not_deduped"]), (&json!(10), &json!(1)));
-    assert!(ended.stderr.contains("1 activities came after the last `longrun dedupe`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 record came after the last `longrun dedupe`"), "{}", ended.stderr);
     for apply in [&["--apply"][..], &[]] {
         let ended = place.run(&[&["redrive", "--sink", &place.out()], apply].concat()).expect(2);
         assert!(ended.stderr.contains("run it first"), "{}", ended.stderr);

@@ -74,7 +74,7 @@ def use(driver, page, is_phone):
     search.clear()
     search.send_keys("nobody has such a title")
     wait.until(lambda _: status("review").startswith("0 of"))
-    assert "Nothing here fits" in driver.find_element(By.ID, "review-list").text
+    assert "Nothing matches" in driver.find_element(By.ID, "review-list").text
     search.send_keys(Keys.CONTROL, "a")
     search.send_keys(Keys.DELETE)
     wait.until(lambda _: status("review") == everything)
@@ -85,9 +85,9 @@ def use(driver, page, is_phone):
     # A pair, by keys.
     driver.find_element(By.ID, "review-list").send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
     pane = driver.find_element(By.ID, "review-detail")
-    wait.until(lambda _: "What speaks for it" in pane.text)
+    wait.until(lambda _: "Evidence, in bits" in pane.text)
     assert run("return document.activeElement.id") == "review-detail"
-    assert "dedupe decide" in pane.text and "together" in pane.text
+    assert "dedupe decide" in pane.text and "sum" in pane.text
     assert len(pane.find_elements(By.CSS_SELECTOR, "svg rect")) >= 3, "the waterfall"
     if is_phone:
         assert run("return getComputedStyle(arguments[0]).position", pane) == "fixed"
@@ -110,7 +110,7 @@ def use(driver, page, is_phone):
     wait.until(lambda _: run(first) == 1)
     click(rows("workout")[0])
     told = driver.find_element(By.ID, "workout-detail")
-    wait.until(lambda _: "Where the fields are from" in told.text)
+    wait.until(lambda _: "Where each field comes from" in told.text)
 
     paper = lambda: run("return getComputedStyle(document.body).backgroundColor")
     before = paper()

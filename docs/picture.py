@@ -1,0 +1,55 @@
+"""Makes the picture of a report that the README shows, in headless Chromium.
+
+usage: docs/picture.py REPORT.html PICTURE.webp     (pip install selenium; chromium and chromedriver)
+"""
+
+import base64
+import os
+import shutil
+import sys
+
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+WIDTH, HEIGHT = 1280, 1060
+
+# The totals, and one pair to review that has both tracks.
+ARRANGE = """
+const pair = data.pairs.findIndex(p => p.decision === 'review' && p.a.track && p.b.track);
+const wanted = new Set(['overview', 'review']);
+for (const section of document.querySelectorAll('main > section')) section.hidden = !wanted.has(section.id);
+document.getElementById('review-list').scrollTop = Math.max(pair, 0) * 60;
+requestAnimationFrame(() => {
+  document.querySelector(`#review-list-${Math.max(pair, 0)}`).click();
+  document.activeElement.blur();
+  const pane = document.getElementById('review-detail');
+  const top = of => of.getBoundingClientRect().top;
+  pane.scrollTop = top(pane.querySelector('.map') ?? pane) - top(pane) - 130;
+  scrollTo(0, 0);
+  document.documentElement.dataset.arranged = 'yes';
+});
+"""
+
+
+def main(report, picture):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome")
+    for flag in ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}"]:
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        driver.get("file://" + os.path.abspath(report))
+        driver.execute_script(ARRANGE)
+        is_arranged = "return document.documentElement.dataset.arranged"
+        WebDriverWait(driver, 30).until(lambda d: d.execute_script(is_arranged) == "yes")
+        shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 80})
+        with open(picture, "wb") as out:
+            out.write(base64.b64decode(shot["data"]))
+    finally:
+        driver.quit()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,174 @@
+//! All that people read, in one place: `snapshots/` holds the help of every command, a day with a small lake, and the
+//! demo. What differs from run to run (ports, paths, durations, sizes) is replaced.
+//!
+//! `LONGRUN_RENEW=1 cargo test --release --test it words` writes them again, and the demo's lines in the README.
+
+mod day;
+
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use clap::CommandFactory;
+use longrun::cli::Cli;
+use tempfile::TempDir;
+
+use crate::support::BINARY;
+
+const RENEW: &str = "LONGRUN_RENEW=1 cargo test --release --test it words";
+
+fn project(below: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(below)
+}
+
+fn is_renewing() -> bool {
+    std::env::var_os("LONGRUN_RENEW").is_some()
+}
+
+/// The folder that a demo ran in, and what it printed. It runs once for all tests.
+pub fn demo() -> &'static (TempDir, String) {
+    static DEMO: LazyLock<(TempDir, String)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (printed, code) = as_on_a_terminal(Command::new(BINARY).arg("demo").current_dir(&folder));
+        assert_eq!(code, Some(0), "{printed}");
+        (folder, printed)
+    });
+    &DEMO
+}
+
+/// Compares with a snapshot, or writes it.
+#[track_caller]
+fn check(name: &str, text: &str) {
+    let path = project("tests/it/snapshots").join(name);
+    if is_renewing() {
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == text, "{name} has changed; if it reads well, run {RENEW}\n{}", difference(&kept, text));
+}
+
+/// Runs it, and gives both of its outputs in the order they came, and its exit code.
+pub fn as_on_a_terminal(command: &mut Command) -> (String, Option<i32>) {
+    let mut both = tempfile::tempfile().unwrap();
+    command.stdout(both.try_clone().unwrap()).stderr(both.try_clone().unwrap());
+    let code = command.status().unwrap().code();
+    let mut printed = String::new();
+    both.rewind().unwrap();
+    both.read_to_string(&mut printed).unwrap();
+    (printed, code)
+}
+
+/// The lines between what both begin and end with: `-` was, `+` is.
+fn difference(was: &str, is: &str) -> String {
+    let (was, is): (Vec<&str>, Vec<&str>) = (was.lines().collect(), is.lines().collect());
+    let begin = was.iter().zip(&is).take_while(|(a, b)| a == b).count();
+    let rest = was.len().min(is.len()) - begin;
+    let end = was.iter().rev().zip(is.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let marked = |mark: char, lines: &[&str]| -> String {
+        lines.iter().map(|line| format!("{mark} {line}\n")).collect()
+    };
+    let context = marked(' ', &was[begin.saturating_sub(3)..begin]);
+    context + &marked('-', &was[begin..was.len() - end]) + &marked('+', &is[begin..is.len() - end])
+}
+
+/// Every command with its own help, such as `dedupe decide`.
+fn commands() -> Vec<Vec<String>> {
+    fn walk(command: &clap::Command, path: &[String], found: &mut Vec<Vec<String>>) {
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            let path = [path, &[sub.get_name().to_string()]].concat();
+            found.push(path.clone());
+            walk(sub, &path, found);
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Cli::command(), &[], &mut found);
+    found
+}
+
+#[test]
+fn the_help_of_every_command_reads_as_in_the_snapshot() {
+    let mut text = String::new();
+    for command in [vec![Vec::new()], commands()].concat() {
+        let output =
+            Command::new(BINARY).args(&command).arg("--help").env("COLUMNS", "100").output().unwrap();
+        assert!(output.status.success(), "{command:?}");
+        let help = String::from_utf8(output.stdout).unwrap();
+        text +=
+            &format!("$ longrun {}\n{}\n", [command, vec!["--help".to_string()]].concat().join(" "), help);
+    }
+    check("help.txt", &text);
+}
+
+#[test]
+fn a_day_with_a_small_lake_reads_as_in_the_snapshot() {
+    let day = day::spent();
+    let missing: Vec<String> = commands()
+        .into_iter()
+        .filter(|path| !day.seen.iter().any(|seen| seen == path || seen.starts_with(path)))
+        .map(|path| path.join(" "))
+        // Read in its own snapshot.
+        .filter(|path| path != "demo")
+        .collect();
+    assert!(missing.is_empty(), "the day has no run of {missing:?}");
+    check("day.txt", &day.text);
+}
+
+#[test]
+fn the_demo_reads_as_in_the_snapshot_and_in_the_readme() {
+    let (folder, printed) = demo();
+    let printed = printed.replace(&format!("{}/", folder.path().canonicalize().unwrap().display()), "");
+    // Its figures come from invented people and from this machine: the words are what is kept.
+    let words = figureless(&printed);
+    let mut once: Vec<&str> = words.lines().collect();
+    once.dedup();
+    check("demo.txt", &(once.join("\n") + "\n"));
+    let readme_path = project("README.md");
+    let readme = std::fs::read_to_string(&readme_path).unwrap();
+    let (before, rest) = readme.split_once("tests/it/words.rs -->\n```text\n").unwrap();
+    let (shown, after) = rest.split_once("\n```").unwrap();
+    let shown_in_demo = |line: &&str| line.contains('…') || once.contains(&figureless_line(line).as_str());
+    if is_renewing() {
+        let renewed = format!("{before}tests/it/words.rs -->\n```text\n{}\n```{after}", excerpt(&printed));
+        std::fs::write(&readme_path, renewed).unwrap();
+    } else if let Some(line) = shown.lines().find(|line| !shown_in_demo(line)) {
+        panic!("the README shows a line that the demo does not print: {line:?}; renew it with {RENEW}");
+    }
+}
+
+/// The demo's lines without its tables and reasons.
+fn excerpt(printed: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in printed.lines() {
+        let is_row = line.starts_with("  ")
+            && !line.trim_start().starts_with("lake-demo/")
+            && !line.contains("longrun");
+        let shown = if is_row || line.starts_with("held back") { "  …" } else { line };
+        let is_repeated = lines.last().is_some_and(|last| figureless_line(last) == figureless_line(shown));
+        if !is_repeated {
+            lines.push(shown);
+        }
+    }
+    lines.join("\n")
+}
+
+/// Every number replaced, and what aligned it.
+fn figureless(text: &str) -> String {
+    text.lines().map(|line| figureless_line(line) + "\n").collect()
+}
+
+fn figureless_line(line: &str) -> String {
+    let mut text = String::new();
+    let mut is_in_number = false;
+    for c in line.chars() {
+        let is_number = c.is_ascii_digit() || (is_in_number && matches!(c, '.' | ',' | ':' | '-' | 'e'));
+        if is_number && !is_in_number {
+            text.push('#');
+        } else if !is_number {
+            text.push(c);
+        }
+        is_in_number = is_number;
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace("-#", "#").replace("+#", "#")
+}
