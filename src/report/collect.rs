@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
 use jiff::Timestamp;
 
+use super::calendar::{Begin, Counting};
 use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
     Pipeline, RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
@@ -24,6 +25,7 @@ use crate::store::lake::{Bucket, Lake};
 #[derive(Default)]
 struct Collecting {
     overview: Overview,
+    calendar: Counting,
     users: HashSet<String>,
     sources: BTreeMap<String, SourceFigures>,
     source_pairs: BTreeMap<(String, String), Between>,
@@ -92,10 +94,9 @@ impl Collecting {
         let (members, lineage, conflicts) =
             (rows.list("members"), rows.list("lineage"), rows.list("conflicts"));
         for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
-            let total = &mut self.overview.workouts;
-            total.count += 1;
-            total.distance_km += rows.number("distance_m", row).unwrap_or(0.0) / 1000.0;
-            total.time_h += time_s(rows, row) / 3600.0;
+            let (km, hours) = (distance_km(rows, row), time_s(rows, row) / 3600.0);
+            self.overview.workouts.add(km, hours);
+            self.calendar.workout(begin(rows, row), km, hours);
             let of = structs(members, row);
             let named = |s: &StructArray, at: usize| {
                 format!("{}:{}", field(s, "source", at), field(s, "source_id", at))
@@ -220,11 +221,10 @@ impl Collecting {
                         continue;
                     }
                     let figures = self.sources.entry(source.to_string()).or_default();
-                    for total in [&mut figures.activities, &mut self.overview.activities] {
-                        total.count += 1;
-                        total.distance_km += rows.number("distance_m", row).unwrap_or(0.0) / 1000.0;
-                        total.time_h += time_s(&rows, row) / 3600.0;
-                    }
+                    let (km, hours) = (distance_km(&rows, row), time_s(&rows, row) / 3600.0);
+                    figures.activities.add(km, hours);
+                    self.overview.activities.add(km, hours);
+                    self.calendar.record(begin(&rows, row), source.name(), km);
                     figures.shared += u64::from(shared.contains(&key));
                     for (at, is_b) in wanted.get(&key).into_iter().flatten() {
                         let pair = &mut self.pairs[*at];
@@ -264,6 +264,7 @@ impl Collecting {
         field_sets.sort_unstable();
         Report {
             overview: self.overview,
+            calendar: self.calendar.finish(),
             pairs: self.pairs,
             workouts: self.workouts,
             field_sets: field_sets.into_iter().map(|(_, fields)| fields).collect(),
@@ -329,6 +330,14 @@ const COLUMNS: [&str; 16] = [
     "track_lat_e5",
     "track_lon_e5",
 ];
+
+fn distance_km(rows: &Rows, row: usize) -> f64 {
+    rows.number("distance_m", row).unwrap_or(0.0) / 1000.0
+}
+
+fn begin(rows: &Rows, row: usize) -> Begin {
+    Begin { start_ms: rows.time_ms("start_time", row), utc_offset_s: rows.whole("utc_offset_s", row) }
+}
 
 fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)

@@ -3,6 +3,7 @@
 //! Buckets are read one at a time. The figures cover all of them. Of pairs and workouts the page lists only as
 //! many as a browser scrolls smoothly: those that a person should look at first.
 
+mod calendar;
 mod collect;
 mod page;
 pub mod stats;
@@ -14,6 +15,7 @@ use crate::error::Result;
 use crate::redrive::reconcile::Reconciled;
 use crate::store::lake::Lake;
 
+pub use calendar::{Calendar, Month};
 pub use page::html;
 
 /// What is shown.
@@ -36,6 +38,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     pub overview: Overview,
+    pub calendar: Calendar,
     pub pairs: Vec<Pair>,
     pub workouts: Vec<Workout>,
     /// Lists of field names. There are few different ones, so workouts refer to them by index.
@@ -69,6 +72,14 @@ pub struct Totals {
     pub count: u64,
     pub distance_km: f64,
     pub time_h: f64,
+}
+
+impl Totals {
+    fn add(&mut self, distance_km: f64, time_h: f64) {
+        self.count += 1;
+        self.distance_km += distance_km;
+        self.time_h += time_h;
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize)]

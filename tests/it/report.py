@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import tempfile
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -94,6 +95,26 @@ def use(driver, page, is_phone):
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert run("return document.activeElement.id") == "review-list"
     choose.find_element(By.CSS_SELECTOR, "option[value='']").click()
+
+    # Answers by keys: kept in the browser, and saved as the file that `dedupe decide --file` reads.
+    review = driver.find_element(By.ID, "review-list")
+    review.send_keys(Keys.HOME, "s", "d", "x", "s", Keys.ARROW_UP, "s")
+    names = run("return data.pairs.slice(0, 2).map(p => [p.user, p.a.name, p.b.name].join(','))")
+    wanted = ["user,a,b,answer", names[0] + ",same", names[1] + ",different"]
+    assert run("return answers.csv()").splitlines() == wanted, run("return answers.csv()")
+    assert run("return document.querySelectorAll('#review-list .tag')[0].innerText") == "you: same"
+    with tempfile.TemporaryDirectory() as folder:
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": folder})
+        click(driver.find_element(By.CSS_SELECTOR, "#review-answers button"))
+        saved = os.path.join(folder, "answers.csv")
+        wait.until(lambda _: os.path.exists(saved) and open(saved).read().splitlines() == wanted)
+    assert "dedupe decide --file answers.csv" in driver.find_element(By.ID, "review-answers").text
+
+    # Months, and the days of a year.
+    months = run("return data.calendar.months.length")
+    assert months > 0 and run("return document.querySelectorAll('#volume rect').length") == 2 * months
+    assert run("return document.querySelectorAll('#days rect').length") in (365, 366)
+    assert run("return data.calendar.days.reduce((sum, day) => sum + day[1], 0)") == run("return data.overview.workouts.count")
 
     # One whose records both have tracks.
     with_tracks = run("return data.pairs.find(p => p.a.track && p.b.track).a.name")

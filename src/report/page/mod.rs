@@ -1,0 +1,58 @@
+//! The report as a page: a template with its style, its scripts and the data in it.
+
+use super::Report;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+/// In this order, as one script.
+const SCRIPTS: [&str; 8] = [
+    include_str!("base.js"),
+    include_str!("answers.js"),
+    include_str!("overview.js"),
+    include_str!("time.js"),
+    include_str!("list.js"),
+    include_str!("pair.js"),
+    include_str!("review.js"),
+    include_str!("workouts.js"),
+];
+
+/// The template with everything but the data.
+fn page() -> String {
+    TEMPLATE.replace("/*@STYLE@*/", STYLE).replace("/*@SCRIPT@*/", &SCRIPTS.concat())
+}
+
+/// The whole report as one HTML file.
+pub fn html(report: &Report) -> String {
+    let data = serde_json::to_string(report).expect("a report is plain");
+    // Within a script, only the beginning of a tag could end it or hide what follows.
+    let data = data.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let page = page();
+    let (before, after) = page.split_once("\"@DATA@\"").expect("the template has a place for the data");
+    [before, &data, after].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Workout;
+
+    #[test]
+    fn a_title_cannot_leave_the_data() {
+        let title = "</script><script>alert(1)</script><!--";
+        let workout = Workout { title: Some(title.to_string()), ..Workout::default() };
+        let shown = html(&Report { workouts: vec![workout], ..Report::default() });
+        assert!(!shown.contains("alert(1)</script>"));
+        assert_eq!(shown.matches("</script>").count(), page().matches("</script>").count());
+    }
+
+    #[test]
+    fn the_page_asks_no_other_file_and_no_other_host_for_anything() {
+        let page = page();
+        for asks in ["src=", "href=\"http", "url(", "@import", "fetch("] {
+            assert!(!page.contains(asks), "{asks}");
+        }
+        for place in ["@STYLE@", "@SCRIPT@"] {
+            assert!(!page.contains(place), "{place}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/* theme */
+$("theme").addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
+    (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+});
+
+/* overview */
+$("lead").textContent = `${many(o.activities.count, "record", "records")} from ${many(o.users, "person", "people")} → ${many(o.workouts.count, "workout", "workouts")}; ${count(o.shared_workouts)} of them ${o.shared_workouts === 1 ? "has" : "have"} more than one record. ${many(o.pairs.compared, "pair", "pairs")} compared: ${count(o.pairs.matches)} match, ${count(o.pairs.review)} to review, ${count(o.pairs.answered)} answered by you.`;
+for (const [name, before, after, unit] of [
+  ["Workouts", o.activities.count, o.workouts.count, ""],
+  ["Distance", o.activities.distance_km, o.workouts.distance_km, " km"],
+  ["Time", o.activities.time_h, o.workouts.time_h, " h"]]) {
+  const share = before ? 100 * after / before : 100;
+  $("totals").append(el("div", { class: "card" },
+    el("div", { class: "soft" }, name),
+    el("div", { class: "big" }, count(after) + unit),
+    el("div", { class: "soft" }, `${count(before)}${unit} before removing duplicates`),
+    el("div", { class: "bars" }, el("span", {}, "before"), el("div", { class: "bar" }, el("i", { class: "over", style: "width:100%" })),
+      el("span", {}, "after"), el("div", { class: "bar" }, el("i", { style: `width:${share}%` })))));
+}
+
+/* tables */
+const table = (id, head, rows, empty) => {
+  const t = $(id);
+  if (!rows.length) { t.append(el("tbody", {}, el("tr", {}, el("td", { class: "none" }, empty)))); return; }
+  const cell = (tag, value, at) => el(tag, { class: head[at].n ? "n" : head[at].wide ? "wide" : null, scope: tag === "th" ? "col" : null }, value ?? "–");
+  t.append(el("thead", {}, el("tr", {}, ...head.map((h, at) => cell("th", h.name, at)))),
+    el("tbody", {}, ...rows.map(row => el("tr", {}, ...row.map((value, at) => cell("td", value, at))))));
+};
+const n = name => ({ name, n: true });
+const w = name => ({ name, wide: true });
+table("source-table", [w("Source"), n("Records"), n("Distance"), n("Time"), n("Also in another record")],
+  o.sources.map(s => [s.source, count(s.activities.count), count(s.activities.distance_km) + " km", count(s.activities.time_h) + " h", percent(s.shared, s.activities.count)]), "There are no records.");
+table("conflict-table", [w("Field"), w("Kind"), w("Record from"), n("Workouts")],
+  o.conflicts.map(c => [word(c.field), { zone: "wrong time zone", hidden: "hidden start", unit: "miles taken for kilometres", value: "another value" }[c.kind] || c.kind, c.source, count(c.count)]), "No record disagrees with another.");
+table("reject-table", [w("Source"), w("Kind"), w("Reason"), n("Count"), w("Example")],
+  o.rejects.map(r => [r.source, r.kind, r.reason, count(r.count), el("code", {}, r.example)]), "Everything could be read.");
+table("weight-table", [w("Comparison"), w("Level"), n("Of matches"), n("Of others"), n("Bits")],
+  data.weights.flatMap(c => c.levels.map(([level, m, u, b], at) => [at ? "" : c.name, word(level), (100 * m).toFixed(2) + " %", (100 * u).toFixed(2) + " %", bits(b)])), "No weights were learned yet.");
+
+/* the live pipeline */
+if (o.pipeline) {
+  const { totals, users, all_users } = o.pipeline;
+  const standings = [["there", "there"], ["duplicate", "there through another source"], ["loop", "uploaded by the pipeline"], ["unclear", "in an unknown state"], ["tier_blocked", "blocked by the tier"], ["failed", "failed"], ["missing", "never seen"]];
+  const owed = counts => counts.tier_blocked + counts.failed + counts.missing;
+  for (const part of document.querySelectorAll("#pipeline, nav a[href='#pipeline']")) part.hidden = false;
+  $("pipeline-about").textContent = `It lacks ${count(owed(totals))} of ${many(totals.workouts, "workout", "workouts")} that it should have. longrun redrive previews sending them.`;
+  $("pipeline-total").append(el("div", { class: "card" }, el("div", { class: "bars counted" }, ...standings.flatMap(([standing, name], at) => [
+    el("span", {}, name), el("div", { class: "bar" }, el("i", { class: at < 4 ? null : "over", style: `width:${100 * totals[standing] / Math.max(1, totals.workouts)}%` })), el("span", {}, count(totals[standing]))]))));
+  table("pipeline-table", [w("User"), n("Workouts"), ...standings.map(([standing]) => n(word(standing))), w("Owed since")],
+    users.map(u => [u.user_id, count(u.workouts), ...standings.map(([standing]) => count(u[standing])), u.first_owed?.slice(0, 10)]), "There are no workouts.");
+  if (users.length < all_users) $("pipeline-table").append(el("caption", {}, `${count(users.length)} of ${count(all_users)} users, most owed first`));
+}
+
+/* overlaps */
+for (const p of o.source_pairs) {
+  const bins = p.offsets, most = Math.max(1, ...bins), width = 320, height = 84, step = width / bins.length;
+  const chart = svg("svg", { viewBox: `0 0 ${width} ${height + 18}`, class: "hist", role: "img", "aria-label": `Start offsets of ${p.b} against ${p.a}` });
+  bins.forEach((value, at) => {
+    const h = value ? Math.max(1.5, height * Math.sqrt(value / most)) : 0;
+    const out = at === 0 || at === bins.length - 1;
+    const from = -300 + (at - 1) * 20;
+    const bar = svg("rect", { x: at * step + .5, y: height - h, width: step - 1, height: h, class: out ? "out" : "" });
+    bar.append(svg("title", {}, `${out ? (at ? "300 s or more" : "less than −300 s") : `${from} to ${from + 20} s`}: ${count(value)}`));
+    chart.append(bar);
+  });
+  const middle = step * (1 + 15);
+  chart.append(svg("line", { x1: middle, x2: middle, y1: 0, y2: height, stroke: "currentColor", "stroke-width": .5, "stroke-dasharray": "3 3" }));
+  for (const [text, x, anchor] of [["−5 min", step, "start"], ["0", middle, "middle"], ["+5 min", width - step, "end"]]) chart.append(svg("text", { x, y: height + 14, "text-anchor": anchor }, text));
+  const drift = !p.people_fitted ? "not enough matches to tell" : p.drift_s_per_day === null ? `none (${many(p.people_fitted, "person", "people")})` : `${p.drift_s_per_day >= 0 ? "+" : "−"}${Math.abs(p.drift_s_per_day).toFixed(2)} s a day (${count(p.people_with_drift)} of ${many(p.people_fitted, "person", "people")})`;
+  const fact = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
+  $("pairs-of-sources").append(el("div", { class: "card" },
+    el("h3", {}, p.a === p.b ? `${p.a}, uploaded twice` : el("span", {}, el("span", { class: "a" }, p.a), " and ", el("span", { class: "b" }, p.b))), chart,
+    el("dl", {}, ...fact("Matches", count(p.matches)), ...fact("To review", count(p.review)),
+      ...fact("Median", p.median_offset_s === null ? "–" : p.median_offset_s.toString().replace("-", "−") + " s"), ...fact("Clock drift", drift),
+      ...fact("Wrong zone", count(p.shifted)), ...fact("Hidden start", count(p.hidden)))));
+}
+if (!o.source_pairs.length) $("pairs-of-sources").append(el("div", { class: "card none" }, "No two sources have the same workout."));
+
