@@ -13,6 +13,7 @@ mod hostile;
 mod imports;
 mod job;
 mod kill;
+mod lake;
 mod limits;
 #[cfg(feature = "pubsub")]
 mod pubsub;
