@@ -20,7 +20,7 @@ def with_duckdb():
     import duckdb
 
     def rows(folder):
-        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{folder}/')").fetchone()[0]
+        return duckdb.sql(f"SELECT count(*) FROM read_parquet('{folder}/')").fetchall()[0][0]
 
     def sums(folder):
         return duckdb.sql(SUMS.format(table=f"read_parquet('{folder}/')", length="len")).fetchall()
@@ -51,7 +51,7 @@ def with_pandas():
         groups = table.groupby(["user_id", "source"]).agg(
             {"source_id": "count", "elapsed_s": "sum", "distance_m": "sum", "track_lat_e5": "sum", "track_lon_e5": "sum"}
         )
-        return [(*key, *map(float, row)) for key, row in zip(groups.index, groups.itertuples(index=False))]
+        return [(*key, *row) for key, row in zip(groups.index, groups.itertuples(index=False))]
 
     return sums, lambda folder: len(pd.read_parquet(folder))
 
@@ -114,6 +114,9 @@ READERS = {
 if __name__ == "__main__":
     reader, lake = sys.argv[1:]
     sums, rows = READERS[reader]()
-    users = {user: dict(zip(NAMES, values)) for user, *values in sums(f"{lake}/activities")}
+    users = {
+        user: {"source": source, **dict(zip(NAMES[1:], map(float, values)))}
+        for user, source, *values in sums(f"{lake}/activities")
+    }
     counts = {name: rows(f"{lake}/{name}") for name in ("activities", "streams", "matches", "golden")}
     print(json.dumps({"users": users, "rows": counts}))
