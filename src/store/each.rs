@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::lake::Bucket;
 use crate::error::{Error, Result};
 
-/// Besides one per core, because a worker that syncs a file waits for the disk.
-const WORKERS_AT_THE_DISK: usize = 1;
-/// Buckets that are open at a time, on however many cores: what bounds the memory.
-const MOST_WORKERS: usize = 4;
+/// Buckets that are open at a time, on however many cores: this bounds the memory by a total. More than two cores have
+/// enough to do, because what is parallel within a bucket runs on all of them, and a worker that syncs a file waits for
+/// the disk.
+const WORKERS: usize = 4;
 
 /// What came of the buckets: of each that succeeded, in their order; and why the others did not.
 #[derive(Debug)]
@@ -57,9 +57,8 @@ pub fn each_bucket<T: Send>(
 ) -> Result<Ended<T>> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(Bucket, Result<T>)>> = Mutex::new(Vec::new());
-    let workers = (rayon::current_num_threads() + WORKERS_AT_THE_DISK).min(MOST_WORKERS).min(buckets.len());
     std::thread::scope(|scope| {
-        for _ in 0..workers {
+        for _ in 0..WORKERS.min(buckets.len()) {
             scope.spawn(|| {
                 while let Some(bucket) = buckets.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = work(*bucket);

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use longrun::store::lake::Lake;
+use longrun::store::landing::{Ask, Header, Landing};
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
@@ -283,4 +284,41 @@ fn paths_that_are_no_text_work() {
     Lake::open_or_create(&lake).unwrap();
     run(&["normalize"]);
     run(&["stats"]);
+}
+
+#[test]
+fn samples_of_a_record_whose_start_moved_to_another_year_stand_in_one_year() {
+    let place = Place::new();
+    let lake = Lake::open_or_create(&place.lake()).unwrap();
+    let land = |id: &str, start: &str, fetched: &str, body: &str| {
+        let start: jiff::Timestamp = start.parse().unwrap();
+        let mut landing = Landing::open(&lake).unwrap();
+        let header = Header {
+            v: 1,
+            source: "strava".to_string(),
+            ask: Ask::Streams { id: id.to_string(), start_s: start.as_second() },
+            user_id: "u".to_string(),
+            account_id: "1".to_string(),
+            request: format!("/activities/{id}/streams"),
+            fetched_at: fetched.parse().unwrap(),
+            status: 200,
+        };
+        landing.append(&header, body.as_bytes()).unwrap();
+        landing.close().unwrap();
+        place.run(&["normalize"]).expect(0);
+    };
+    let series = |values: &str| {
+        format!("[{{\"type\":\"time\",\"data\":[0,1,2]}},{{\"type\":\"heartrate\",\"data\":{values}}}]")
+    };
+    land("7", "2023-12-31T23:59:50Z", "2024-02-01T00:00:00Z", &series("[100,101,102]"));
+    land("8", "2023-12-31T10:00:00Z", "2024-02-01T00:00:00Z", &series("[90,91,92]"));
+    land("7", "2024-01-01T00:59:50Z", "2024-03-01T00:00:00Z", &series("[110,111,112]"));
+    let of_year = |year: u32| {
+        let rows = rows(&place.lake(), "streams");
+        rows.into_iter().filter(|row| row["start_time"].starts_with(&year.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&place.lake(), "streams").len(), 2);
+    assert_eq!((of_year(2023).len(), of_year(2024).len()), (1, 1));
+    assert_eq!(of_year(2023)[0]["source_id"], "8");
+    assert!(of_year(2024)[0]["heart_rate_bpm"].contains("110"), "{:?}", of_year(2024));
 }
