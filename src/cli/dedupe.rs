@@ -66,6 +66,8 @@ enum Action {
     ///
     /// It is remembered, overrides every weight, and takes effect with the next `dedupe`.
     Decide(Decide),
+    /// Say in sentences why two activities are one workout or two, and what would change it
+    Explain(Explain),
     /// Measure precision and recall on invented people, or on the lake with a file of the truth
     #[cfg(feature = "testing")]
     Evaluate(super::evaluate::Args),
@@ -90,8 +92,22 @@ struct Decide {
     user: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+struct Explain {
+    /// One activity, as SOURCE:ID
+    a: String,
+    /// The other
+    b: String,
+    /// Whose activities; needed where two people have one of that name
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    #[command(flatten)]
+    odds: Odds,
+}
+
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     match args.action {
+        Some(Action::Explain(args)) => explain(context, &args),
         Some(Action::Decide(args)) => decide(context, args),
         #[cfg(feature = "testing")]
         Some(Action::Evaluate(args)) => super::evaluate::run(context, &args),
@@ -182,17 +198,34 @@ pub fn describe(s: &Summary, seconds: f64) {
     }
 }
 
+/// The weights of a lake, and whether it has some of its own.
+fn weights_of(lake: &Lake) -> Result<(Weights, bool)> {
+    let key = lake.weights();
+    match lake.text(&key)? {
+        Some(text) => Ok((Weights::parse(&text, &lake.place(&key))?, true)),
+        None => Ok((Weights::default(), false)),
+    }
+}
+
 fn weights(context: &Context) -> Result<Exit> {
     let lake = context.open()?;
-    let key = lake.weights();
-    let weights = match lake.text(&key)? {
-        Some(text) => Weights::parse(&text, &lake.place(&key))?,
-        None => {
-            say!("the lake has no weights yet: these are what learning starts from");
-            Weights::default()
-        }
-    };
+    let (weights, are_own) = weights_of(&lake)?;
+    if !are_own {
+        say!("the lake has no weights yet: these are what learning starts from");
+    }
     output::print(weights.to_toml().trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn explain(context: &Context, args: &Explain) -> Result<Exit> {
+    let lake = context.open()?;
+    let user_id = match &args.user {
+        Some(user_id) => user_id.clone(),
+        None => answers::owner(&lake, &args.a, &args.b)?,
+    };
+    let (weights, _) = weights_of(&lake)?;
+    let thresholds = args.odds.thresholds()?;
+    output::print(&dedupe::explain(&lake, &user_id, (&args.a, &args.b), &weights, thresholds)?)?;
     Ok(Exit::Done)
 }
 

@@ -1,13 +1,15 @@
-//! Which pairs are worth comparing: those of one person that could be the same workout in spite of wrong
-//! zones, hidden starts and drifting clocks.
+//! Which pairs are worth comparing: those of one person that could be the same workout.
 //!
-//! Records are sorted by start, and each looks a bounded time and a bounded number of records ahead, so the
-//! cost grows with the number of records.
+//! Records are sorted by where they were placed in time, and each looks a bounded time and a bounded number of
+//! records ahead, so the cost grows with the number of records.
 
 use std::collections::HashMap;
 
-use super::compare::{self, FURTHEST_SHIFT_S, NEAR_S};
-use super::record::{Quality, Record};
+use super::compare::{self, Confusion};
+use super::levels::{SPORT, number};
+use super::record::Record;
+use super::relation::{self, Kind, Timing};
+use super::timeline::Placed;
 
 /// Two records, by their places; the first is of the source that comes first, or starts first within one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,33 +22,30 @@ pub struct Pair {
 #[derive(Debug, Default)]
 pub struct Candidates {
     /// Sorted.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<Candidate>,
     /// Records with more neighbours than are looked at.
     pub crowded: u64,
 }
 
-/// Longer ones are errors, and would be beside everything.
-const LONGEST_S: i64 = 48 * 3600;
 /// Records that one record looks at. Nobody has so many in two days.
 const MOST_LOOKED_AT: usize = 1_000;
 /// Pairs of one record with those after it.
 const MOST_PAIRS: usize = 100;
-/// Two of one source are only ever compared as copies of each other.
-const COPY_S: i64 = 5;
 
-/// The candidates among one person's records, which are sorted by start.
-pub fn candidates(records: &[Record]) -> Candidates {
+/// A candidate, and how the two lie.
+pub type Candidate = (Pair, Timing);
+
+/// The candidates among one person's records, and where they were placed.
+pub fn candidates(records: &[Record], placed: &[Placed]) -> Candidates {
     let mut found = Candidates::default();
-    for (at, record) in records.iter().enumerate() {
-        let horizon_s = match record.quality {
-            Quality::Hidden => 86_400,
-            _ => (FURTHEST_SHIFT_S + NEAR_S).max((record.end_s() - record.start_s).min(LONGEST_S)),
-        };
-        let mut looked_at = 0;
-        let mut paired = 0;
-        for (other, next) in records.iter().enumerate().skip(at + 1) {
-            // Of a hidden start that comes later in the list, the day still holds this record.
-            if next.start_s - record.start_s > horizon_s {
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    order.sort_by_key(|at| (placed[*at].start_s, *at));
+    let mut timed: Vec<Candidate> = Vec::new();
+    for (nth, at) in order.iter().enumerate() {
+        let horizon_s = relation::DAY_S.max(placed[*at].length_s);
+        let (mut looked_at, mut paired) = (0, 0);
+        for other in &order[nth + 1..] {
+            if placed[*other].start_s - placed[*at].start_s > horizon_s {
                 break;
             }
             looked_at += 1;
@@ -54,26 +53,39 @@ pub fn candidates(records: &[Record]) -> Candidates {
                 found.crowded += 1;
                 break;
             }
-            if is_candidate(record, next) {
+            let pair = pair(records, *at, *other);
+            let of = |at: usize| (&records[at], &placed[at]);
+            let timing = relation::timing(of(pair.a), of(pair.b), 0);
+            if let Some(timing) = timing.filter(|timing| is_worth_it(of(pair.a).0, of(pair.b).0, *timing)) {
                 paired += 1;
-                found.pairs.push(pair(records, at, other));
+                timed.push((pair, timing));
             }
         }
     }
-    found.pairs.extend(by_key(records));
-    found.pairs.sort_unstable();
-    found.pairs.dedup();
+    let beside = Timing { level: relation::BESIDE, shift_s: 0 };
+    timed.sort_unstable_by_key(|(pair, _)| *pair);
+    let mut by_key = by_key(records);
+    by_key.sort_unstable();
+    by_key.dedup();
+    by_key.retain(|pair| timed.binary_search_by_key(pair, |(pair, _)| *pair).is_err());
+    timed.extend(by_key.into_iter().map(|pair| (pair, beside)));
+    timed.sort_unstable_by_key(|(pair, _)| *pair);
+    found.pairs = timed;
     found
 }
 
-fn is_candidate(a: &Record, b: &Record) -> bool {
-    if a.source == b.source {
-        return (a.start_s - b.start_s).abs() <= COPY_S && a.quality != Quality::Hidden;
+/// Two that lie apart and are of sports that nobody takes for one another are none, but for those that are
+/// alike to the second.
+fn is_worth_it(a: &Record, b: &Record, timing: Timing) -> bool {
+    let has_other_sport = || compare::sport(a, b, &Confusion::default()) == number(SPORT, "different");
+    match relation::kind(timing.level) {
+        Kind::Shifted => !has_other_sport() || relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 2.0),
+        Kind::ByHand => !has_other_sport(),
+        _ => timing.level != relation::BESIDE,
     }
-    // As the pair will be compared, but for the clocks: those are off by less than what is near.
-    compare::timing(a, b, 0).is_some()
 }
 
+/// The two in the order in which a pair has them.
 pub fn pair(records: &[Record], one: usize, other: usize) -> Pair {
     let rank = |at: usize| (records[at].source, at);
     if rank(one) <= rank(other) { Pair { a: one, b: other } } else { Pair { a: other, b: one } }

@@ -7,9 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
+use super::levels::{TRACK, number};
 use super::link::{Decision, Reason, Scored};
-use super::parts::Join;
 use super::record::Record;
+use super::relation;
+use super::sequence::Join;
+use super::timeline::Placed;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
 
@@ -44,15 +47,29 @@ pub struct Group {
 /// What a pair says that was not even worth comparing.
 const NEVER_COMPARED_BITS: f64 = -6.0;
 const MOST_BITS: f64 = 20.0;
+/// Nobody tells of one workout more often; a thousand records of one second are an error.
+const MOST_MEMBERS: usize = 128;
 /// A watch that is started again at once was stopped by mistake.
 const STARTED_AGAIN_S: i64 = 15;
 
 /// The groups of one person's records; each record is in one at least. Pairs that cannot come together are
 /// left for review.
-pub fn groups(records: &[Record], pairs: &mut [Scored], joins: &mut [Join], answers: &Answers) -> Vec<Group> {
-    let mut clusters = Clusters::new(records, pairs, answers);
-    let mut order: Vec<usize> =
-        (0..pairs.len()).filter(|at| pairs[*at].decision == Decision::Match).collect();
+pub fn groups(
+    records: &[Record],
+    placed: &[Placed],
+    pairs: &mut [Scored],
+    joins: &[Join],
+    answers: &Answers,
+) -> Vec<Group> {
+    let mut clusters = Clusters::new(records, placed, pairs, answers);
+    let of_joins: BTreeSet<Pair> = joins
+        .iter()
+        .flat_map(|join| join.parts.iter().map(|part| block::pair(records, *part, join.whole)))
+        .collect();
+    let is_edge = |s: &Scored| {
+        s.decision == Decision::Match && (s.reason == Reason::Person || !of_joins.contains(&s.pair))
+    };
+    let mut order: Vec<usize> = (0..pairs.len()).filter(|at| is_edge(&pairs[*at])).collect();
     order.sort_by(|x, y| {
         let (x, y) = (&pairs[*x], &pairs[*y]);
         let is_person = |scored: &Scored| scored.reason == Reason::Person;
@@ -63,7 +80,25 @@ pub fn groups(records: &[Record], pairs: &mut [Scored], joins: &mut [Join], answ
             (pairs[at].decision, pairs[at].reason) = (Decision::Review, Reason::Conflict);
         }
     }
-    clusters.with_parts(joins)
+    let groups = clusters.with_parts(joins);
+    let groups_of = groups_of(records.len(), &groups);
+    for scored in pairs.iter_mut().filter(|s| s.reason != Reason::Person && of_joins.contains(&s.pair)) {
+        let (of_a, of_b) = (&groups_of[scored.pair.a], &groups_of[scored.pair.b]);
+        (scored.decision, scored.reason) = match of_a.iter().any(|group| of_b.contains(group)) {
+            true => (Decision::Match, Reason::Part),
+            false => (Decision::Review, Reason::Conflict),
+        };
+    }
+    groups
+}
+
+/// The numbers of each record's groups.
+pub fn groups_of(records: usize, groups: &[Group]) -> Vec<Vec<usize>> {
+    let mut of = vec![Vec::new(); records];
+    for (number, group) in groups.iter().enumerate() {
+        group.members.iter().for_each(|(at, _)| of[*at].push(number));
+    }
+    of
 }
 
 /// Parts in parts in parts are none.
@@ -77,22 +112,9 @@ struct Parts {
     whole_of: BTreeMap<usize, usize>,
 }
 
-/// A join is used where each of its parts is in a group with the whole.
-fn mark_used(joins: &mut [Join], groups: &[Group]) {
-    let mut groups_of: HashMap<usize, BTreeSet<usize>> = HashMap::new();
-    for (number, group) in groups.iter().enumerate() {
-        for (at, _) in &group.members {
-            groups_of.entry(*at).or_default().insert(number);
-        }
-    }
-    for join in joins {
-        let of_whole = &groups_of[&join.whole];
-        join.is_used = join.parts.iter().all(|part| !groups_of[part].is_disjoint(of_whole));
-    }
-}
-
 struct Clusters<'a> {
     records: &'a [Record],
+    placed: &'a [Placed],
     answers: &'a Answers,
     /// Of each record, its cluster; of each cluster, its records.
     of: Vec<usize>,
@@ -100,20 +122,30 @@ struct Clusters<'a> {
     bits: HashMap<Pair, f64>,
     /// Pairs of one source that may be together.
     copies: BTreeSet<Pair>,
+    /// Pairs that were at two places at one time.
+    elsewhere: BTreeSet<Pair>,
 }
 
 impl<'a> Clusters<'a> {
-    fn new(records: &'a [Record], pairs: &[Scored], answers: &'a Answers) -> Clusters<'a> {
+    fn new(
+        records: &'a [Record],
+        placed: &'a [Placed],
+        pairs: &[Scored],
+        answers: &'a Answers,
+    ) -> Clusters<'a> {
         let is_copy = |s: &&Scored| {
             s.decision == Decision::Match && records[s.pair.a].source == records[s.pair.b].source
         };
+        let is_elsewhere = |s: &&Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere");
         Clusters {
             records,
+            placed,
             answers,
             of: (0..records.len()).collect(),
             members: (0..records.len()).map(|record| vec![record]).collect(),
             bits: pairs.iter().map(|s| (s.pair, s.bits.clamp(-MOST_BITS, MOST_BITS))).collect(),
             copies: pairs.iter().filter(is_copy).map(|s| s.pair).collect(),
+            elsewhere: pairs.iter().filter(is_elsewhere).map(|s| s.pair).collect(),
         }
     }
 
@@ -122,6 +154,9 @@ impl<'a> Clusters<'a> {
         let (one, other) = (self.of[pair.a], self.of[pair.b]);
         if one == other {
             return true;
+        }
+        if self.members[one].len() + self.members[other].len() > MOST_MEMBERS {
+            return false;
         }
         let mut sum = 0.0;
         for x in &self.members[one] {
@@ -135,7 +170,7 @@ impl<'a> Clusters<'a> {
                     if !is_certain && !self.copies.contains(&between) {
                         return false;
                     }
-                } else {
+                } else if !self.are_parts_of_one(*x, *y, (one, other)) {
                     sum += self.bits.get(&between).copied().unwrap_or(NEVER_COMPARED_BITS);
                 }
             }
@@ -151,6 +186,21 @@ impl<'a> Clusters<'a> {
         true
     }
 
+    /// Whether two lie one after the other within a record of the two clusters: what lacks the end and what
+    /// lacks the beginning have nothing to do with each other, and do not contradict each other.
+    fn are_parts_of_one(&self, x: usize, y: usize, (one, other): (usize, usize)) -> bool {
+        let span = |at: usize| self.placed[at].span();
+        let length_s = |at: usize| self.placed[at].length_s;
+        let shared_s = |x: usize, y: usize| relation::overlap_s(span(x), span(y));
+        if 4 * shared_s(x, y) > length_s(x).min(length_s(y)) {
+            return false;
+        }
+        let holds = |whole: &usize| {
+            [x, y].iter().all(|part| part != whole && 10 * shared_s(*part, *whole) >= 7 * length_s(*part))
+        };
+        self.members[one].iter().chain(&self.members[other]).any(holds)
+    }
+
     fn answer(&self, x: usize, y: usize) -> Option<Answer> {
         if self.answers.is_empty() {
             return None;
@@ -158,32 +208,38 @@ impl<'a> Clusters<'a> {
         self.answers.of(&self.records[x].name(), &self.records[y].name())
     }
 
+    /// Whether a person said so, or they were at two places at one time.
+    fn are_two(&self, x: usize, y: usize) -> bool {
+        self.answer(x, y) == Some(Answer::Different)
+            || self.elsewhere.contains(&block::pair(self.records, x, y))
+    }
+
     fn sources(&self, cluster: usize) -> BTreeSet<Source> {
         self.members[cluster].iter().map(|record| self.records[*record].source).collect()
     }
 
     fn are_apart(&self, one: usize, other: usize) -> bool {
-        self.members[one]
-            .iter()
-            .any(|x| self.members[other].iter().any(|y| self.answer(*x, *y) == Some(Answer::Different)))
+        self.members[one].iter().any(|x| self.members[other].iter().any(|y| self.are_two(*x, *y)))
     }
 
     /// Which clusters are parts of which, by the joins that do not contradict each other.
-    fn parts(&self, joins: &mut [Join]) -> Parts {
+    fn parts(&self, joins: &[Join]) -> Parts {
         let mut parts = Parts::default();
         for join in joins {
             let whole = self.of[join.whole];
-            let cut: Vec<usize> = join.parts.iter().map(|part| self.of[*part]).collect();
-            let are_many = cut.iter().collect::<BTreeSet<_>>().len() == cut.len();
-            let fits = |part: &usize| {
+            let mut cut: Vec<usize> = join.parts.iter().map(|part| self.of[*part]).collect();
+            let mut told = BTreeSet::new();
+            cut.retain(|part| *part != whole && told.insert(*part));
+            let is_free = |part: &usize| {
                 let is_above = std::iter::successors(Some(whole), |at| parts.whole_of.get(at).copied());
+                // A part of a part of it, or of another whole, is no part of its own.
                 parts.whole_of.get(part).is_none_or(|of| *of == whole)
                     && !is_above.take(MOST_NESTED).any(|above| above == *part)
-                    && self.sources(*part).is_disjoint(&self.sources(whole))
                     && !self.are_apart(*part, whole)
             };
+            cut.retain(is_free);
             let is_apart = |at: usize| cut[at + 1..].iter().any(|other| self.are_apart(cut[at], *other));
-            if are_many && cut.iter().all(fits) && !(0..cut.len()).any(is_apart) {
+            if !cut.is_empty() && !(0..cut.len()).any(is_apart) {
                 parts.whole_of.extend(cut.iter().map(|part| (*part, whole)));
                 let cuts = parts.wholes.entry(whole).or_default();
                 if cuts.iter().all(|(other, _)| *other != cut) {
@@ -205,8 +261,50 @@ impl<'a> Clusters<'a> {
         are_own.map(|(cut, _)| cut).max_by_key(|cut| tell(cut))
     }
 
+    /// How each record of one cluster tells of its workout: by the length that most sources agree on, and of
+    /// as many the longest.
+    fn with_roles(&self, members: &[usize]) -> Vec<(usize, Role)> {
+        const ALIKE: f64 = 0.1;
+        const MUCH_SHORTER: f64 = 0.8;
+        const MUCH_LONGER: f64 = 1.25;
+        let length_s = |at: usize| self.placed[at].length_s as f64;
+        let measured: Vec<usize> = members
+            .iter()
+            .copied()
+            .filter(|at| self.placed[*at].length_s > 0 && !self.placed[*at].is_by_hand)
+            .collect();
+        let agree = |at: usize| -> usize {
+            let alike = measured
+                .iter()
+                .filter(|other| (length_s(**other) - length_s(at)).abs() <= ALIKE * length_s(at));
+            alike.map(|other| self.records[*other].source).collect::<BTreeSet<_>>().len()
+        };
+        let reference = measured
+            .iter()
+            .copied()
+            .max_by(|x, y| agree(*x).cmp(&agree(*y)).then(length_s(*x).total_cmp(&length_s(*y))));
+        let Some(reference) = reference else {
+            return members.iter().map(|at| (*at, Role::Same)).collect();
+        };
+        let went_as_far = |at: usize| {
+            let both = self.records[at].distance_m.zip(self.records[reference].distance_m);
+            both.is_some_and(|(one, other)| (one - other).abs() <= 0.15 * other)
+        };
+        let role = |at: usize| {
+            if !measured.contains(&at) || went_as_far(at) {
+                return Role::Same;
+            }
+            match length_s(at) / length_s(reference) {
+                share if share < MUCH_SHORTER => Role::Part,
+                share if share > MUCH_LONGER => Role::Whole,
+                _ => Role::Same,
+            }
+        };
+        members.iter().map(|at| (*at, role(*at))).collect()
+    }
+
     /// The groups, with recordings in parts put where they belong.
-    fn with_parts(self, joins: &mut [Join]) -> Vec<Group> {
+    fn with_parts(self, joins: &[Join]) -> Vec<Group> {
         let Parts { wholes, whole_of } = self.parts(joins);
         let many: BTreeMap<usize, &Vec<usize>> =
             wholes.iter().filter_map(|(whole, cuts)| Some((*whole, self.as_many(*whole, cuts)?))).collect();
@@ -226,7 +324,7 @@ impl<'a> Clusters<'a> {
             if members.is_empty() || absorbed.contains(&cluster) || many.contains_key(&cluster) {
                 continue;
             }
-            let mut group: Vec<(usize, Role)> = members.iter().map(|at| (*at, Role::Same)).collect();
+            let mut group = self.with_roles(members);
             let mut below: Vec<usize> = parts_of.get(&cluster).into_iter().flatten().copied().collect();
             while let Some(part) = below.pop() {
                 group.extend(self.members[part].iter().map(|at| (*at, Role::Part)));
@@ -242,10 +340,9 @@ impl<'a> Clusters<'a> {
             groups.iter().flat_map(|g: &Group| g.members.iter().map(|(at, _)| *at)).collect();
         for members in self.members.iter().filter(|members| !members.is_empty()) {
             if members.iter().all(|at| !told.contains(at)) {
-                groups.push(Group { members: members.iter().map(|at| (*at, Role::Same)).collect() });
+                groups.push(Group { members: self.with_roles(members) });
             }
         }
-        mark_used(joins, &groups);
         for group in &mut groups {
             group.members.sort_by_key(|(at, role)| {
                 let record = &self.records[*at];

@@ -87,9 +87,10 @@ impl Footprint {
         self.0.is_empty()
     }
 
-    /// Of several parts.
-    pub fn union(parts: &[&Footprint]) -> Footprint {
-        Footprint::sorted(parts.iter().flat_map(|part| &part.0).copied().collect())
+    /// No place at all, or hardly more than one: a receiver that lay still in a room says nothing of a way.
+    pub fn is_one_place(&self) -> bool {
+        const FEWEST_CELLS: usize = 4;
+        self.0.len() < FEWEST_CELLS
     }
 
     /// The share of this one's cells that the other was in or beside.

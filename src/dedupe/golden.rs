@@ -19,7 +19,7 @@ use arrow::compute::interleave;
 
 use super::cluster::{Group, Role};
 use super::record::{Quality, Record};
-use super::{Row, compare};
+use super::{Row, compare, relation};
 use crate::model::columns::Columns;
 use crate::model::golden::{Conflict, Golden, GoldenColumns, Lineage, Member, kept, schema};
 use crate::model::sport::ANY_FAMILY;
@@ -236,8 +236,8 @@ fn conflicts(records: &[Record], group: &Group, order: &[Vec<usize>; 5]) -> Vec<
         if late_s.abs() > OFF_START_S {
             let kind = match r.quality {
                 Quality::Hidden => "hidden",
-                _ if (late_s + compare::SHIFTED_S).rem_euclid(compare::QUARTER_S)
-                    <= 2 * compare::SHIFTED_S =>
+                _ if (late_s + relation::SHIFTED_S).rem_euclid(relation::QUARTER_S)
+                    <= 2 * relation::SHIFTED_S =>
                 {
                     "zone"
                 }
@@ -252,7 +252,7 @@ fn conflicts(records: &[Record], group: &Group, order: &[Vec<usize>; 5]) -> Vec<
                 add("distance_m", format!("{kept:.0}"), format!("{told:.0}"), kind);
             }
         }
-        if let Some((seconds, share)) = compare::apart(recorded, r)
+        if let Some((seconds, share)) = relation::apart(recorded, r)
             && seconds > OFF_DURATION_S
             && share > OFF_DURATION
             && let (Some(kept), Some(told)) = (recorded.elapsed_s, r.elapsed_s)

@@ -2,21 +2,33 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::levels::{COMPARISONS, level_name};
 use super::link::Scored;
 use super::record::Record;
-use super::weights::{COMPARISONS, Weights, level_name};
+use super::timeline::Placed;
+use super::weights::Weights;
 use crate::model::pair::Match;
 
 fn time(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
 }
 
-pub fn row(user_id: &str, records: &[Record], scored: &Scored, weights: &Weights) -> Match {
+pub fn row(
+    user_id: &str,
+    (records, placed): (&[Record], &[Placed]),
+    scored: &Scored,
+    weights: &Weights,
+) -> Match {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
     let level = |comparison: usize| level_name(comparison, scored.pattern[comparison]).map(str::to_string);
     let bits = |comparison: usize| weights.bits(comparison, scored.pattern[comparison]) as f32;
     const { assert!(COMPARISONS.len() == 6, "each has its columns") };
     let odds = scored.bits.exp2();
+    let moved = |at: usize| {
+        let moved_s = placed[at].start_s - records[at].start_s;
+        (moved_s as i32, (moved_s != 0).then(|| placed[at].why.name().to_string()))
+    };
+    let ((moved_a_s, moved_a_why), (moved_b_s, moved_b_why)) = (moved(scored.pair.a), moved(scored.pair.b));
     Match {
         user_id: user_id.to_string(),
         source_a: a.source.to_string(),
@@ -27,6 +39,10 @@ pub fn row(user_id: &str, records: &[Record], scored: &Scored, weights: &Weights
         start_time_b: time(b.start_s),
         clock_s: scored.clock_s as i32,
         shift_s: scored.shift_s as i32,
+        moved_a_s,
+        moved_a_why,
+        moved_b_s,
+        moved_b_why,
         time: level(0),
         distance: level(1),
         sport: level(2),

@@ -1,10 +1,10 @@
 //! Finding the activities that are the same workout.
 //!
 //! ```text
-//! activities ─ record ─ block ─ compare ─ score ─ assign ─ cluster ─▶ golden/017.parquet
-//!              (what     (which  (levels,  (bits)  (one     (groups,     one row per workout
-//!               counts)   pairs)  clocks)           partner)  parts)  ─▶ matches/017.parquet
-//!                                                                        one row per pair
+//! activities ─ record ─ timeline ─ block ─ compare ─ decide ─ cluster ─▶ golden/017.parquet
+//!              (what     (zones,    (which  (relation, (pairs)  (groups,     one row per workout
+//!               counts)   clocks)    pairs)  levels)             parts)  ─▶ matches/017.parquet
+//!                                                                           one row per pair
 //! ```
 //!
 //! Buckets are independent, and so are the people in them; what is found depends on nothing but a person's
@@ -17,13 +17,22 @@ pub mod block;
 pub mod clock;
 pub mod cluster;
 mod compare;
+mod decide;
+mod explain;
 pub mod footprint;
 mod golden;
+pub mod learn;
+pub mod levels;
 pub mod link;
 mod matches;
-mod parts;
 pub mod record;
+pub mod relation;
+#[cfg(test)]
+mod scenarios;
+mod sequence;
+pub mod timeline;
 pub mod weights;
+pub mod zones;
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::AddAssign;
@@ -33,7 +42,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use twox_hash::XxHash64;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::columns::Columns;
 use crate::model::pair::{Match, MatchColumns};
 use crate::sources::Source;
@@ -43,13 +52,14 @@ use crate::store::dataset::{self, MadeFrom, Table};
 pub use crate::store::each::Run;
 use crate::store::each::each_bucket;
 use crate::store::lake::{Bucket, Lake, is_among};
-use crate::store::state::answers::AllAnswers;
+use crate::store::state::answers::{AllAnswers, Answers};
+use learn::Seen;
 use link::{Decision, Linked, Reason};
 use record::Record;
-use weights::{Seen, Weights};
+use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,16 +71,6 @@ pub struct Thresholds {
 impl Default for Thresholds {
     fn default() -> Self {
         Thresholds { match_odds: 20.0, review_odds: 1.0 }
-    }
-}
-
-impl Thresholds {
-    fn match_bits(self) -> f64 {
-        self.match_odds.log2()
-    }
-
-    fn review_bits(self) -> f64 {
-        self.review_odds.log2()
     }
 }
 
@@ -181,7 +181,7 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
     if buckets.is_empty() {
         return Ok(Run::default());
     }
-    let (weights, learned_from) = weights(lake, options, &buckets)?;
+    let (weights, learned_from) = weights(lake, options, &buckets, &answers)?;
     let ended = each_bucket(&buckets, |bucket| {
         let done = dedupe_bucket(lake, bucket, &weights, options.thresholds, &answers);
         progress(1);
@@ -235,19 +235,24 @@ fn remove_vanished(lake: &Lake, used: &[Bucket]) -> Result<()> {
 }
 
 /// The weights of the lake: given, kept from before, or learned now.
-fn weights(lake: &Lake, options: &Options, buckets: &[Bucket]) -> Result<(Weights, u64)> {
+fn weights(
+    lake: &Lake,
+    options: &Options,
+    buckets: &[Bucket],
+    answers: &AllAnswers,
+) -> Result<(Weights, u64)> {
     let key = lake.weights();
     let kept = if options.learn { None } else { lake.text(&key)? };
     let (weights, learned_from) = match (&options.weights, kept) {
         (Some(given), _) => (given.clone().pinned(), 0),
-        (None, None) => learn(lake, buckets)?,
+        (None, None) => learn(lake, buckets, answers)?,
         (None, Some(kept)) => {
             let kept = Weights::parse(&kept, &lake.place(&key))?;
             // Learned from next to nothing, as before the second source came in.
             if kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM) {
                 return Ok((kept, 0));
             }
-            learn(lake, buckets)?
+            learn(lake, buckets, answers)?
         }
     };
     lake.put(&key, weights.to_toml().as_bytes())?;
@@ -260,12 +265,13 @@ const FEWEST_LEARNED_FROM: u64 = 300;
 pub const LEARNED_FROM: u64 = 200_000;
 
 /// From the first buckets, as many as it takes.
-fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
+fn learn(lake: &Lake, buckets: &[Bucket], answers: &AllAnswers) -> Result<(Weights, u64)> {
     let mut seen = Seen::default();
     for some in buckets.chunks(4) {
         for of_bucket in each_bucket(some, |bucket| {
             let people = people(&dataset::activities(lake, bucket, Some(&record::COLUMNS))?);
-            Ok(seen_of(people.values().map(|person| person.records.as_slice())))
+            let of_people = people.iter().map(|(user, own)| (own.records.as_slice(), answers.of(user)));
+            Ok(seen_with(&of_people.collect::<Vec<_>>()))
         })?
         .done
         {
@@ -280,14 +286,46 @@ fn learn(lake: &Lake, buckets: &[Bucket]) -> Result<(Weights, u64)> {
     Ok((weights, seen.pairs()))
 }
 
-/// What weights are learned from, of some people.
+/// What weights are learned from, of some people without answers.
 pub fn seen_of<'a>(people: impl Iterator<Item = &'a [Record]>) -> Seen {
-    let people: Vec<&[Record]> = people.collect();
+    let none = Answers::default();
+    seen_with(&people.map(|records| (records, &none)).collect::<Vec<_>>())
+}
+
+/// The same, of people and what they answered.
+fn seen_with(people: &[(&[Record], &Answers)]) -> Seen {
     let weights = Weights::default();
-    people.par_iter().map(|records| link::seen(records, &weights)).reduce(Seen::default, |mut all, seen| {
-        all.add(seen);
-        all
-    })
+    people.par_iter().map(|(records, answers)| link::seen(records, &weights, answers)).reduce(
+        Seen::default,
+        |mut all, seen| {
+            all.add(seen);
+            all
+        },
+    )
+}
+
+/// Why two activities of one person are or are not one workout, in sentences. Names are as people write
+/// them: `strava:123`.
+pub fn explain(
+    lake: &Lake,
+    user_id: &str,
+    (one, other): (&str, &str),
+    weights: &Weights,
+    thresholds: Thresholds,
+) -> Result<String> {
+    let answers = AllAnswers::read(lake)?;
+    let batches = dataset::activities(lake, lake.bucket(user_id), Some(&record::COLUMNS))?;
+    let own = people(&batches).remove(user_id).unwrap_or_default();
+    let find = |name: &str| {
+        let at = own.records.iter().position(|record| record.name() == name);
+        at.ok_or_else(|| Error::Usage(format!("{user_id} has no activity {name}")))
+    };
+    let places = (find(one)?, find(other)?);
+    if places.0 == places.1 {
+        return Err(Error::Usage(format!("{one} is one activity, and no pair")));
+    }
+    let linked = link::link(&own.records, weights, thresholds, answers.of(user_id));
+    Ok(explain::explain(&own.records, &linked, places, weights, thresholds))
 }
 
 /// Of everything that a bucket's result depends on.
@@ -404,7 +442,7 @@ fn match_batches(
     let mut rows = 0;
     for ((user_id, own), linked) in people.iter().zip(linked) {
         for scored in &linked.pairs {
-            columns.push(&matches::row(user_id, &own.records, scored, weights));
+            columns.push(&matches::row(user_id, (&own.records, &linked.placed), scored, weights));
             rows += 1;
             if rows == ROWS {
                 batches.push(dataset::batch::<Match>(&mut columns));

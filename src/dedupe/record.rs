@@ -52,10 +52,34 @@ pub struct Record {
     /// The id in another source that this one says it came from.
     pub came_from: Option<(Source, String)>,
     pub serial: Option<u64>,
+    /// Hash of the device's number or name: what has a clock of its own.
+    pub device: Option<u64>,
+    /// As the source names it: an IANA zone, where it gives one.
+    pub zone: Option<Box<str>>,
+    /// On a trainer or in a game: where its track lies is no place.
+    pub is_virtual: bool,
     pub is_manual: bool,
 }
 
 impl Record {
+    /// Whether a person seems to have typed it in: it says so, or it has round sizes, a round start and
+    /// nothing that a device would have measured.
+    pub fn is_by_hand(&self) -> bool {
+        let is_round = |value: Option<f64>, step: f64| value.is_none_or(|value| value % step == 0.0);
+        let is_measured = self.heart_rate_bpm.is_some()
+            || self.calories_kcal.is_some()
+            || !self.footprint.is_empty()
+            || self.file.is_some()
+            || self.device.is_some();
+        self.is_manual
+            || self.quality == Quality::Hidden
+            || (!is_measured
+                && self.source != Source::Hevy
+                && self.start_s % 900 == 0
+                && is_round(self.elapsed_s, 300.0)
+                && is_round(self.distance_m, 100.0))
+    }
+
     /// The second after the last, where it is known how long it took.
     pub fn end_s(&self) -> i64 {
         self.start_s.saturating_add(self.elapsed_s.unwrap_or(0.0) as i64)
@@ -68,7 +92,7 @@ impl Record {
 }
 
 /// The columns that records are made of.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 22] = [
     "user_id",
     "source",
     "source_id",
@@ -86,6 +110,9 @@ pub const COLUMNS: [&str; 19] = [
     "track_lat_e5",
     "track_lon_e5",
     "device_serial",
+    "device_name",
+    "timezone",
+    "trainer",
     "file_sha256",
     "manual",
 ];
@@ -107,7 +134,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
     );
     let starts = column("start_time").as_primitive::<TimeType>();
     let offsets = column("utc_offset_s").as_primitive::<Int32Type>();
-    let manual = column("manual").as_boolean();
+    let (manual, trainer) = (column("manual").as_boolean(), column("trainer").as_boolean());
     let record = |row: usize| {
         let source = Source::named(words("source").value(row))?;
         let source_id = words("source_id").value(row).to_string();
@@ -118,6 +145,8 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         } else {
             Footprint::default()
         };
+        let sport = text("sport").and_then(sport::named);
+        let in_a_game = sport.is_some_and(|sport| sport.name.starts_with("virtual_"));
         let external_id = text("external_id");
         Some(Record {
             source,
@@ -127,7 +156,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             elapsed_s: positive("elapsed_s", row),
             moving_s: positive("moving_s", row),
             distance_m: positive("distance_m", row),
-            sport: text("sport").and_then(sport::named),
+            sport,
             footprint,
             heart_rate_bpm: positive("avg_heart_rate_bpm", row),
             calories_kcal: positive("calories_kcal", row),
@@ -135,6 +164,9 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             upload: external_id.and_then(upload),
             came_from: external_id.and_then(|id| came_from(source, id)),
             serial: text("device_serial").map(hash),
+            device: text("device_serial").or(text("device_name")).map(hash),
+            zone: text("timezone").map(zone_name),
+            is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),
             source_id,
         })
@@ -144,6 +176,11 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
 
 fn word(column: &StringArray, row: usize) -> Option<&str> {
     column.is_valid(row).then(|| column.value(row)).filter(|word| !word.is_empty())
+}
+
+/// The name behind Strava's `(GMT+01:00) `.
+fn zone_name(text: &str) -> Box<str> {
+    text.rsplit(") ").next().unwrap_or(text).into()
 }
 
 fn hash(text: &str) -> u64 {

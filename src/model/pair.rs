@@ -17,8 +17,16 @@ record! {
         pub start_time_b: Timestamp,
         /// What the clock of the second source was found to be ahead of the first's.
         pub clock_s: i32,
-        /// Whole quarters of an hour between the starts, where zones were taken for each other.
+        /// What the second start is later than it should be for reasons of zone or clock: what the two records
+        /// were moved by, and the shift of this pair.
         pub shift_s: i32,
+        /// What was found for the days around each record: what it was moved by before pairs were compared,
+        /// and why: `local_time` (it gives local time as UTC), `clock` (off for a stretch of days),
+        /// `end_for_start`; null where it lies where it says.
+        pub moved_a_s: i32,
+        pub moved_a_why: Option<String>,
+        pub moved_b_s: i32,
+        pub moved_b_why: Option<String>,
         /// The level of each comparison; null where there was nothing to compare.
         pub time: Option<String>,
         pub distance: Option<String>,
@@ -39,8 +47,9 @@ record! {
         pub probability: f32,
         /// `match`, `review` or `no_match`.
         pub decision: String,
-        /// `weight`; or `assigned` (another pair was worth more), `conflict` (two of one source would have
-        /// come together), `copy` (within one source), `part`, `group` (others brought them together), or `person`.
+        /// `weight`; or `assigned` (another pair was worth more), `conflict` (it would have brought together
+        /// what cannot be one), `rivals` (another record fits about as well), `copy` (told twice by one
+        /// source), `part`, `group` (others brought them together), or `person`.
         pub reason: String,
     }
 }

@@ -444,6 +444,30 @@ fn odd_records_are_matched_in_bounded_time_or_left_alone() {
 }
 
 #[test]
+fn a_pair_is_explained_in_sentences_with_what_would_change_it() {
+    let place = invented(8, 120);
+    dedupe(&place, &[]);
+    let matches = place.rows("matches");
+    let row = |decision: &str| matches.iter().find(|row| row["decision"] == decision).unwrap();
+    for (decision, says) in [("match", "are one workout"), ("no_match", "are two workouts")] {
+        let (a, b) = names(row(decision));
+        let user = &row(decision)["user_id"];
+        let said = place.run(&["dedupe", "explain", &a, &b, "--user", user]).expect(0).stdout;
+        assert!(said.starts_with(&format!("{a} and {b} {says}")), "{said}");
+        let bits = format!("{:+.1} bits  together", row(decision)["bits"].parse::<f64>().unwrap());
+        assert!(said.contains(&bits), "{bits}: {said}");
+        assert!(said.contains("To decide otherwise: longrun dedupe decide --pair"), "{said}");
+    }
+    let (a, _) = names(row("match"));
+    let user = &row("match")["user_id"];
+    for (b, says) in [(a.as_str(), "is one activity, and no pair"), ("strava:1", "has no activity strava:1")]
+    {
+        let ended = place.run(&["dedupe", "explain", &a, b, "--user", user]).expect(2);
+        assert!(ended.stderr.contains(says), "{says}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said_in_a_sentence() {
     let place = invented(2, 20);
     let no_report = place.run(&["report"]).expect(2);

@@ -1,0 +1,166 @@
+//! Wholes and parts: a day on skis as one record and as its runs, a triathlon as one and as three, a watch
+//! that ran through, a ride that midnight cut in two.
+//!
+//! Parts follow each other within the whole. They need not add up: lifts, lunches and rests lie between
+//! them, and some may not be there. Where they begin and end with the whole it does not matter what sport
+//! each was; else they must be of the whole's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::levels::{ABSENT, SPORT, TIME, TRACK, number};
+use super::link::{Decision, Reason, Scored};
+use super::record::Record;
+use super::relation::{self, Kind};
+use super::timeline::Placed;
+use super::weights::Weights;
+
+/// A record that others make up together.
+#[derive(Debug, Clone)]
+pub struct Join {
+    pub whole: usize,
+    /// In the order of time.
+    pub parts: Vec<usize>,
+    /// The longest pause between two of them.
+    pub gap_s: i64,
+}
+
+/// A part is shorter than its whole, by more than what a stop button costs,
+const MOST_OF_WHOLE: f64 = 0.92;
+/// and lies within it.
+const LEAST_INSIDE: f64 = 0.7;
+/// Parts of one whole that are looked at.
+const MOST_PARTS: usize = 200;
+
+/// Whether one is a part of the other, by their times.
+fn is_part(part: &Placed, whole: &Placed) -> bool {
+    let shared_s = relation::overlap_s(part.span(), whole.span()) as f64;
+    part.length_s > 0
+        && (part.length_s as f64) < MOST_OF_WHOLE * whole.length_s as f64
+        && shared_s >= LEAST_INSIDE * part.length_s as f64
+}
+
+/// Of each whole, the pairs with what lies within it.
+fn within(placed: &[Placed], pairs: &[Scored], is_meant: impl Fn(&Scored) -> bool) -> Wholes {
+    let mut wholes = Wholes::new();
+    for (number, scored) in pairs.iter().enumerate().filter(|(_, s)| is_meant(s)) {
+        let (a, b) = (scored.pair.a, scored.pair.b);
+        for (part, whole) in [(a, b), (b, a)] {
+            if is_part(&placed[part], &placed[whole]) {
+                wholes.entry(whole).or_default().push((part, number));
+            }
+        }
+    }
+    wholes.retain(|_, parts| parts.len() > 1);
+    wholes
+}
+
+/// Of each whole, its parts and the numbers of the pairs.
+type Wholes = BTreeMap<usize, Vec<(usize, usize)>>;
+
+/// A stretch of time that parts tell of; stretches lie one after the other.
+#[derive(Debug)]
+struct Slot {
+    span: (i64, i64),
+    parts: Vec<usize>,
+}
+
+/// The most stretches that follow each other. What holds several of them (another whole that lacks a piece)
+/// is in none.
+fn slots(placed: &[Placed], parts: impl Iterator<Item = usize>) -> Vec<Slot> {
+    let length_s = |span: (i64, i64)| span.1 - span.0;
+    let mut parts: Vec<usize> = parts.collect();
+    parts.sort_by_key(|at| (placed[*at].end_s(), *at));
+    let mut slots: Vec<Slot> = Vec::new();
+    for at in parts.into_iter().take(MOST_PARTS) {
+        let span = placed[at].span();
+        let Some(last) = slots.last_mut() else {
+            slots.push(Slot { span, parts: vec![at] });
+            continue;
+        };
+        let shared_s = relation::overlap_s(last.span, span);
+        if 5 * shared_s <= length_s(last.span).min(length_s(span)) {
+            slots.push(Slot { span, parts: vec![at] });
+        } else if 2 * shared_s >= length_s(last.span).max(length_s(span)) {
+            last.parts.push(at);
+        }
+    }
+    slots
+}
+
+/// Marks pairs of a part and its whole where several parts make the whole up.
+pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights: &Weights) {
+    let can_be = |s: &Scored| {
+        relation::kind(s.pattern[TIME]) == Kind::Part
+            && s.pattern[TRACK] != number(TRACK, "elsewhere")
+            && s.pattern[TIME] != number(TIME, "partly")
+    };
+    let wholes = within(placed, pairs, can_be);
+    if wholes.is_empty() {
+        return;
+    }
+    let twins = twins(records, pairs);
+    for (whole, parts) in wholes {
+        let span = placed[whole].span();
+        let length_s = (span.1 - span.0) as f64;
+        let all = slots(placed, parts.iter().map(|(part, _)| *part));
+        if all.len() < 2 {
+            continue;
+        }
+        let covered_s: i64 = all.iter().map(|slot| relation::overlap_s(slot.span, span)).sum();
+        let near_s = 300.0_f64.max(0.06 * length_s) as i64;
+        let (first, last) = (all[0].span.0, all.iter().map(|slot| slot.span.1).max().unwrap_or(span.1));
+        let fills = (first - span.0).abs() <= near_s
+            && (last - span.1).abs() <= near_s
+            && covered_s as f64 >= 0.5 * length_s;
+        let is_whole_told_again = |source| twins.contains(&(whole, source));
+        let fits = |scored: &Scored| {
+            scored.pattern[SPORT] != number(SPORT, "different") && scored.pattern[SPORT] != ABSENT
+        };
+        let fitting = slots(placed, parts.iter().filter(|(_, n)| fits(&pairs[*n])).map(|(part, _)| *part));
+        let fitting_s: i64 = fitting.iter().map(|slot| relation::overlap_s(slot.span, span)).sum();
+        let least = if fitting.len() > 2 { 0.05 } else { 0.25 };
+        let are_many = fitting.len() > 1 && fitting_s as f64 >= least * length_s;
+        let in_sequence: BTreeSet<usize> = all.iter().flat_map(|slot| slot.parts.iter().copied()).collect();
+        for (part, number_of_pair) in parts.iter().filter(|(part, _)| in_sequence.contains(part)) {
+            let scored = &mut pairs[*number_of_pair];
+            let (of_part, of_whole) = (records[*part].source, records[whole].source);
+            let is_told_alike = is_whole_told_again(of_part) || twins.contains(&(*part, of_whole));
+            if fills || (are_many && fits(scored) && of_part != of_whole && !is_told_alike) {
+                scored.pattern[TIME] = number(TIME, "sequence");
+                if scored.pattern[SPORT] == number(SPORT, "different") {
+                    scored.pattern[SPORT] = ABSENT;
+                }
+                scored.bits = weights.score(&scored.pattern);
+            }
+        }
+    }
+}
+
+/// Records that have one of the same length in a source.
+fn twins(records: &[Record], pairs: &[Scored]) -> BTreeSet<(usize, crate::sources::Source)> {
+    const LAST: u8 = number(TIME, "loose");
+    let are_twins = |s: &&Scored| s.pattern[TIME] <= LAST && s.bits > 0.0;
+    pairs
+        .iter()
+        .filter(are_twins)
+        .flat_map(|s| [(s.pair.a, records[s.pair.b].source), (s.pair.b, records[s.pair.a].source)])
+        .collect()
+}
+
+/// The wholes that match several records, one after the other; those pairs are of a part and its whole.
+pub fn joins(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Join> {
+    let is_meant = |s: &Scored| s.decision == Decision::Match && s.reason != Reason::Person;
+    let mut joins = Vec::new();
+    for (whole, parts) in within(placed, pairs, is_meant) {
+        let all = slots(placed, parts.iter().map(|(part, _)| *part));
+        if all.len() < 2 {
+            continue;
+        }
+        let gaps = all.windows(2).map(|two| two[1].span.0 - two[0].span.1);
+        let gap_s = gaps.max().unwrap_or(0);
+        let parts: Vec<usize> = all.into_iter().flat_map(|slot| slot.parts).collect();
+        joins.push(Join { whole, parts, gap_s });
+    }
+    joins.sort_by_key(|join| (join.parts.len(), records[join.whole].start_s, join.whole));
+    joins
+}

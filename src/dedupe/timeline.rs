@@ -1,0 +1,458 @@
+//! Where each record truly lies in time: the zone of a person's days and the clock of each device.
+//!
+//! Some sources write local time and call it UTC, some devices are hours or minutes off for a week, some
+//! stamp the end as the start. What is off holds for a stretch of days, so it is found from the stretch:
+//! for each channel (a device of a source) a path through time is sought along which its records agree best
+//! with all others. Staying is free and changing costs, so a single pair never gets a shift that the days
+//! around it contradict, and a stretch of some records always pays for its own.
+//!
+//! What a record can be shifted by:
+//! nothing; the offset of that day, as the person's other records tell it (which follows trips and daylight
+//! saving by itself); one fixed amount that records without a partner agree on; its own length, where ends
+//! are stamped as starts.
+
+use std::collections::BTreeMap;
+
+use super::compare::{self, Confusion};
+use super::levels::{SPORT, number};
+use super::record::{Quality, Record};
+use super::relation::{self, DAY_S, FURTHEST_SHIFT_S};
+use super::zones::Zones;
+use crate::sources::Source;
+
+/// Where one record was found to lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placed {
+    pub start_s: i64,
+    pub length_s: i64,
+    /// Local minus UTC on that day, as far as the person's records tell.
+    pub offset_s: Option<i64>,
+    /// Whether records around it agree with others where they were placed.
+    pub is_settled: bool,
+    /// Whether it was typed in: its start is hardly one.
+    pub is_by_hand: bool,
+    pub why: Why,
+}
+
+impl Placed {
+    /// Where it says itself.
+    pub fn as_told(record: &Record, zones: &Zones) -> Placed {
+        let length_s = record.elapsed_s.or(record.moving_s).unwrap_or(0.0) as i64;
+        let offset_s = match record.utc_offset_s {
+            Some(offset_s) => Some(i64::from(offset_s)),
+            None => zones.offset_s(record.start_s),
+        };
+        let length_s = length_s.min(LONGEST_S);
+        Placed {
+            start_s: record.start_s,
+            length_s,
+            offset_s,
+            is_settled: false,
+            is_by_hand: record.is_by_hand(),
+            why: Why::Told,
+        }
+    }
+
+    pub fn end_s(&self) -> i64 {
+        self.start_s + self.length_s
+    }
+
+    pub fn span(&self) -> (i64, i64) {
+        (self.start_s, self.end_s())
+    }
+}
+
+/// Why a record lies elsewhere than it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It does not.
+    Told,
+    /// It gave local time as UTC.
+    LocalTime,
+    /// Its clock was off for a stretch of days.
+    Clock,
+    /// Its starts are ends.
+    EndForStart,
+}
+
+impl Why {
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Told => "told",
+            Why::LocalTime => "local_time",
+            Why::Clock => "clock",
+            Why::EndForStart => "end_for_start",
+        }
+    }
+}
+
+/// What a channel can be shifted by at a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Told,
+    LocalTime,
+    EndForStart,
+    By(i64),
+}
+
+impl State {
+    fn shift_s(self, record: &Record, placed: &Placed) -> Option<i64> {
+        match self {
+            State::Told => Some(0),
+            // Whoever gives an offset with its time knows both.
+            State::LocalTime if record.utc_offset_s.is_some() => Some(0),
+            State::LocalTime => placed.offset_s.map(|offset_s| -offset_s),
+            State::EndForStart => (placed.length_s > 0).then_some(-placed.length_s),
+            State::By(shift_s) => Some(shift_s),
+        }
+        .filter(|_| record.quality != Quality::Hidden)
+    }
+
+    fn why(self) -> Why {
+        match self {
+            State::Told => Why::Told,
+            State::LocalTime => Why::LocalTime,
+            State::EndForStart => Why::EndForStart,
+            State::By(_) => Why::Clock,
+        }
+    }
+
+    /// What it costs to begin in it, in bits.
+    fn cost(self, is_local: bool) -> f64 {
+        match (self, is_local) {
+            (State::Told, false) | (State::LocalTime, true) => 0.0,
+            (State::Told, true) => 1.0,
+            (State::LocalTime, false) => 5.0,
+            (State::By(_), true) => 4.0,
+            _ => CHANGE_BITS,
+        }
+    }
+}
+
+/// What it costs to change the clock. Coming and going, a single record would have to pay for it twice.
+const CHANGE_BITS: f64 = 7.5;
+/// With less, a record has no partner where it lies.
+const PARTNER_BITS: f64 = 3.0;
+/// Amounts that are tried for one channel.
+const MOST_AMOUNTS: usize = 48;
+/// Longer ones are errors, and would be beside everything.
+pub const LONGEST_S: i64 = 48 * 3600;
+/// Records of others that one is held against at a time.
+const MOST_NEAR: usize = 24;
+
+/// Places one person's records, which are sorted by start.
+pub fn place(records: &[Record], zones: &Zones) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = records.iter().map(|r| Placed::as_told(r, zones)).collect();
+    let channels = channels(records, &placed);
+    if channels.len() < 2 {
+        local_times(records, &channels, &mut placed);
+        return placed;
+    }
+    let mut line = Line::default();
+    for (at, own) in channels.iter().enumerate() {
+        if at > 0 {
+            settle(records, own, &mut placed, &line);
+        } else {
+            local_times(records, std::slice::from_ref(own), &mut placed);
+        }
+        line = Line::of(&channels[..=at], &placed);
+    }
+    for own in &channels {
+        put_back(records, own, &mut placed, &line);
+    }
+    line = Line::of(&channels, &placed);
+    for own in &channels {
+        mark_settled(records, own, &mut placed, &line);
+    }
+    placed
+}
+
+/// Records of one clock, by their places: those of one device of a source. What people typed in has none.
+type Channel = Vec<usize>;
+
+/// The most trusted first: those that say when and where they were.
+fn channels(records: &[Record], placed: &[Placed]) -> Vec<Channel> {
+    const FEWEST: usize = 4;
+    let mut by_device: BTreeMap<(Source, u64), Channel> = BTreeMap::new();
+    for (at, record) in records.iter().enumerate().filter(|(at, _)| !placed[*at].is_by_hand) {
+        by_device.entry((record.source, record.device.unwrap_or(0))).or_default().push(at);
+    }
+    let mut channels: Vec<Channel> = Vec::new();
+    let mut small: BTreeMap<Source, Channel> = BTreeMap::new();
+    for ((source, _), own) in by_device {
+        if own.len() < FEWEST {
+            small.entry(source).or_default().extend(own);
+        } else {
+            channels.push(own);
+        }
+    }
+    for mut own in small.into_values() {
+        own.sort_unstable();
+        channels.push(own);
+    }
+    let trust = |own: &Channel| {
+        let share =
+            |is: &dyn Fn(&Record) -> bool| own.iter().filter(|at| is(&records[**at])).count() * 4 / own.len();
+        (share(&|r| r.quality != Quality::ZoneUnknown), share(&|r| r.utc_offset_s.is_some()), own.len())
+    };
+    channels.sort_by_key(|own| (std::cmp::Reverse(trust(own)), own[0]));
+    channels
+}
+
+/// Whether a channel says itself that it does not know its zone.
+fn is_local(records: &[Record], own: &Channel) -> bool {
+    2 * own.iter().filter(|at| records[**at].quality == Quality::ZoneUnknown).count() > own.len()
+}
+
+/// Local times where nothing else is known are those of the person's zone.
+fn local_times(records: &[Record], channels: &[Channel], placed: &mut [Placed]) {
+    for own in channels.iter().filter(|own| is_local(records, own)) {
+        for at in own {
+            move_to(State::LocalTime, &records[*at], &mut placed[*at]);
+        }
+    }
+}
+
+fn move_to(state: State, record: &Record, placed: &mut Placed) {
+    let shift_s = state.shift_s(record, placed).unwrap_or(0);
+    placed.start_s = record.start_s + shift_s;
+    placed.why = if shift_s == 0 { Why::Told } else { state.why() };
+}
+
+/// Records that were placed, by where.
+#[derive(Debug, Default)]
+struct Line {
+    /// Start and record, sorted.
+    starts: Vec<(i64, usize)>,
+}
+
+impl Line {
+    fn of(channels: &[Channel], placed: &[Placed]) -> Line {
+        let mut starts: Vec<(i64, usize)> =
+            channels.iter().flatten().map(|at| (placed[*at].start_s, *at)).collect();
+        starts.sort_unstable();
+        Line { starts }
+    }
+
+    /// Those that start between two times.
+    fn between(&self, from_s: i64, to_s: i64) -> impl Iterator<Item = usize> {
+        let from = self.starts.partition_point(|(start_s, _)| *start_s < from_s);
+        self.starts[from..].iter().take_while(move |(start_s, _)| *start_s <= to_s).map(|(_, at)| *at)
+    }
+}
+
+/// What speaks for two records being one if the first began at `start_s`, in bits; none where nothing does.
+fn agreement(records: &[Record], placed: &[Placed], (at, start_s): (usize, i64), other: usize) -> f64 {
+    let (r, q) = (&records[at], &records[other]);
+    let (of_r, of_q) = (placed[at].length_s, placed[other].length_s);
+    let q_start_s = placed[other].start_s;
+    let shared_s = relation::overlap_s((start_s, start_s + of_r), (q_start_s, q_start_s + of_q));
+    let shorter_s = of_r.min(of_q).max(1);
+    if 2 * shared_s < shorter_s || compare::sport(r, q, &Confusion::default()) == number(SPORT, "different") {
+        return 0.0;
+    }
+    let mut bits = if 5 * shared_s >= 4 * shorter_s { 1.0 } else { 0.5 };
+    let ends_off_s = (start_s + of_r - q_start_s - of_q).abs();
+    bits += match (start_s - q_start_s).abs().min(ends_off_s + 16) {
+        0..=15 => 2.5,
+        16..=90 => 1.5,
+        91..=330 => 0.5,
+        _ => 0.0,
+    };
+    bits += match relation::apart(r, q) {
+        Some((s, share)) if s <= 5.0 || share <= 0.005 => 3.0,
+        Some((_, share)) if share <= 0.03 => 1.5,
+        Some((_, share)) if share <= 0.1 => 0.5,
+        _ => 0.0,
+    };
+    // A part goes less far.
+    let is_part = 4 * shorter_s < 3 * of_r.max(of_q);
+    if let Some((one, two)) = r.distance_m.zip(q.distance_m).filter(|_| !is_part) {
+        bits += match (one - two).abs() / one.max(two) {
+            share if share <= 0.015 => 2.0,
+            share if share <= 0.05 => 1.0,
+            share if share <= 0.3 => 0.0,
+            _ => -1.0,
+        };
+    }
+    let tells = |r: &Record| !r.is_virtual && !r.footprint.is_one_place();
+    // What lies where it says needs no other witness.
+    if start_s != r.start_s && bits >= PARTNER_BITS && tells(r) && tells(q) {
+        let share = r.footprint.share_within(&q.footprint).max(q.footprint.share_within(&r.footprint));
+        bits += match share {
+            share if share >= 0.75 => 3.0,
+            share if share >= 0.25 => 0.0,
+            _ => return 0.0,
+        };
+    }
+    bits.max(0.0)
+}
+
+/// The best partner on the line of a record that began at a time: how good, and which.
+fn best(records: &[Record], placed: &[Placed], line: &Line, at: usize, start_s: i64) -> (f64, Option<usize>) {
+    const LONGEST_OVERLAP_S: i64 = 6 * 3600;
+    let near = line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
+    let mut most = (0.0, None);
+    for other in near.take(MOST_NEAR).filter(|other| *other != at) {
+        let bits = agreement(records, placed, (at, start_s), other);
+        if bits > most.0 {
+            most = (bits, Some(other));
+        }
+    }
+    most
+}
+
+/// Finds the path of one channel along the line of those that are placed.
+fn settle(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
+    let is_local = is_local(records, own);
+    let plain = if is_local { State::LocalTime } else { State::Told };
+    let mut has_partner = vec![false; own.len()];
+    let mut is_taken = vec![false; records.len()];
+    for (n, at) in own.iter().enumerate() {
+        let Some(shift_s) = plain.shift_s(&records[*at], &placed[*at]) else { continue };
+        let (bits, other) = best(records, placed, line, *at, records[*at].start_s + shift_s);
+        has_partner[n] = bits >= PARTNER_BITS;
+        if let Some(other) = other.filter(|_| has_partner[n]) {
+            is_taken[other] = true;
+        }
+    }
+    let votes = amounts(records, own, placed, line, (&has_partner, &is_taken));
+    if !is_local && votes.is_empty() {
+        return;
+    }
+    let mut states = vec![State::Told, State::LocalTime];
+    if !is_local {
+        // An hour in the gym and an hour of summer time look alike.
+        states.push(State::EndForStart);
+    }
+    states.extend(votes.into_iter().map(State::By));
+    if is_local {
+        // Whole hours and the odd halves, for a person of whom nobody knows where.
+        let hours = (-12..=14).map(|hour| hour * 3600);
+        let odd = [12_600, 16_200, 19_800, 20_700, 23_400, 34_200, 37_800, -12_600];
+        states.extend(hours.chain(odd).filter(|shift_s| *shift_s != 0).map(|shift_s| State::By(-shift_s)));
+    }
+    let path = path(records, own, placed, line, &states, is_local);
+    for (at, state) in own.iter().zip(path) {
+        move_to(states[state], &records[*at], &mut placed[*at]);
+    }
+}
+
+/// Puts back what fits no worse where it says itself that it lies, now that all others are placed.
+fn put_back(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
+    let plain = if is_local(records, own) { State::LocalTime } else { State::Told };
+    for at in own {
+        let Some(shift_s) = plain.shift_s(&records[*at], &placed[*at]) else { continue };
+        let plain_s = records[*at].start_s + shift_s;
+        if placed[*at].start_s != plain_s {
+            let bits = |start_s: i64| best(records, placed, line, *at, start_s).0;
+            let (of_plain, of_moved) = (bits(plain_s), bits(placed[*at].start_s));
+            if of_plain > of_moved || (of_plain > 0.0 && of_plain == of_moved) {
+                move_to(plain, &records[*at], &mut placed[*at]);
+            }
+        }
+    }
+}
+
+/// Fixed amounts that records without a partner would agree on with others without one, most votes first.
+fn amounts(
+    records: &[Record],
+    own: &Channel,
+    placed: &[Placed],
+    line: &Line,
+    (has_partner, is_taken): (&[bool], &[bool]),
+) -> Vec<i64> {
+    const CELL_S: i64 = 60;
+    const FEWEST_VOTES: usize = 2;
+    let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
+    for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
+        let start_s = records[*at].start_s;
+        let near = line.between(start_s - FURTHEST_SHIFT_S - 3600, start_s + FURTHEST_SHIFT_S + 3600);
+        for other in near.filter(|other| !is_taken[*other]).take(2 * MOST_NEAR) {
+            let ahead_s = placed[other].start_s - start_s;
+            // The sizes must agree, and so the overlap is whole once it is shifted.
+            let bits = agreement(records, placed, (*at, placed[other].start_s), other);
+            if ahead_s.abs() > 5 && bits >= 5.0 {
+                votes.entry(ahead_s.div_euclid(CELL_S)).or_default().push((*at, ahead_s));
+            }
+        }
+    }
+    let mut found: Vec<(usize, i64)> = Vec::new();
+    for (cell, own) in &votes {
+        let both = own.iter().chain(votes.get(&(cell + 1)).into_iter().flatten());
+        let mut shifts: Vec<i64> = both.clone().map(|(_, shift_s)| *shift_s).collect();
+        let mut voters: Vec<usize> = both.map(|(at, _)| *at).collect();
+        voters.sort_unstable();
+        voters.dedup();
+        shifts.sort_unstable();
+        if voters.len() >= FEWEST_VOTES {
+            found.push((voters.len(), shifts[shifts.len() / 2]));
+        }
+    }
+    found.sort_by_key(|(voters, shift_s)| (std::cmp::Reverse(*voters), shift_s.abs(), *shift_s));
+    found.into_iter().map(|(_, shift_s)| shift_s).take(MOST_AMOUNTS).collect()
+}
+
+/// The path of states that explains the channel best (Viterbi): for each record the number of its state.
+fn path(
+    records: &[Record],
+    own: &Channel,
+    placed: &[Placed],
+    line: &Line,
+    states: &[State],
+    is_local: bool,
+) -> Vec<usize> {
+    let mut worth: Vec<f64> = states.iter().map(|state| -state.cost(is_local)).collect();
+    let mut came_from: Vec<Vec<u8>> = Vec::with_capacity(own.len());
+    let mut before_s = None;
+    for at in own {
+        let record = &records[*at];
+        let (mut top, mut top_worth) = (0, f64::NEG_INFINITY);
+        for (state, worth) in worth.iter().enumerate() {
+            if *worth > top_worth {
+                (top, top_worth) = (state, *worth);
+            }
+        }
+        // After a long time a clock may have been set, or another one bought.
+        let is_long_ago = before_s.is_some_and(|before_s| record.start_s - before_s > 60 * DAY_S);
+        // And a zone changes more easily than a clock.
+        let change = if is_long_ago || is_local { CHANGE_BITS / 2.0 } else { CHANGE_BITS };
+        let mut from: Vec<u8> = (0..states.len() as u8).collect();
+        for (state, worth) in worth.iter_mut().enumerate() {
+            if top_worth - change > *worth {
+                (*worth, from[state]) = (top_worth - change, top as u8);
+            }
+            if let Some(shift_s) = states[state].shift_s(record, &placed[*at]) {
+                *worth += best(records, placed, line, *at, record.start_s + shift_s).0;
+            }
+        }
+        came_from.push(from);
+        before_s = Some(record.start_s);
+    }
+    let mut state = 0;
+    for (at, of) in worth.iter().enumerate() {
+        if *of > worth[state] {
+            state = at;
+        }
+    }
+    let mut path = vec![0; own.len()];
+    for (at, from) in came_from.iter().enumerate().rev() {
+        path[at] = state;
+        state = usize::from(from[state]);
+    }
+    path
+}
+
+/// Marks the records whose neighbours in time have partners where they were placed.
+fn mark_settled(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
+    const AROUND_S: i64 = 5 * DAY_S;
+    const ENOUGH: usize = 2;
+    let found = |at: &usize| best(records, placed, line, *at, placed[*at].start_s).0 >= PARTNER_BITS;
+    let starts: Vec<i64> = own.iter().filter(|at| found(at)).map(|at| placed[*at].start_s).collect();
+    for at in own {
+        let start_s = placed[*at].start_s;
+        let from = starts.partition_point(|s| *s < start_s - AROUND_S);
+        let around = starts[from..].iter().take_while(|s| **s <= start_s + AROUND_S);
+        placed[*at].is_settled = around.filter(|s| **s != start_s).take(ENOUGH).count() == ENOUGH;
+    }
+}

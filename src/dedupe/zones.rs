@@ -1,0 +1,60 @@
+//! The zone of each of a person's days, as their records tell it.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::record::Record;
+use crate::sources::Source;
+
+/// One record that says where it was: when, the offset it gave, and the zone.
+#[derive(Debug, Clone)]
+struct Sight {
+    at_s: i64,
+    offset_s: i64,
+    zone: Option<TimeZone>,
+}
+
+/// What a person's records tell of their zones, by time.
+#[derive(Debug, Clone, Default)]
+pub struct Zones {
+    sights: Vec<Sight>,
+}
+
+/// Apple writes the zone of the day of the export where it does not know that of the workout, so it is asked
+/// only where nobody else says anything.
+const LAST_ASKED: Source = Source::Apple;
+
+impl Zones {
+    /// Of records that are sorted by start.
+    pub fn of(records: &[Record]) -> Zones {
+        let tells = |is_asked: &dyn Fn(&Record) -> bool| -> Vec<Sight> {
+            let told = records.iter().filter(|r| is_asked(r));
+            told.filter_map(|r| Some((r, r.utc_offset_s?)))
+                .map(|(r, offset_s)| Sight {
+                    at_s: r.start_s,
+                    offset_s: i64::from(offset_s),
+                    zone: r.zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
+                })
+                .collect()
+        };
+        let mut sights = tells(&|r| r.source != LAST_ASKED || r.zone.is_some());
+        if sights.is_empty() {
+            sights = tells(&|_| true);
+        }
+        Zones { sights }
+    }
+
+    /// What the person's clocks showed at a time, local minus UTC, by the nearest record that says so. Of a
+    /// zone with a name, daylight saving is followed.
+    pub fn offset_s(&self, at_s: i64) -> Option<i64> {
+        let after = self.sights.partition_point(|sight| sight.at_s < at_s);
+        let both = [after.checked_sub(1), Some(after)].into_iter().flatten();
+        let sights = both.filter_map(|at| self.sights.get(at));
+        let nearest = sights.min_by_key(|sight| (sight.at_s - at_s).abs())?;
+        let of_zone = |zone: &TimeZone| {
+            let time = Timestamp::from_second(at_s).ok()?;
+            Some(i64::from(zone.to_offset(time).seconds()))
+        };
+        Some(nearest.zone.as_ref().and_then(of_zone).unwrap_or(nearest.offset_s))
+    }
+}
