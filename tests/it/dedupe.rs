@@ -518,7 +518,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
 /// As somebody with a browser sees it: load, filter, open a pair, and nothing on the console.
 #[test]
 fn the_report_works_in_a_browser() {
-    let Some(python) = python_with("selenium") else { return };
+    let Some(python) = python_with("selenium, axe_core_python") else { return };
     let place = invented(40, 700);
     dedupe(&place, &["--match-odds", "1000"]);
     let runs = r#"[{"user_id":"user-0007","id":"r1","source":"SOURCE_STRAVA","source_activity_id":"1","status":"synced"}]"#;

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -109,6 +110,11 @@ def use(driver, page, is_phone):
         saved = os.path.join(folder, "answers.csv")
         wait.until(lambda _: os.path.exists(saved) and open(saved).read().splitlines() == wanted)
     assert "dedupe decide --file answers.csv" in driver.find_element(By.ID, "review-answers").text
+
+    # Nothing that a keyboard or a screen reader stumbles over.
+    if not is_phone:
+        violations = Axe().run(driver)["violations"]
+        assert violations == [], [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in violations]
 
     # Months, and the days of a year.
     months = run("return data.calendar.months.length")

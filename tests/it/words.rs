@@ -60,17 +60,44 @@ pub fn as_on_a_terminal(command: &mut Command) -> (String, Option<i32>) {
     (printed, code)
 }
 
-/// The lines between what both begin and end with: `-` was, `+` is.
+/// What has changed: `-` was, `+` is, with two lines around each.
 fn difference(was: &str, is: &str) -> String {
+    const AROUND: usize = 2;
     let (was, is): (Vec<&str>, Vec<&str>) = (was.lines().collect(), is.lines().collect());
-    let begin = was.iter().zip(&is).take_while(|(a, b)| a == b).count();
-    let rest = was.len().min(is.len()) - begin;
-    let end = was.iter().rev().zip(is.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    let marked = |mark: char, lines: &[&str]| -> String {
-        lines.iter().map(|line| format!("{mark} {line}\n")).collect()
+    // How many lines the rests from here on have in common, in order.
+    let mut common = vec![vec![0_u32; is.len() + 1]; was.len() + 1];
+    for a in (0..was.len()).rev() {
+        for b in (0..is.len()).rev() {
+            let either = common[a + 1][b].max(common[a][b + 1]);
+            common[a][b] = if was[a] == is[b] { common[a + 1][b + 1] + 1 } else { either };
+        }
+    }
+    let (mut a, mut b, mut lines) = (0, 0, Vec::new());
+    while a < was.len() || b < is.len() {
+        if a < was.len() && b < is.len() && was[a] == is[b] {
+            lines.push((' ', was[a]));
+            (a, b) = (a + 1, b + 1);
+        } else if b == is.len() || (a < was.len() && common[a + 1][b] >= common[a][b + 1]) {
+            lines.push(('-', was[a]));
+            a += 1;
+        } else {
+            lines.push(('+', is[b]));
+            b += 1;
+        }
+    }
+    let is_near = |at: usize| {
+        lines[at.saturating_sub(AROUND)..lines.len().min(at + AROUND + 1)]
+            .iter()
+            .any(|(mark, _)| *mark != ' ')
     };
-    let context = marked(' ', &was[begin.saturating_sub(3)..begin]);
-    context + &marked('-', &was[begin..was.len() - end]) + &marked('+', &is[begin..is.len() - end])
+    let shown = (0..lines.len()).filter(|at| is_near(*at));
+    shown.map(|at| format!("{} {}\n", lines[at].0, lines[at].1)).collect()
+}
+
+#[test]
+fn a_difference_shows_what_changed_and_little_else() {
+    let shown = difference("a\nb\nc\nd\ne\nf\n", "a\nb\nc\nD\ne\nf\ng\n");
+    assert_eq!(shown, "  b\n  c\n- d\n+ D\n  e\n  f\n+ g\n");
 }
 
 /// Every command with its own help, such as `dedupe decide`.
