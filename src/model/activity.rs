@@ -133,6 +133,8 @@ record! {
         pub computed: Option<Vec<String>>,
         /// Why only a part of the recording could be read, where that is so.
         pub partial: Option<String>,
+        /// Values that contradict others or cannot be, and what became of them.
+        pub doubts: Option<Vec<Doubt>>,
         /// Fields of the source that have no column, as a JSON object.
         pub extra: Option<String>,
         /// How it came: `api`, `archive`, `file`, or `api+archive` where both told of it.
@@ -163,6 +165,12 @@ impl Activity {
         self.computed = Some(computed).filter(|computed| !computed.is_empty());
     }
 
+    /// Notes that a column's value is doubtful, and why.
+    pub fn doubt(&mut self, field: &str, reason: impl Into<String>) {
+        let doubt = Doubt { field: field.to_string(), reason: reason.into() };
+        self.doubts.get_or_insert_default().push(doubt);
+    }
+
     /// Sets the line that was walked, and what follows from it.
     pub fn set_track(&mut self, track: Track) {
         if let Some(bounds) = track.bounding_box() {
@@ -174,6 +182,15 @@ impl Activity {
         self.track_length_m = Some(track.length_m());
         self.track_lat_e5 = Some(track.lat_e5);
         self.track_lon_e5 = Some(track.lon_e5);
+    }
+}
+
+record! {
+    /// Why a value of a row is not what the source says, or may be wrong.
+    pub struct Doubt, DoubtColumns {
+        /// The column.
+        pub field: String,
+        pub reason: String,
     }
 }
 

@@ -55,7 +55,7 @@ record! {
 }
 
 /// Columns of `activities` that belong to a record and not to a workout.
-const OF_RECORDS: [&str; 15] = [
+const OF_RECORDS: [&str; 16] = [
     "source",
     "source_id",
     "source_account_id",
@@ -63,6 +63,7 @@ const OF_RECORDS: [&str; 15] = [
     "upload_id",
     "computed",
     "partial",
+    "doubts",
     "extra",
     "origin",
     "fetched_at",

@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Fault, Parsed};
+use super::formats::recording::settle_sums;
+use super::formats::time::EARLIEST_S;
+use super::{Fault, Parsed, bounds};
+use crate::model::activity::Doubt;
 
-/// Before this nobody wore a recorder, and clocks that were never set begin.
-const EARLIEST_S: i64 = 157_766_400; // 1975-01-01
 /// Longer is no workout: an expedition, or a device that was never stopped.
 const LONGEST_S: f64 = 60.0 * 86_400.0;
 
@@ -26,6 +27,10 @@ pub fn check(taken: &mut Parsed) -> Result<(), Fault> {
                 && !($range).contains(&value)
             {
                 complain(stringify!($column), value, $why);
+                a.doubts.get_or_insert_default().push(Doubt {
+                    field: stringify!($column).to_string(),
+                    reason: format!("{value} {}", $why),
+                });
                 a.$column = None;
             }
         )*};
@@ -72,5 +77,7 @@ pub fn check(taken: &mut Parsed) -> Result<(), Fault> {
             *speed = None;
         }
     }
+    settle_sums(a);
+    bounds::settle(a, streams.as_ref());
     Ok(())
 }

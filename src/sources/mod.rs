@@ -8,6 +8,7 @@
 //! column of `data/sports.csv`.
 
 pub mod apple;
+mod bounds;
 mod check;
 pub mod files;
 pub mod fitbit;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use longrun::fitglue;
 use longrun::sources::formats::zip::Container;
-use longrun::sources::{self, Found, ReadFrom, Source, files};
+use longrun::sources::{self, Found, Parsed, ReadFrom, Source, files};
 use longrun::store::lake::Lake;
 use longrun::testing::synth::{Options, exports, person};
 use rand::{RngExt, SeedableRng};
@@ -142,12 +142,69 @@ fn targets() -> Vec<Target> {
     add(Source::Files, "a.gpx", exports::device::gpx(record, &samples).into_bytes());
     add(Source::Files, "a.tcx", exports::device::tcx(record, &samples).into_bytes());
     let small = Options { activities: 2, ..options };
+    add(Source::Files, "b.fit", fit_of_an_application());
     add(
         Source::Files,
         "files.zip",
         exports::of(&person(small, 2), 2, small, Some(&[Source::Strava])).remove(0).bytes,
     );
     targets
+}
+
+/// A file with what few devices write: an application's field, the heart rates of a strap, a lap
+/// and no session.
+fn fit_of_an_application() -> Vec<u8> {
+    const NOW: u32 = 1_083_999_600;
+    // The number of a message, its fields by number, size and type, what a developer added, and its bytes.
+    let message = |number: u16, fields: &[[u8; 3]], added: &[[u8; 3]], bytes: &[&[u8]]| {
+        let mut all = vec![if added.is_empty() { 0x40 } else { 0x60 }, 0, 0];
+        all.extend(number.to_le_bytes());
+        all.push(fields.len() as u8);
+        all.extend(fields.concat());
+        if !added.is_empty() {
+            all.push(added.len() as u8);
+            all.extend(added.concat());
+        }
+        all.push(0);
+        all.extend(bytes.concat());
+        all
+    };
+    let mut data = message(0, &[[0, 1, 0]], &[], &[&[4]]);
+    let named = [[0, 1, 2], [1, 1, 2], [2, 1, 2], [3, 6, 7], [14, 2, 0x84], [15, 1, 2]];
+    data.extend(message(206, &named, &[], &[&[0, 1, 0x84], b"Power\0", &[20, 0, 7]]));
+    for second in 0..8_u32 {
+        let time = (NOW + second).to_le_bytes();
+        let metres = (second * 300).to_le_bytes();
+        data.extend(message(20, &[[253, 4, 0x86], [5, 4, 0x86]], &[[1, 2, 0]], &[&time, &metres, &[200, 0]]));
+    }
+    let now = NOW.to_le_bytes();
+    let anchor = [[253, 4, 0x86], [9, 4, 0x86], [6, 1, 2]];
+    data.extend(message(132, &anchor, &[], &[&now, &[0, 4, 0, 0], &[90]]));
+    data.extend(message(132, &[[10, 3, 13], [6, 2, 2]], &[], &[&[0, 0x08, 0x00], &[91, 92]]));
+    let lap = [[253, 4, 0x86], [2, 4, 0x86], [7, 4, 0x86], [25, 1, 0]];
+    data.extend(message(19, &lap, &[], &[&(NOW + 8).to_le_bytes(), &now, &8000_u32.to_le_bytes(), &[1]]));
+    let mut file = vec![14, 0x20, 0, 0];
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(b".FIT\0\0");
+    file.extend(data);
+    let crc = sources::formats::fit::crc(&file);
+    file.extend(crc.to_le_bytes());
+    file
+}
+
+/// What holds of every recording, whatever its bytes were.
+fn makes_sense(target: &Target, parsed: &Parsed) {
+    let a = &parsed.activity;
+    if let (Some(moving_s), Some(elapsed_s)) = (a.moving_s, a.elapsed_s) {
+        assert!(moving_s <= elapsed_s, "{}: {moving_s} of {elapsed_s} s in motion", target.name);
+    }
+    let Some(streams) = parsed.streams.as_ref().filter(|_| target.source == Source::Files) else { return };
+    let times: Vec<i32> = streams.time_s.iter().flatten().flatten().copied().collect();
+    assert!(times.is_sorted() && times.first().is_none_or(|first| *first >= 0), "{}", target.name);
+    let many = streams.samples as usize;
+    let lengths =
+        [&streams.distance_m, &streams.altitude_m, &streams.speed_mps].map(|s| s.as_ref().map(Vec::len));
+    assert!(lengths.into_iter().flatten().all(|length| length == many), "{}", target.name);
 }
 
 /// Reads bytes as an archive. Returns the records and the rejects.
@@ -169,7 +226,10 @@ fn read(target: &Target, bytes: &[u8], folder: &std::path::Path) -> (usize, usiz
     sources::read(target.source, &archive, &from, &mut |item| {
         match item.found {
             Found::Activity(mut taken) => match sources::check(&mut taken) {
-                Ok(()) => activities += 1,
+                Ok(()) => {
+                    makes_sense(target, &taken);
+                    activities += 1;
+                }
                 Err(_) => rejects += 1,
             },
             Found::Fault(_) => rejects += 1,

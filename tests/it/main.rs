@@ -20,6 +20,7 @@ mod pubsub;
 mod readers;
 mod recorded;
 mod redrive;
+mod reported_files;
 mod secrets;
 mod support;
 mod words;

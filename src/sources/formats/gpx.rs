@@ -2,10 +2,10 @@
 //! prefixes, because every writer has its own for the same extensions. Routes and tracks
 //! without times are no recordings.
 
-use super::recording::{Recording, Sample, first_time};
+use super::recording::{Lost, Recording, Sample};
 use super::time;
 use super::xml::{self, Node};
-use crate::sources::{Fault, degrees_e7};
+use crate::sources::Fault;
 
 /// Reads a file's tracks. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
@@ -18,24 +18,22 @@ pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
         Ok(())
     });
     tracks.close();
-    let (untimed, off_track) = (tracks.untimed, tracks.off_track);
-    let mut recordings: Vec<Recording> =
-        tracks.recordings.into_iter().filter(|track| !track.samples.is_empty()).collect();
-    if let Err(reason) = walked {
-        let Some(last) = recordings.last_mut() else { return Err(Fault::record(reason)) };
-        last.activity.partial = Some(reason);
-    } else if let Some(last) = recordings.last_mut().filter(|_| untimed > 0) {
-        last.activity.partial = Some(format!("{untimed} points have no time"));
-    }
-    if recordings.is_empty() {
-        return Err(match (tracks.is_gpx, untimed + off_track) {
-            (false, _) => Fault::record("not a GPX document"),
-            (true, 0) => Fault::record("no track in it"),
-            (true, n) => {
+    let (mut recordings, routes): (Vec<Recording>, Vec<Recording>) =
+        tracks.recordings.into_iter().partition(|track| !track.samples.is_empty());
+    let Some(last) = recordings.last_mut() else {
+        let untimed: usize = routes.iter().map(|track| track.unread.count(Lost::UntimedPoint)).sum();
+        return Err(match (walked, tracks.is_gpx, untimed + tracks.off_track) {
+            (Err(reason), _, _) => Fault::record(reason),
+            (Ok(()), false, _) => Fault::record("not a GPX document"),
+            (Ok(()), true, 0) => Fault::record("no track in it"),
+            (Ok(()), true, n) => {
                 Fault::field("time", format!("none of the {n} points has one: a route, not a recording"))
             }
         });
-    }
+    };
+    last.activity.partial = walked.err();
+    routes.iter().for_each(|track| last.unread.add_all(&track.unread));
+    recordings.iter_mut().for_each(Recording::make_sense);
     Ok(recordings)
 }
 
@@ -47,9 +45,10 @@ struct Tracks {
     recordings: Vec<Recording>,
     sample: Sample,
     has_time: bool,
-    /// Points of tracks without a time, and points of routes and waypoints.
-    untimed: usize,
+    /// Points of routes, and waypoints.
     off_track: usize,
+    /// Which segment of its track a point is in.
+    segment: u32,
     creator: Option<String>,
 }
 
@@ -62,17 +61,20 @@ impl Tracks {
             }
             "trk" => {
                 self.in_track = true;
+                self.segment = 0;
                 self.recordings.push(Recording::default());
             }
+            "trkseg" => self.segment += 1,
             "trkpt" if self.in_track => {
                 self.in_point = true;
                 self.has_time = false;
-                self.sample = Sample::default();
+                self.sample = Sample { stretch: self.segment, ..Sample::default() };
+                let unread = &mut self.recordings.last_mut().expect("in a track").unread;
                 for attribute in start.attributes().with_checks(false).flatten() {
-                    let degrees = attribute.value.trim().parse::<f64>().ok();
+                    let text = attribute.value.trim();
                     match attribute.key.into_inner() {
-                        "lat" => self.sample.lat_e7 = degrees.and_then(|d| degrees_e7(d, 90.0)),
-                        "lon" => self.sample.lon_e7 = degrees.and_then(|d| degrees_e7(d, 180.0)),
+                        "lat" => self.sample.lat_e7 = unread.degrees_e7(text, 90.0),
+                        "lon" => self.sample.lon_e7 = unread.degrees_e7(text, 180.0),
                         _ => {}
                     }
                 }
@@ -99,22 +101,23 @@ impl Tracks {
             return;
         }
         let sample = &mut self.sample;
-        let number = || text.parse::<f64>().ok().filter(|n| n.is_finite());
-        let whole = || number().map(|n| n.round() as i32);
+        let unread = &mut track.unread;
         match name {
-            "ele" => sample.altitude_m = number(),
+            "ele" => sample.altitude_m = unread.number(text, Lost::Altitude),
             "time" => {
                 if let Some(time) = time::utc(text) {
                     sample.time_ms = time.as_millisecond();
                     self.has_time = true;
                 }
             }
-            "hr" | "heartrate" => sample.heart_rate_bpm = whole().filter(|bpm| *bpm > 0),
-            "cad" | "cadence" => sample.cadence_rpm = whole(),
-            "atemp" | "temp" => sample.temperature_c = whole(),
-            "power" | "watts" | "PowerInWatts" => sample.power_w = whole(),
-            "speed" => sample.speed_mps = number(),
-            "distance" => sample.distance_m = number(),
+            "hr" | "heartrate" => {
+                sample.heart_rate_bpm = unread.whole(text, Lost::HeartRate).filter(|bpm| *bpm != 0);
+            }
+            "cad" | "cadence" => sample.cadence_rpm = unread.whole(text, Lost::Cadence),
+            "atemp" | "temp" => sample.temperature_c = unread.whole(text, Lost::Temperature),
+            "power" | "watts" | "PowerInWatts" => sample.power_w = unread.whole(text, Lost::Power),
+            "speed" => sample.speed_mps = unread.number(text, Lost::Speed),
+            "distance" => sample.distance_m = unread.number(text, Lost::Distance),
             "trkpt" => {
                 self.in_point = false;
                 if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
@@ -123,19 +126,16 @@ impl Tracks {
                 if self.has_time {
                     track.samples.push(*sample);
                 } else {
-                    self.untimed += 1;
+                    unread.add(Lost::UntimedPoint, 1);
                 }
             }
             _ => {}
         }
     }
 
-    /// Gives the last track its start.
+    /// Gives the last track the name of what wrote it.
     fn close(&mut self) {
         let Some(track) = self.recordings.last_mut() else { return };
-        if let Some(start) = first_time(&track.samples) {
-            track.activity.start_time = start;
-        }
         if track.activity.device_name.is_none() {
             track.activity.device_name = self.creator.clone().filter(|c| !c.is_empty());
         }

@@ -58,6 +58,7 @@ pub fn add_heart_rates(samples: &mut Vec<Sample>, rates: &[Rate]) {
     samples.extend(rates.iter().map(|(time_ms, bpm)| Sample {
         time_ms: *time_ms,
         heart_rate_bpm: Some(*bpm),
+        stretch: OF_NO_STRETCH,
         ..Sample::default()
     }));
     // Stable: of one second, what was there stands before the rate.
@@ -70,7 +71,17 @@ pub fn add_heart_rates(samples: &mut Vec<Sample>, rates: &[Rate]) {
         }
         is_same
     });
+    let mut stretch = 0;
+    for sample in samples {
+        if sample.stretch == OF_NO_STRETCH {
+            sample.stretch = stretch;
+        }
+        stretch = sample.stretch;
+    }
 }
+
+/// Of a rate whose sample is that of no record: it belongs to the stretch around it.
+const OF_NO_STRETCH: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {

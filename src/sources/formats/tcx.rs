@@ -1,12 +1,13 @@
 //! Garmin's Training Center XML: activities with laps and track points, read by local names.
 
+use jiff::Timestamp;
 use quick_xml::events::BytesStart;
 
-use super::recording::{Recording, Sample, first_time};
+use super::recording::{Lost, Recording, Sample};
 use super::time;
 use super::xml::{self, Node};
 use crate::model::activity::Lap;
-use crate::sources::{Fault, degrees_e7};
+use crate::sources::Fault;
 
 /// Reads a file's activities. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
@@ -34,6 +35,7 @@ pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
             (true, false) => "no activity in it",
         }));
     }
+    recordings.iter_mut().for_each(Recording::make_sense);
     Ok(recordings)
 }
 
@@ -52,6 +54,11 @@ struct Activities {
     sums: Sums,
     sample: Sample,
     has_time: bool,
+    /// Which stretch between pauses a point is in, and whether its lap has had one.
+    stretch: u32,
+    has_track: bool,
+    /// What stands in the place of a name. It is the start with some, and with others the end, or a number.
+    id: Option<Timestamp>,
 }
 
 /// The heart rates whose number stands in a `Value` within.
@@ -80,21 +87,29 @@ impl Activities {
             "Activity" => {
                 self.close();
                 self.in_activity = true;
+                self.stretch = 0;
+                self.id = None;
                 let mut recording = Recording::default();
                 recording.activity.sport_raw = xml::attribute(start, "Sport");
                 self.recordings.push(recording);
             }
             "Lap" if self.in_activity => {
                 self.in_lap = true;
+                self.has_track = false;
                 self.lap = Lap {
                     start_time: xml::attribute(start, "StartTime").as_deref().and_then(time::utc),
                     ..Lap::default()
                 };
             }
+            // A second one in a lap comes after a pause.
+            "Track" if self.in_lap => {
+                self.stretch += u32::from(self.has_track);
+                self.has_track = true;
+            }
             "Trackpoint" if self.in_lap => {
                 self.in_point = true;
                 self.has_time = false;
-                self.sample = Sample::default();
+                self.sample = Sample { stretch: self.stretch, ..Sample::default() };
             }
             "Creator" if self.in_activity => self.in_creator = true,
             "HeartRateBpm" => self.value_of = Some(Value::OfPoint),
@@ -105,8 +120,6 @@ impl Activities {
     }
 
     fn end(&mut self, name: &str, text: &str) {
-        let number = || text.parse::<f64>().ok().filter(|n| n.is_finite());
-        let whole = || number().map(|n| n.round() as i32);
         match name {
             "HeartRateBpm" | "AverageHeartRateBpm" | "MaximumHeartRateBpm" => self.value_of = None,
             "Creator" => self.in_creator = false,
@@ -117,7 +130,7 @@ impl Activities {
             _ => {}
         }
         let Some(recording) = self.recordings.last_mut().filter(|_| self.in_activity) else { return };
-        let a = &mut recording.activity;
+        let Recording { activity: a, unread, samples, .. } = recording;
         if self.in_point {
             let sample = &mut self.sample;
             match name {
@@ -127,21 +140,25 @@ impl Activities {
                         self.has_time = true;
                     }
                 }
-                "LatitudeDegrees" => sample.lat_e7 = number().and_then(|d| degrees_e7(d, 90.0)),
-                "LongitudeDegrees" => sample.lon_e7 = number().and_then(|d| degrees_e7(d, 180.0)),
-                "AltitudeMeters" => sample.altitude_m = number(),
-                "DistanceMeters" => sample.distance_m = number(),
-                "Value" => sample.heart_rate_bpm = whole().filter(|bpm| *bpm > 0),
-                "Cadence" | "RunCadence" => sample.cadence_rpm = whole(),
-                "Speed" => sample.speed_mps = number(),
-                "Watts" => sample.power_w = whole(),
+                "LatitudeDegrees" => sample.lat_e7 = unread.degrees_e7(text, 90.0),
+                "LongitudeDegrees" => sample.lon_e7 = unread.degrees_e7(text, 180.0),
+                "AltitudeMeters" => sample.altitude_m = unread.number(text, Lost::Altitude),
+                "DistanceMeters" => sample.distance_m = unread.number(text, Lost::Distance),
+                "Value" => {
+                    sample.heart_rate_bpm = unread.whole(text, Lost::HeartRate).filter(|bpm| *bpm != 0);
+                }
+                "Cadence" | "RunCadence" => sample.cadence_rpm = unread.whole(text, Lost::Cadence),
+                "Speed" => sample.speed_mps = unread.number(text, Lost::Speed),
+                "Watts" => sample.power_w = unread.whole(text, Lost::Power),
                 "Trackpoint" => {
                     self.in_point = false;
                     if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
                         (sample.lat_e7, sample.lon_e7) = (None, None);
                     }
                     if self.has_time {
-                        recording.samples.push(*sample);
+                        samples.push(*sample);
+                    } else {
+                        unread.add(Lost::UntimedPoint, 1);
                     }
                 }
                 _ => {}
@@ -150,6 +167,7 @@ impl Activities {
         }
         if self.in_lap {
             let lap = &mut self.lap;
+            let mut number = || unread.number(text, Lost::Sum);
             match name {
                 "TotalTimeSeconds" => lap.moving_s = number(),
                 "DistanceMeters" => lap.distance_m = number(),
@@ -181,7 +199,7 @@ impl Activities {
             return;
         }
         match name {
-            "Id" if !self.in_creator => a.start_time = time::utc(text).unwrap_or(a.start_time),
+            "Id" if !self.in_creator => self.id = time::utc(text),
             "Notes" => a.description = Some(text.to_string()).filter(|t| !t.is_empty()),
             "Name" if self.in_creator => a.device_name = Some(text.to_string()).filter(|t| !t.is_empty()),
             "UnitId" if self.in_creator => {
@@ -201,9 +219,14 @@ impl Activities {
             recording.activity.laps.get_or_insert_default().push(std::mem::take(&mut self.lap));
         }
         let a = &mut recording.activity;
-        let first_lap = a.laps.as_ref().and_then(|laps| laps.iter().filter_map(|l| l.start_time).min());
-        if a.start_time == jiff::Timestamp::default() {
-            a.start_time = first_lap.or(first_time(&recording.samples)).unwrap_or_default();
+        let starts = a.laps.iter().flatten().filter_map(|lap| lap.start_time);
+        recording.told.starts_ms = starts.map(|start| start.as_millisecond()).collect();
+        recording.told.starts_ms.sort_unstable();
+        if let Some(id) =
+            self.id.filter(|_| recording.samples.is_empty() && recording.told.starts_ms.is_empty())
+        {
+            recording.told.starts_ms.push(id.as_millisecond());
+            a.doubt("start_time", "only the name of the activity tells it");
         }
         a.moving_s = a.moving_s.or(sums.moving_s);
         a.distance_m = a.distance_m.or(sums.distance_m);

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 
+/// Before this nobody wore a recorder, and clocks that were never set begin.
+pub const EARLIEST_S: i64 = 157_766_400; // 1975-01-01
+
 /// A time of the kind of `2025-10-18T12:49:52Z`, with fractions, offsets and spaces in all the ways they
 /// are written. One without a zone is taken for UTC, as GPX defines it.
 pub fn utc(text: &str) -> Option<Timestamp> {
@@ -59,7 +62,8 @@ fn parse(text: &str) -> Option<(i64, Option<i32>)> {
     }
     let offset_s = match bytes.get(at) {
         None => None,
-        Some(b'Z' | b'z') if at + 1 == bytes.len() => Some(0),
+        // Some write it twice.
+        Some(b'Z' | b'z') if bytes[at..].iter().all(|b| matches!(b, b'Z' | b'z')) => Some(0),
         Some(sign @ (b'+' | b'-')) => {
             let hours = number(at + 1..at + 3)?;
             let minutes = match bytes.len() - (at + 3) {

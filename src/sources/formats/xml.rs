@@ -13,6 +13,9 @@ const MAX_DEPTH: usize = 64;
 /// What one tag or one text may take.
 const MAX_EVENT_BYTES: usize = 16 << 20;
 
+/// `&#1114111;`, and some more.
+const LONGEST_REFERENCE: usize = 16;
+
 /// Something that happened while reading.
 pub enum Node<'a> {
     Start(&'a BytesStart<'a>),
@@ -65,23 +68,111 @@ fn unescaped(text: &str) -> String {
     quick_xml::escape::unescape(text).map_or_else(|_| text.to_string(), Cow::into_owned)
 }
 
+/// Each reference by itself. Entities that a document defines itself are not expanded: they stay
+/// as names, as a lone `&` does.
+fn push_unescaped(texts: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        texts.push_str(&rest[..at]);
+        let end = rest.as_bytes()[at..].iter().take(LONGEST_REFERENCE).position(|byte| *byte == b';');
+        let length = end.map_or(1, |end| end + 1);
+        let (reference, behind) = rest[at..].split_at(length);
+        texts.push_str(&unescaped(reference));
+        rest = behind;
+    }
+    texts.push_str(rest);
+}
+
 /// Without its prefix.
 fn after_colon(name: &str) -> &str {
     &name[name.bytes().rposition(|byte| byte == b':').map_or(0, |colon| colon + 1)..]
 }
 
 /// Walks a document that is in memory. `each` may stop it with a reason.
+///
+/// Texts are handed on where they stand, and nothing is copied but what has entities in it: that
+/// is why this does not go through the reader of [`walk_stream`], which does it piece by piece.
 pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) -> Result<(), String> {
-    let mut reader = Reader::from_str(document);
-    configure(reader.config_mut());
     let mut walk = Walk::new(each);
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = document;
+    let at = |rest: &str| (document.len() - rest.len()) as u64;
     loop {
-        let position = reader.buffer_position();
-        let event = reader.read_event().map_err(|e| unsound(position, &e))?;
-        if walk.step(event, position)? {
-            return Ok(());
-        }
+        let Some((text, tag)) = rest.split_once('<') else {
+            walk.text(rest)?;
+            return walk.end_of_document();
+        };
+        walk.text(text)?;
+        let position = at(tag) - 1;
+        rest = match tag.as_bytes() {
+            [b'/', ..] => {
+                let (name, behind) = tag[1..].split_once('>').ok_or(CUT)?;
+                let name = name.trim_ascii_end();
+                if open.pop().is_some_and(|begun| begun != name) {
+                    return Err(unsound(position, &format_args!("</{name}> ends another element")));
+                }
+                walk.end(name, position)?;
+                behind
+            }
+            [b'!' | b'?', ..] => {
+                let (data, behind) = beside_elements(tag).ok_or(CUT)?;
+                walk.data(data, position)?;
+                behind
+            }
+            _ => {
+                let end = end_of_tag(tag).ok_or(CUT)?;
+                let (content, behind) = (&tag[..end], &tag[end + 1..]);
+                let (content, is_empty) = content.strip_suffix('/').map_or((content, false), |c| (c, true));
+                let length = content.bytes().position(|b| b.is_ascii_whitespace()).unwrap_or(content.len());
+                let name = &content[..length];
+                if name.is_empty() {
+                    return Err(unsound(position, &"a tag without a name"));
+                }
+                walk.start(&BytesStart::from_content(content, length), position)?;
+                if is_empty {
+                    walk.end(name, position)?;
+                } else {
+                    open.push(name);
+                }
+                behind
+            }
+        };
     }
+}
+
+const CUT: &str = "the document is cut";
+
+/// Where a tag ends: at the first `>` that no quotes are around.
+fn end_of_tag(tag: &str) -> Option<usize> {
+    let mut quote = None;
+    tag.bytes().position(|byte| match quote {
+        None if matches!(byte, b'"' | b'\'') => {
+            quote = Some(byte);
+            false
+        }
+        None => byte == b'>',
+        Some(_) => {
+            quote = quote.filter(|quote| *quote != byte);
+            false
+        }
+    })
+}
+
+/// What begins with `!` or `?`: its text, where it has some, and what stands behind it.
+fn beside_elements(tag: &str) -> Option<(&str, &str)> {
+    let behind = |end: &str| Some(("", tag.split_once(end)?.1));
+    if let Some(data) = tag.strip_prefix("![CDATA[") {
+        return data.split_once("]]>");
+    }
+    if tag.starts_with("!--") {
+        return behind("-->");
+    }
+    if tag.starts_with('?') {
+        return behind("?>");
+    }
+    // Definitions of a document's own stand in brackets.
+    let end = tag.find('>')?;
+    if tag[..end].contains('[') { Some(("", tag.split_once(']')?.1.split_once('>')?.1)) } else { behind(">") }
 }
 
 /// Walks a document piece by piece.
@@ -113,57 +204,108 @@ fn unsound(position: u64, what: &dyn std::fmt::Display) -> String {
     format!("not sound XML at byte {position}: {what}")
 }
 
-struct Walk<F> {
+struct Walk<'a, F> {
     each: F,
-    /// The texts within the open elements, one behind the other,
+    /// The text of the innermost element, where it is one piece without entities.
+    whole: &'a str,
+    /// The other texts within the open elements, one behind the other,
     texts: String,
     /// and where each begins.
     open: Vec<usize>,
     has_begun: bool,
 }
 
-impl<F: FnMut(Node<'_>) -> Result<(), String>> Walk<F> {
-    fn new(each: F) -> Walk<F> {
-        Walk { each, texts: String::new(), open: Vec::new(), has_begun: false }
+impl<'a, F: FnMut(Node<'_>) -> Result<(), String>> Walk<'a, F> {
+    fn new(each: F) -> Walk<'a, F> {
+        Walk { each, whole: "", texts: String::new(), open: Vec::new(), has_begun: false }
+    }
+
+    fn start(&mut self, start: &BytesStart<'_>, position: u64) -> Result<(), String> {
+        self.has_begun = true;
+        if self.open.len() == MAX_DEPTH {
+            return Err(unsound(position, &format_args!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.put_aside();
+        self.open.push(self.texts.len());
+        (self.each)(Node::Start(start))
+    }
+
+    fn end(&mut self, name: &str, position: u64) -> Result<(), String> {
+        let Some(begin) = self.open.pop() else {
+            return Err(unsound(position, &"an element ends that did not begin"));
+        };
+        let whole = std::mem::take(&mut self.whole);
+        if begin == self.texts.len() {
+            return (self.each)(Node::End(after_colon(name), whole.trim_ascii()));
+        }
+        self.texts.push_str(whole);
+        (self.each)(Node::End(after_colon(name), self.texts[begin..].trim_ascii()))?;
+        self.texts.truncate(begin);
+        Ok(())
+    }
+
+    /// A text, with its entities as they are written.
+    fn text(&mut self, text: &'a str) -> Result<(), String> {
+        // What stands between the children of an element is mostly line breaks, gigabytes of them.
+        if self.open.is_empty()
+            || (text.trim_ascii().is_empty() && self.open.last() == Some(&self.texts.len()))
+        {
+            return Ok(());
+        }
+        self.put_aside();
+        if text.contains('&') {
+            push_unescaped(&mut self.texts, text);
+        } else {
+            self.whole = text;
+        }
+        self.stay_small(0)
+    }
+
+    /// A text that is as it stands.
+    fn data(&mut self, data: &str, position: u64) -> Result<(), String> {
+        if !self.open.is_empty() && !data.is_empty() {
+            self.put_aside();
+            self.texts.push_str(data);
+        }
+        self.stay_small(position)
+    }
+
+    /// Makes room for a further piece of text.
+    fn put_aside(&mut self) {
+        self.texts.push_str(std::mem::take(&mut self.whole));
+    }
+
+    fn stay_small(&self, position: u64) -> Result<(), String> {
+        if self.texts.len() + self.whole.len() > MAX_EVENT_BYTES {
+            return Err(unsound(position, &format_args!("texts of more than {MAX_EVENT_BYTES} bytes")));
+        }
+        Ok(())
+    }
+
+    fn end_of_document(&self) -> Result<(), String> {
+        match (self.has_begun, self.open.is_empty()) {
+            (false, _) => Err("no XML element in it".to_string()),
+            (true, false) => Err(CUT.to_string()),
+            (true, true) => Ok(()),
+        }
     }
 
     /// Takes an event. True at the end of the document.
     fn step(&mut self, event: Event<'_>, position: u64) -> Result<bool, String> {
         match event {
-            Event::Start(start) => {
-                self.has_begun = true;
-                if self.open.len() == MAX_DEPTH {
-                    return Err(unsound(position, &format_args!("nested deeper than {MAX_DEPTH} levels")));
-                }
-                self.open.push(self.texts.len());
-                (self.each)(Node::Start(&start))?;
-            }
-            Event::End(end) => {
-                let Some(begin) = self.open.pop() else {
-                    return Err(unsound(position, &"an element ends that did not begin"));
-                };
-                let name = end.name().into_inner();
-                (self.each)(Node::End(after_colon(name), self.texts[begin..].trim_ascii()))?;
-                self.texts.truncate(begin);
-            }
-            // What stands between the children of an element is mostly line breaks, gigabytes of them.
+            Event::Start(start) => self.start(&start, position)?,
+            Event::End(end) => self.end(end.name().into_inner(), position)?,
             Event::Text(text)
                 if self.open.last() == Some(&self.texts.len()) && text.trim_ascii().is_empty() => {}
             Event::Text(text) if !self.open.is_empty() => self.texts.push_str(&text),
-            Event::CData(text) if !self.open.is_empty() => self.texts.push_str(&text),
-            // Entities that a document defines itself are not expanded: they stay as names.
+            Event::CData(text) => self.data(&text, position)?,
             Event::GeneralRef(reference) if !self.open.is_empty() => {
                 self.texts.push_str(&unescaped(&format!("&{};", &*reference)));
             }
-            Event::Eof if !self.has_begun => return Err("no XML element in it".to_string()),
-            Event::Eof if !self.open.is_empty() => return Err("the document is cut".to_string()),
-            Event::Eof => return Ok(true),
+            Event::Eof => return self.end_of_document().map(|()| true),
             _ => {}
         }
-        if self.texts.len() > MAX_EVENT_BYTES {
-            return Err(unsound(position, &format_args!("texts of more than {MAX_EVENT_BYTES} bytes")));
-        }
-        Ok(false)
+        self.stay_small(position).map(|()| false)
     }
 }
 
@@ -224,6 +366,8 @@ mod tests {
         assert!(names(&"<a>".repeat(100_000)).unwrap_err().contains("nested deeper"));
         assert!(names("<a><b></b>").unwrap_err().contains("is cut"));
         assert!(names("nothing").unwrap_err().contains("no XML element"));
+        assert!(names("<a><b></a></b>").unwrap_err().contains("</a> ends another element"));
+        assert!(names("<a b=\"1").unwrap_err().contains("is cut"));
     }
 
     #[test]
@@ -233,5 +377,31 @@ mod tests {
         let utf16: Vec<u8> = "<a>ł</a>".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(text(&utf16), "<a>ł</a>");
         assert_eq!(text(b"<a>\xff</a>"), "<a>\u{fffd}</a>");
+    }
+
+    #[test]
+    fn a_document_in_memory_reads_as_one_that_comes_in_pieces() {
+        let told = |node: Node<'_>| match node {
+            Node::Start(start) => format!("<{} {:?}", local(start), attribute(start, "b")),
+            Node::End(name, text) => format!("{name}={text}"),
+        };
+        for document in [
+            "<?xml version='1.0'?><!-- <x> --><a b='1>2'>one<!-- - -->two<c/> three &lt;&#33;</a>",
+            "<!DOCTYPE a [<!ENTITY x 'y'>]>\n<a b = \"q'q\">\n <c>\n</c>\n &x; &amp; <![CDATA[<&]]>z</a >\n",
+            "<p:a xmlns:p='u' p:b='&quot;'><d>  spaced  </d>tail</p:a>",
+        ] {
+            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+            walk(document, |node| {
+                whole.push(told(node));
+                Ok(())
+            })
+            .unwrap();
+            walk_stream(document.as_bytes(), |node| {
+                pieces.push(told(node));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(whole, pieces);
+        }
     }
 }

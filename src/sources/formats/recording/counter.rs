@@ -1,0 +1,82 @@
+//! Distance counters: where they begin, where they start over, and values that are mistakes.
+
+use super::{Lost, Recording, Sample, Unread};
+
+/// Nobody covers more between two samples that a counter may fall by.
+const JUMP_M: f64 = 100.0;
+/// What may be covered before the first sample: so much at once,
+const HEAD_START_M: f64 = 50.0;
+/// and so much in every second.
+const FASTEST_MPS: f64 = 30.0;
+/// How exactly a device's own total is that of its counter.
+const SAME: f64 = 0.01;
+
+impl Recording {
+    /// Makes the samples' distances count from the start of the recording.
+    pub fn count_from_start(&mut self) {
+        mend(&mut self.samples, &mut self.unread);
+        let Some(first) = self.samples.iter().find(|s| s.distance_m.is_some()) else { return };
+        let begin_m = first.distance_m.unwrap_or_default();
+        let seconds = (first.time_ms - self.activity.start_time.as_millisecond()) as f64 / 1000.0;
+        if begin_m <= HEAD_START_M + FASTEST_MPS * seconds.max(0.0) {
+            return;
+        }
+        let last_m = self.samples.iter().filter_map(|s| s.distance_m).fold(0.0, f64::max);
+        let is_total = |told: f64| (told - last_m).abs() <= last_m * SAME;
+        if !self.activity.distance_m.is_some_and(is_total) {
+            begin_counters_at(&mut self.samples, begin_m);
+        }
+    }
+}
+
+/// Takes what was counted before off every distance.
+pub fn begin_counters_at(samples: &mut [Sample], begin_m: f64) {
+    for distance_m in samples.iter_mut().filter_map(|s| s.distance_m.as_mut()) {
+        *distance_m = in_centimetres((*distance_m - begin_m).max(0.0));
+    }
+}
+
+/// As devices write them, without what adding makes of fractions.
+fn in_centimetres(metres: f64) -> f64 {
+    (metres * 100.0).round() / 100.0
+}
+
+/// Takes out single values that are mistakes, and goes on where a counter starts over.
+fn mend(samples: &mut [Sample], unread: &mut Unread) {
+    for sample in samples.iter_mut() {
+        unread.keep(&mut sample.distance_m, 0.0..=1e8, Lost::Distance);
+    }
+    let falls = |known: &[f64]| known.windows(2).any(|two| two[0] - two[1] > JUMP_M);
+    let known: Vec<f64> = samples.iter().filter_map(|s| s.distance_m).collect();
+    if !falls(&known) {
+        return;
+    }
+    let mut mended = Vec::with_capacity(known.len());
+    let mut counted_before = 0.0;
+    let mut last = known[0];
+    for (at, value) in known.iter().copied().enumerate() {
+        let later = known.get(at + 1).copied();
+        let rises_too_high = later.is_some_and(|later| value - later > JUMP_M && later >= last - JUMP_M);
+        let falls_too_low = last - value > JUMP_M && later.is_some_and(|later| later >= last - JUMP_M);
+        let is_stale = at == 0 && later.is_some_and(|later| value - later > JUMP_M);
+        if (at > 0 && (rises_too_high || falls_too_low)) || is_stale {
+            mended.push(None);
+            if is_stale {
+                last = later.unwrap_or_default();
+            }
+            continue;
+        }
+        if last - value > JUMP_M {
+            counted_before += last;
+        }
+        last = value;
+        mended.push(Some(in_centimetres(counted_before + value)));
+    }
+    let mut mended = mended.into_iter();
+    for sample in samples.iter_mut().filter(|s| s.distance_m.is_some()) {
+        sample.distance_m = mended.next().flatten();
+        if sample.distance_m.is_none() {
+            unread.add(Lost::Distance, 1);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A recording as a device file tells it: the samples, and the sums that the device wrote.
+//!
+//! Every format goes through here, so what is true of all of them stands here once: the times
+//! agree ([`anchor`]), distances count from the start ([`counter`]), sums that contradict each
+//! other or the samples are settled ([`settle`]), sums that are missing are computed where that
+//! is honest ([`sums`]), and what could not be read is counted ([`unread`]).
+
+mod anchor;
+mod counter;
+#[cfg(test)]
+mod properties;
+mod settle;
+mod streams;
+mod sums;
+mod unread;
+
+use jiff::Timestamp;
+
+use crate::model::activity::{Activity, Streams};
+
+pub use anchor::Extent;
+pub use counter::begin_counters_at;
+pub use settle::settle_sums;
+pub use sums::path_m;
+pub use unread::{Lost, Unread};
+
+/// One moment. Positions are whole 1e-7 degrees; both or none are there.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sample {
+    /// Since 1970.
+    pub time_ms: i64,
+    pub lat_e7: Option<i32>,
+    pub lon_e7: Option<i32>,
+    pub altitude_m: Option<f64>,
+    /// Since the start of the recording.
+    pub distance_m: Option<f64>,
+    pub speed_mps: Option<f64>,
+    pub heart_rate_bpm: Option<i32>,
+    pub cadence_rpm: Option<i32>,
+    pub power_w: Option<i32>,
+    pub temperature_c: Option<i32>,
+    pub grade_percent: Option<f64>,
+    /// Which stretch between pauses it belongs to. What lies between two stretches was not recorded.
+    pub stretch: u32,
+}
+
+/// An activity in the making: whose it is, and where it came from, is for the caller to say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recording {
+    pub activity: Activity,
+    pub samples: Vec<Sample>,
+    /// When the file itself says that it was.
+    pub told: Extent,
+    /// What could not be taken.
+    pub unread: Unread,
+    /// The sums and the samples are of one device, and not of different tellings.
+    pub is_file: bool,
+    /// The device's clock was never set: its times are right among themselves, and nowhere else.
+    pub is_device_time: bool,
+}
+
+impl Sample {
+    /// Whether another one of the same moment tells what this one does not, and of the rest the same.
+    /// What several sensors write beside their own, such as the temperature, may differ.
+    fn is_completed_by(&self, other: &Sample) -> bool {
+        macro_rules! agree {
+            ($($value:ident),*) => {
+                true $(&& (self.$value.is_none() || other.$value.is_none() || self.$value == other.$value))*
+            };
+        }
+        agree!(lat_e7, lon_e7, distance_m, speed_mps, heart_rate_bpm, power_w)
+    }
+
+    /// Takes what is absent here from another one.
+    fn complete_with(&mut self, other: &Sample) {
+        macro_rules! complete {
+            ($($value:ident),*) => { $(self.$value = self.$value.or(other.$value);)* };
+        }
+        complete!(
+            altitude_m,
+            distance_m,
+            speed_mps,
+            heart_rate_bpm,
+            cadence_rpm,
+            power_w,
+            temperature_c,
+            grade_percent
+        );
+        if self.lat_e7.is_none() {
+            (self.lat_e7, self.lon_e7) = (other.lat_e7, other.lon_e7);
+        }
+    }
+}
+
+impl Recording {
+    pub fn new(activity: Activity, samples: Vec<Sample>) -> Recording {
+        Recording { activity, samples, ..Recording::default() }
+    }
+
+    /// Moves everything to another start.
+    pub fn begin_at(&mut self, start: Timestamp) {
+        let by_ms = start.as_millisecond() - self.activity.start_time.as_millisecond();
+        self.activity.start_time = start;
+        self.samples.iter_mut().for_each(|sample| sample.time_ms += by_ms);
+        let moved = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond() + by_ms).ok();
+        for lap in self.activity.laps.iter_mut().flatten() {
+            lap.start_time = lap.start_time.and_then(moved);
+        }
+        self.told.end_ms = self.told.end_ms.map(|end_ms| end_ms + by_ms);
+    }
+
+    /// Makes sense of what a file says, for its reader: the times agree, the samples hold what can
+    /// be, and the distances count from the start.
+    pub fn make_sense(&mut self) {
+        self.is_file = true;
+        self.anchor();
+        self.samples.iter_mut().for_each(|sample| drop_impossible(sample, &mut self.unread));
+        drop_altitudes_before_the_fix(&mut self.samples);
+        self.count_from_start();
+        let partial = [self.activity.partial.take(), Some(self.unread.to_string())];
+        let partial: Vec<String> = partial.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+        self.activity.partial = Some(partial.join("; ")).filter(|words| !words.is_empty());
+    }
+
+    /// Settles the sums that contradict each other, fills those that are missing, and gives the
+    /// samples as a row of `streams`.
+    pub fn finish(mut self) -> (Activity, Option<Streams>) {
+        // Null Island is what receivers say before they know.
+        for sample in self.samples.iter_mut().filter(|s| (s.lat_e7, s.lon_e7) == (Some(0), Some(0))) {
+            (sample.lat_e7, sample.lon_e7) = (None, None);
+        }
+        settle::settle(&mut self);
+        if self.samples.is_empty() {
+            return (self.activity, None);
+        }
+        sums::fill(&mut self.activity, &self.samples);
+        settle::settle_computed(&mut self.activity);
+        let streams = streams::streams(&self.activity, &self.samples);
+        (self.activity, Some(streams))
+    }
+}
+
+/// What no sensor says of a person who moves.
+fn drop_impossible(sample: &mut Sample, unread: &mut Unread) {
+    unread.keep(&mut sample.altitude_m, -12_000.0..=100_000.0, Lost::Altitude);
+    unread.keep(&mut sample.speed_mps, 0.0..=1_000.0, Lost::Speed);
+    unread.keep(&mut sample.heart_rate_bpm, 0..=400, Lost::HeartRate);
+    unread.keep(&mut sample.cadence_rpm, 0..=1_000, Lost::Cadence);
+    unread.keep(&mut sample.power_w, 0..=10_000, Lost::Power);
+    unread.keep(&mut sample.temperature_c, -100..=100, Lost::Temperature);
+}
+
+/// Before a receiver knows the altitude it says one that never changes, and then another.
+fn drop_altitudes_before_the_fix(samples: &mut [Sample]) {
+    const JUMP_M: f64 = 30.0;
+    let Some(first) = samples.iter().find_map(|s| s.altitude_m).filter(|first| *first == 0.0) else { return };
+    let known = samples.iter().position(|s| s.altitude_m.is_some_and(|altitude| altitude != first));
+    let Some(known) = known.filter(|at| samples[*at].altitude_m.is_some_and(|a| (a - first).abs() > JUMP_M))
+    else {
+        return;
+    };
+    samples[..known].iter_mut().for_each(|sample| sample.altitude_m = None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sums::climbs;
+    use super::*;
+
+    fn at(second: i64, altitude_m: f64, metres_north: f64) -> Sample {
+        Sample {
+            time_ms: 1_700_000_000_000 + second * 1000,
+            lat_e7: Some(520_000_000 + (metres_north * 89.932) as i32),
+            lon_e7: Some(130_000_000),
+            altitude_m: Some(altitude_m),
+            heart_rate_bpm: Some(120 + second as i32 % 2),
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn sums_come_from_the_samples_and_say_so() {
+        // A minute at 3 m/s, a minute standing, a minute back down.
+        let samples: Vec<Sample> = (0..=180)
+            .map(|s| match s {
+                0..=60 => at(s, s as f64 / 3.0, s as f64 * 3.0),
+                61..=120 => at(s, 20.0 + (s % 2) as f64, 180.0),
+                _ => at(s, 20.0 - (s - 120) as f64 / 3.0, 180.0 + (s - 120) as f64 * 3.0),
+            })
+            .collect();
+        let start = Timestamp::from_millisecond(samples[0].time_ms).unwrap();
+        let activity = Activity { start_time: start, max_heart_rate_bpm: Some(150.0), ..Activity::default() };
+        let (a, streams) = Recording::new(activity, samples).finish();
+        assert_eq!(a.elapsed_s, Some(180.0));
+        assert_eq!(a.moving_s, Some(120.0));
+        assert!((a.distance_m.unwrap() - 360.0).abs() < 2.0, "{:?}", a.distance_m);
+        assert_eq!(a.elevation_gain_m.map(f64::round), Some(21.0));
+        assert_eq!(a.elevation_loss_m.map(f64::round), Some(21.0));
+        assert_eq!(a.max_heart_rate_bpm, Some(150.0), "what the device said stays");
+        let computed = a.computed.unwrap();
+        assert!(computed.contains(&"elevation_loss_m".to_string()));
+        assert!(!computed.contains(&"max_heart_rate_bpm".to_string()));
+        assert_eq!(streams.unwrap().samples, 181);
+    }
+
+    #[test]
+    fn noise_is_no_climb() {
+        let samples: Vec<Sample> = (0..600).map(|s| at(s, 100.0 + (s % 3) as f64, 0.0)).collect();
+        assert_eq!(climbs(&samples), Some((0.0, 0.0)));
+    }
+}
