@@ -1,7 +1,7 @@
 //! `longrun accounts`
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -9,7 +9,8 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::store::lake::Lake;
-use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::accounts::{Account, Accounts, Added, Replace};
+use crate::store::state::seal::Key;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,15 +24,29 @@ enum Action {
     ///
     /// Each line is an object with user_id (the person, as you number them), account_id (the
     /// athlete, as Strava does), access_token, refresh_token and expires_at (unix seconds).
-    /// Either all lines are taken or none.
+    /// Either all lines are taken or none. Tokens that end earlier than those the lake has are left out.
     Add {
         /// The file, or - for stdin
         file: PathBuf,
+        /// Take older tokens too, in place of newer ones
+        #[arg(long)]
+        replace: bool,
     },
     /// Show whose history can be fetched, without the tokens
     List,
     /// Write the accounts with their tokens to stdout, as `add` reads them
     Export,
+    /// Seal the tokens with the key in LONGRUN_KEY or LONGRUN_KEY_FILE, so that a copied lake gives nobody a token
+    ///
+    /// A key is 32 bytes in base64: `openssl rand -base64 32`.
+    Rekey {
+        /// The file with the key they are sealed with now
+        #[arg(long, value_name = "FILE")]
+        old_key_file: Option<PathBuf>,
+        /// Store them in plain again, opened with the key of the environment
+        #[arg(long, conflicts_with = "old_key_file")]
+        plain: bool,
+    },
     /// Forget the tokens of users; what was fetched stays
     Remove {
         #[arg(required = true)]
@@ -41,11 +56,12 @@ enum Action {
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     match args.action {
-        Action::Add { file } => {
+        Action::Add { file, replace } => {
             let text = read(&file)?;
             let accounts = parse(&file.display().to_string(), &text)?;
-            Accounts::open(&context.open_or_create()?)?.add(&accounts)?;
-            say!("added or renewed {} accounts", accounts.len());
+            let replace = if replace { Replace::Any } else { Replace::OlderOnly };
+            let added = Accounts::open(&context.open_or_create()?)?.add(&accounts, replace)?;
+            describe(added);
         }
         Action::List => list(context, &context.open()?)?,
         Action::Export => {
@@ -53,6 +69,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                 output::print(&serde_json::to_string(&account).expect("an account is plain"))?;
             }
         }
+        Action::Rekey { old_key_file, plain } => rekey(&context.open()?, old_key_file.as_deref(), plain)?,
         Action::Remove { users } => {
             let accounts = Accounts::open(&context.open()?)?;
             for user in users {
@@ -64,6 +81,33 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn describe(added: Added) {
+    let accounts = |count: usize| format!("{count} {}", if count == 1 { "account" } else { "accounts" });
+    say!("added {}, renewed {}", accounts(added.new), accounts(added.renewed));
+    if added.older > 0 {
+        say!(
+            "left out older tokens of {}: the lake has newer ones (--replace takes the older ones)",
+            accounts(added.older)
+        );
+    }
+}
+
+fn rekey(lake: &Lake, old_key_file: Option<&Path>, plain: bool) -> Result<()> {
+    let new = Key::from_env()?;
+    if new.is_none() {
+        return Err(Error::Usage(
+            "there is no key: set LONGRUN_KEY, or LONGRUN_KEY_FILE to a file with one; make one with `openssl rand -base64 32`"
+                .to_string(),
+        ));
+    }
+    let old = old_key_file.map(Key::read).transpose()?;
+    let (old, new) = if plain { (new, None) } else { (old.or_else(|| new.clone()), new) };
+    let is_sealed = new.is_some();
+    let count = Accounts::open_with(lake, old)?.rekey(new)?;
+    say!("{} the tokens of {count} accounts", if is_sealed { "sealed" } else { "stored in plain" });
+    Ok(())
 }
 
 fn read(file: &PathBuf) -> Result<String> {
@@ -108,7 +152,7 @@ fn list(context: &Context, lake: &Lake) -> Result<()> {
         account_id: String,
         token_ends: Option<jiff::Timestamp>,
     }
-    let accounts = Accounts::open(lake)?.list()?;
+    let accounts = Accounts::open(lake)?.list_stored()?;
     let shown = accounts.into_iter().map(|a| Shown {
         user_id: a.user_id,
         source: a.source,

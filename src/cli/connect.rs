@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::fetch::client::NoGrant;
 use crate::http;
 use crate::sources::strava;
-use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::accounts::{Account, Accounts, Replace};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -55,10 +55,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let state = format!("{:032x}", rand::rng().random::<u128>());
     say!("open this page in a browser, as the athlete:");
     super::output::print(&client.consent_page(&app.client_id, &format!("http://{address}/"), &state))?;
-    let code = wait_for_code(&listener, &state)?;
+    let Consent { code, scope } = wait_for_consent(&listener, &state)?;
     let grant = http::block_on(client.exchange(&app, &code))?.map_err(|e| match e {
         NoGrant::Refused(reason) => Error::Remote(format!("strava refuses to give tokens ({reason})")),
-        NoGrant::Trouble(reason) => {
+        NoGrant::Trouble { reason, .. } => {
             Error::Remote(format!("no tokens came: {reason}; run the same command again"))
         }
     })?;
@@ -72,13 +72,41 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         refresh_token: grant.refresh_token,
         expires_at: grant.expires_at,
     };
-    accounts.add(std::slice::from_ref(&account))?;
+    accounts.add(std::slice::from_ref(&account), Replace::Any)?;
+    if let Some(lack) = lack(&scope) {
+        say!("{lack}");
+    }
     say!("connected strava athlete {} as user {}", account.account_id, account.user_id);
     Ok(Exit::Done)
 }
 
+/// What the browser comes back with.
+struct Consent {
+    code: String,
+    /// What the athlete granted, with commas between.
+    scope: String,
+}
+
+/// What cannot be fetched with what was granted, and the way out.
+fn lack(scope: &str) -> Option<&'static str> {
+    let has = |wanted: &str| scope.split([',', ' ']).any(|granted| granted == wanted);
+    if has("activity:read_all") {
+        None
+    } else if has("activity:read") {
+        Some(
+            "the athlete did not grant activity:read_all: activities that only they see, and what privacy zones hide, stay \
+             out; connect again and leave that box ticked to have them",
+        )
+    } else {
+        Some(
+            "the athlete granted no activities: nothing can be fetched; connect again and leave the boxes for activities \
+             ticked",
+        )
+    }
+}
+
 /// Waits until the browser comes back with a code for our own question.
-fn wait_for_code(listener: &TcpListener, state: &str) -> Result<String> {
+fn wait_for_consent(listener: &TcpListener, state: &str) -> Result<Consent> {
     loop {
         let (stream, _) = listener.accept().map_err(Error::io("listen on", "127.0.0.1"))?;
         // Browsers ask for icons and open spare connections; those are not it.
@@ -88,7 +116,7 @@ fn wait_for_code(listener: &TcpListener, state: &str) -> Result<String> {
     }
 }
 
-fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<String>> {
+fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<Consent>> {
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut request = BufReader::new(std::io::Read::take(&stream, 64 << 10));
     let mut line = String::new();
@@ -104,7 +132,9 @@ fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<String>> {
     let word =
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     let answer = match (word("state"), word("code"), word("error")) {
-        (Some(said), Some(code), None) if said == state => Ok(code),
+        (Some(said), Some(code), None) if said == state => {
+            Ok(Consent { code, scope: word("scope").unwrap_or_default() })
+        }
         (Some(said), _, Some(error)) if said == state => {
             Err(Error::Remote(format!("the athlete did not give consent ({error})")))
         }
@@ -121,4 +151,16 @@ fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<String>> {
     );
     let _ = stream.write_all(format!("{head}{text}").as_bytes());
     Some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lack;
+
+    #[test]
+    fn what_was_not_granted_is_said_with_the_way_out() {
+        assert_eq!(lack("read,activity:read_all"), None);
+        assert!(lack("read,activity:read").unwrap().contains("activity:read_all"));
+        assert!(lack("read").unwrap().contains("nothing can be fetched"));
+    }
 }

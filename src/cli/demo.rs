@@ -12,13 +12,14 @@ use crate::error::{Error, Result};
 use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
 use crate::fetch::walk::Depth;
+use crate::model::secret::Secret;
 use crate::redrive::sinks::{Address, Settings};
 use crate::report::stats::by_source_sport_and_year;
 use crate::sources::Source;
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
 use crate::store::local;
-use crate::store::state::accounts::{Accounts, Secret};
+use crate::store::state::accounts::{Accounts, Replace};
 use crate::testing::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::testing::synth;
 
@@ -58,21 +59,24 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         limits.read_short,
         limits.short_window_s
     );
-    Accounts::open(&lake)?.add(&emulator.accounts())?;
+    Accounts::open(&lake)?.add(&emulator.accounts(), Replace::Any)?;
 
     say!("2. fetch");
     let options = Options {
         depth: args.depth,
         users: Vec::new(),
+        priority: Vec::new(),
         app: Some(app),
         concurrency: 4,
         per_second: NonZeroU32::new(200).expect("not zero"),
-        reserve: 0.2,
+        reserve: Some(0.2),
         max_wait: None,
+        patience: Duration::from_secs(60),
         max_requests: None,
         max_age: SignedDuration::from_hours(1),
-        whole_list: false,
+        whole_age: None,
         ignore_archives: false,
+        anew: None,
         short_window_s: limits.short_window_s,
         day_s: limits.day_s,
     };

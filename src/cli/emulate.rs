@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::output::say;
-use super::{Exit, output};
+use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::store::local;
 use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic};
@@ -22,6 +22,8 @@ pub struct Args {
 enum Source {
     /// Strava API v3, until this is stopped
     Strava(Strava),
+    /// Weeks of fetching in seconds: the real scheduler under a virtual clock, against limits and live traffic
+    Schedule(super::simulate::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,15 +76,18 @@ impl People {
     }
 }
 
-fn four(text: &str) -> Result<[u32; 4], String> {
+pub fn four(text: &str) -> Result<[u32; 4], String> {
     let numbers: Option<Vec<u32>> = text.split(',').map(|n| n.parse().ok()).collect();
     numbers
         .and_then(|n| n.try_into().ok())
         .ok_or_else(|| "expected four numbers, such as 200,2000,100,1000".to_string())
 }
 
-pub fn run(args: Args) -> Result<Exit> {
-    let Source::Strava(args) = args.source;
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let args = match args.source {
+        Source::Strava(args) => args,
+        Source::Schedule(args) => return super::simulate::run(context, args),
+    };
     let history: Box<dyn History> = match &args.from {
         Some(folder) => {
             let recorded = Recorded::open(folder)?;

@@ -1,20 +1,21 @@
 //! `longrun fetch`
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::client::{App, Client};
-use crate::fetch::walk::Depth;
-use crate::fetch::{self, Event, Options, Stop, Summary};
+use crate::fetch::walk::{Anew, Depth};
+use crate::fetch::{self, Event, Options, Stop, Summary, Why};
 use crate::http;
+use crate::model::secret::Secret;
 use crate::store::lake::Lake;
-use crate::store::state::accounts::Secret;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,22 +33,45 @@ pub struct Args {
     /// Requests sent per second at most, inside a window that has room
     #[arg(long, default_value = "10", value_name = "N")]
     per_second: NonZeroU32,
-    /// Share of a full rate window that is left to others using the same application; the
-    /// nearer the reset, the less of it is kept
-    #[arg(long, default_value_t = 0.2, value_name = "SHARE", value_parser = share)]
-    reserve: f64,
+    /// Share of a full rate window that is left to others using the same application; the nearer the reset, the less
+    /// of it is kept. By default what they are learned to need, by hour of the day, and 0.2 until that is known
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    reserve: Option<f64>,
     /// Stop with exit code 75 instead of waiting longer than this for a rate window
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     max_wait: Option<SignedDuration>,
+    /// Stop with exit code 75 instead of waiting for a rate window at all
+    #[arg(long, conflicts_with = "max_wait")]
+    no_wait: bool,
+    /// Wait this long through an outage of the API, then stop with exit code 75
+    #[arg(long, default_value = "6h", value_name = "DURATION", value_parser = duration)]
+    patience: SignedDuration,
     /// Stop with exit code 75 after this many requests
-    #[arg(long, value_name = "N")]
-    max_requests: Option<u64>,
+    #[arg(long, alias = "max-requests", value_name = "N")]
+    max_calls: Option<u64>,
     /// A list that was walked to its end within this time is not asked for again
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = duration)]
     max_age: SignedDuration,
     /// Walk the whole list again, not only its newest part
     #[arg(long)]
     whole_list: bool,
+    /// Walk the whole list of each account whose last whole walk is older than this: finds what was deleted, and what
+    /// was uploaded late with an old date
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "whole_list")]
+    sweep: Option<SignedDuration>,
+    /// Fetch details and streams anew that were fetched before this time; the same time again goes on with what a run
+    /// that was cut left
+    #[arg(long, value_name = "TIME")]
+    refetch_before: Option<Timestamp>,
+    /// With --refetch-before: only of this activity; can be given several times
+    #[arg(long = "id", value_name = "ID", requires = "refetch_before")]
+    ids: Vec<String>,
+    /// With --refetch-before: only of activities that began at this time or later
+    #[arg(long, value_name = "TIME", requires = "refetch_before")]
+    since: Option<Timestamp>,
+    /// A file with a user on each line: these come before everybody else, in this order
+    #[arg(long, value_name = "FILE")]
+    priority: Option<PathBuf>,
     /// Ask also for the whole of what an imported archive has, which has no segment efforts
     #[arg(long)]
     ignore_archives: bool,
@@ -105,7 +129,7 @@ pub fn windows(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| "expected two numbers, such as 900,86400".to_string())
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
     share.ok_or_else(|| "expected a share below 1, such as 0.2".to_string())
 }
@@ -120,18 +144,30 @@ pub fn duration(text: &str) -> Result<SignedDuration, String> {
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
     let client = args.api.client()?;
+    let priority = match &args.priority {
+        Some(path) => std::fs::read_to_string(path).map_err(Error::io("read", path))?,
+        None => String::new(),
+    };
+    let max_wait = if args.no_wait { Some(SignedDuration::ZERO) } else { args.max_wait };
     let options = Options {
         depth: args.depth,
         users: args.users,
+        priority: priority.lines().map(str::trim).filter(|user| !user.is_empty()).map(String::from).collect(),
         app: args.api.app(),
         concurrency: args.concurrency as usize,
         per_second: args.per_second,
         reserve: args.reserve,
-        max_wait: args.max_wait.map(|wait| Duration::try_from(wait).unwrap_or(Duration::ZERO)),
-        max_requests: args.max_requests,
+        max_wait: max_wait.map(unsigned),
+        patience: unsigned(args.patience),
+        max_requests: args.max_calls,
         max_age: args.max_age,
-        whole_list: args.whole_list,
+        whole_age: if args.whole_list { Some(args.max_age) } else { args.sweep },
         ignore_archives: args.ignore_archives,
+        anew: args.refetch_before.map(|fetched_before| Anew {
+            fetched_before,
+            started_since: args.since.unwrap_or(Timestamp::MIN),
+            ids: args.ids,
+        }),
         short_window_s: args.api.windows.0,
         day_s: args.api.windows.1,
     };
@@ -140,11 +176,16 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::json(&summary)?;
     }
     describe(&summary);
-    Ok(match (&summary.stopped, summary.failures.is_empty()) {
-        (Some(_), _) => Exit::StoppedAtQuota,
-        (None, false) => Exit::Incomplete,
-        (None, true) => Exit::Done,
+    Ok(match &summary.stopped {
+        Some(_) => Exit::StoppedAtQuota,
+        None if !summary.failures.is_empty() => Exit::Incomplete,
+        None if summary.parked > 0 => Exit::DoneWithRejects,
+        None => Exit::Done,
     })
+}
+
+fn unsigned(duration: SignedDuration) -> Duration {
+    Duration::try_from(duration).unwrap_or(Duration::ZERO)
 }
 
 /// Fetches with a progress bar.
@@ -157,7 +198,7 @@ pub fn fetch(lake: &Lake, client: &Client, options: &Options) -> Result<Summary>
     summary?
 }
 
-fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Event) {
+fn show(bar: &ProgressBar, announced: &mut Option<Timestamp>, event: &Event) {
     match event {
         Event::Landed { done, left, activities, budget } => {
             bar.set_length(done + left);
@@ -170,14 +211,33 @@ fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Even
                 output::count(u64::from(day.limit.saturating_sub(day.used)))
             ));
         }
-        Event::Waiting { window, left_s, until } => {
-            let until = until.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S UTC");
-            bar.set_message(format!("the {window} window is spent: waiting {left_s} s, until {until}"));
+        Event::Waiting { why, left_s, until } => {
+            let until_text = until.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S UTC");
+            let why = match why {
+                Why::Window(window) => format!("the {window} window is spent"),
+                Why::Outage(reason) => format!("the API does not answer well ({reason})"),
+            };
+            let text = format!("{why}: waiting {left_s} s, until {until_text}");
+            bar.set_message(text.clone());
             // Where no bar is seen, each wait is said once.
-            if !output::is_watched() && announced.is_none_or(|said| said < jiff::Timestamp::now()) {
-                *announced = jiff::Timestamp::now().checked_add(SignedDuration::from_secs(*left_s)).ok();
-                say!("the {window} window is spent: waiting {left_s} s, until {until}");
+            if !output::is_watched() && announced.is_none_or(|said| said < Timestamp::now()) {
+                *announced = Some(*until);
+                say!("{text}");
             }
+        }
+        Event::Parked { user_id, parked } => {
+            bar.suspend(|| {
+                let next = Timestamp::from_second(parked.next_s).map(output::minute).unwrap_or_default();
+                say!(
+                    "user {user_id}: {} of activity {} set aside until {next} UTC: {}",
+                    parked.kind,
+                    parked.id,
+                    parked.reason
+                );
+            });
+        }
+        Event::Stopping => {
+            bar.suspend(|| say!("stopping: waiting for the requests that are in flight"));
         }
         Event::Failed(failure) => {
             bar.suspend(|| say!("user {}: {}", failure.user_id, failure.reason));
@@ -188,34 +248,52 @@ fn show(bar: &ProgressBar, announced: &mut Option<jiff::Timestamp>, event: &Even
 /// The summary for people.
 pub fn describe(summary: &Summary) {
     let s = summary;
+    let answers: Vec<String> =
+        s.answers.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
     say!(
-        "fetched {} activities of {} accounts with {} requests in {} ({} pages, {} details, {} streams, {} gone; {} retries)",
+        "{} {} of {} {}; {} calls in {}: {}, {} not there, {} repeated",
         output::count(s.activities as u64),
+        if s.activities == 1 { "activity" } else { "activities" },
         output::count(s.accounts as u64),
+        if s.accounts == 1 { "account" } else { "accounts" },
         output::count(s.requests),
         output::seconds(s.seconds),
-        output::count(s.pages),
-        output::count(s.details),
-        output::count(s.streams),
+        answers.join(", "),
         output::count(s.gone),
         output::count(s.retries),
     );
-    say!(
-        "waited {} times for a rate window, {} together; landed {}",
-        s.waits,
-        output::seconds(s.waited_s),
-        output::bytes(s.landed_bytes)
-    );
+    if s.waits > 0 {
+        say!(
+            "waited {} {} for a rate window, {} in all",
+            s.waits,
+            if s.waits == 1 { "time" } else { "times" },
+            output::seconds(s.waited_s)
+        );
+    }
+    say!("landed {}", output::bytes(s.landed_bytes));
     match &s.stopped {
         Some(Stop::Quota { window, until }) => {
             say!("stopped: the {window} window is spent; run the same command again after {until}");
         }
         Some(Stop::MaxRequests) => {
-            say!("stopped after --max-requests; run the same command again to go on");
+            say!("stopped after --max-calls; run the same command again to go on");
         }
+        Some(Stop::Outage { reason }) => {
+            say!(
+                "stopped: the API did not answer well for longer than --patience ({reason}); run the same command again later"
+            );
+        }
+        Some(Stop::Interrupted) => say!("stopped; run the same command again to go on"),
         None => {}
     }
+    if s.parked > 0 {
+        say!("{} set aside, listed above; a later run tries again", s.parked);
+    }
     if !s.failures.is_empty() {
-        say!("{} things did not come; each is named above", s.failures.len());
+        say!(
+            "{} {} could not be fetched, listed above",
+            s.failures.len(),
+            if s.failures.len() == 1 { "account" } else { "accounts" }
+        );
     }
 }

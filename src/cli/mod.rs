@@ -16,12 +16,18 @@ mod import;
 mod normalize;
 mod output;
 mod pipeline;
+mod plan;
+mod purge;
 mod reconcile;
 mod redrive;
 mod report;
+#[cfg(feature = "testing")]
+mod simulate;
 mod stats;
+mod status;
 #[cfg(feature = "testing")]
 mod synth;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,8 +80,16 @@ enum Command {
     Connect(connect::Args),
     /// Add, list, export or remove accounts
     Accounts(accounts::Args),
+    /// Preview what a fetch would cost: calls by kind, days, and when it would be done
+    Plan(plan::Args),
     /// Fetch what is still missing from every account
     Fetch(fetch::Args),
+    /// Show where every account stands: how fresh, what is fetched, what is owed, what was refused
+    Status(status::Args),
+    /// Check that the lake is sound: checksums of landing and archives, rows against landing
+    Verify,
+    /// Forget a user: no byte of theirs stays in the lake; only a preview without --apply
+    Purge(purge::Args),
     /// Import account exports and device files of any source
     ///
     /// Each archive is copied into the lake once; the next `normalize` reads it. An archive that was
@@ -106,7 +120,7 @@ enum Command {
     Redrive(redrive::Args),
     /// Sum the activities by source, sport and year
     Stats,
-    /// Run an emulated Strava on this machine
+    /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
     /// Write invented histories as files
@@ -148,7 +162,11 @@ impl Cli {
             Command::Demo(args) => demo::run(&context, args),
             Command::Connect(args) => connect::run(&context, args),
             Command::Accounts(args) => accounts::run(&context, args),
+            Command::Plan(args) => plan::run(&context, args),
             Command::Fetch(args) => fetch::run(&context, args),
+            Command::Status(args) => status::run(&context, args),
+            Command::Verify => verify::run(&context),
+            Command::Purge(args) => purge::run(&context, args),
             Command::Import(args) => import::run(&context, args),
             Command::Pipeline(args) => pipeline::run(&context, args),
             Command::Normalize(args) => normalize::run(&context, args),
@@ -158,7 +176,7 @@ impl Cli {
             Command::Redrive(args) => redrive::run(&context, args),
             Command::Stats => stats::run(&context),
             #[cfg(feature = "testing")]
-            Command::Emulate(args) => emulate::run(args),
+            Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]
             Command::Synth(args) => synth::run(&context, args),
         };

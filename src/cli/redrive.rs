@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::{Error, Result};
+use crate::model::secret::Secret;
 use crate::model::sport;
 use crate::redrive::drive::{Driven, Event};
 use crate::redrive::plan::{HeldFigures, List, Reason, Summary};
@@ -16,7 +17,6 @@ use crate::redrive::reconcile::Standing;
 use crate::redrive::sinks::{Address, Settings};
 use crate::redrive::{self, Options, Watch};
 use crate::store::lake::Lake;
-use crate::store::state::accounts::Secret;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -11,6 +11,9 @@
 
 use serde::Serialize;
 
+use super::reserve::{Reserve, Watch};
+pub use crate::store::state::rates::Window;
+
 /// What an answer's headers say of one pair of windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PairSeen {
@@ -25,16 +28,6 @@ pub struct PairSeen {
 pub struct RateSeen {
     pub overall: Option<PairSeen>,
     pub read: Option<PairSeen>,
-}
-
-/// One fixed window, as the server last told of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Window {
-    pub limit: u32,
-    pub used: u32,
-    pub length_s: u32,
-    /// Server time divided by the length.
-    pub index: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,41 +49,64 @@ pub enum Grant {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
     pub overall: Pair,
     pub read: Pair,
     in_flight: u32,
-    reserve: f64,
-    /// Whether the limits are the server's own, and not a first guess.
+    reserve: Reserve,
+    /// Calls that are not ours.
+    pub live: Watch,
+    /// Whether the limits and counts are the server's own, as of the last answer. If not, requests go out one
+    /// at a time.
     is_learned: bool,
+    /// The counts are an earlier process's, and may be too high.
+    is_restored: bool,
 }
 
 impl Budget {
-    /// The first guess: Strava's limits for a new application. `reserve` is the share of a full
-    /// window that is kept for others.
-    pub fn new(short_s: u32, day_s: u32, reserve: f64) -> Budget {
+    /// The first guess: Strava's limits for a new application. `reserve` is what is kept for others.
+    pub fn new(short_s: u32, day_s: u32, reserve: Reserve) -> Budget {
         let pair = |short, day| Pair {
             short: Window { limit: short, used: 0, length_s: short_s, index: i64::MIN },
             day: Window { limit: day, used: 0, length_s: day_s, index: i64::MIN },
         };
-        Budget { overall: pair(200, 2_000), read: pair(100, 1_000), in_flight: 0, reserve, is_learned: false }
+        Budget {
+            overall: pair(200, 2_000),
+            read: pair(100, 1_000),
+            in_flight: 0,
+            reserve,
+            live: Watch::new(),
+            is_learned: false,
+            is_restored: false,
+        }
+    }
+
+    pub fn set_reserve(&mut self, reserve: Reserve) {
+        self.reserve = reserve;
     }
 
     /// Takes a request out of the budget, if it has one left.
     pub fn take(&mut self, now_ms: i64) -> Grant {
+        let grant = self.look(now_ms);
+        if grant == Grant::Go {
+            self.in_flight += 1;
+            let short = &self.read.short;
+            self.live.sent(short.index_at(now_ms.div_euclid(1_000)), short.length_ms());
+        }
+        grant
+    }
+
+    /// Whether a request may be sent now.
+    pub fn look(&self, now_ms: i64) -> Grant {
         if !self.is_learned && self.in_flight > 0 {
             return Grant::AfterAnswer;
         }
-        let (in_flight, reserve) = (self.in_flight, self.reserve);
-        let free_at =
-            |(name, window): (&'static str, &Window)| (window.free_at(now_ms, in_flight, reserve), name);
+        let free_at = |(name, window): (&'static str, &Window)| {
+            (window.free_at(now_ms, self.in_flight, &self.reserve), name)
+        };
         let (ms, window) = self.windows().map(free_at).into_iter().max().expect("there are four");
-        if ms > now_ms {
-            return Grant::WaitUntil { ms, window };
-        }
-        self.in_flight += 1;
-        Grant::Go
+        if ms > now_ms { Grant::WaitUntil { ms, window } } else { Grant::Go }
     }
 
     fn windows(&self) -> [(&'static str, &Window); 4] {
@@ -105,12 +121,21 @@ impl Budget {
     /// A request was answered, at this time of the server's clock.
     pub fn answered(&mut self, date_s: i64, seen: RateSeen) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(read) = seen.read {
+            let index = self.read.short.index_at(date_s);
+            self.live.counted(index, read.short_used, date_s * 1_000);
+        }
+        let is_restored = self.is_restored;
         for (pair, seen) in [(&mut self.overall, seen.overall), (&mut self.read, seen.read)] {
             match seen {
                 Some(seen) => {
+                    if is_restored {
+                        (pair.short.used, pair.day.used) = (0, 0);
+                    }
                     pair.short.saw(date_s, seen.short_used, seen.short_limit);
                     pair.day.saw(date_s, seen.day_used, seen.day_limit);
                     self.is_learned = true;
+                    self.is_restored = false;
                 }
                 // An answer without headers was counted all the same.
                 None => {
@@ -125,70 +150,161 @@ impl Budget {
     pub fn unanswered(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
         for pair in [&mut self.overall, &mut self.read] {
-            pair.short.used += 1;
-            pair.day.used += 1;
+            pair.short.used = pair.short.used.saturating_add(1);
+            pair.day.used = pair.day.used.saturating_add(1);
         }
     }
 
     /// The server refused a request for the rate, at this time: others have spent what was
     /// left. Nothing more is sent before the window that is over has ended; where the headers
-    /// name none, that is the short one.
+    /// name none, that is the short one. What comes after it goes out one at a time until an answer says how
+    /// much is left.
     pub fn refused(&mut self, date_s: i64) {
+        self.is_learned = false;
         let is_over = |window: &Window| window.used >= window.limit;
         let is_day = is_over(&self.overall.day) || is_over(&self.read.day);
         let is_short = is_over(&self.overall.short) || is_over(&self.read.short);
         if !is_day && !is_short {
-            for pair in [&mut self.overall, &mut self.read] {
-                let limit = pair.short.limit;
-                pair.short.saw(date_s, limit, limit);
+            for short in [&mut self.overall.short, &mut self.read.short] {
+                short.index = short.index.max(short.index_at(date_s));
+                short.used = short.used.max(short.limit);
             }
         }
     }
 
     /// Whether some window is nearly spent, so that a restart must know of it.
     pub fn is_tight(&self) -> bool {
-        self.windows().iter().any(|(_, w)| w.limit.saturating_sub(w.used) <= w.limit / 4)
+        let left = |w: &Window| w.limit.saturating_sub(w.used.saturating_add(self.in_flight));
+        self.windows().iter().any(|(_, w)| left(w) <= w.limit / 4)
     }
 
-    /// Windows as an earlier process left them.
-    pub fn restore(&mut self, pair: &str, stored: Window) {
-        let pair = match pair {
-            "overall" => &mut self.overall,
-            _ => &mut self.read,
-        };
-        for window in [&mut pair.short, &mut pair.day] {
-            if window.length_s == stored.length_s {
-                *window = stored;
+    /// The clock was found to be wrong: a window that was running by it still is.
+    pub fn moved(&mut self, from_ms: i64, to_ms: i64) {
+        for window in self.windows_mut() {
+            if window.index == window.index_at(from_ms.div_euclid(1_000)) {
+                window.index = window.index_at(to_ms.div_euclid(1_000));
             }
         }
+    }
+
+    fn windows_mut(&mut self) -> [&mut Window; 4] {
+        let (overall, read) = (&mut self.overall, &mut self.read);
+        [&mut overall.short, &mut overall.day, &mut read.short, &mut read.day]
+    }
+
+    /// The windows for an earlier process's successor: what is in flight may have been counted.
+    pub fn stored(&self) -> [(&'static str, Window); 4] {
+        [
+            ("overall", self.overall.short),
+            ("overall", self.overall.day),
+            ("read", self.read.short),
+            ("read", self.read.day),
+        ]
+        .map(|(pair, w)| (pair, Window { used: w.used.saturating_add(self.in_flight), ..w }))
+    }
+
+    /// Windows as an earlier process left them. One that lies in the future by the clock is running now.
+    pub fn restore(&mut self, stored: &[(String, Window)], now_ms: i64) {
+        for (pair, stored) in stored {
+            let pair = if pair == "overall" { &mut self.overall } else { &mut self.read };
+            for window in [&mut pair.short, &mut pair.day] {
+                if window.length_s == stored.length_s {
+                    let index = stored.index.min(window.index_at(now_ms.div_euclid(1_000)));
+                    *window = Window { index, ..*stored };
+                    self.is_restored = true;
+                }
+            }
+        }
+    }
+
+    /// What fits into the windows, if nobody else uses any: for estimates.
+    pub fn room(&self, now_ms: i64) -> Room {
+        let short = self.overall.short.limit.min(self.read.short.limit);
+        let day = self.overall.day.limit.min(self.read.day.limit);
+        let (short_ms, day_ms) = (self.read.short.length_ms(), self.read.day.length_ms());
+        let left = |window: &Window| window.left_at(now_ms.div_euclid(1_000));
+        let of = |a: &Window, b: &Window| left(a).min(left(b));
+        Room {
+            short: (f64::from(short) * (1.0 - self.reserve.share_of(short, short_ms))) as u64,
+            day: (f64::from(day) * (1.0 - self.reserve.share_of(day, day_ms))) as u64,
+            short_left: u64::from(of(&self.overall.short, &self.read.short)),
+            day_left: u64::from(of(&self.overall.day, &self.read.day)),
+            short_s: i64::from(self.read.short.length_s),
+            day_s: i64::from(self.read.day.length_s),
+        }
+    }
+}
+
+/// What fits into windows, at the limits as they were last seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// Into a whole window and a whole day, beside the reserve.
+    pub short: u64,
+    pub day: u64,
+    /// Into what is left of the running ones.
+    pub short_left: u64,
+    pub day_left: u64,
+    short_s: i64,
+    day_s: i64,
+}
+
+impl Room {
+    /// When so many requests are through, from a time on, both in seconds; None where no request ever fits.
+    pub fn done_s(&self, requests: u64, now_s: i64) -> Option<i64> {
+        if self.short == 0 || self.day == 0 {
+            return None;
+        }
+        let today = requests.min(self.day_left);
+        let windows = |requests: u64, first: u64| requests.saturating_sub(first).div_ceil(self.short) as i64;
+        let next = |length_s: i64| (now_s.div_euclid(length_s) + 1) * length_s;
+        if requests <= self.day_left {
+            let more = windows(today, self.short_left);
+            return Some(if more == 0 { now_s } else { next(self.short_s) + (more - 1) * self.short_s });
+        }
+        let rest = requests - today;
+        let days = (rest - 1) / self.day;
+        let last = rest - days * self.day;
+        Some(next(self.day_s) + days as i64 * self.day_s + (windows(last, 0) - 1) * self.short_s)
     }
 }
 
 impl Window {
     fn end_ms(&self, now_ms: i64) -> i64 {
-        let length_ms = i64::from(self.length_s) * 1000;
-        (now_ms.div_euclid(length_ms) + 1) * length_ms
+        // An answer may have told of the next window already: the clock is a little behind the server's.
+        let index = now_ms.div_euclid(self.length_ms()).max(self.index);
+        index.saturating_add(1).saturating_mul(self.length_ms())
     }
 
     fn index_at(&self, date_s: i64) -> i64 {
         date_s.div_euclid(i64::from(self.length_s))
     }
 
+    fn length_ms(&self) -> i64 {
+        i64::from(self.length_s) * 1_000
+    }
+
     /// When a request fits: now, when the reserve has shrunk enough, or at the reset.
-    fn free_at(&self, now_ms: i64, in_flight: u32, reserve: f64) -> i64 {
-        let length_ms = f64::from(self.length_s) * 1000.0;
+    fn free_at(&self, now_ms: i64, in_flight: u32, reserve: &Reserve) -> i64 {
+        let end_ms = self.end_ms(now_ms);
         let used = if self.index_at(now_ms.div_euclid(1000)) > self.index { 0 } else { self.used };
-        let Some(left) = self.limit.checked_sub(used + in_flight + 1) else {
-            return self.end_ms(now_ms);
+        let Some(left) = self.limit.checked_sub(used.saturating_add(in_flight).saturating_add(1)) else {
+            return end_ms;
         };
-        let full = f64::from(self.limit) * reserve;
-        let reserved = (full * (self.end_ms(now_ms) - now_ms) as f64 / length_ms).floor();
-        if reserved <= f64::from(left) {
+        let fits = |ms: i64| reserve.kept(self.limit, self.length_ms(), ms, end_ms) <= left;
+        if fits(now_ms) {
             return now_ms;
         }
-        // The reserve is at most `left` once less than this is left of the window.
-        let enough_ms = (f64::from(left) + 1.0) * length_ms / full;
-        self.end_ms(now_ms) - (enough_ms.ceil() as i64 - 1).max(0)
+        // What is kept only shrinks, so the first time at which it fits lies between these.
+        let (mut too_early, mut fits_at) = (now_ms, end_ms);
+        while fits_at - too_early > 1 {
+            let middle = too_early + (fits_at - too_early) / 2;
+            if fits(middle) { fits_at = middle } else { too_early = middle }
+        }
+        fits_at
+    }
+
+    fn left_at(&self, now_s: i64) -> u32 {
+        if self.index_at(now_s) > self.index { self.limit } else { self.limit.saturating_sub(self.used) }
     }
 
     fn roll(&mut self, date_s: i64) -> bool {
@@ -203,51 +319,16 @@ impl Window {
         // An answer from a window that has ended says nothing about this one.
         if self.roll(date_s) {
             self.used = self.used.max(used);
-            self.limit = limit;
+            if limit > 0 {
+                self.limit = limit;
+            }
         }
     }
 
     fn count(&mut self, date_s: i64) {
         if self.roll(date_s) {
-            self.used += 1;
+            self.used = self.used.saturating_add(1);
         }
-    }
-}
-
-/// The server's clock, from below: never ahead of it, so that a window that has ended by this
-/// clock has ended there. `Date` has whole seconds; each answer can only raise the estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerClock {
-    /// Server time minus local time, at least.
-    pub ahead_ms: i64,
-    is_measured: bool,
-}
-
-/// Between two machines that both keep time, before the first answer.
-const UNMEASURED_MARGIN_MS: i64 = 2_000;
-
-impl ServerClock {
-    /// Before the first answer: by how much the server was ahead when it was last seen.
-    pub fn guess(ahead_ms: i64) -> ServerClock {
-        ServerClock { ahead_ms: ahead_ms - UNMEASURED_MARGIN_MS, is_measured: false }
-    }
-
-    /// An answer dated `date_s` arrived at local time `local_ms`. Local time must not jump: it
-    /// is monotonic time since some start.
-    pub fn saw(&mut self, date_s: i64, local_ms: i64) {
-        let ahead_ms = date_s * 1000 - local_ms;
-        if !self.is_measured || ahead_ms > self.ahead_ms {
-            *self = ServerClock { ahead_ms, is_measured: true };
-        }
-    }
-
-    pub fn now_ms(&self, local_ms: i64) -> i64 {
-        local_ms + self.ahead_ms
-    }
-
-    /// Whether the server was heard, and this is more than a guess.
-    pub fn is_measured(&self) -> bool {
-        self.is_measured
     }
 }
 
@@ -267,7 +348,7 @@ mod tests {
     }
 
     fn learned(reserve: f64, short_used: u32, day_used: u32, now_ms: i64) -> Budget {
-        let mut budget = Budget::new(900, 86_400, reserve);
+        let mut budget = Budget::new(900, 86_400, Reserve::Share(reserve));
         assert_eq!(budget.take(now_ms), Grant::Go);
         budget.answered(now_ms / 1000, seen(short_used, day_used));
         budget
@@ -283,7 +364,7 @@ mod tests {
 
     #[test]
     fn one_request_goes_out_to_learn_the_limits() {
-        let mut budget = Budget::new(900, 86_400, 0.0);
+        let mut budget = Budget::new(900, 86_400, Reserve::Share(0.0));
         assert_eq!(budget.take(0), Grant::Go);
         assert_eq!(budget.take(0), Grant::AfterAnswer);
         budget.answered(0, seen(1, 1));
@@ -298,7 +379,7 @@ mod tests {
         assert_eq!(at_start.take(ms - 1), Grant::WaitUntil { ms, window: "read" });
         assert_eq!(at_start.take(ms), Grant::Go);
         let mut near_the_end = learned(0.2, 1, 1, 899_000);
-        assert_eq!(grants(&mut near_the_end, 899_000), 99);
+        assert_eq!(grants(&mut near_the_end, 899_000), 98);
     }
 
     #[test]
@@ -330,16 +411,54 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_never_ahead_of_the_server() {
-        let mut clock = ServerClock::guess(0);
-        // The server is 5.9 s ahead; its dates are cut to seconds, its answers take 300 ms.
-        for sent_ms in (0..20_000).step_by(700) {
-            let date_s = (sent_ms + 150 + 5_900) / 1000;
-            clock.saw(date_s, sent_ms + 300);
-            let now_ms = clock.now_ms(sent_ms + 300);
-            assert!(now_ms <= sent_ms + 300 + 5_900);
-        }
-        assert!(clock.ahead_ms > 5_900 - 1_300);
+    fn a_limit_of_nothing_is_not_believed_and_limits_move_both_ways() {
+        let mut budget = learned(0.0, 3, 3, 0);
+        let none = PairSeen { short_limit: 0, day_limit: 0, short_used: 4, day_used: 4 };
+        budget.take(0);
+        budget.answered(0, RateSeen { overall: Some(none), read: Some(none) });
+        assert_eq!((budget.read.short.limit, budget.read.short.used), (100, 4));
+        let wider = PairSeen { short_limit: 300, day_limit: 3_000, short_used: 5, day_used: 5 };
+        budget.take(0);
+        budget.answered(0, RateSeen { overall: Some(wider), read: Some(wider) });
+        assert_eq!(grants(&mut budget, 0), 295);
+    }
+
+    #[test]
+    fn a_wrong_clock_that_is_put_right_keeps_the_counts() {
+        let mut budget = learned(0.0, 95, 95, 7_200_000);
+        budget.moved(7_200_000, 0);
+        assert_eq!(grants(&mut budget, 0), 5);
+    }
+
+    #[test]
+    fn what_is_stored_covers_what_was_in_flight_and_the_first_answer_puts_it_right() {
+        let mut before = learned(0.0, 50, 50, 0);
+        (0..4).for_each(|_| assert_eq!(before.take(0), Grant::Go));
+        let stored: Vec<(String, Window)> =
+            before.stored().into_iter().map(|(pair, w)| (pair.to_string(), w)).collect();
+        let mut after = Budget::new(900, 86_400, Reserve::Share(0.0));
+        after.restore(&stored, 1_000);
+        assert_eq!(after.read.short.used, 54);
+        assert_eq!(after.take(1_000), Grant::Go);
+        // Two of the four never reached the server.
+        after.answered(1, seen(53, 53));
+        assert_eq!(grants(&mut after, 1_000), 47);
+        // A window of the future, which a wrong date left behind, is running now and ends with it.
+        let mut healed = Budget::new(900, 86_400, Reserve::Share(0.0));
+        let far = Window { limit: 100, used: 100, length_s: 900, index: 1_000 };
+        healed.restore(&[("read".to_string(), far)], 1_000);
+        assert_eq!(healed.take(1_000), Grant::WaitUntil { ms: 900_000, window: "read" });
+        assert_eq!(healed.take(900_000), Grant::Go);
+    }
+
+    #[test]
+    fn the_end_of_many_requests_is_counted_in_windows_and_days() {
+        let room = learned(0.0, 40, 940, 0).room(1_000);
+        assert_eq!((room.short_left, room.day_left), (60, 60));
+        assert_eq!(room.done_s(60, 1), Some(1));
+        // The rest of today, then eleven windows of the next day.
+        assert_eq!(room.done_s(60 + 1_000 + 1, 1), Some(2 * 86_400));
+        assert_eq!(room.done_s(60 + 150, 1), Some(86_400 + 900));
     }
 
     proptest! {
@@ -352,7 +471,7 @@ mod tests {
             steps in prop::collection::vec((0_u8..4, 0_i64..3_000), 1..400),
         ) {
             let (short_s, day_s) = (10, 60);
-            let mut budget = Budget::new(short_s, day_s, 0.0);
+            let mut budget = Budget::new(short_s, day_s, Reserve::Share(0.0));
             // Unlearned limits may be above the real ones; one request finds out.
             let (mut now_ms, mut flying) = (0_i64, Vec::new());
             let (mut short, mut today) = ((0, 0_u32), (0, 0_u32));

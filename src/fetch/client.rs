@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::budget::{PairSeen, RateSeen};
 use crate::error::Result;
 use crate::http::{self, chain};
+use crate::model::secret::Secret;
 use crate::store::landing::MAX_BODY_BYTES;
-use crate::store::state::accounts::{Account, Secret};
+use crate::store::state::accounts::Account;
 
 /// The application that the accounts gave their consent to.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Answer {
     /// The server's clock, unix seconds.
     pub date_s: Option<i64>,
     pub rate: RateSeen,
+    /// How long the server wants to be left alone.
+    pub retry_after_ms: Option<i64>,
     pub body: Vec<u8>,
 }
 
@@ -59,8 +62,8 @@ pub struct AthleteId {
 pub enum NoGrant {
     /// The endpoint refuses: asking again will not help.
     Refused(String),
-    /// Worth another try.
-    Trouble(String),
+    /// Worth another try, after the time that the server asks for, if it does.
+    Trouble { reason: String, retry_after_ms: Option<i64> },
 }
 
 impl Client {
@@ -84,7 +87,8 @@ impl Client {
             overall: pair(response.headers(), "x-ratelimit-limit", "x-ratelimit-usage"),
             read: pair(response.headers(), "x-readratelimit-limit", "x-readratelimit-usage"),
         };
-        Ok(Answer { status, date_s, rate, body: http::body(response, MAX_BODY_BYTES).await? })
+        let retry_after_ms = retry_after_ms(response.headers());
+        Ok(Answer { status, date_s, rate, retry_after_ms, body: http::body(response, MAX_BODY_BYTES).await? })
     }
 
     /// New tokens for an account, from its refresh token.
@@ -98,20 +102,48 @@ impl Client {
         self.token(app, &[("grant_type", "authorization_code"), ("code", code)]).await
     }
 
+    /// Takes an account's access back: the way of 2027 where the application's secret is known and the source has that
+    /// way, the old one otherwise.
+    pub async fn revoke(&self, app: Option<&App>, account: &Account) -> Result<(), String> {
+        let failed = |e: reqwest::Error| chain(&e.without_url());
+        if let Some(app) = app {
+            let request = self
+                .http
+                .post(format!("{}/revoke", self.oauth))
+                .basic_auth(&app.client_id, Some(app.client_secret.expose()))
+                .form(&[("token", account.refresh_token.expose())]);
+            match request.send().await.map_err(failed)?.status().as_u16() {
+                200..=299 => return Ok(()),
+                404 | 405 => {}
+                status => return Err(format!("HTTP {status}")),
+            }
+        }
+        let request = self.http.post(format!("{}/deauthorize", self.oauth));
+        let response = request.bearer_auth(account.access_token.expose()).send().await.map_err(failed)?;
+        match response.status().as_u16() {
+            // A token that is not taken gives no access any more.
+            200..=299 | 401 => Ok(()),
+            status => Err(format!("HTTP {status}")),
+        }
+    }
+
     async fn token(&self, app: &App, what: &[(&str, &str)]) -> Result<Grant, NoGrant> {
         let mut form =
             vec![("client_id", app.client_id.as_str()), ("client_secret", app.client_secret.expose())];
         form.extend(what);
-        let trouble = |e: reqwest::Error| NoGrant::Trouble(chain(&e.without_url()));
-        let response =
-            self.http.post(format!("{}/token", self.oauth)).form(&form).send().await.map_err(trouble)?;
+        let trouble = |reason: String| NoGrant::Trouble { reason, retry_after_ms: None };
+        let sent = self.http.post(format!("{}/token", self.oauth)).form(&form).send().await;
+        let response = sent.map_err(|e| trouble(chain(&e.without_url())))?;
         let status = response.status().as_u16();
-        let body = http::body(response, MAX_BODY_BYTES).await.map_err(NoGrant::Trouble)?;
+        let retry_after_ms = retry_after_ms(response.headers());
+        let body = http::body(response, MAX_BODY_BYTES).await.map_err(trouble)?;
         match status {
-            200 => serde_json::from_slice(&body)
-                .map_err(|e| NoGrant::Trouble(format!("the token endpoint's answer is not understood: {e}"))),
+            // The error's text may quote the answer, which holds tokens; its place does not.
+            200 => serde_json::from_slice(&body).map_err(|e| {
+                trouble(format!("the token endpoint's answer is not understood, column {}", e.column()))
+            }),
             400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body)))),
-            _ => Err(NoGrant::Trouble(format!("HTTP {status}{}", said(&body)))),
+            _ => Err(NoGrant::Trouble { reason: format!("HTTP {status}{}", said(&body)), retry_after_ms }),
         }
     }
 
@@ -130,9 +162,24 @@ impl Client {
     }
 }
 
-/// `Sat, 18 Oct 2025 23:40:56 GMT`
 fn date_s(headers: &HeaderMap) -> Option<i64> {
-    let text = headers.get(DATE)?.to_str().ok()?;
+    http_date_s(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// Seconds, or a date.
+fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
+    /// Nobody means longer.
+    const LONGEST_S: i64 = 86_400;
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = text.parse().ok().or_else(|| {
+        let now_s = date_s(headers).unwrap_or_else(|| jiff::Timestamp::now().as_second());
+        Some(http_date_s(text)? - now_s)
+    });
+    seconds.map(|seconds: i64| seconds.clamp(0, LONGEST_S) * 1_000)
+}
+
+/// `Sat, 18 Oct 2025 23:40:56 GMT`
+fn http_date_s(text: &str) -> Option<i64> {
     let broken_down = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
     Some(broken_down.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
@@ -203,6 +250,19 @@ mod tests {
         assert_eq!((read.short_limit, read.day_limit, read.short_used, read.day_used), (100, 1000, 2, 225));
         assert_eq!(pair(&headers, "x-ratelimit-limit", "x-ratelimit-usage"), None);
         assert_eq!(date_s(&headers), Some(1_760_830_856));
+    }
+
+    #[test]
+    fn how_long_to_wait_is_read_in_both_forms() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(retry_after_ms(&headers), None);
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("120"));
+        assert_eq!(retry_after_ms(&headers), Some(120_000));
+        headers.insert(DATE, HeaderValue::from_static("Sat, 18 Oct 2025 23:40:56 GMT"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sat, 18 Oct 2025 23:41:26 GMT"));
+        assert_eq!(retry_after_ms(&headers), Some(30_000));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("-5"));
+        assert_eq!(retry_after_ms(&headers), Some(0));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
+use super::endpoints;
 use super::walk::Progress;
 use crate::error::Result;
 use crate::sources::formats::zip::Container;
@@ -14,23 +15,34 @@ use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{Frames, Piece, Position};
 use crate::store::state::accounts::Account;
 
-/// The progress of each account, by its id. Accounts of which nothing landed are left out. What archives
-/// told counts as fetched, unless they are to be ignored.
-pub fn read(lake: &Lake, accounts: &[Account], ignore_archives: bool) -> Result<HashMap<String, Progress>> {
+/// What has landed.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Of each account, by its id. Accounts of which nothing landed are left out.
+    pub progress: HashMap<String, Progress>,
+    /// Buckets that could not be read, and why.
+    pub unreadable: BTreeMap<Bucket, String>,
+}
+
+/// Reads what has landed of accounts. What archives told counts as fetched, unless they are to be ignored.
+pub fn read(lake: &Lake, accounts: &[Account], ignore_archives: bool) -> Result<History> {
     let mut by_bucket: BTreeMap<Bucket, HashMap<&str, &str>> = BTreeMap::new();
     for account in accounts {
         let users = by_bucket.entry(lake.bucket(&account.user_id)).or_default();
         users.insert(&account.account_id, &account.user_id);
     }
-    let buckets: Vec<Result<HashMap<String, Progress>>> = by_bucket
+    let buckets: Vec<(Bucket, Result<HashMap<String, Progress>>)> = by_bucket
         .par_iter()
-        .map(|(bucket, wanted)| read_bucket(lake, *bucket, wanted, ignore_archives))
+        .map(|(bucket, wanted)| (*bucket, read_bucket(lake, *bucket, wanted, ignore_archives)))
         .collect();
-    let mut all = HashMap::new();
-    for bucket in buckets {
-        all.extend(bucket?);
+    let mut history = History::default();
+    for (bucket, read) in buckets {
+        match read {
+            Ok(progress) => history.progress.extend(progress),
+            Err(e) => drop(history.unreadable.insert(bucket, e.to_string())),
+        }
     }
-    Ok(all)
+    Ok(history)
 }
 
 /// `wanted` gives the user of each account.
@@ -45,10 +57,13 @@ fn read_bucket(
         // What is damaged is normalize's to report; what it held is asked for again.
         let Piece::Frame(frame) = piece? else { continue };
         let Ok((header, body)) = frame.open() else { continue };
-        if wanted.contains_key(header.account_id.as_str()) {
-            let account = progress.entry(header.account_id.clone()).or_default();
+        // What landed for another user, who had the account before, is theirs.
+        if wanted.get(header.account_id.as_str()).is_some_and(|user| *user == header.user_id) {
             // An answer that cannot be read does not bring the account on.
-            let _ = account.landed(&header, &body);
+            if let Ok(told) = endpoints::read(&header.ask, header.status, &body) {
+                let account = progress.entry(header.account_id).or_default();
+                account.take(&header.ask, told, header.fetched_at);
+            }
         }
     }
     for (_, import) in archives::list(lake, bucket)?.imports {

@@ -1,10 +1,146 @@
 //! The Strava API to the landing: every account's list, activities and streams, inside the rate
 //! limits, resumable at any instant.
+//!
+//! What is owed follows from what has landed ([`history`], [`walk`]); whose turn it is, and whether it may be asked
+//! for now, is decided without doing anything ([`scheduler`]: turns, [`budget`], [`clock`], [`outage`]); what an answer
+//! means, too ([`verdict`]). The [`driver`] does it: a loop on one thread that sends what the scheduler says, and lands
+//! each answer before the next decision.
 
+pub mod account;
 pub mod budget;
 pub mod client;
+pub mod clock;
 mod driver;
+pub mod endpoints;
 pub mod history;
+pub mod outage;
+pub mod reserve;
+pub mod scheduler;
+pub mod survey;
+mod verdict;
+pub mod verify;
 pub mod walk;
 
-pub use driver::*;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use self::budget::{Budget, Pair};
+use self::client::App;
+use self::walk::{Anew, Depth};
+use crate::store::state::parked::Parked;
+
+pub use driver::run;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub depth: Depth,
+    /// Only these users; empty means everybody.
+    pub users: Vec<String>,
+    /// These users come before the others, in this order.
+    pub priority: Vec<String>,
+    pub app: Option<App>,
+    pub concurrency: usize,
+    pub per_second: NonZeroU32,
+    /// Share of a full window that is left to the live pipeline; None for what it is learned to need.
+    pub reserve: Option<f64>,
+    /// Longest wait for a window; None waits as long as it takes.
+    pub max_wait: Option<Duration>,
+    /// How long an outage of the API is waited through.
+    pub patience: Duration,
+    pub max_requests: Option<u64>,
+    pub max_age: SignedDuration,
+    /// How old the last walk of a whole list may be; None for as old as it likes.
+    pub whole_age: Option<SignedDuration>,
+    /// Ask also for what an imported archive has.
+    pub ignore_archives: bool,
+    /// Fetch this anew, though it was fetched before.
+    pub anew: Option<Anew>,
+    pub short_window_s: u32,
+    pub day_s: u32,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    pub accounts: usize,
+    pub activities: usize,
+    pub requests: u64,
+    /// Answers by what they are: pages, details, streams.
+    #[serde(flatten)]
+    pub answers: BTreeMap<&'static str, u64>,
+    /// Answers that say that something is not there, or not yet.
+    pub gone: u64,
+    pub retries: u64,
+    /// Requests that were refused for the rate.
+    pub over_the_limit: u64,
+    /// Things that were refused and are tried again another day.
+    pub parked: u64,
+    pub token_refreshes: u64,
+    pub waits: u64,
+    pub waited_s: f64,
+    pub outages: u64,
+    pub landed_bytes: u64,
+    pub seconds: f64,
+    /// The read pair as last seen.
+    pub budget: Option<Pair>,
+    /// Why it ended before everything was there.
+    pub stopped: Option<Stop>,
+    pub failures: Vec<Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The next request fits at this time.
+    Quota { window: String, until: Timestamp },
+    /// As many requests as were allowed.
+    MaxRequests,
+    /// The API answered nothing well for longer than was to be waited.
+    Outage { reason: String },
+    /// Somebody asked for it: Ctrl-C, or SIGTERM.
+    Interrupted,
+}
+
+/// Something that was owed and did not come.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Failure {
+    pub user_id: String,
+    pub reason: String,
+}
+
+/// Why nothing is sent for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// This window is spent.
+    Window(&'static str),
+    /// The API, or its token endpoint, does not answer well.
+    Outage(String),
+}
+
+/// What a watcher is told.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// `left` is how many requests are still owed, as far as is known.
+    Landed {
+        done: u64,
+        left: u64,
+        activities: usize,
+        budget: &'a Budget,
+    },
+    Waiting {
+        why: &'a Why,
+        left_s: i64,
+        until: Timestamp,
+    },
+    Failed(&'a Failure),
+    Parked {
+        user_id: &'a str,
+        parked: &'a Parked,
+    },
+    /// What is in flight is awaited, and then the run ends.
+    Stopping,
+}

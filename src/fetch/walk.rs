@@ -1,25 +1,33 @@
-//! What to ask for next, for one account: decided from what has landed, without doing it.
+//! What is known of one account, and what to ask for next: decided from what has landed, without doing it.
 //!
-//! The list is walked from newest to oldest with a time cursor. A page's oldest second is read
-//! again with the next page, so that activities that share it with the page's border are not
-//! lost. The walk ends on an empty page, never on a short one, or, when the list was walked
-//! before, some way below the newest activity known by then. Details and streams follow,
-//! newest first, for what the list told of.
+//! The list is walked from newest to oldest, page after page, and ends on an empty page, never on a short one. Pages
+//! are numbered, so that activities of one second are not lost at a border and no activity is listed twice; a walk
+//! that is taken up later, when deletions may have shifted the pages, goes on below the oldest second it saw. Later
+//! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
+//! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::sources::strava::api::{ListEntry, list_entries};
+use super::endpoints::{self, OF_ACTIVITIES, Told};
+use crate::sources::strava::api::ListEntry;
 use crate::sources::strava::archive::ArchivedEntry;
-use crate::store::landing::{Ask, Header};
+use crate::store::landing::Ask;
 
-/// What a page may hold at most, and is asked for.
-pub const PER_PAGE: u32 = 200;
-/// A second walk goes this far below the newest activity known: devices sync late.
-const LOOKBACK_S: i64 = 30 * 86_400;
-/// One second with more pages of activities than this is no athlete's.
-const MAX_PAGES_OF_A_SECOND: u32 = 1_000;
+/// A later walk goes this far below the newest activity known: devices sync late.
+const LOOKBACK_S: i64 = 30 * DAY_S;
+/// Pages of a walk that follow each other within this time cannot have been shifted by much.
+const RESUMED_AFTER_S: i64 = 600;
+/// More pages than this are no athlete's.
+const MAX_PAGES: u32 = 10_000;
+/// A start further ahead than this is a device without a clock.
+const FUTURE_S: i64 = 2 * DAY_S;
+/// What is younger than this may not be there yet.
+const FRESH_S: i64 = 3 * DAY_S;
+/// What is not there yet is asked for again after these times, and then never.
+const NOT_YET_S: [i64; 4] = [3 * 3_600, 12 * 3_600, DAY_S, 3 * DAY_S];
+const DAY_S: i64 = 86_400;
 
 /// How much is fetched of every activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
@@ -33,14 +41,48 @@ pub enum Depth {
     Streams,
 }
 
-/// Which walk is wanted.
-#[derive(Debug, Clone, Copy)]
+/// What is wanted.
+#[derive(Debug, Clone)]
 pub struct Wanted {
     pub depth: Depth,
-    /// A list that was walked to its end since then is fresh enough.
+    /// A list that was walked since then is fresh enough.
     pub fresh_since: Timestamp,
-    /// Walk the whole list again, not only its newest part.
-    pub whole_list: bool,
+    /// A list that was walked to its oldest activity since then need not be walked that far again.
+    pub whole_since: Timestamp,
+    /// What is fetched anew, though it was fetched before.
+    pub anew: Option<Anew>,
+}
+
+/// What is fetched anew. What was fetched since the time named here is new enough, so a run that is cut goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anew {
+    pub fetched_before: Timestamp,
+    /// Of activities that began since then.
+    pub started_since: Timestamp,
+    /// Of these activities; empty means all.
+    pub ids: Vec<String>,
+}
+
+impl Anew {
+    fn covers(&self, id: &str, start_s: i64, fetched_s: i64) -> bool {
+        fetched_s < self.fetched_before.as_second()
+            && start_s >= self.started_since.as_second()
+            && (self.ids.is_empty() || self.ids.iter().any(|wanted| wanted == id))
+    }
+}
+
+impl Wanted {
+    /// `whole_age` is how old the last walk of the whole list may be; None for as old as it likes.
+    pub fn new(
+        depth: Depth,
+        now: Timestamp,
+        max_age: SignedDuration,
+        whole_age: Option<SignedDuration>,
+    ) -> Wanted {
+        let ago = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+        let whole_since = whole_age.map_or(Timestamp::MIN, ago);
+        Wanted { depth, fresh_since: ago(max_age), whole_since, anew: None }
+    }
 }
 
 /// What has landed of one account.
@@ -48,54 +90,114 @@ pub struct Wanted {
 pub struct Progress {
     walk: Walk,
     scans: u32,
-    /// When a walk last reached its end.
+    /// The first page of the last walk that ended: the list is as fresh as that.
     walked_at: Option<Timestamp>,
-    known: HashMap<String, Known>,
+    /// The same, of the last walk that went to the oldest activity.
+    whole_at: Option<Timestamp>,
+    known: HashMap<Box<str>, Known>,
+    /// How many of the known ones are gone.
+    gone: usize,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 enum Walk {
     #[default]
     NotBegun,
-    /// The next page to ask for.
-    At {
-        until_s: Option<i64>,
-        before_s: Option<i64>,
-        page: u32,
-    },
+    At(At),
     Ended,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    start_s: i64,
-    manual: bool,
-    has_detail: bool,
-    has_streams: bool,
+/// A walk under way.
+#[derive(Debug, Clone, PartialEq)]
+struct At {
+    until_s: Option<i64>,
+    before_s: Option<i64>,
+    /// The page to ask for next.
+    page: u32,
+    /// When its first page came, and when its last one.
+    began_at: Timestamp,
+    page_at: Timestamp,
+    oldest_s: i64,
+    /// Whether starts only ever went down. If not, they are no cursor.
+    is_ordered: bool,
+    /// Something of the last page could not be read. It may have been cut, so the next page begins where it ended.
+    has_hole: bool,
 }
 
-/// Why a page does not bring the walk on.
+/// One activity.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    pub start_s: i64,
+    pub manual: bool,
+    /// What the list's line says, hashed; 0 before the list told of it.
+    print: u64,
+    /// The last walk that listed it; 0 where only an archive told of it.
+    scan: u32,
+    /// When it can have come to be: its start, or when a later walk first listed it.
+    since_s: i64,
+    /// It was in the list and is in it no more.
+    is_gone: bool,
+    had: [Had; OF_ACTIVITIES],
+}
+
+/// What an endpoint gave of an activity.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Had {
+    #[default]
+    NotAsked,
+    /// When the list's line said this. 0 stands for whatever it said.
+    Whole { print: u64, at_s: i64 },
+    /// It was not there, so often.
+    Nothing { print: u64, at_s: i64, times: u8 },
+}
+
+/// Something that is owed of an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable(pub String);
+pub struct Owed {
+    pub id: Box<str>,
+    pub start_s: i64,
+}
+
+impl Known {
+    /// When what the endpoint at this index gives is owed: a time that may be in the past; None for never.
+    fn owed_at_s(&self, index: usize, id: &str, anew: Option<&Anew>) -> Option<i64> {
+        let is_other = |print: u64| print != self.print && print != 0 && self.print != 0;
+        match self.had[index] {
+            _ if self.is_gone || !(endpoints::of_activities(index).1.can_be_had)(self) => None,
+            Had::NotAsked => Some(i64::MIN),
+            Had::Whole { print, at_s } => {
+                let is_anew = anew.is_some_and(|anew| anew.covers(id, self.start_s, at_s));
+                (is_anew || is_other(print)).then_some(i64::MIN)
+            }
+            Had::Nothing { print, .. } if is_other(print) => Some(i64::MIN),
+            Had::Nothing { at_s, times, .. } => {
+                let pause_s = NOT_YET_S.get(usize::from(times).saturating_sub(1))?;
+                (at_s - self.since_s < FRESH_S * i64::from(times)).then_some(at_s + pause_s)
+            }
+        }
+    }
+}
 
 impl Progress {
-    /// Takes in a response that is in the landing.
-    pub fn landed(&mut self, header: &Header, body: &[u8]) -> Result<(), Unreadable> {
-        match &header.ask {
-            Ask::List { .. } if header.status != 200 => Ok(()),
-            Ask::List { scan, until_s, before_s, page } => {
-                let entries = list_entries(body).map_err(Unreadable)?;
-                self.listed(*scan, (*until_s, *before_s, *page), &entries, header.fetched_at)
+    /// Takes in what an answer told.
+    pub fn take(&mut self, ask: &Ask, told: Told, at: Timestamp) {
+        match (ask, told) {
+            (Ask::List { scan, until_s, before_s, page }, Told::Page(entries)) => {
+                self.listed(*scan, (*until_s, *before_s, *page), &entries, at);
             }
-            Ask::Detail { id, .. } => {
-                readable(header.status, body)?;
-                self.known.entry(id.clone()).or_default().has_detail = true;
-                Ok(())
-            }
-            Ask::Streams { id, .. } => {
-                readable(header.status, body)?;
-                self.known.entry(id.clone()).or_default().has_streams = true;
-                Ok(())
+            // No list at all, which is a refusal and no answer.
+            (Ask::List { .. }, _) => {}
+            (ask, told) => {
+                let Some((id, _)) = endpoints::activity(ask) else { return };
+                let known = self.known.entry(id.into()).or_default();
+                let had = &mut known.had[endpoints::index(ask) - 1];
+                *had = match (told, *had) {
+                    (Told::Nothing, Had::Nothing { times, print, .. }) if print == known.print => {
+                        Had::Nothing { print, at_s: at.as_second(), times: times.saturating_add(1) }
+                    }
+                    (Told::Nothing, _) => Had::Nothing { print: known.print, at_s: at.as_second(), times: 1 },
+                    _ => Had::Whole { print: known.print, at_s: at.as_second() },
+                };
             }
         }
     }
@@ -103,11 +205,15 @@ impl Progress {
     /// Takes in what an imported archive told of: its activities are not asked for one by one again.
     pub fn archived(&mut self, entries: &[ArchivedEntry]) {
         for entry in entries {
-            let known = self.known.entry(entry.id.clone()).or_default();
+            let known = self.known.entry(entry.id.as_str().into()).or_default();
             known.start_s = entry.start_s;
             known.manual |= entry.manual;
-            known.has_detail = true;
-            known.has_streams |= entry.has_file;
+            for (index, had) in known.had.iter_mut().enumerate() {
+                let is_told = endpoints::of_activities(index).0.depth <= Depth::Detail || entry.has_file;
+                if is_told && *had == Had::NotAsked {
+                    *had = Had::Whole { print: known.print, at_s: i64::MIN };
+                }
+            }
         }
     }
 
@@ -116,58 +222,93 @@ impl Progress {
         scan: u32,
         (until_s, before_s, page): (Option<i64>, Option<i64>, u32),
         entries: &[Option<ListEntry>],
-        fetched_at: Timestamp,
-    ) -> Result<(), Unreadable> {
-        let Some(oldest_s) = entries.iter().flatten().map(|entry| entry.start_s).min() else {
-            if !entries.is_empty() {
-                return Err(Unreadable(format!(
-                    "none of the {} records on the page can be read",
-                    entries.len()
-                )));
-            }
-            self.scans = self.scans.max(scan);
-            self.walk = Walk::Ended;
-            self.walked_at = Some(fetched_at);
-            return Ok(());
-        };
+        at: Timestamp,
+    ) {
+        let (mut began_at, mut oldest_s, mut is_ordered) = (at, i64::MAX, true);
+        if let Walk::At(walk) = &self.walk
+            && scan == self.scans
+        {
+            (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
+        }
         self.scans = self.scans.max(scan);
         for entry in entries.iter().flatten() {
-            let known = self.known.entry(entry.id.clone()).or_default();
-            (known.start_s, known.manual) = (entry.start_s, entry.manual);
+            let is_new = !self.known.contains_key(entry.id.as_str());
+            let known = self.known.entry(entry.id.as_str().into()).or_default();
+            if is_new {
+                known.since_s = if scan > 1 { at.as_second() } else { entry.start_s };
+            }
+            (known.start_s, known.manual, known.print) = (entry.start_s, entry.manual, entry.print);
+            self.gone -= usize::from(known.is_gone);
+            (known.scan, known.is_gone) = (scan, false);
+            is_ordered &= entry.start_s <= oldest_s;
+            oldest_s = oldest_s.min(entry.start_s);
         }
-        if until_s.is_some_and(|until_s| oldest_s < until_s) {
-            self.walk = Walk::Ended;
-            self.walked_at = Some(fetched_at);
-            return Ok(());
-        }
-        // The border second once more. Where a page was all one second, its next page.
-        let next_s = oldest_s.saturating_add(1);
-        self.walk = if before_s.is_none_or(|before_s| next_s < before_s) {
-            Walk::At { until_s, before_s: Some(next_s), page: 1 }
-        } else if page < MAX_PAGES_OF_A_SECOND {
-            Walk::At { until_s, before_s, page: page + 1 }
+        let is_below = |until_s: i64| is_ordered && oldest_s < until_s;
+        if entries.is_empty() || until_s.is_some_and(is_below) {
+            self.end(until_s.is_none(), scan, began_at);
         } else {
-            return Err(Unreadable(format!("page {page} still shows the second {next_s}")));
-        };
-        Ok(())
+            let page = page + 1;
+            self.walk = Walk::At(At {
+                until_s,
+                before_s,
+                page,
+                began_at,
+                page_at: at,
+                oldest_s,
+                is_ordered,
+                has_hole: entries.iter().any(Option::is_none),
+            });
+        }
+    }
+
+    fn end(&mut self, is_whole: bool, scan: u32, began_at: Timestamp) {
+        self.walk = Walk::Ended;
+        self.walked_at = Some(began_at);
+        if is_whole {
+            self.whole_at = Some(began_at);
+            self.gone = 0;
+            for known in self.known.values_mut() {
+                known.is_gone = known.scan > 0 && known.scan < scan;
+                self.gone += usize::from(known.is_gone);
+            }
+        }
     }
 
     /// The page to ask for next; None when the list is known. Two pages are never asked for at
     /// a time: the second follows from the first.
-    pub fn next_page(&self, wanted: &Wanted) -> Option<Ask> {
-        match self.walk {
-            Walk::At { until_s, before_s, page } => {
-                Some(Ask::List { scan: self.scans, until_s, before_s, page })
+    pub fn next_page(&self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
+        match &self.walk {
+            Walk::At(at) if at.page > MAX_PAGES => None,
+            Walk::At(at) => {
+                let is_resumed = at.has_hole || at.page_at.as_second() + RESUMED_AFTER_S < now.as_second();
+                let next_s = at.oldest_s.saturating_add(1);
+                let is_lower = at.oldest_s < i64::MAX && at.before_s.is_none_or(|before_s| next_s < before_s);
+                let (before_s, page) = if is_resumed && at.is_ordered && is_lower {
+                    (Some(next_s), 1)
+                } else {
+                    (at.before_s, at.page)
+                };
+                Some(Ask::List { scan: self.scans, until_s: at.until_s, before_s, page })
             }
-            Walk::Ended if self.walked_at.is_some_and(|at| at >= wanted.fresh_since) => None,
+            Walk::Ended if self.is_fresh(wanted) => None,
             Walk::NotBegun | Walk::Ended => {
-                let newest_s = self.known.values().map(|known| known.start_s).max();
                 // What an archive told shortens no walk: it may lack what nobody knows of.
-                let is_shortened = self.walked_at.is_some() && !wanted.whole_list;
-                let until_s = newest_s.map(|s| s - LOOKBACK_S).filter(|_| is_shortened);
+                let is_shortened = self.whole_at.is_some_and(|at| at >= wanted.whole_since);
+                let until_s = self.newest_s(now).map(|s| s - LOOKBACK_S).filter(|_| is_shortened);
                 Some(Ask::List { scan: self.scans + 1, until_s, before_s: None, page: 1 })
             }
         }
+    }
+
+    fn is_fresh(&self, wanted: &Wanted) -> bool {
+        let since = |at: Option<Timestamp>, since: Timestamp| at.is_some_and(|at| at >= since);
+        since(self.walked_at, wanted.fresh_since) && since(self.whole_at, wanted.whole_since)
+    }
+
+    /// The newest start that a clock can have shown.
+    fn newest_s(&self, now: Timestamp) -> Option<i64> {
+        let latest_s = now.as_second() + FUTURE_S;
+        self.known.values().map(|known| known.start_s).filter(|start_s| *start_s <= latest_s).max()
     }
 
     /// Whether a walk has come to its end.
@@ -175,188 +316,61 @@ impl Progress {
         self.walk == Walk::Ended
     }
 
-    /// What is owed beyond the list, newest first.
-    pub fn owed(&self, depth: Depth) -> VecDeque<Ask> {
-        let mut newest_first: Vec<(&String, &Known)> = self.known.iter().collect();
-        newest_first.sort_by(|a, b| b.1.start_s.cmp(&a.1.start_s).then_with(|| b.0.cmp(a.0)));
-        let mut owed = VecDeque::new();
-        for (id, known) in newest_first {
-            let (id, start_s) = (id.clone(), known.start_s);
-            if depth >= Depth::Detail && !known.has_detail {
-                owed.push_back(Ask::Detail { id: id.clone(), start_s });
-            }
-            // What was typed in has no samples.
-            if depth >= Depth::Streams && !known.has_streams && !known.manual {
-                owed.push_back(Ask::Streams { id, start_s });
-            }
+    /// Whether a walk is under way.
+    pub fn is_walking(&self) -> bool {
+        matches!(self.walk, Walk::At(_))
+    }
+
+    /// The list is as fresh as this.
+    pub fn walked_at(&self) -> Option<Timestamp> {
+        self.walked_at
+    }
+
+    /// Activities that are gone are known as of this.
+    pub fn whole_at(&self) -> Option<Timestamp> {
+        self.whole_at
+    }
+
+    /// What is owed at an endpoint of activities, by its index, newest first.
+    pub fn owed(&self, index: usize, wanted: &Wanted, now: Timestamp) -> Vec<Owed> {
+        if endpoints::of_activities(index).0.depth > wanted.depth {
+            return Vec::new();
         }
+        let is_owed = |id: &str, known: &Known| {
+            let at_s = known.owed_at_s(index, id, wanted.anew.as_ref());
+            at_s.is_some_and(|at_s| at_s <= now.as_second())
+        };
+        let owed = self.known.iter().filter(|(id, known)| is_owed(id, known));
+        let mut owed: Vec<Owed> =
+            owed.map(|(id, known)| Owed { id: id.clone(), start_s: known.start_s }).collect();
+        owed.sort_by(|a, b| b.start_s.cmp(&a.start_s).then_with(|| b.id.cmp(&a.id)));
         owed
     }
 
-    pub fn activities(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Requests that are still needed, while the list is not known to its end: a guess.
-    pub fn requests_left(&self, depth: Depth) -> u64 {
-        let each = match depth {
-            Depth::List => 0,
-            Depth::Detail => 1,
-            Depth::Streams => 2,
+    /// How many of the activities have what an endpoint gives, in the version that the list tells of.
+    pub fn had(&self, index: usize) -> usize {
+        let is_had = |known: &&Known| {
+            matches!(known.had[index], Had::Whole { .. }) && known.owed_at_s(index, "", None).is_none()
         };
-        2 + each * self.known.len() as u64
+        self.known.values().filter(is_had).count()
     }
-}
 
-fn readable(status: u16, body: &[u8]) -> Result<(), Unreadable> {
-    if status != 200 {
-        return Ok(());
+    /// Activities that are there.
+    pub fn activities(&self) -> usize {
+        self.known.len() - self.gone
     }
-    let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
-    read.map(drop).map_err(|e| Unreadable(format!("not valid JSON: {e}")))
-}
 
-/// Path and query of a request.
-pub fn request(ask: &Ask) -> String {
-    match ask {
-        Ask::List { before_s, page, .. } => {
-            let before = before_s.map_or_else(String::new, |before_s| format!("&before={before_s}"));
-            let page = if *page > 1 { format!("&page={page}") } else { String::new() };
-            format!("/athlete/activities?per_page={PER_PAGE}{before}{page}")
-        }
-        Ask::Detail { id, .. } => format!("/activities/{id}?include_all_efforts=true"),
-        Ask::Streams { id, .. } => format!(
-            "/activities/{id}/streams?keys=time,distance,latlng,altitude,velocity_smooth,heartrate,cadence,watts,temp,moving,grade_smooth&key_by_type=true"
-        ),
+    /// Activities that the list or an archive told of, and that are there.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().filter(|(_, known)| !known.is_gone).map(|(id, _)| &**id)
     }
-}
 
-/// What a request was for, for a person.
-pub fn describe(ask: &Ask) -> String {
-    match ask {
-        Ask::List { before_s: None, .. } => "the newest page of the list".to_string(),
-        Ask::List { before_s: Some(before_s), .. } => match Timestamp::from_second(*before_s) {
-            Ok(before) => format!("the page of the list before {before}"),
-            Err(_) => format!("the page of the list before second {before_s}"),
-        },
-        Ask::Detail { id, .. } => format!("activity {id}"),
-        Ask::Streams { id, .. } => format!("the streams of activity {id}"),
-    }
-}
-
-impl Wanted {
-    pub fn new(depth: Depth, now: Timestamp, max_age: SignedDuration, whole_list: bool) -> Wanted {
-        Wanted { depth, fresh_since: now.saturating_sub(max_age).unwrap_or(Timestamp::MIN), whole_list }
+    /// Activities that were in the list and are in it no more.
+    pub fn gone(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().filter(|(_, known)| known.is_gone).map(|(id, _)| &**id)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn entry(id: usize, start_s: i64) -> ListEntry {
-        ListEntry { id: id.to_string(), start_s, manual: id % 5 == 0 }
-    }
-
-    fn wanted(depth: Depth) -> Wanted {
-        Wanted { depth, fresh_since: Timestamp::from_second(0).unwrap(), whole_list: false }
-    }
-
-    /// Serves a list as Strava does, in pages of `size`.
-    fn serve(history: &[ListEntry], ask: &Ask, size: usize) -> Vec<Option<ListEntry>> {
-        let Ask::List { before_s, page, .. } = ask else { panic!("{ask:?}") };
-        let mut matching: Vec<&ListEntry> =
-            history.iter().filter(|e| before_s.is_none_or(|b| e.start_s < b)).collect();
-        matching.sort_by_key(|e| (std::cmp::Reverse(e.start_s), e.id.clone()));
-        matching.into_iter().skip((*page as usize - 1) * size).take(size).cloned().map(Some).collect()
-    }
-
-    /// Walks to the end. Returns the number of pages.
-    fn walk(progress: &mut Progress, history: &[ListEntry], size: usize, at_s: i64) -> usize {
-        let wanted = Wanted { fresh_since: Timestamp::from_second(at_s).unwrap(), ..wanted(Depth::List) };
-        for pages in 0.. {
-            let Some(ask) = progress.next_page(&wanted) else { return pages };
-            let Ask::List { scan, until_s, before_s, page } = ask.clone() else { panic!("{ask:?}") };
-            let entries = serve(history, &ask, size);
-            progress.listed(scan, (until_s, before_s, page), &entries, wanted.fresh_since).unwrap();
-            assert!(pages < 10_000, "the walk does not end");
-        }
-        unreachable!()
-    }
-
-    #[test]
-    fn four_hundred_activities_take_five_requests() {
-        let history: Vec<ListEntry> = (0..400).map(|i| entry(i, i as i64 * 1000)).collect();
-        let mut progress = Progress::default();
-        // 200; 199 and one again; the last and one again; the last again; nothing.
-        assert_eq!(walk(&mut progress, &history, 200, 5), 5);
-        assert_eq!(progress.activities(), 400);
-    }
-
-    #[test]
-    fn a_second_walk_stops_below_what_is_known() {
-        let mut history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
-        let mut progress = Progress::default();
-        walk(&mut progress, &history, 200, 5);
-        history.push(entry(9_999, 2_000 * 86_400));
-        // Synced late: older than the newest.
-        history.push(entry(9_998, 1_985 * 86_400 + 7));
-        assert_eq!(walk(&mut progress, &history, 200, 6), 1);
-        assert_eq!(progress.activities(), 2_002);
-        assert_eq!(progress.next_page(&wanted(Depth::List)), None, "fresh enough");
-    }
-
-    #[test]
-    fn what_an_archive_told_is_not_asked_for_again() {
-        let history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
-        let mut progress = Progress::default();
-        let archived = |e: &ListEntry| ArchivedEntry {
-            id: e.id.clone(),
-            start_s: e.start_s,
-            manual: e.manual,
-            has_file: e.id != "7",
-        };
-        progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
-        // The list is walked all the same: the archive may lack what it does not know of.
-        assert_eq!(walk(&mut progress, &history, 200, 5), 13);
-        let owed = progress.owed(Depth::Streams);
-        let of =
-            |id: &str| owed.iter().filter(|ask| describe(ask).ends_with(&format!("activity {id}"))).count();
-        assert_eq!(
-            (of("1950"), of("1951"), of("1899"), of("7")),
-            (1, 2, 0, 1),
-            "1950 is manual, 7 has no file"
-        );
-    }
-
-    #[test]
-    fn what_is_owed_is_newest_first_and_leaves_out_what_cannot_be_there() {
-        let mut progress = Progress::default();
-        walk(&mut progress, &[entry(5, 50), entry(1, 10), entry(2, 20)], 200, 5);
-        progress.known.get_mut("2").unwrap().has_detail = true;
-        let owed: Vec<String> = progress.owed(Depth::Streams).iter().map(describe).collect();
-        assert_eq!(
-            owed,
-            ["activity 5", "the streams of activity 2", "activity 1", "the streams of activity 1"]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_activity_is_lost_whatever_ties_and_page_sizes_there_are(
-            starts in prop::collection::vec(0_i64..60, 0..300),
-            size in 1_usize..40,
-        ) {
-            let history: Vec<ListEntry> = starts.iter().enumerate().map(|(i, s)| entry(i, *s)).collect();
-            let mut progress = Progress::default();
-            walk(&mut progress, &history, size, 5);
-            let found: HashSet<String> = progress.known.keys().cloned().collect();
-            let there: HashSet<String> = history.iter().map(|e| e.id.clone()).collect();
-            prop_assert_eq!(found, there);
-        }
-    }
-}
+#[path = "walk_tests.rs"]
+mod tests;

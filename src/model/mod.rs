@@ -6,6 +6,7 @@ pub mod golden;
 pub mod hex;
 pub mod pair;
 pub mod polyline;
+pub mod secret;
 pub mod sport;
 
 /// Bytes as hexadecimal text, as hashes are written.

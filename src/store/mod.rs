@@ -6,7 +6,7 @@
 //! lake           the layout, buckets, keys
 //! landing        the API's answers, as they came        archives   what was imported
 //! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
-//! migrate        older formats
+//! migrate        older formats                        purge      forgetting a person
 //! ```
 
 pub mod archives;
@@ -19,4 +19,5 @@ pub mod lake;
 pub mod landing;
 pub mod local;
 mod migrate;
+pub mod purge;
 pub mod state;

@@ -2,4 +2,5 @@
 
 pub mod emulator;
 pub mod evaluate;
+pub mod simulation;
 pub mod synth;

@@ -4,7 +4,7 @@ use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
 use std::time::Duration;
 
-use crate::support::{Ended, WIDE, World, files};
+use crate::support::{Ended, Place, WIDE, World, files, rows};
 
 const PEOPLE: Options = Options { seed: 41, users: 3, activities: 30 };
 
@@ -149,4 +149,104 @@ fn an_athlete_connects_through_the_browser() {
     assert!(ended.stderr.contains("as user newcomer"), "{}", ended.stderr);
     assert_nothing_leaked(&world, &[&ended]);
     world.fetch(&["--user", "newcomer"]).expect(0);
+}
+
+fn lines(accounts: &[(&str, &str, i64)]) -> String {
+    let line = |(user, token, end_s): &(&str, &str, i64)| {
+        format!(
+            r#"{{"user_id":"{user}","account_id":"7","access_token":"a-{token}","refresh_token":"r-{token}","expires_at":{end_s}}}"#
+        ) + "\n"
+    };
+    accounts.iter().map(line).collect()
+}
+
+#[test]
+fn older_tokens_never_take_the_place_of_newer_ones() {
+    let place = Place::new();
+    let add = |text: &str, more: &[&str]| {
+        let file = place.file("tokens.jsonl", text);
+        place.run(&[&["accounts", "add", &file], more].concat())
+    };
+    let stored = || place.run(&["accounts", "export"]).expect(0).stdout;
+    add(&lines(&[("u", "new", 2_000)]), &[]).expect(0);
+    // The same file once more, or one from before: the tokens that work stay.
+    let ended = add(&lines(&[("u", "old", 1_000)]), &[]).expect(0);
+    assert!(ended.stderr.contains("left out older tokens of 1 account"), "{}", ended.stderr);
+    assert!(stored().contains("r-new"));
+    // In one file, too, whatever the order of its lines.
+    add(&lines(&[("u", "newest", 4_000), ("u", "newer", 3_000)]), &[]).expect(0);
+    assert!(stored().contains("r-newest"));
+    add(&lines(&[("u", "old", 1_000)]), &["--replace"]).expect(0);
+    assert!(stored().contains("r-old"));
+}
+
+#[test]
+fn one_account_under_two_users_is_refused_with_both_named() {
+    let place = Place::new();
+    let file = place.file("tokens.jsonl", lines(&[("alice", "1", 10), ("bob", "2", 20)]));
+    let ended = place.run(&["accounts", "add", &file]).expect(2);
+    assert!(ended.stderr.contains("account 7 is given to two users, alice and bob"), "{}", ended.stderr);
+    assert_eq!(place.run(&["accounts", "export"]).stdout, "");
+}
+
+#[test]
+fn an_account_that_moved_to_another_user_is_fetched_for_that_user() {
+    let (world, people) = World::of(
+        Options { seed: 42, users: 1, activities: 20 },
+        Config { limits: WIDE, ..Config::default() },
+    );
+    world.fetch(&[]).expect(0);
+    let exported = world.run(&["accounts", "export"]).expect(0).stdout;
+    let user = &people[0].user_id;
+    let lake = world.lake();
+    // Worst where both users lie in one bucket.
+    let other =
+        (0..).map(|n| format!("heir-{n}")).find(|other| lake.bucket(other) == lake.bucket(user)).unwrap();
+    world.run(&["accounts", "remove", user]).expect(0);
+    let file = world.folder.path().join("moved.jsonl");
+    std::fs::write(&file, exported.replace(user.as_str(), &other)).unwrap();
+    world.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
+    world.fetch(&[]).expect(0);
+    world.run(&["normalize"]).expect(0);
+    let of = |user: &str| {
+        rows(&world.lake_folder(), "activities").iter().filter(|row| row["user_id"] == user).count()
+    };
+    assert_eq!((of(user), of(&other)), (20, 20));
+}
+
+#[test]
+fn a_copied_lake_gives_nobody_a_sealed_token() {
+    let key = "S0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0U=";
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let with =
+        |key: &str, args: &[&str]| Ended::of(world.command(args).env("LONGRUN_KEY", key).output().unwrap());
+    let plain = world.run(&["accounts", "export"]).expect(0).stdout;
+    let ended = with(key, &["accounts", "rekey"]).expect(0);
+    assert!(ended.stderr.contains("sealed the tokens of 3 accounts"), "{}", ended.stderr);
+    let holds_token = || {
+        files(&world.lake_folder()).into_values().any(|bytes| {
+            ["emulated-access", "emulated-refresh"]
+                .iter()
+                .any(|token| bytes.windows(token.len()).any(|w| w == token.as_bytes()))
+        })
+    };
+    assert!(!holds_token(), "no byte of a token is left in the lake");
+    let ended = world.fetch(&[]).expect(2);
+    assert!(ended.stderr.contains("sealed") && ended.stderr.contains("LONGRUN_KEY"), "{}", ended.stderr);
+    with(&key.replace('S', "T"), &["fetch"]).expect(2);
+    // Tokens that a refresh gives are sealed, too.
+    world.emulator.revoke_access();
+    assert_eq!(with(key, &["fetch", "--json"]).expect(0).json()["token_refreshes"], 3);
+    assert!(!holds_token());
+    let opened = with(key, &["accounts", "export"]).expect(0).stdout;
+    assert!(opened.contains("emulated-refresh") && opened != plain);
+    // Another key takes the place of this one, and in the end none.
+    let file = world.folder.path().join("old.key");
+    std::fs::write(&file, key).unwrap();
+    let other = key.replace('S', "T");
+    with(&other, &["accounts", "rekey", "--old-key-file", file.to_str().unwrap()]).expect(0);
+    with(key, &["accounts", "export"]).expect(2);
+    with(&other, &["accounts", "rekey", "--plain"]).expect(0);
+    assert_eq!(world.run(&["accounts", "export"]).expect(0).stdout, opened);
+    world.run(&["accounts", "list"]).expect(0);
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Message, Outcome, Sending, Sink};
 use crate::error::{Error, Result};
 use crate::http::{self, chain, shown};
-use crate::store::state::accounts::Secret;
+use crate::model::secret::Secret;
 
 /// What is posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
 use crate::http::shown;
-use crate::store::state::accounts::Secret;
+use crate::model::secret::Secret;
 
 /// One message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,10 @@
 //! position). What has a column goes there, what can be derived from a column is dropped,
 //! and everything else is kept as JSON in `extra`.
 
+use std::hash::Hasher;
+
 use jiff::{SignedDuration, Timestamp};
+use twox_hash::XxHash64;
 
 use super::SOURCE;
 use crate::model::activity::{Activity, Lap, SCHEMA_VERSION, SegmentEffort, Split, Streams};
@@ -48,7 +51,38 @@ pub struct ListEntry {
     pub id: String,
     pub start_s: i64,
     pub manual: bool,
+    /// Another one when something was edited: a hash of [`EDITED`].
+    pub print: u64,
 }
+
+/// What an athlete or an upload sets of a list's line. Counts of kudos, comments and photos, and what Strava works out
+/// from others' activities, change by themselves and say nothing about the activity.
+const EDITED: [&str; 24] = [
+    "name",
+    "sport_type",
+    "type",
+    "workout_type",
+    "start_date",
+    "start_date_local",
+    "timezone",
+    "distance",
+    "moving_time",
+    "elapsed_time",
+    "total_elevation_gain",
+    "gear_id",
+    "device_name",
+    "trainer",
+    "commute",
+    "manual",
+    "private",
+    "visibility",
+    "flagged",
+    "upload_id",
+    "external_id",
+    "start_latlng",
+    "end_latlng",
+    "map",
+];
 
 /// Reads ids and starts of a page of the list: `None` for a record that cannot be read. An
 /// error says why the page is none.
@@ -63,12 +97,41 @@ pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
                     id: id("id", value.get("id")?).ok()?,
                     start_s: time("start_date", value.get("start_date")?).ok()?.as_second(),
                     manual: value.get("manual").and_then(|v| v.as_bool()).unwrap_or(false),
+                    print: print(value),
                 })
             });
             entries.push(entry);
         },
     )?;
     Ok(entries)
+}
+
+/// A hash of what was edited, whatever order the fields come in.
+fn print(line: Value<'_, '_>) -> u64 {
+    let mut hash = XxHash64::with_seed(0);
+    for field in EDITED {
+        hash.write(field.as_bytes());
+        match (field, line.get(field)) {
+            // Its polyline; its id and state say nothing.
+            ("map", Some(map)) => add(&mut hash, map.get("summary_polyline")),
+            (_, value) => add(&mut hash, value),
+        }
+    }
+    hash.finish()
+}
+
+/// An absent field and a null are the same.
+fn add(hash: &mut XxHash64, value: Option<Value<'_, '_>>) {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return hash.write_u8(0) };
+    if let Some(text) = value.as_str() {
+        hash.write(text.as_bytes());
+    } else if let Some(flag) = value.as_bool() {
+        hash.write_u8(2 + u8::from(flag));
+    } else if let Some(number) = value.as_f64() {
+        hash.write_u64(number.to_bits());
+    } else if let Some(elements) = value.elements() {
+        elements.for_each(|element| add(hash, Some(element)));
+    }
 }
 
 fn activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Parsed, Fault> {

@@ -9,6 +9,7 @@
 //! perhaps with a torn end, and the next run begins a new one. A frame holds one JSON line: what was asked, of whom,
 //! when, and the body. So any tool reads a segment (`zstdcat … | jq .request`), and damage costs the frame it is in.
 
+mod forget;
 mod frame;
 mod segments;
 
@@ -18,6 +19,7 @@ use std::collections::hash_map;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use forget::{Forgotten, forget};
 pub use frame::{Frame, MAX_BODY_BYTES, Unopened, VERSION, frame};
 pub use segments::{Frames, Piece, Position, Segment, frame_at, segment_key, segments};
 

@@ -1,35 +1,15 @@
 //! Whose history may be fetched, and with which tokens. The only place where tokens lie.
 
-use std::fmt;
+use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::seal::{Key, is_sealed};
 use crate::error::{Error, Result};
+use crate::model::secret::Secret;
 use crate::store::lake::Lake;
-
-/// Something that must never be shown. It says so in every debug output.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    /// For the header or the store that it is meant for.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
 
 /// One athlete's account at a source. This is also the line that `accounts add` reads and
 /// `accounts export` writes.
@@ -49,36 +29,81 @@ fn strava() -> String {
     crate::sources::strava::SOURCE.to_string()
 }
 
-pub struct Accounts(State);
+impl Account {
+    /// What a token of this account is sealed with, besides the key.
+    fn place(&self, token: &str) -> String {
+        format!("{}/{}/{token}", self.source, self.account_id)
+    }
+}
+
+/// What became of accounts that were to be added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Added {
+    pub new: usize,
+    pub renewed: usize,
+    /// The lake has newer tokens than these.
+    pub older: usize,
+}
+
+/// Whether older tokens may take the place of newer ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    OlderOnly,
+    Any,
+}
+
+pub struct Accounts {
+    state: State,
+    key: Option<Key>,
+}
 
 impl Accounts {
+    /// Tokens are sealed with the key of the environment, where it has one.
     pub fn open(lake: &Lake) -> Result<Accounts> {
-        lake.state().map(Accounts)
+        Accounts::open_with(lake, Key::from_env()?)
     }
 
-    /// Adds accounts, or replaces the tokens of those that are there: all of them or, on an
-    /// error, none. An account stays with its user.
-    pub fn add(&mut self, accounts: &[Account]) -> Result<()> {
-        for account in accounts {
-            let owner = self.0.check(
-                self.0
+    pub fn open_with(lake: &Lake, key: Option<Key>) -> Result<Accounts> {
+        Ok(Accounts { state: lake.state()?, key })
+    }
+
+    /// Adds accounts, or renews the tokens of those that are there: all of them or, on an error, none. An
+    /// account stays with its user. A refresh ends the refresh token before it, so the tokens that end
+    /// later are the ones that work, and older ones take their place only where that is asked for.
+    pub fn add(&mut self, accounts: &[Account], replace: Replace) -> Result<Added> {
+        let newest = newest_of_each(accounts)?;
+        let mut added = Added::default();
+        let mut write = Vec::new();
+        for account in newest {
+            let there = self.state.check(
+                self.state
                     .db
                     .query_row(
-                        "SELECT user_id FROM accounts WHERE source = ?1 AND account_id = ?2",
+                        "SELECT user_id, expires_at_s FROM accounts WHERE source = ?1 AND account_id = ?2",
                         params![account.source, account.account_id],
-                        |row| row.get::<_, String>(0),
+                        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
                     )
                     .optional(),
             )?;
-            if let Some(owner) = owner.filter(|owner| *owner != account.user_id) {
-                return Err(Error::Usage(format!(
-                    "{} account {} belongs to user {owner} and cannot be added for user {}; remove it first",
-                    account.source, account.account_id, account.user_id
-                )));
+            match there {
+                Some((owner, _)) if owner != account.user_id => {
+                    return Err(Error::Usage(format!(
+                        "{} account {} belongs to user {owner} and cannot be added for user {}; remove it first with `longrun accounts remove {owner}`",
+                        account.source, account.account_id, account.user_id
+                    )));
+                }
+                Some((_, end_s)) if end_s > account.expires_at && replace == Replace::OlderOnly => {
+                    added.older += 1;
+                    continue;
+                }
+                Some(_) => added.renewed += 1,
+                None => added.new += 1,
             }
+            write.push(account);
         }
-        self.0.write(|db| {
-            accounts.iter().try_for_each(|account| {
+        let rows: Vec<[String; 2]> = write.iter().map(|account| self.stored(account)).collect();
+        self.state.write(|db| {
+            write.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
                 db.execute(
                     "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -88,55 +113,134 @@ impl Accounts {
                         account.source,
                         account.account_id,
                         account.user_id,
-                        account.access_token.expose(),
-                        account.refresh_token.expose(),
+                        access_token,
+                        refresh_token,
                         account.expires_at
                     ],
                 )
                 .map(drop)
             })
+        })?;
+        Ok(added)
+    }
+
+    /// The tokens as they are stored: sealed, where there is a key.
+    fn stored(&self, account: &Account) -> [String; 2] {
+        [("access", &account.access_token), ("refresh", &account.refresh_token)].map(|(name, token)| {
+            match &self.key {
+                Some(key) => key.seal(token, &account.place(name)),
+                None => token.expose().to_string(),
+            }
         })
     }
 
+    fn opened(&self, mut account: Account) -> Result<Account> {
+        for name in ["access", "refresh"] {
+            let place = account.place(name);
+            let token = if name == "access" { &mut account.access_token } else { &mut account.refresh_token };
+            if !is_sealed(token.expose()) {
+                continue;
+            }
+            let Some(key) = &self.key else {
+                return Err(Error::Usage(
+                    "the tokens of this lake are sealed; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key they were sealed with"
+                        .to_string(),
+                ));
+            };
+            *token = key.open(token.expose(), &place).ok_or_else(|| {
+                Error::Usage(format!(
+                    "the tokens of user {} do not open with this key; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key they were sealed with",
+                    account.user_id
+                ))
+            })?;
+        }
+        Ok(account)
+    }
+
+    /// Everybody's, with their tokens.
     pub fn list(&self) -> Result<Vec<Account>> {
-        let read = |row: &Row| {
+        self.rows("", &[])?.into_iter().map(|account| self.opened(account)).collect()
+    }
+
+    /// Everybody's, for showing: the tokens are as they are stored, and no key is needed.
+    pub fn list_stored(&self) -> Result<Vec<Account>> {
+        self.rows("", &[])
+    }
+
+    /// One account as it is stored now: another process may have renewed its tokens.
+    pub fn find(&self, source: &str, account_id: &str) -> Result<Option<Account>> {
+        let found = self.rows("WHERE source = ?1 AND account_id = ?2", &[source, account_id])?.pop();
+        found.map(|account| self.opened(account)).transpose()
+    }
+
+    fn rows(&self, which: &str, values: &[&str]) -> Result<Vec<Account>> {
+        let mut statement = self.state.check(self.state.db.prepare(&format!(
+            "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s
+             FROM accounts {which} ORDER BY user_id, source, account_id"
+        )))?;
+        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| {
             Ok(Account {
                 source: row.get(0)?,
                 account_id: row.get(1)?,
                 user_id: row.get(2)?,
-                access_token: Secret(row.get(3)?),
-                refresh_token: Secret(row.get(4)?),
+                access_token: Secret::new(row.get::<_, String>(3)?),
+                refresh_token: Secret::new(row.get::<_, String>(4)?),
                 expires_at: row.get(5)?,
             })
-        };
-        let mut statement = self.0.check(self.0.db.prepare(
-            "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s
-             FROM accounts ORDER BY user_id, source, account_id",
-        ))?;
-
-        self.0.check(statement.query_map([], read).and_then(Iterator::collect))
+        });
+        self.state.check(rows.and_then(Iterator::collect))
     }
 
     /// Forgets the tokens of a user. Returns how many accounts those were.
     pub fn remove(&self, user_id: &str) -> Result<usize> {
-        self.0.check(self.0.db.execute("DELETE FROM accounts WHERE user_id = ?1", params![user_id]))
+        self.state.check(self.state.db.execute("DELETE FROM accounts WHERE user_id = ?1", params![user_id]))
     }
 
     /// Keeps the tokens that a refresh gave. They are on the disk when this returns: the
     /// refresh token from before may have ended already.
     pub fn rotate(&self, account: &Account) -> Result<()> {
-        self.0
-            .check(self.0.db.execute(
+        let [access_token, refresh_token] = self.stored(account);
+        self.state
+            .check(self.state.db.execute(
                 "UPDATE accounts SET access_token = ?3, refresh_token = ?4, expires_at_s = ?5
              WHERE source = ?1 AND account_id = ?2",
-                params![
-                    account.source,
-                    account.account_id,
-                    account.access_token.expose(),
-                    account.refresh_token.expose(),
-                    account.expires_at
-                ],
+                params![account.source, account.account_id, access_token, refresh_token, account.expires_at],
             ))
             .map(drop)
     }
+
+    /// Seals every token with another key, or with none: all of them or, on an error, none. Returns how many
+    /// accounts there are.
+    pub fn rekey(&mut self, key: Option<Key>) -> Result<usize> {
+        let accounts = self.list()?;
+        self.key = key;
+        let count = accounts.len();
+        self.add(&accounts, Replace::Any)?;
+        // The pages that the old texts stood in are free now, and still hold them.
+        self.state.check(self.state.db.execute_batch("VACUUM"))?;
+        Ok(count)
+    }
+}
+
+/// One of each account, with the tokens that end last. Two users of one account are an error.
+fn newest_of_each(accounts: &[Account]) -> Result<Vec<&Account>> {
+    let mut at: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut newest: Vec<&Account> = Vec::new();
+    for account in accounts {
+        let place = *at.entry((&account.source, &account.account_id)).or_insert(newest.len());
+        let Some(other) = newest.get_mut(place) else {
+            newest.push(account);
+            continue;
+        };
+        if other.user_id != account.user_id {
+            return Err(Error::Usage(format!(
+                "{} account {} is given to two users, {} and {}; it can belong to one of them",
+                account.source, account.account_id, other.user_id, account.user_id
+            )));
+        }
+        if account.expires_at > other.expires_at {
+            *other = account;
+        }
+    }
+    Ok(newest)
 }

@@ -7,6 +7,10 @@ pub mod accounts;
 pub mod answers;
 pub mod deliveries;
 mod migrations;
+pub mod parked;
+pub mod purges;
+pub mod rates;
+pub mod seal;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

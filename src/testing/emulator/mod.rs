@@ -1,12 +1,14 @@
 //! A Strava that behaves like Strava, on loopback: for `demo`, for tests, and for anyone who
 //! needs one.
 //!
-//! It serves the token endpoint, the athlete, the activity list, activities and streams, with
-//! both pairs of rate windows counted as Strava counts them: fixed windows, every request
+//! It serves the token endpoint, the athlete, the activity list, activities and streams, and what else clients ask for
+//! ([`more`]: laps, zones, kudos, comments, photos, statistics, gear), with both pairs of rate windows counted as Strava counts them: fixed windows, every request
 //! counts, also a refused one. It tells its four rate headers and its clock with every
 //! answer, and it says no in Strava's words.
 
+mod changes;
 mod limits;
+mod more;
 pub mod recorded;
 mod synthetic;
 
@@ -15,7 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
@@ -26,8 +28,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
+use crate::model::secret::Secret;
 use crate::sources::strava;
-use crate::store::state::accounts::{Account, Secret};
+use crate::store::state::accounts::Account;
+use changes::Changes;
 pub use limits::Limits;
 use limits::Usage;
 pub use recorded::Recorded;
@@ -60,6 +64,32 @@ pub trait History: Send + Sync {
 /// Told of every request to the API before it is answered: its number, from 1, and its path.
 pub type Hook = Box<dyn Fn(u64, &str) + Send + Sync>;
 
+/// A request, as a script is told of it.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// From 1. Requests to the token endpoint are not counted.
+    pub number: u64,
+    pub path_and_query: &'a str,
+    /// Since the emulator began.
+    pub elapsed: Duration,
+}
+
+/// What is to be wrong with an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Twist {
+    /// Status and body, instead of the right ones.
+    pub instead: Option<(u16, Vec<u8>)>,
+    /// Added to the clock that the answer is dated by.
+    pub date_shift_s: i64,
+    /// Put over the right headers. An empty text leaves one out.
+    pub headers: Vec<(&'static str, String)>,
+    /// How much longer the answer takes.
+    pub delay: Duration,
+}
+
+/// Says what goes wrong and when.
+pub type Script = Box<dyn Fn(&Asked) -> Option<Twist> + Send + Sync>;
+
 pub struct Config {
     pub port: u16,
     pub limits: Limits,
@@ -73,6 +103,7 @@ pub struct Config {
     /// Every answer takes this long.
     pub latency: Duration,
     pub hook: Option<Hook>,
+    pub script: Option<Script>,
 }
 
 impl Default for Config {
@@ -87,6 +118,7 @@ impl Default for Config {
             short_pages: false,
             latency: Duration::ZERO,
             hook: None,
+            script: None,
         }
     }
 }
@@ -111,6 +143,7 @@ struct Shared {
     config: Config,
     history: Box<dyn History>,
     athletes: Vec<Athlete>,
+    begin: Instant,
     requests: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -125,6 +158,7 @@ struct Inner {
     log: Vec<Logged>,
     /// Answers to give instead of the right one: a part of the path, status and body.
     planted: VecDeque<(String, u16, Vec<u8>)>,
+    changes: Changes,
 }
 
 impl Emulator {
@@ -138,6 +172,7 @@ impl Emulator {
             config,
             history,
             athletes,
+            begin: Instant::now(),
             requests: AtomicU64::new(0),
             inner: Mutex::new(Inner::default()),
         });
@@ -149,6 +184,7 @@ impl Emulator {
             .route("/api/v3/athlete/activities", get(list))
             .route("/api/v3/activities/{id}", get(detail))
             .route("/api/v3/activities/{id}/streams", get(streams))
+            .merge(more::routes())
             .with_state(shared.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -214,9 +250,44 @@ impl Emulator {
         self.shared.lock().planted.push_back((part.to_string(), status, body.into()));
     }
 
+    /// Deletes an activity, as its athlete would.
+    pub fn delete(&self, id: &str) {
+        self.shared.lock().changes.delete(id);
+    }
+
+    /// Brings a deleted activity back.
+    pub fn restore(&self, id: &str) {
+        self.shared.lock().changes.restore(id);
+    }
+
+    /// Edits an activity, as its athlete would: these fields of its line and its detail.
+    pub fn edit(&self, id: &str, fields: serde_json::Value) {
+        self.shared.lock().changes.edit(id, fields);
+    }
+
+    /// How many tokens of a user work.
+    pub fn tokens_of(&self, user_id: &str) -> usize {
+        let inner = self.shared.lock();
+        let is_theirs = |athlete: &usize| self.shared.athletes[*athlete].user_id == user_id;
+        let access = inner.access.values().filter(|(athlete, _)| is_theirs(athlete)).count();
+        access + inner.refresh.values().filter(|athlete| is_theirs(athlete)).count()
+    }
+
     /// Makes every access token given so far invalid, as an athlete does who disconnects.
     pub fn revoke_access(&self) {
         self.shared.lock().access.clear();
+    }
+
+    /// Makes every access token invalid but the last one of each athlete.
+    pub fn revoke_older_access(&self) {
+        let mut inner = self.shared.lock();
+        let number = |token: &str| token.split('-').nth(2).and_then(|n| n.parse::<u64>().ok());
+        let mut last: HashMap<usize, u64> = HashMap::new();
+        for (token, (athlete, _)) in &inner.access {
+            let last = last.entry(*athlete).or_default();
+            *last = number(token).unwrap_or_default().max(*last);
+        }
+        inner.access.retain(|token, (athlete, _)| number(token) == last.get(athlete).copied());
     }
 
     /// Makes every refresh token given so far invalid.
@@ -266,6 +337,17 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Ends all tokens of whoever has this one. False where nobody has.
+    fn revoke(&mut self, token: &str) -> bool {
+        let owner = self.access.get(token).map(|(athlete, _)| *athlete);
+        let Some(owner) = owner.or_else(|| self.refresh.get(token).copied()) else { return false };
+        self.access.retain(|_, (athlete, _)| *athlete != owner);
+        self.refresh.retain(|_, athlete| *athlete != owner);
+        true
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no handler panics while it holds this")
@@ -274,6 +356,11 @@ impl Shared {
     fn now_s(&self) -> i64 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         since.as_secs() as i64 + self.config.clock_offset_s
+    }
+
+    fn twist(&self, number: u64, path_and_query: &str) -> Twist {
+        let asked = Asked { number, path_and_query, elapsed: self.begin.elapsed() };
+        self.config.script.as_ref().and_then(|script| script(&asked)).unwrap_or_default()
     }
 
     /// Counts a request, and lets it in or says why not.
@@ -286,6 +373,8 @@ impl Shared {
         if !self.config.latency.is_zero() {
             tokio::time::sleep(self.config.latency).await;
         }
+        let twist = self.twist(number, &path_and_query);
+        tokio::time::sleep(twist.delay).await;
         let now_s = self.now_s();
         let mut inner = self.lock();
         let over = inner.usage.count(&self.config.limits, now_s, 1);
@@ -299,8 +388,9 @@ impl Shared {
             .and_then(|(athlete, end_s)| (*end_s > now_s).then_some(*athlete));
         let planted = inner.planted.iter().position(|(part, _, _)| path_and_query.contains(part.as_str()));
         let planted = planted.and_then(|at| inner.planted.remove(at));
-        let refusal = if let Some((_, status, body)) = planted {
-            Some((status, body))
+        let planted = planted.map(|(_, status, body)| (status, body)).or(twist.instead);
+        let refusal = if planted.is_some() && over.is_none() {
+            planted
         } else if let Some(field) = over {
             Some((429, fault("Rate Limit Exceeded", "Application", field, "exceeded")))
         } else if athlete.is_none() {
@@ -313,7 +403,7 @@ impl Shared {
             athlete: athlete.map(|number| self.athletes[number].id),
             status: refusal.as_ref().map_or(200, |(status, _)| *status),
         });
-        let answer = Answer { date_s: now_s, rate: Some(rate) };
+        let answer = Answer { date_s: now_s + twist.date_shift_s, rate: Some(rate), headers: twist.headers };
         match (refusal, athlete) {
             (None, Some(athlete)) => Ok(Admitted { athlete, answer }),
             (refusal, _) => {
@@ -334,6 +424,8 @@ struct Admitted {
 struct Answer {
     date_s: i64,
     rate: Option<[(&'static str, String); 4]>,
+    /// Over these.
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
@@ -348,7 +440,15 @@ impl Answer {
         for (name, value) in self.rate.into_iter().flatten() {
             response = response.header(name, HeaderValue::from_str(&value).expect("digits and commas"));
         }
-        response.body(Body::from(body)).expect("the parts are sound")
+        let mut response = response.body(Body::from(body)).expect("the parts are sound");
+        for (name, value) in self.headers {
+            response.headers_mut().remove(name);
+            if !value.is_empty() {
+                let value = HeaderValue::from_str(&value).expect("scripts write sound headers");
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
     }
 }
 
@@ -378,7 +478,12 @@ struct TokenRequest {
 async fn token(State(shared): State<Arc<Shared>>, Form(request): Form<TokenRequest>) -> Response<Body> {
     let now_s = shared.now_s();
     // Answers of the token endpoint carry no rate headers.
-    let answer = Answer { date_s: now_s, rate: None };
+    let twist = shared.twist(0, "/oauth/token");
+    tokio::time::sleep(twist.delay).await;
+    let answer = Answer { date_s: now_s + twist.date_shift_s, rate: None, headers: twist.headers };
+    if let Some((status, body)) = twist.instead {
+        return answer.with(status, body);
+    }
     let config = &shared.config;
     if request.client_id != config.client_id || request.client_secret != config.client_secret {
         return answer.with(400, fault("Bad Request", "Application", "client_id", "invalid"));
@@ -460,8 +565,10 @@ async fn list(
         per_page = (per_page * 3).div_ceil(5);
     }
     let page = request.page.unwrap_or(1).max(1);
+    let changes = shared.lock().changes.clone();
     let wanted = |(_, entry): &(usize, &Entry)| {
-        request.before.is_none_or(|before| entry.start_s < before)
+        !changes.is_deleted(&entry.id)
+            && request.before.is_none_or(|before| entry.start_s < before)
             && request.after.is_none_or(|after| entry.start_s > after)
     };
     let mut indexes: Vec<usize> =
@@ -476,7 +583,8 @@ async fn list(
         if body.len() > 1 {
             body.push(b',');
         }
-        body.extend(shared.history.summary(athlete, *index));
+        let id = &shared.history.entries(athlete)[*index].id;
+        body.extend(changes.apply(id, shared.history.summary(athlete, *index)));
     }
     body.push(b']');
     Ok(answer.with(200, body))
@@ -484,7 +592,8 @@ async fn list(
 
 /// Where an activity of an athlete is in their list.
 fn find(shared: &Shared, athlete: usize, id: &str) -> Option<usize> {
-    shared.history.entries(athlete).iter().position(|entry| entry.id == id)
+    let at = shared.history.entries(athlete).iter().position(|entry| entry.id == id);
+    at.filter(|_| !shared.lock().changes.is_deleted(id))
 }
 
 async fn detail(
@@ -495,7 +604,10 @@ async fn detail(
 ) -> Served {
     let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
     Ok(match find(&shared, athlete, &id) {
-        Some(index) => answer.with(200, shared.history.detail(athlete, index)),
+        Some(index) => {
+            let changes = shared.lock().changes.clone();
+            answer.with(200, changes.apply(&id, shared.history.detail(athlete, index)))
+        }
         None => answer.with(404, not_found()),
     })
 }
@@ -503,6 +615,7 @@ async fn detail(
 async fn streams(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
+    Query(asked): Query<more::StreamsAsked>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Served {
@@ -513,7 +626,7 @@ async fn streams(
         answer.rate = None;
     }
     Ok(match index.and_then(|index| shared.history.streams(athlete, index)) {
-        Some(body) => answer.with(200, body),
+        Some(body) => answer.with(200, more::reduced(body, &asked)),
         // With nothing in it, as Strava does.
         None => answer.with(404, Vec::new()),
     })

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Options, Person, person, strava};
 use crate::error::{Error, Result};
-use crate::fetch::walk;
+use crate::fetch::endpoints::{self, list::PER_PAGE};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Ask, Header, frame};
 use crate::store::local;
@@ -51,7 +51,7 @@ pub fn pages(person: &Person) -> Vec<Vec<u8>> {
         let header = Header {
             v: 1,
             source: crate::sources::strava::SOURCE.to_string(),
-            request: walk::request(&ask),
+            request: endpoints::path(&ask),
             ask,
             user_id: person.user_id.clone(),
             account_id: person.athlete_id.to_string(),
@@ -60,9 +60,9 @@ pub fn pages(person: &Person) -> Vec<Vec<u8>> {
         };
         frame(&header, body.as_bytes())
     };
-    for (number, chunk) in newest_first.chunks(walk::PER_PAGE as usize).enumerate() {
+    for (number, chunk) in newest_first.chunks(PER_PAGE as usize).enumerate() {
         frames.push(page(before_s, format!("[{}]", chunk.join(","))));
-        let last = person.workouts.len() - (number * walk::PER_PAGE as usize + chunk.len());
+        let last = person.workouts.len() - (number * PER_PAGE as usize + chunk.len());
         before_s = Some(person.workouts[last].start.as_second());
     }
     frames.push(page(before_s, "[]".to_string()));

@@ -1,0 +1,97 @@
+//! `longrun status`
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::output::say;
+use super::{Context, Exit, fetch, output};
+use crate::error::Result;
+use crate::fetch::survey::{Question, Standing, Survey, survey};
+use crate::fetch::walk::{Depth, Wanted};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Count what is owed down to this depth
+    #[arg(long, value_enum, default_value = "streams")]
+    depth: Depth,
+    /// Only this user; can be given several times
+    #[arg(long = "user", value_name = "ID")]
+    users: Vec<String>,
+    /// Lengths of the API's rate windows in seconds
+    #[arg(long, env = "LONGRUN_STRAVA_WINDOWS", default_value = "900,86400", value_name = "SHORT,DAY", value_parser = fetch::windows)]
+    windows: (u32, u32),
+}
+
+pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    let now = Timestamp::now();
+    let question = Question {
+        // However old a list is: what is said is how old, not that it is owed.
+        wanted: Wanted::new(args.depth, now, SignedDuration::MAX, None),
+        users: args.users,
+        ignore_archives: false,
+        reserve: Some(0.0),
+        short_window_s: args.windows.0,
+        day_s: args.windows.1,
+        max_calls: None,
+    };
+    let survey = survey(&context.open()?, &question, now)?;
+    if context.json {
+        output::json(&survey)?;
+        return Ok(Exit::Done);
+    }
+    output::print(table(&survey).trim_end())?;
+    survey.accounts.iter().for_each(complain);
+    say!(
+        "calls left: {} in this rate window, {} today",
+        output::count(survey.room.short_left),
+        output::count(survey.room.day_left)
+    );
+    Ok(Exit::Done)
+}
+
+fn table(survey: &Survey) -> String {
+    let kinds: Vec<&str> =
+        survey.accounts.first().map_or_else(Vec::new, |a| a.fetched.keys().copied().collect());
+    let head: Vec<&str> = ["user", "fresh as of", "whole list as of", "activities"]
+        .into_iter()
+        .chain(kinds.iter().copied())
+        .chain(["owed", "set aside", "gone"])
+        .collect();
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "never".to_string(), output::minute);
+    let rows: Vec<Vec<String>> = survey
+        .accounts
+        .iter()
+        .map(|a| {
+            let mut row = vec![
+                a.user_id.clone(),
+                time(a.fresh_as_of),
+                time(a.whole_list_as_of),
+                output::count(a.activities as u64),
+            ];
+            row.extend(
+                kinds.iter().map(|kind| output::count(a.fetched.get(kind).copied().unwrap_or(0) as u64)),
+            );
+            let owed = output::count(a.calls.values().sum());
+            row.push(if a.is_estimate { format!("~{owed}") } else { owed });
+            row.extend([a.parked.len(), a.gone].map(|count| output::count(count as u64)));
+            row
+        })
+        .collect();
+    output::table(&head, &rows)
+}
+
+/// What somebody may want to look after.
+fn complain(standing: &Standing) {
+    if let Some(reason) = &standing.unreadable {
+        say!("user {}: {reason}", standing.user_id);
+    }
+    for parked in &standing.parked {
+        let next = Timestamp::from_second(parked.next_s).map(output::minute).unwrap_or_default();
+        say!(
+            "user {}: {} of activity {} set aside until {next} UTC: {}",
+            standing.user_id,
+            parked.kind,
+            parked.id,
+            parked.reason
+        );
+    }
+}

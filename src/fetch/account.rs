@@ -1,0 +1,292 @@
+//! One account's part in a run: what is known of it, what it owes, and how far its tokens go.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use jiff::Timestamp;
+
+use super::endpoints::{self, OF_ACTIVITIES};
+use super::walk::{Owed, Progress, Wanted};
+use crate::store::landing::Ask;
+use crate::store::state::accounts::Account;
+use crate::store::state::parked::Parked;
+
+/// An access token that ends sooner is refreshed first.
+const TOKEN_MARGIN_S: i64 = 60;
+/// When an access token that was refused ended.
+const ENDED: i64 = i64::MIN;
+/// Pages that a list is thought to have while nothing is known of it.
+const PAGES_OF_A_LIST: u64 = 2;
+
+/// How far an account has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The next page of its list is owed.
+    PageOwed,
+    PageInFlight,
+    /// Its list is known, and so is what is owed beyond it.
+    Listed,
+    /// Nothing more is asked of it in this run.
+    GivenUp,
+}
+
+/// What is known of an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// As it was stored, or used since it came.
+    Kept,
+    /// Just given: it is used, however soon it ends.
+    New,
+    InRefresh,
+    /// The token endpoint is out of order.
+    Waiting,
+}
+
+pub struct Work {
+    pub account: Account,
+    pub progress: Progress,
+    /// Lower comes first.
+    pub rank: u32,
+    phase: Phase,
+    token: Token,
+    /// What was asked for with an access token that was refused, and not answered since.
+    pub refused_tokens: HashSet<Ask>,
+    owed: [VecDeque<Owed>; OF_ACTIVITIES],
+    parked: HashMap<(usize, Box<str>), Parked>,
+    /// Failures that were a thing's own.
+    failures: HashMap<Ask, u32>,
+    pub refresh_failures: u32,
+    pub served: u64,
+}
+
+/// Where an account stands among those that wait for their turn: the least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// Where what is asked next stands among the endpoints.
+    pub endpoint: usize,
+    rank: u32,
+    /// A list that was begun is brought to its end first.
+    is_new: bool,
+    served: u64,
+    pub account: usize,
+}
+
+impl Work {
+    pub fn new(account: Account, progress: Progress, rank: u32, parked: Vec<Parked>) -> Work {
+        let place = |parked: Parked| {
+            let index = endpoints::ALL.iter().position(|endpoint| endpoint.kind == parked.kind)?;
+            Some(((index, parked.id.as_str().into()), parked))
+        };
+        Work {
+            account,
+            progress,
+            rank,
+            phase: Phase::PageOwed,
+            token: Token::Kept,
+            refused_tokens: HashSet::new(),
+            owed: Default::default(),
+            parked: parked.into_iter().filter_map(place).collect(),
+            failures: HashMap::new(),
+            refresh_failures: 0,
+            served: 0,
+        }
+    }
+
+    /// Finds out whether a page is owed, and what is owed beyond the list if not.
+    pub fn look(&mut self, wanted: &Wanted, now: Timestamp) {
+        if self.phase == Phase::PageOwed && self.progress.next_page(wanted, now).is_none() {
+            self.know_list(wanted, now);
+        }
+    }
+
+    fn know_list(&mut self, wanted: &Wanted, now: Timestamp) {
+        self.phase = Phase::Listed;
+        for index in 0..OF_ACTIVITIES {
+            let mut owed = self.progress.owed(index, wanted, now);
+            let is_due = |owed: &Owed| {
+                let parked = self.parked.get(&(index + 1, owed.id.clone()));
+                parked.is_none_or(|parked| parked.next_s <= now.as_second())
+            };
+            owed.retain(is_due);
+            self.owed[index] = owed.into();
+        }
+    }
+
+    /// A page has landed.
+    pub fn listed(&mut self, wanted: &Wanted, now: Timestamp) {
+        // Fresh enough, however short the time that is asked for.
+        if self.progress.is_walked() { self.know_list(wanted, now) } else { self.phase = Phase::PageOwed }
+    }
+
+    /// This account's place among others; None while there is nothing to ask of it.
+    pub fn turn(&self, account: usize) -> Option<Turn> {
+        let endpoint = match self.phase {
+            _ if matches!(self.token, Token::InRefresh | Token::Waiting) => return None,
+            Phase::GivenUp | Phase::PageInFlight => return None,
+            Phase::PageOwed => 0,
+            Phase::Listed => 1 + self.owed.iter().position(|owed| !owed.is_empty())?,
+        };
+        let is_new = endpoint > 0 || !self.progress.is_walking();
+        Some(Turn { endpoint, rank: self.rank, is_new, served: self.served, account })
+    }
+
+    /// What would be asked next.
+    pub fn peek(&self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
+        if self.phase == Phase::PageOwed {
+            return self.progress.next_page(wanted, now);
+        }
+        let (index, owed) = self.owed.iter().enumerate().find_map(|(i, owed)| Some((i, owed.front()?)))?;
+        Some((endpoints::of_activities(index).1.ask)(owed.id.to_string(), owed.start_s))
+    }
+
+    /// Takes what is asked next.
+    pub fn next(&mut self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
+        let ask = self.peek(wanted, now)?;
+        match endpoints::index(&ask) {
+            0 => self.phase = Phase::PageInFlight,
+            index => drop(self.owed[index - 1].pop_front()),
+        }
+        self.served += 1;
+        if self.token == Token::New {
+            self.token = Token::Kept;
+        }
+        Some(ask)
+    }
+
+    /// What was asked for is owed still: next, or behind the others.
+    pub fn put_back(&mut self, ask: &Ask, is_next: bool) {
+        match endpoints::activity(ask) {
+            Some((id, start_s)) => {
+                let owed = Owed { id: id.into(), start_s };
+                let queue = &mut self.owed[endpoints::index(ask) - 1];
+                if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
+            }
+            None if self.phase == Phase::PageInFlight => self.phase = Phase::PageOwed,
+            None => {}
+        }
+    }
+
+    /// Sets a thing aside until a later time. Returns what is to be stored.
+    pub fn park(&mut self, ask: &Ask, reason: String, now_s: i64) -> Option<Parked> {
+        let (id, _) = endpoints::activity(ask)?;
+        let index = endpoints::index(ask);
+        let queue = &mut self.owed[index - 1];
+        if let Some(at) = queue.iter().rposition(|owed| &*owed.id == id) {
+            queue.remove(at);
+        }
+        let tries = self.parked.get(&(index, id.into())).map_or(0, |parked| parked.tries) + 1;
+        let parked = Parked {
+            account_id: self.account.account_id.clone(),
+            kind: endpoints::ALL[index].kind.to_string(),
+            id: id.to_string(),
+            reason,
+            tries,
+            next_s: now_s + pause_s(tries),
+        };
+        self.parked.insert((index, id.into()), parked.clone());
+        Some(parked)
+    }
+
+    pub fn is_parked(&self, ask: &Ask) -> bool {
+        endpoints::activity(ask)
+            .is_some_and(|(id, _)| self.parked.contains_key(&(endpoints::index(ask), id.into())))
+    }
+
+    /// A thing that was set aside has come.
+    pub fn unpark(&mut self, ask: &Ask) -> bool {
+        let (id, _) = endpoints::activity(ask).unwrap_or_default();
+        self.parked.remove(&(endpoints::index(ask), id.into())).is_some()
+    }
+
+    /// Counts a failure that was this thing's own.
+    pub fn failed(&mut self, ask: &Ask) -> u32 {
+        let failures = self.failures.entry(ask.clone()).or_default();
+        *failures += 1;
+        *failures
+    }
+
+    pub fn failures_of(&self, ask: &Ask) -> u32 {
+        self.failures.get(ask).copied().unwrap_or(0)
+    }
+
+    pub fn give_up(&mut self) {
+        self.phase = Phase::GivenUp;
+    }
+
+    pub fn is_given_up(&self) -> bool {
+        self.phase == Phase::GivenUp
+    }
+
+    pub fn needs_refresh(&self, now_s: i64) -> bool {
+        self.token == Token::Kept && self.account.expires_at.saturating_sub(TOKEN_MARGIN_S) < now_s
+    }
+
+    /// Whether new tokens are on their way, or will be asked for next.
+    pub fn awaits_refresh(&self) -> bool {
+        matches!(self.token, Token::InRefresh | Token::Waiting) || self.account.expires_at == ENDED
+    }
+
+    /// The access token was refused: it has ended, whatever it says.
+    pub fn distrust(&mut self) {
+        self.account.expires_at = ENDED;
+        if self.token == Token::New {
+            self.token = Token::Kept;
+        }
+    }
+
+    pub fn wait_for_tokens(&mut self) {
+        self.token = Token::Waiting;
+    }
+
+    pub fn begin_refresh(&mut self) {
+        self.token = Token::InRefresh;
+    }
+
+    /// No new tokens came.
+    pub fn end_refresh(&mut self) {
+        self.token = Token::Kept;
+    }
+
+    /// Tokens that a refresh gave, or that another process stored.
+    pub fn renew(&mut self, account: Account) {
+        self.account = account;
+        self.token = Token::New;
+        self.refresh_failures = 0;
+    }
+
+    /// Requests that can be sent for things that are known to be owed.
+    pub fn sendable(&self) -> usize {
+        match self.phase {
+            Phase::PageOwed => 1,
+            Phase::Listed => self.owed.iter().map(VecDeque::len).sum(),
+            Phase::PageInFlight | Phase::GivenUp => 0,
+        }
+    }
+
+    /// Requests that are still needed: a guess, while the list is not known to its end.
+    pub fn left(&self, wanted: &Wanted) -> u64 {
+        match self.phase {
+            Phase::GivenUp => 0,
+            Phase::Listed => self.sendable() as u64,
+            Phase::PageOwed | Phase::PageInFlight => {
+                let each = endpoints::ALL.iter().skip(1).filter(|endpoint| endpoint.depth <= wanted.depth);
+                PAGES_OF_A_LIST + (each.count() * self.progress.activities()) as u64
+            }
+        }
+    }
+}
+
+/// What was refused is tried again after a day, then after twice as long each time, up to a month.
+fn pause_s(tries: u32) -> i64 {
+    86_400 * (1 << tries.saturating_sub(1).min(5)).min(30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pause_s;
+
+    #[test]
+    fn what_was_refused_is_tried_again_ever_more_seldom() {
+        let days: Vec<i64> = (1..8).map(|tries| pause_s(tries) / 86_400).collect();
+        assert_eq!(days, [1, 2, 4, 8, 16, 30, 30]);
+    }
+}

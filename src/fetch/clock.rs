@@ -1,0 +1,113 @@
+//! The server's clock, as many answers agree on it.
+//!
+//! Windows end by the server's time, and one answer in a thousand has a wrong `Date`: a proxy's, a cache's, a
+//! broken machine's. So no single answer moves the clock. It is the median of the last answers, and until some of
+//! them agree it is a guess, under which requests go out one at a time.
+
+use std::collections::VecDeque;
+
+/// So many of the last answers are looked at.
+const SAMPLES: usize = 31;
+/// So many have to agree, and be more than half.
+const AGREEING: usize = 3;
+/// `Date` has whole seconds, and an answer takes its time.
+const AGREE_WITHIN_MS: i64 = 2_000;
+/// Between two machines that both keep time, before answers agree.
+const GUESS_MARGIN_MS: i64 = 2_000;
+
+/// Server time minus local time. Honest answers are dated at or before the time at which they arrive, so their median
+/// is never ahead of the server: a window that has ended by this clock has ended there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerClock {
+    guess_ms: i64,
+    samples: VecDeque<i64>,
+    agreed_ms: Option<i64>,
+}
+
+impl ServerClock {
+    /// Before the first answer: by how much the server was ahead when it was last seen.
+    pub fn guess(ahead_ms: i64) -> ServerClock {
+        ServerClock { guess_ms: ahead_ms - GUESS_MARGIN_MS, samples: VecDeque::new(), agreed_ms: None }
+    }
+
+    /// An answer dated `date_s` arrived at local time `local_ms`, which must not jump.
+    pub fn saw(&mut self, date_s: i64, local_ms: i64) {
+        self.samples.push_back(date_s.saturating_mul(1_000).saturating_sub(local_ms));
+        if self.samples.len() > SAMPLES {
+            self.samples.pop_front();
+        }
+        let mut sorted: Vec<i64> = self.samples.iter().copied().collect();
+        sorted.sort_unstable();
+        let median = sorted[(sorted.len() - 1) / 2];
+        let agreeing = sorted.iter().filter(|ms| ms.abs_diff(median) <= AGREE_WITHIN_MS as u64).count();
+        if agreeing >= AGREEING && 2 * agreeing > sorted.len() {
+            self.agreed_ms = Some(median);
+        }
+    }
+
+    /// Local time has jumped: this machine slept, or its clock was set. What was agreed on is a guess again.
+    pub fn jumped(&mut self) {
+        self.guess_ms = self.ahead_ms();
+        self.samples.clear();
+        self.agreed_ms = None;
+    }
+
+    pub fn ahead_ms(&self) -> i64 {
+        self.agreed_ms.unwrap_or(self.guess_ms)
+    }
+
+    pub fn now_ms(&self, local_ms: i64) -> i64 {
+        local_ms.saturating_add(self.ahead_ms())
+    }
+
+    /// Whether answers agree, and this is more than a guess.
+    pub fn is_settled(&self) -> bool {
+        self.agreed_ms.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_never_ahead_of_the_server() {
+        let mut clock = ServerClock::guess(0);
+        // The server is 5.9 s ahead; its dates are cut to seconds, its answers take 300 ms.
+        for sent_ms in (0..20_000).step_by(700) {
+            clock.saw((sent_ms + 150 + 5_900) / 1000, sent_ms + 300);
+            assert!(clock.now_ms(sent_ms + 300) <= sent_ms + 300 + 5_900);
+        }
+        assert!(clock.is_settled() && clock.ahead_ms() > 5_900 - 1_300);
+    }
+
+    #[test]
+    fn one_wrong_date_moves_nothing_wherever_it_comes() {
+        for wrong_at in 0..20 {
+            let mut clock = ServerClock::guess(0);
+            for second in 0..20 {
+                let ahead = if second == wrong_at { 7_200 } else { 0 };
+                clock.saw(second + ahead, second * 1_000 + 100);
+                assert!(clock.ahead_ms().abs() <= GUESS_MARGIN_MS, "{wrong_at}: {}", clock.ahead_ms());
+            }
+            assert!(clock.is_settled());
+        }
+    }
+
+    #[test]
+    fn a_server_that_sets_its_clock_is_followed_once_most_answers_agree() {
+        let mut clock = ServerClock::guess(0);
+        (0..40).for_each(|second| clock.saw(second, second * 1_000));
+        (40..80).for_each(|second| clock.saw(second + 3_600, second * 1_000));
+        assert_eq!(clock.ahead_ms(), 3_600_000);
+    }
+
+    #[test]
+    fn a_jump_of_local_time_makes_it_a_guess_again() {
+        let mut clock = ServerClock::guess(0);
+        (0..5).for_each(|second| clock.saw(second, second * 1_000));
+        clock.jumped();
+        assert!(!clock.is_settled());
+        assert_eq!(clock.ahead_ms(), 0);
+    }
+}

@@ -1,0 +1,190 @@
+//! Where every account stands, and what is still to come: read from the stores, without a request.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::budget::{Budget, Room};
+use super::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
+use super::history;
+use super::reserve::Reserve;
+use super::walk::{Progress, Wanted};
+use crate::error::Result;
+use crate::sources::strava;
+use crate::store::lake::{Lake, is_among};
+use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::parked::Parked;
+use crate::store::state::rates::Rates;
+
+/// Activities of an athlete, where nothing is known of anybody.
+const TYPICAL: u64 = 500;
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub wanted: Wanted,
+    pub users: Vec<String>,
+    pub ignore_archives: bool,
+    pub reserve: Option<f64>,
+    pub short_window_s: u32,
+    pub day_s: u32,
+    /// No more calls than this.
+    pub max_calls: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Survey {
+    pub accounts: Vec<Standing>,
+    /// Calls that are owed, by kind.
+    pub calls: BTreeMap<&'static str, u64>,
+    pub calls_owed: u64,
+    /// Whether a list is not known to its end, and its calls are a guess.
+    pub is_estimate: bool,
+    /// What fits into the rate windows at the limits as last seen.
+    pub room: Room,
+    /// Whole rate windows and days that the calls take.
+    pub windows: u64,
+    pub days: u64,
+    /// When the last call fits, if no other traffic needs more than the reserve.
+    pub done_at: Option<Timestamp>,
+}
+
+/// One account.
+#[derive(Debug, Clone, Serialize)]
+pub struct Standing {
+    pub user_id: String,
+    pub account_id: String,
+    /// The list is as fresh as that.
+    pub fresh_as_of: Option<Timestamp>,
+    /// What was deleted, or came late, is known as of then.
+    pub whole_list_as_of: Option<Timestamp>,
+    pub activities: usize,
+    /// How many activities have it, by kind.
+    pub fetched: BTreeMap<&'static str, usize>,
+    /// Calls that are owed, by kind.
+    pub calls: BTreeMap<&'static str, u64>,
+    pub is_estimate: bool,
+    /// Things that were refused, with their reasons and next tries.
+    pub parked: Vec<Parked>,
+    /// Activities that are in the list no more.
+    pub gone: usize,
+    pub token_ends: Option<Timestamp>,
+    /// Why nothing could be read of it.
+    pub unreadable: Option<String>,
+}
+
+/// Looks at every account of a lake. No key is needed, since no token is read.
+pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
+    let mut accounts = Accounts::open(lake)?.list_stored()?;
+    accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
+    let rates = Rates::open(lake)?;
+    let mut parked = rates.parked()?;
+    let mut history = history::read(lake, &accounts, question.ignore_archives)?;
+    let reserve = Reserve::choose(question.reserve, &rates.live()?);
+    let mut budget = Budget::new(question.short_window_s, question.day_s, reserve);
+    let server_ms = now.as_millisecond() + rates.ahead_ms()?;
+    budget.restore(&rates.windows()?, server_ms);
+
+    let typical = typical(history.progress.values());
+    let standings: Vec<Standing> = accounts
+        .into_iter()
+        .map(|account| {
+            let unreadable = history.unreadable.get(&lake.bucket(&account.user_id)).cloned();
+            let progress = history.progress.remove(&account.account_id).unwrap_or_default();
+            let parked = parked.remove(&account.account_id).unwrap_or_default();
+            standing(account, &progress, parked, unreadable, question, typical, now)
+        })
+        .collect();
+    let mut calls = BTreeMap::new();
+    for standing in &standings {
+        for (kind, count) in &standing.calls {
+            *calls.entry(*kind).or_default() += count;
+        }
+    }
+    let calls_owed = calls.values().sum::<u64>().min(question.max_calls.unwrap_or(u64::MAX));
+    let room = budget.room(server_ms);
+    let done_s = room.done_s(calls_owed, server_ms.div_euclid(1_000));
+    Ok(Survey {
+        is_estimate: standings.iter().any(|standing| standing.is_estimate),
+        accounts: standings,
+        calls,
+        calls_owed,
+        windows: calls_owed.div_ceil(room.short.max(1)),
+        days: calls_owed.div_ceil(room.day.max(1)),
+        room,
+        done_at: done_s.and_then(|s| Timestamp::from_second(s).ok()),
+    })
+}
+
+/// Activities of an athlete, as far as is known of those whose list is.
+fn typical<'a>(all: impl Iterator<Item = &'a Progress>) -> u64 {
+    let (mut athletes, mut activities) = (0, 0);
+    for progress in all.filter(|progress| progress.is_walked()) {
+        athletes += 1;
+        activities += progress.activities() as u64;
+    }
+    if athletes == 0 { TYPICAL } else { activities.div_ceil(athletes) }
+}
+
+fn standing(
+    account: Account,
+    progress: &Progress,
+    parked: Vec<Parked>,
+    unreadable: Option<String>,
+    question: &Question,
+    typical: u64,
+    now: Timestamp,
+) -> Standing {
+    let wanted = &question.wanted;
+    let known = progress.activities() as u64;
+    let is_known = progress.is_walked();
+    // While a list is not known to its end, it is thought to be as long as others', and longer than what is known.
+    let expected = if is_known { known } else { typical.max(known) };
+    let mut calls = BTreeMap::new();
+    let mut fetched = BTreeMap::new();
+    calls.insert(endpoints::ALL[0].kind, pages(progress, wanted, expected, now));
+    for index in 0..OF_ACTIVITIES {
+        let endpoint = endpoints::of_activities(index).0;
+        fetched.insert(endpoint.kind, progress.had(index));
+        let owed = progress.owed(index, wanted, now).into_iter();
+        let is_due = |id: &str| {
+            let is_it = |parked: &&Parked| parked.kind == endpoint.kind && parked.id == id;
+            parked.iter().find(is_it).is_none_or(|parked| parked.next_s <= now.as_second())
+        };
+        let owed = owed.filter(|owed| is_due(&owed.id)).count() as u64;
+        let unlisted = if endpoint.depth <= wanted.depth { expected - known } else { 0 };
+        calls.insert(endpoint.kind, owed + unlisted);
+    }
+    if unreadable.is_some() {
+        calls.clear();
+    }
+    Standing {
+        user_id: account.user_id,
+        account_id: account.account_id,
+        fresh_as_of: progress.walked_at(),
+        whole_list_as_of: progress.whole_at(),
+        activities: progress.activities(),
+        fetched,
+        calls,
+        is_estimate: !is_known && unreadable.is_none(),
+        parked,
+        gone: progress.gone().count(),
+        token_ends: Timestamp::from_second(account.expires_at).ok(),
+        unreadable,
+    }
+}
+
+/// Calls that a list takes to its end.
+fn pages(progress: &Progress, wanted: &Wanted, expected: u64, now: Timestamp) -> u64 {
+    use crate::store::landing::Ask;
+    match progress.next_page(wanted, now) {
+        None => 0,
+        // A later walk goes down to what is known, and mostly that is a page.
+        Some(Ask::List { until_s: Some(_), .. }) => 1,
+        Some(_) if progress.is_walking() => {
+            expected.saturating_sub(progress.activities() as u64).div_ceil(u64::from(PER_PAGE)) + 1
+        }
+        Some(_) => expected.div_ceil(u64::from(PER_PAGE)) + 1,
+    }
+}

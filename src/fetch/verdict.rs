@@ -1,0 +1,68 @@
+//! What an answer means: decided from its status and its words, without doing anything.
+
+use super::client::said;
+use super::outage::Trouble;
+
+/// What is to be done about an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Keep it: it is what was asked for, or says that it is not there.
+    Land,
+    /// The rate limit: others have spent what was left.
+    OverTheLimit,
+    /// The access token is not taken.
+    TokenRefused(String),
+    /// This thing is not given to us: the account's other things may be.
+    Refused(String),
+    /// The application is not let in: nothing is, until a person looks after it.
+    ApplicationRefused(String),
+    /// No answer. The same request may work later.
+    Trouble(Trouble, String),
+}
+
+/// Judges a status and a body.
+pub fn judge(status: u16, body: &[u8]) -> Verdict {
+    let said = said(body);
+    let words = format!("HTTP {status}{said}");
+    match status {
+        200 | 404 | 410 => Verdict::Land,
+        429 => Verdict::OverTheLimit,
+        // Some proxies say so with another status.
+        403 if said.to_ascii_lowercase().contains("rate limit") => Verdict::OverTheLimit,
+        401 => Verdict::TokenRefused(words),
+        403 if said.contains("Application") => Verdict::ApplicationRefused(words),
+        402 | 403 | 451 => Verdict::Refused(words),
+        500 => Verdict::Trouble(Trouble::OfOneThing, words),
+        // A request that cannot be right is this thing's, and asking the same again is no help.
+        400..=499 if !matches!(status, 408 | 425) => Verdict::Refused(words),
+        _ => Verdict::Trouble(Trouble::OfTheApi, words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_limit_whatever_the_status() {
+        let body =
+            br#"{"message":"Rate Limit Exceeded","errors":[{"resource":"Application","field":"rate limit","code":"exceeded"}]}"#;
+        assert_eq!(judge(429, body), Verdict::OverTheLimit);
+        assert_eq!(judge(403, body), Verdict::OverTheLimit);
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_trouble_and_an_application_from_an_athlete() {
+        let inactive =
+            br#"{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}"#;
+        assert!(matches!(judge(403, inactive), Verdict::ApplicationRefused(_)));
+        assert!(matches!(judge(403, b""), Verdict::Refused(_)));
+        assert!(matches!(judge(402, b""), Verdict::Refused(_)));
+        assert!(matches!(judge(401, b""), Verdict::TokenRefused(_)));
+        for status in [502, 503, 504, 597, 408] {
+            assert!(matches!(judge(status, b"<html>"), Verdict::Trouble(Trouble::OfTheApi, _)), "{status}");
+        }
+        assert!(matches!(judge(500, b""), Verdict::Trouble(Trouble::OfOneThing, _)));
+        assert_eq!(judge(404, b""), Verdict::Land);
+    }
+}

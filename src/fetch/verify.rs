@@ -1,0 +1,147 @@
+//! Whether a lake holds what it says it holds: checksums of landing and archives, rows against landing, and what is
+//! known but was never fetched. Nothing is changed.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+
+use rayon::prelude::*;
+use ring::digest::{Context, SHA256};
+use serde::Serialize;
+
+use super::history;
+use crate::error::{Error, Result};
+use crate::model::hex;
+use crate::sources::strava;
+use crate::store::archives;
+use crate::store::dataset;
+use crate::store::lake::{Bucket, Lake};
+use crate::store::landing::{Frames, Piece, Position, Unopened};
+use crate::store::state::accounts::{Account, Accounts};
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Verified {
+    pub responses: u64,
+    pub archives: u64,
+    pub activities: u64,
+    /// Responses that a newer longrun wrote.
+    pub newer: u64,
+    /// What is wrong, each with its place.
+    pub damage: Vec<String>,
+    /// What is missing and can be had by running a command again.
+    pub gaps: Vec<String>,
+}
+
+impl Verified {
+    fn add(&mut self, other: Verified) {
+        self.responses += other.responses;
+        self.archives += other.archives;
+        self.activities += other.activities;
+        self.newer += other.newer;
+        self.damage.extend(other.damage);
+        self.gaps.extend(other.gaps);
+    }
+}
+
+/// Verifies every bucket; one that cannot be read is damage, and the others go on.
+pub fn verify(lake: &Lake) -> Result<Verified> {
+    let mut accounts = Accounts::open(lake)?.list_stored()?;
+    accounts.retain(|account| account.source == strava::SOURCE);
+    let buckets: Vec<Bucket> = lake.buckets().collect();
+    let found: Vec<Verified> = buckets
+        .into_par_iter()
+        .map(|bucket| {
+            let of_bucket: Vec<Account> =
+                accounts.iter().filter(|a| lake.bucket(&a.user_id) == bucket).cloned().collect();
+            let mut found = Verified::default();
+            let checks = [
+                landing(lake, bucket, &mut found),
+                imports(lake, bucket, &mut found),
+                rows(lake, bucket, &of_bucket, &mut found),
+            ];
+            let broken = checks.into_iter().filter_map(Result::err);
+            found.damage.extend(broken.map(|e| e.to_string()));
+            found
+        })
+        .collect();
+    let mut all = Verified::default();
+    found.into_iter().for_each(|found| all.add(found));
+    Ok(all)
+}
+
+fn landing(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
+    for piece in Frames::open(lake, bucket, Position::default())? {
+        match piece? {
+            Piece::Frame(frame) => match frame.open() {
+                Ok(_) => found.responses += 1,
+                Err(Unopened::Newer) => found.newer += 1,
+                Err(e) => found.damage.push(format!("{}: {e}", frame.place())),
+            },
+            Piece::Damaged { segment, offset, bytes } => {
+                found.damage.push(format!("{segment}@{offset}: {bytes} bytes are no response"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
+    let imports = archives::list(lake, bucket)?;
+    found.damage.extend(imports.damaged.into_iter().map(|(_, reason)| reason));
+    for (_, import) in imports.imports {
+        found.archives += 1;
+        let place = match archives::find(lake, bucket, &import) {
+            Ok(found) => found.path,
+            Err(e) => {
+                found.damage.push(format!("archive {} of user {}: {e}", import.name, import.user_id));
+                continue;
+            }
+        };
+        // A folder that was left in its place has no bytes of its own.
+        if place.is_dir() {
+            continue;
+        }
+        let mut file = File::open(&place).map_err(Error::io("read", &place))?;
+        let mut context = Context::new(&SHA256);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let length = file.read(&mut buffer).map_err(Error::io("read", &place))?;
+            if length == 0 {
+                break;
+            }
+            context.update(&buffer[..length]);
+        }
+        if hex::encode(context.finish().as_ref()) != import.sha256 {
+            let what = "it is not what was imported";
+            found.damage.push(format!("{}: {what}", place.display()));
+        }
+    }
+    Ok(())
+}
+
+/// What the list told of and no row has.
+fn rows(lake: &Lake, bucket: Bucket, accounts: &[Account], found: &mut Verified) -> Result<()> {
+    let key = lake.activities(strava::SOURCE, bucket);
+    let mut there: HashSet<(String, String)> = HashSet::new();
+    for batch in dataset::read(lake, &key, Some(&["user_id", "source_id"]))? {
+        let rows = dataset::cells::Rows(&batch);
+        for row in 0..batch.num_rows() {
+            there.insert((rows.text("user_id", row), rows.text("source_id", row)));
+        }
+    }
+    found.activities += there.len() as u64;
+    let history = history::read(lake, accounts, true)?;
+    for account in accounts {
+        let Some(progress) = history.progress.get(&account.account_id) else { continue };
+        let is_missing = |id: &&str| !there.contains(&(account.user_id.clone(), id.to_string()));
+        let missing = progress.ids().filter(is_missing).count();
+        if missing > 0 {
+            found.gaps.push(format!(
+                "user {}: {missing} activities have landed and have no row; run `longrun normalize`, then look at the rejects",
+                account.user_id
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,270 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW_S: i64 = 1_790_000_000;
+
+fn entry(id: usize, start_s: i64) -> ListEntry {
+    ListEntry { id: id.to_string(), start_s, manual: id % 5 == 0, print: 1 }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn wanted(fresh_s: i64) -> Wanted {
+    Wanted { depth: Depth::Streams, fresh_since: at(fresh_s), whole_since: Timestamp::MIN, anew: None }
+}
+
+/// Serves a list as Strava does, in pages of `size`.
+fn serve(history: &[ListEntry], ask: &Ask, size: usize) -> Vec<Option<ListEntry>> {
+    let Ask::List { before_s, page, .. } = ask else { panic!("{ask:?}") };
+    let mut matching: Vec<&ListEntry> =
+        history.iter().filter(|e| before_s.is_none_or(|b| e.start_s < b)).collect();
+    matching.sort_by_key(|e| (std::cmp::Reverse(e.start_s), e.id.clone()));
+    matching.into_iter().skip((*page as usize - 1) * size).take(size).cloned().map(Some).collect()
+}
+
+/// Walks to the end, a page every `pause_s`. Returns the number of pages.
+fn walk_with(
+    progress: &mut Progress,
+    history: &[ListEntry],
+    size: usize,
+    wanted: &Wanted,
+    pause_s: i64,
+) -> usize {
+    for pages in 0.. {
+        let now = at(NOW_S + pages as i64 * pause_s);
+        let Some(ask) = progress.next_page(wanted, now) else { return pages };
+        progress.take(&ask, Told::Page(serve(history, &ask, size)), now);
+        assert!(pages < 10_000, "the walk does not end");
+    }
+    unreachable!()
+}
+
+fn walk(progress: &mut Progress, history: &[ListEntry]) -> usize {
+    walk_with(progress, history, 200, &wanted(NOW_S), 1)
+}
+
+fn owed(progress: &Progress) -> Vec<String> {
+    let mut owed = Vec::new();
+    for index in 0..OF_ACTIVITIES {
+        let (endpoint, of_activity) = endpoints::of_activities(index);
+        for one in progress.owed(index, &wanted(NOW_S), at(NOW_S)) {
+            owed.push((endpoint.describe)(&(of_activity.ask)(one.id.to_string(), one.start_s)));
+        }
+    }
+    owed
+}
+
+fn detail(id: &str) -> Ask {
+    Ask::Detail { id: id.to_string(), start_s: 0 }
+}
+
+#[test]
+fn a_list_costs_a_request_for_200_and_one_that_is_empty() {
+    for (count, calls) in [(0, 1), (1, 2), (200, 2), (201, 3), (400, 3), (1_000, 6)] {
+        let history: Vec<ListEntry> = (0..count).map(|i| entry(i, i as i64 * 1000)).collect();
+        let mut progress = Progress::default();
+        assert_eq!(walk(&mut progress, &history), calls, "{count} activities");
+        assert_eq!(progress.activities(), count);
+    }
+}
+
+#[test]
+fn a_later_walk_stops_below_what_is_known() {
+    let mut history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
+    let mut progress = Progress::default();
+    walk(&mut progress, &history);
+    history.push(entry(9_999, 2_000 * 86_400));
+    // Synced late: older than the newest.
+    history.push(entry(9_998, 1_985 * 86_400 + 7));
+    let mut later = progress.clone();
+    let ask = later.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)).unwrap();
+    later.take(&ask, Told::Page(serve(&history, &ask, 200)), at(NOW_S + 200));
+    assert_eq!(later.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)), None, "one page is enough");
+    assert_eq!(later.activities(), 2_002);
+}
+
+#[test]
+fn a_date_in_the_future_shortens_no_walk() {
+    let mut history: Vec<ListEntry> = (0..500).map(|i| entry(i, NOW_S - 1_000 * i as i64)).collect();
+    history.push(entry(9_999, NOW_S + 40 * 365 * 86_400));
+    let mut progress = Progress::default();
+    walk(&mut progress, &history);
+    let Some(Ask::List { until_s: Some(until_s), .. }) =
+        progress.next_page(&wanted(NOW_S + 100), at(NOW_S + 200))
+    else {
+        panic!()
+    };
+    assert_eq!(until_s, NOW_S - LOOKBACK_S);
+}
+
+#[test]
+fn a_page_out_of_order_ends_no_walk_and_loses_nothing() {
+    // The first page holds a start of 1970 between the others.
+    let mut pages: Vec<Vec<Option<ListEntry>>> = (0..3)
+        .map(|page| (0..5).map(|i| Some(entry(page * 5 + i, NOW_S - (page * 5 + i) as i64))).collect())
+        .collect();
+    pages[0][2] = Some(entry(2, 5));
+    pages.push(Vec::new());
+    let mut progress = Progress::default();
+    let mut asked = Vec::new();
+    // Between pages a day goes by: starts that are out of order are no cursor.
+    for (number, page) in pages.into_iter().enumerate() {
+        let now = at(NOW_S + number as i64 * 86_400);
+        let ask = progress.next_page(&wanted(NOW_S), now).unwrap();
+        progress.take(&ask, Told::Page(page), now);
+        asked.push(ask);
+    }
+    assert!(progress.is_walked() && progress.activities() == 15);
+    assert!(matches!(asked[3], Ask::List { before_s: None, page: 4, .. }), "{asked:?}");
+}
+
+#[test]
+fn a_resumed_walk_counts_as_of_its_first_page_and_goes_on_below_what_it_saw() {
+    let mut history: Vec<ListEntry> = (0..1_000).map(|i| entry(i, NOW_S - i as i64 * 100)).collect();
+    let mut progress = Progress::default();
+    let first = progress.next_page(&wanted(NOW_S), at(NOW_S)).unwrap();
+    progress.take(&first, Told::Page(serve(&history, &first, 200)), at(NOW_S));
+    // Meanwhile three of the first page were deleted: page 2 begins three later now.
+    history.drain(10..13);
+    let later_s = NOW_S + 86_400;
+    while let Some(ask) = progress.next_page(&wanted(NOW_S), at(later_s)) {
+        progress.take(&ask, Told::Page(serve(&history, &ask, 200)), at(later_s));
+    }
+    assert_eq!(progress.walked_at(), Some(at(NOW_S)));
+    assert!((200..1_000).all(|id| progress.known.contains_key(id.to_string().as_str())));
+}
+
+#[test]
+fn what_an_archive_told_is_not_asked_for_again() {
+    let history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
+    let mut progress = Progress::default();
+    let archived = |e: &ListEntry| ArchivedEntry {
+        id: e.id.clone(),
+        start_s: e.start_s,
+        manual: e.manual,
+        has_file: e.id != "7",
+    };
+    // The list is walked all the same: the archive may lack what it does not know of.
+    assert_eq!(walk(&mut progress, &history), 11);
+    progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
+    let owed = owed(&progress);
+    let of = |id: &str| owed.iter().filter(|what| what.ends_with(&format!("activity {id}"))).count();
+    assert_eq!((of("1950"), of("1951"), of("1899"), of("7")), (1, 2, 0, 1), "1950 is manual, 7 has no file");
+}
+
+#[test]
+fn what_is_owed_is_newest_first_and_leaves_out_what_cannot_be_there() {
+    let mut progress = Progress::default();
+    walk(&mut progress, &[entry(5, 50), entry(1, 10), entry(2, 20)]);
+    progress.take(&detail("2"), Told::Whole, at(NOW_S));
+    assert_eq!(
+        owed(&progress),
+        ["activity 5", "activity 1", "the streams of activity 2", "the streams of activity 1"]
+    );
+}
+
+#[test]
+fn what_was_edited_is_owed_again_and_counts_alone_ask_for_nothing() {
+    let mut progress = Progress::default();
+    let history = [entry(1, 10), entry(2, 20)];
+    walk(&mut progress, &history);
+    for id in ["1", "2"] {
+        progress.take(&detail(id), Told::Whole, at(NOW_S));
+        progress.take(&Ask::Streams { id: id.to_string(), start_s: 0 }, Told::Whole, at(NOW_S));
+    }
+    assert_eq!(owed(&progress), Vec::<String>::new());
+    let mut edited = history.clone();
+    edited[1].print = 2;
+    let ask = progress.next_page(&wanted(NOW_S + 1_000), at(NOW_S + 2_000)).unwrap();
+    progress.take(&ask, Told::Page(edited.map(Some).to_vec()), at(NOW_S + 2_000));
+    assert_eq!(owed(&progress), ["activity 2", "the streams of activity 2"]);
+}
+
+#[test]
+fn what_is_to_be_fetched_anew_is_owed_once_more_and_not_after_that() {
+    let mut progress = Progress::default();
+    walk(&mut progress, &[entry(1, 10), entry(2, 20), entry(3, 30)]);
+    for id in ["1", "2", "3"] {
+        progress.take(&detail(id), Told::Whole, at(NOW_S));
+    }
+    let anew = |since_s: i64, ids: &[&str]| Wanted {
+        anew: Some(Anew {
+            fetched_before: at(NOW_S + 10),
+            started_since: at(since_s),
+            ids: ids.iter().map(|id| id.to_string()).collect(),
+        }),
+        ..wanted(NOW_S)
+    };
+    let owed = |progress: &Progress, wanted: &Wanted| -> Vec<String> {
+        progress.owed(0, wanted, at(NOW_S + 20)).iter().map(|owed| owed.id.to_string()).collect()
+    };
+    assert_eq!(owed(&progress, &anew(20, &[])), ["3", "2"]);
+    assert_eq!(owed(&progress, &anew(0, &["1"])), ["1"]);
+    progress.take(&detail("1"), Told::Whole, at(NOW_S + 15));
+    assert_eq!(owed(&progress, &anew(0, &["1"])), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_there_yet_is_asked_for_after_hours_then_days_then_never() {
+    let mut progress = Progress::default();
+    let fresh = entry(1, NOW_S - 600);
+    let old = entry(2, NOW_S - 90 * DAY_S);
+    walk(&mut progress, &[fresh, old]);
+    for id in ["1", "2"] {
+        progress.take(&detail(id), Told::Nothing, at(NOW_S));
+    }
+    let mut now_s = NOW_S;
+    let mut asked = Vec::new();
+    while now_s < NOW_S + 60 * DAY_S {
+        for owed in progress.owed(0, &wanted(NOW_S), at(now_s)) {
+            asked.push((owed.id.to_string(), (now_s - NOW_S) / 3_600));
+            progress.take(&detail(&owed.id), Told::Nothing, at(now_s));
+        }
+        now_s += 3_600;
+    }
+    let hours: Vec<i64> = asked.iter().map(|(_, hour)| *hour).collect();
+    assert!(asked.iter().all(|(id, _)| id == "1"), "what is old and not there is gone: {asked:?}");
+    assert_eq!(hours, [3, 15, 39, 111]);
+}
+
+#[test]
+fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
+    let mut progress = Progress::default();
+    let mut history: Vec<ListEntry> = (0..10).map(|i| entry(i, NOW_S - i as i64)).collect();
+    walk(&mut progress, &history);
+    let deleted = history.remove(3);
+    let again = Wanted { whole_since: at(NOW_S + 100), ..wanted(NOW_S + 100) };
+    let rewalk = |progress: &mut Progress, history: &[ListEntry], second: i64| {
+        while let Some(ask) = progress.next_page(&again, at(second)) {
+            progress.take(&ask, Told::Page(serve(history, &ask, 200)), at(second));
+        }
+    };
+    rewalk(&mut progress, &history, NOW_S + 200);
+    assert_eq!(progress.gone().collect::<Vec<_>>(), ["3"]);
+    assert!(!owed(&progress).contains(&"activity 3".to_string()));
+    history.push(deleted);
+    let ask = Ask::List { scan: 3, until_s: None, before_s: None, page: 1 };
+    progress.take(&ask, Told::Page(serve(&history, &ask, 200)), at(NOW_S + 300));
+    assert_eq!(progress.gone().count(), 0);
+}
+
+proptest! {
+    #[test]
+    fn no_activity_is_lost_whatever_ties_page_sizes_and_pauses_there_are(
+        starts in prop::collection::vec(0_i64..60, 0..300),
+        size in 1_usize..40,
+        pause_s in prop::sample::select(vec![1_i64, 3_600]),
+    ) {
+        let history: Vec<ListEntry> = starts.iter().enumerate().map(|(i, s)| entry(i, *s)).collect();
+        let mut progress = Progress::default();
+        walk_with(&mut progress, &history, size, &wanted(NOW_S), pause_s);
+        let found: HashSet<&str> = progress.known.keys().map(|id| &**id).collect();
+        let there: HashSet<&str> = history.iter().map(|e| e.id.as_str()).collect();
+        prop_assert_eq!(found, there);
+    }
+}

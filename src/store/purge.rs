@@ -1,0 +1,99 @@
+//! Forgetting a person: no byte of theirs stays in landing, archives, datasets, reports or the state database.
+//!
+//! What is to be forgotten is written down first and struck off last, so a purge that is killed goes on where the next
+//! one begins. Datasets of the person's bucket are removed whole, since they can be made anew from what is left; the
+//! landing and the archives cannot, and are rewritten without the person.
+
+use serde::Serialize;
+
+use super::archives;
+use super::backend::{Guard, Key};
+use super::dataset;
+use super::lake::{Bucket, Lake};
+use super::landing;
+use crate::error::Result;
+
+/// What a purge took away, or would.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Purged {
+    pub users: usize,
+    pub responses: u64,
+    /// Of landing, that nobody could read, and so of anybody.
+    pub unreadable_bytes: u64,
+    pub archives: usize,
+    /// Files of datasets that are to be made anew for others in the bucket.
+    pub dataset_files: usize,
+    pub reports: usize,
+    pub state_rows: usize,
+}
+
+/// Everybody who writes a part of the lake is kept out.
+const LOCKS: [(&str, &str); 5] = [
+    ("landing", "the landing"),
+    ("archives", "the imported archives"),
+    ("dataset", "the dataset"),
+    ("matches", "the matches"),
+    ("redrive", "the redrive"),
+];
+
+/// Forgets these users, and those that an earlier purge did not get to.
+pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
+    let locks: Result<Vec<Box<dyn Guard>>> =
+        LOCKS.iter().map(|(name, what)| lake.backend().lock(name, what)).collect();
+    let _locks = locks?;
+    let state = lake.state()?;
+    state.begin_purge(users)?;
+    let mut purged = Purged::default();
+    for user in state.pending_purges()? {
+        let bucket = lake.bucket(&user);
+        purged.users += 1;
+        // Its tokens first: nothing more is fetched.
+        purged.state_rows += state.forget(&user)?;
+        let forgotten = landing::forget(lake, bucket, |header| header.user_id == user)?;
+        purged.responses += forgotten.frames;
+        purged.unreadable_bytes += forgotten.damaged_bytes;
+        purged.archives += forget_archives(lake, bucket, &user)?;
+        for key in dataset_files(lake, bucket)? {
+            lake.backend().remove(&key)?;
+            purged.dataset_files += 1;
+        }
+        for (key, _) in lake.backend().list(&Key::new("reports"))? {
+            lake.backend().remove(&key)?;
+            purged.reports += 1;
+        }
+        // What was staged by runs that were killed.
+        lake.backend().scratch()?;
+        state.end_purge(&user)?;
+    }
+    Ok(purged)
+}
+
+/// Imports of a person, and the archives that are nobody else's.
+fn forget_archives(lake: &Lake, bucket: Bucket, user: &str) -> Result<usize> {
+    let imports = archives::list(lake, bucket)?;
+    let (theirs, others): (Vec<_>, Vec<_>) =
+        imports.imports.iter().partition(|(_, import)| import.user_id == user);
+    for (number, import) in &theirs {
+        if !others.iter().any(|(_, other)| other.sha256 == import.sha256) {
+            lake.backend().remove(&archives::archive_key(bucket, &import.sha256))?;
+        }
+        lake.backend().remove(&archives::import_key(bucket, *number))?;
+    }
+    Ok(theirs.len())
+}
+
+/// Every dataset's files of a bucket.
+fn dataset_files(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
+    let mut found = Vec::new();
+    for folder in ["activities", "streams", "rejects", "origins", "matches", "golden"] {
+        for key in dataset::files(lake, &Key::new(folder))? {
+            let name = key.file_name().trim_end_matches(".parquet");
+            let number = bucket.to_string();
+            let is_of_bucket = name.split('-').any(|part| part == number);
+            if is_of_bucket {
+                found.push(key);
+            }
+        }
+    }
+    Ok(found)
+}

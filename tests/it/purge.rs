@@ -1,0 +1,111 @@
+//! Forgetting a person, whatever ends the purge in between.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::Options;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::support::{WIDE, World, files, rows, timeless};
+
+const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
+const THEIRS: &str = "user-0001";
+
+/// Whether a user's name stands in any file of the lake, within what is compressed, too.
+fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
+    let holds = |bytes: &[u8]| bytes.windows(user.len()).any(|w| w == user.as_bytes());
+    for (path, bytes) in files(&world.lake_folder()) {
+        let is_segment = path.extension().is_some_and(|e| e == "zst");
+        if holds(&bytes) || (is_segment && holds(&zstd::stream::decode_all(bytes.as_slice()).unwrap())) {
+            return Some(path.display().to_string());
+        }
+    }
+    for dataset in ["activities", "streams", "rejects", "golden"] {
+        if rows(&world.lake_folder(), dataset).iter().any(|row| row["user_id"] == user) {
+            return Some(dataset.to_string());
+        }
+    }
+    None
+}
+
+fn world() -> World {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.fetch(&["--depth", "streams"]).expect(0);
+    let gpx = r#"<gpx version="1.1"><trk><trkseg><trkpt lat="1" lon="2"><time>2024-01-01T00:00:00Z</time></trkpt><trkpt lat="1.001" lon="2"><time>2024-01-01T00:01:00Z</time></trkpt></trkseg></trk></gpx>"#;
+    let file = world.folder.path().join("ride.gpx");
+    std::fs::write(&file, gpx).unwrap();
+    for user in [THEIRS, "user-0002"] {
+        world.run(&["import", "auto", file.to_str().unwrap(), "--user", user]).expect(0);
+    }
+    world.run(&["normalize"]).expect(0);
+    world.run(&["dedupe"]).expect(0);
+    world.run(&["report"]).expect(0);
+    world
+}
+
+fn others(world: &World) -> Vec<crate::support::Row> {
+    let mut rows = timeless(rows(&world.lake_folder(), "activities"));
+    rows.retain(|row| row["user_id"] != THEIRS);
+    rows
+}
+
+#[test]
+fn nothing_of_a_purged_person_is_left_after_kills_at_any_instant_and_others_keep_everything() {
+    let seed = 20_261_125;
+    println!("seed {seed}");
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let world = world();
+    let before = others(&world);
+    let args = ["purge", "--user", THEIRS, "--apply"];
+    world.run(&["purge", "--user", THEIRS]).expect(0);
+    assert!(is_named_anywhere(&world, THEIRS).is_some(), "a dry run removes nothing");
+    for _ in 0..8 {
+        let mut child = world.command(&args).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
+        // One that has ended by itself is no failure.
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    world.run(&args).expect(0);
+    assert_eq!(is_named_anywhere(&world, THEIRS), None);
+    world.run(&["normalize"]).expect(0);
+    world.run(&["dedupe"]).expect(0);
+    assert_eq!(is_named_anywhere(&world, THEIRS), None);
+    assert!(others(&world) == before, "the others have what they had");
+    world.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn access_is_taken_back_at_the_source_first() {
+    let world = world();
+    world.run(&["purge", "--user", THEIRS, "--revoke", "--apply"]).expect(0);
+    assert_eq!(world.emulator.tokens_of(THEIRS), 0);
+    assert!(world.emulator.tokens_of("user-0000") > 0);
+}
+
+#[test]
+fn verify_names_damage_and_gaps_with_their_places() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.fetch(&[]).expect(0);
+    let ended = world.run(&["verify"]).expect(3);
+    assert!(
+        ended.stderr.contains("have landed and have no row; run `longrun normalize`"),
+        "{}",
+        ended.stderr
+    );
+    world.run(&["normalize"]).expect(0);
+    let ended = world.run(&["verify"]).expect(0);
+    assert!(ended.stderr.contains("120 activities have rows"), "{}", ended.stderr);
+    let segment =
+        files(&world.lake_folder()).into_keys().find(|path| path.extension().is_some_and(|e| e == "zst"));
+    let segment = segment.unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 0x55;
+    std::fs::write(&segment, bytes).unwrap();
+    let ended = world.run(&["verify"]).expect(3);
+    assert!(ended.stderr.contains("damaged, in 1 place"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("landing/strava/"), "{}", ended.stderr);
+}
