@@ -272,7 +272,7 @@ fn contents(path: &std::path::Path) -> (String, u64, u64, usize) {
 #[test]
 fn real_exports_are_recognised_and_read() {
     for (folder, source, activities, samples, rejects) in [
-        ("fit", "files", 36, 74_015, 4),
+        ("fit", "files", 36, 73_772, 4),
         ("gpx", "files", 8, 4_584, 5),
         ("tcx", "files", 6, 2_017, 0),
         ("strava_export", "strava", 1, 326, 0),
@@ -292,7 +292,7 @@ fn sessions_of_real_fit_files_are_those_that_another_decoder_finds() {
     let oracle = std::fs::read_to_string(folder.join("golden_sessions_fitparse.json")).unwrap();
     let oracle: BTreeMap<String, Vec<HashMap<String, Option<String>>>> =
         serde_json::from_str(&oracle).unwrap();
-    let mut compared = 0;
+    let (mut compared, mut moved) = (0, 0);
     for (name, sessions) in oracle {
         let Ok(bytes) = std::fs::read(folder.join(&name)) else { continue };
         let found = files::decode(bytes).unwrap().recordings;
@@ -301,7 +301,12 @@ fn sessions_of_real_fit_files_are_those_that_another_decoder_finds() {
             let a = &recording.activity;
             let number = |key: &str| session[key].as_ref().map(|text| text.parse::<f64>().unwrap());
             let start = session["start_time"].as_ref().unwrap().replace(' ', "T") + "Z";
-            assert_eq!(a.start_time, start.parse().unwrap(), "{name}");
+            // One session names a start that its end, its length and its samples contradict.
+            if a.start_time != start.parse().unwrap() {
+                let doubts = a.doubts.as_ref().unwrap();
+                assert!(doubts.iter().any(|doubt| doubt.field == "start_time"), "{name}");
+                moved += 1;
+            }
             assert_eq!(a.elapsed_s, number("total_elapsed_time"), "{name}");
             assert_eq!(a.moving_s, number("total_timer_time"), "{name}");
             assert_eq!(a.distance_m, number("total_distance"), "{name}");
@@ -309,7 +314,7 @@ fn sessions_of_real_fit_files_are_those_that_another_decoder_finds() {
             compared += 1;
         }
     }
-    assert!(compared >= 14, "{compared}");
+    assert!(compared >= 14 && moved == 1, "{compared} sessions, {moved} of them moved");
 }
 
 #[test]

@@ -13,11 +13,11 @@ const UNCLOSED_S: i64 = 60;
 
 impl Part {
     pub fn into_recordings(mut self) -> Result<Vec<Recording>, Fault> {
-        add_heart_rates(&mut self.samples, &std::mem::take(&mut self.heart_rates.rates));
         let mut sessions = std::mem::take(&mut self.sessions);
         if sessions.is_empty() {
             sessions.push(self.session_of_laps()?);
         }
+        add_heart_rates(&mut self.samples, &std::mem::take(&mut self.heart_rates.rates));
         let sessions = self.dated(sessions);
         let starts: Vec<i64> = sessions.iter().map(|(start_s, _)| *start_s).collect();
         // Of several sessions, what happened belongs to the last one that had begun.
