@@ -127,6 +127,10 @@ record! {
         pub athlete_count: Option<i32>,
         pub photo_count: Option<i32>,
         pub pr_count: Option<i32>,
+        /// Whether it is the whole of a multisport event whose legs are records of their own. No sum counts it.
+        pub is_parent: Option<bool>,
+        /// Of a leg of a multisport event: the id of the record of the whole, in the same source.
+        pub parent_id: Option<String>,
         /// Whether the live pipeline itself put it there.
         pub uploaded_by_pipeline: Option<bool>,
         /// The columns that the source left out and that were computed from the samples.

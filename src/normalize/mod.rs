@@ -421,8 +421,14 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
             take_activity(filling, "detail", &from, 0, taken);
         }
         Ask::Streams { id, start_s } => {
-            match strava::api::activity_streams(&mut body, &id, strava::api::start_time(start_s), &from) {
-                Ok(streams) => filling.streams(&streams),
+            let start = strava::api::start_time(start_s);
+            match strava::streams::activity_streams(&mut body, &id, start, &from) {
+                Ok((streams, faults)) => {
+                    for fault in &faults {
+                        reject(filling, "streams", &from, 0, fault, true);
+                    }
+                    filling.streams(&streams);
+                }
                 Err(fault) => reject(filling, "streams", &from, 0, &fault, false),
             }
         }
@@ -437,11 +443,16 @@ fn take_activity(
     taken: Result<Parsed, Fault>,
 ) {
     match taken {
-        Ok(taken) => {
+        Ok(mut taken) => {
+            // What the API says passes the same checks as what archives hold.
+            let checked = sources::check(&mut taken);
             for fault in &taken.faults {
                 reject(filling, kind, from, index, fault, true);
             }
-            filling.activity(&taken.activity);
+            match checked {
+                Ok(()) => filling.activity(&taken.activity),
+                Err(fault) => reject(filling, kind, from, index, &fault, false),
+            }
         }
         Err(fault) => reject(filling, kind, from, index, &fault, false),
     }

@@ -95,8 +95,11 @@ impl Collecting {
             (rows.list("members"), rows.list("lineage"), rows.list("conflicts"));
         for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
             let (km, hours) = (distance_km(rows, row), time_s(rows, row) / 3600.0);
-            self.overview.workouts.add(km, hours);
-            self.calendar.workout(begin(rows, row), km, hours);
+            // The legs of a multisport event are workouts of their own, and are summed instead.
+            if !rows.is_true("is_parent", row) {
+                self.overview.workouts.add(km, hours);
+                self.calendar.workout(begin(rows, row), km, hours);
+            }
             let of = structs(members, row);
             let named = |s: &StructArray, at: usize| {
                 format!("{}:{}", field(s, "source", at), field(s, "source_id", at))
@@ -222,9 +225,11 @@ impl Collecting {
                     }
                     let figures = self.sources.entry(source.to_string()).or_default();
                     let (km, hours) = (distance_km(&rows, row), time_s(&rows, row) / 3600.0);
-                    figures.activities.add(km, hours);
-                    self.overview.activities.add(km, hours);
-                    self.calendar.record(begin(&rows, row), source.name(), km);
+                    if !rows.is_true("is_parent", row) {
+                        figures.activities.add(km, hours);
+                        self.overview.activities.add(km, hours);
+                        self.calendar.record(begin(&rows, row), source.name(), km);
+                    }
                     figures.shared += u64::from(shared.contains(&key));
                     for (at, is_b) in wanted.get(&key).into_iter().flatten() {
                         let pair = &mut self.pairs[*at];
@@ -312,8 +317,9 @@ fn most_worth_a_look(mut pairs: Vec<Pair>, most: usize) -> Vec<Pair> {
     pairs
 }
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "user_id",
+    "is_parent",
     "source_id",
     "title",
     "sport",

@@ -3,7 +3,8 @@
 //!
 //! Files are read one at a time and summed at once, so memory is bounded by a bucket.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::Float64Type;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +17,7 @@ use crate::store::dataset;
 use crate::store::lake::Lake;
 
 /// The columns that are read.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "source",
     "sport",
     "sport_raw",
@@ -25,6 +26,7 @@ const COLUMNS: [&str; 8] = [
     "moving_s",
     "elevation_gain_m",
     "track_lat_e5",
+    "is_parent",
 ];
 
 /// One sport in one year, from one source.
@@ -46,7 +48,7 @@ pub fn by_source_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
     for path in dataset::files(lake, &lake.activities_folder())? {
         let mut all = sums.take();
         for batch in dataset::read(lake, &path, Some(&COLUMNS))? {
-            let rows = sound(frame(&batch));
+            let rows = sound(frame(&without_parents(&batch)));
             all = Some(match all {
                 Some(before) => sound(before.vstack(&rows)),
                 None => rows,
@@ -64,6 +66,13 @@ fn sound<T>(result: Result<T, PolarsError>) -> T {
 
 const KEYS: [&str; 3] = ["source", "sport", "year"];
 const SUMMED: [&str; 5] = ["activities", "distance_m", "moving_s", "elevation_gain_m", "track_points"];
+
+/// The rows without the wholes of multisport events, whose legs are rows of their own.
+fn without_parents(batch: &RecordBatch) -> RecordBatch {
+    let is_parent = batch.column_by_name("is_parent").expect("the column was asked for").as_boolean();
+    let keep: BooleanArray = is_parent.iter().map(|is_parent| Some(is_parent != Some(true))).collect();
+    filter_record_batch(batch, &keep).expect("there is a flag for each row")
+}
 
 /// A row per activity, in the columns of the sums.
 fn frame(batch: &RecordBatch) -> Result<DataFrame, PolarsError> {

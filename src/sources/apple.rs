@@ -107,6 +107,8 @@ struct Workout {
     routes: Vec<String>,
     /// Of the routes that were written within.
     samples: Vec<Sample>,
+    /// When it was paused (true) and resumed (false), in the order of the file.
+    pauses: Vec<(Timestamp, bool)>,
     /// Open elements, the workout's own among them; 0 behind its end.
     depth: usize,
 }
@@ -150,6 +152,7 @@ fn reading_workouts(
                     }
                 }
                 "WorkoutStatistics" if is_its_own => workout.add_statistics(start),
+                "WorkoutEvent" if is_its_own => workout.add_event(start),
                 "FileReference" => {
                     let path = xml::attribute(start, "path").unwrap_or_default();
                     workout.routes.push(path.rsplit('/').next().unwrap_or_default().to_lowercase());
@@ -266,6 +269,40 @@ fn heart_rate(start: &BytesStart<'_>) -> Option<Rate> {
 }
 
 impl Workout {
+    /// Pauses, whether the person made them or the watch.
+    fn add_event(&mut self, start: &BytesStart<'_>) {
+        let kind = xml::attribute(start, "type").unwrap_or_default();
+        let is_pause = match kind.trim_start_matches("HKWorkoutEventType") {
+            "Pause" | "MotionPaused" => true,
+            "Resume" | "MotionResumed" => false,
+            _ => return,
+        };
+        let time = xml::attribute(start, "date").as_deref().and_then(time::utc);
+        self.pauses.extend(time.map(|time| (time, is_pause)));
+    }
+
+    /// The seconds between start and end without the pauses; none where there were none.
+    fn unpaused_s(&self) -> Option<f64> {
+        let a = &self.activity;
+        let elapsed_s = a.elapsed_s?;
+        let mut events = self.pauses.clone();
+        events.sort_unstable();
+        let second = |time: Timestamp| time.duration_since(a.start_time).as_secs_f64().clamp(0.0, elapsed_s);
+        let (mut paused_s, mut since) = (0.0, None);
+        for (time, is_pause) in events {
+            match (is_pause, since) {
+                (true, None) => since = Some(second(time)),
+                (false, Some(begin)) => {
+                    paused_s += second(time) - begin;
+                    since = None;
+                }
+                _ => {}
+            }
+        }
+        paused_s += since.map_or(0.0, |begin| elapsed_s - begin);
+        (paused_s > 0.0 && paused_s < elapsed_s).then_some(elapsed_s - paused_s)
+    }
+
     /// Several statistics of one type split the workout in time.
     fn add_statistics(&mut self, start: &BytesStart<'_>) {
         let Some(kind) = xml::attribute(start, "type") else { return };
@@ -315,6 +352,8 @@ impl Workout {
         a.avg_speed_mps = average("RunningSpeed").or(average("CyclingSpeed"));
         a.max_speed_mps = maximum("RunningSpeed").or(maximum("CyclingSpeed"));
         a.avg_cadence_rpm = average("CyclingCadence");
+        a.max_cadence_rpm = maximum("CyclingCadence");
+        a.moving_s = a.moving_s.or_else(|| self.unpaused_s());
         let mut extra = self.metadata.clone();
         if let Some(steps) = total("StepCount") {
             extra.insert("StepCount".to_string(), steps.into());

@@ -11,12 +11,12 @@ use jiff::civil::{Date, Time};
 use rayon::prelude::*;
 
 use super::formats::csv::{self, Quotes, cell};
-use super::formats::json::{self, Value, fields, id, number, text};
-use super::formats::recording::Recording;
+use super::formats::json::{self, Value, fields, id, missing, number, text};
+use super::formats::recording::{Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::time;
 use super::formats::zip::{ArchiveEntry, Container};
-use super::{ArchiveItem, Fault, Found, OnItem, Parsed, Ranks, ReadFrom, Spec, records};
+use super::{ArchiveItem, Fault, Found, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7, records};
 use crate::error::Result;
 use crate::model::activity::Activity;
 
@@ -88,9 +88,30 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
             }
         }
     }
-    for ((kind, at, mut taken), mut rates) in found.drain(..).zip(rates) {
+    let mut points: Vec<Vec<Sample>> = vec![Vec::new(); found.len()];
+    let days: Vec<(&ArchiveEntry, DaySeries)> =
+        archive.ending(".csv").filter_map(|entry| Some((entry, day_series(entry, &windows)?))).collect();
+    for some in days.chunks(DAYS_AT_A_TIME) {
+        let read: Vec<_> =
+            some.par_iter().map(|(entry, kind)| (entry, day(archive, entry, *kind, &windows))).collect();
+        for (entry, read) in read {
+            let at = || format!("!{}", entry.name);
+            match read {
+                Ok(day) => {
+                    day.rates.into_iter().for_each(|(at, rate)| rates[at].push(rate));
+                    day.points.into_iter().for_each(|(at, point)| points[at].push(point));
+                    if day.unreadable > 0 {
+                        let reason = format!("{} rows cannot be read", day.unreadable);
+                        each(ArchiveItem::fault("file", at(), Fault::record(reason)))?;
+                    }
+                }
+                Err(fault) => each(ArchiveItem::fault("file", at(), fault))?,
+            }
+        }
+    }
+    for (((kind, at, mut taken), mut rates), mut samples) in found.drain(..).zip(rates).zip(points) {
         rates.sort_unstable();
-        let mut samples = Vec::new();
+        samples.sort_by_key(|sample| sample.time_ms);
         add_heart_rates(&mut samples, &rates);
         let (activity, streams) = Recording::new(taken.activity, samples).finish();
         taken.streams = streams.map(|streams| from.streams(streams, &activity));
@@ -154,7 +175,8 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &ReadFrom, at: &str) -> Re
         _ => None,
     };
     let (mut start, mut start_date, mut elapsed) = (None, None, None);
-    let extra = fields(value, |key, v| {
+    let mut faults = Vec::new();
+    let extra = fields(value, &mut faults, |key, v, _| {
         let scaled = |scale: f64| number(key, v).map(|n| Some(n * scale));
         match key {
             "logId" => a.source_id = id(key, v)?,
@@ -196,16 +218,17 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &ReadFrom, at: &str) -> Re
     })?;
     a.extra = extra;
     if a.source_id.is_empty() {
-        return Err(Fault::field("logId", "missing"));
+        return Err(missing("logId", &faults));
     }
-    let start = start.ok_or_else(|| Fault::field("startTime", "missing"))?;
+    let start = start.ok_or_else(|| missing("startTime", &faults))?;
     set_start(&mut a, &start, start_date.as_deref(), from)
         .ok_or_else(|| Fault::expected("startTime", "a time", &start))?;
     if value.get("hasStartTime").and_then(|v| v.as_bool()) == Some(false) {
         a.start_quality = "hidden".to_string();
     }
     a.elapsed_s = elapsed;
-    Ok(Parsed { activity: a, ..Parsed::default() })
+    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
 /// `04/22/19 04:00:05` in UTC, a time with an offset, or the minute of a day that a list names.
@@ -315,6 +338,68 @@ fn offset_s(text: &str) -> Option<i32> {
     time::with_offset(&probe).and_then(|(_, offset)| offset).or_else(|| text.parse().ok())
 }
 
+/// What a table of a day in Google's Takeout holds.
+#[derive(Debug, Clone, Copy)]
+enum DaySeries {
+    HeartRate,
+    Location,
+}
+
+/// Values of a day that lie within exercises, each with the number of its exercise.
+#[derive(Default)]
+struct Day {
+    rates: Vec<(usize, Rate)>,
+    points: Vec<(usize, Sample)>,
+    unreadable: usize,
+}
+
+/// Whether a table is one of a day that an exercise touches: `heart_rate_2024-05-04.csv`, in whatever folder.
+fn day_series(entry: &ArchiveEntry, windows: &Windows) -> Option<DaySeries> {
+    let name = entry.file_name().to_lowercase();
+    let kinds = [("heart_rate_", DaySeries::HeartRate), ("gps_location_", DaySeries::Location)];
+    let (rest, kind) = kinds.iter().find_map(|(prefix, kind)| Some((name.strip_prefix(prefix)?, *kind)))?;
+    let date: Date = rest.strip_suffix(".csv")?.parse().ok()?;
+    touches(windows, date).then_some(kind)
+}
+
+fn day(archive: &Container, entry: &ArchiveEntry, kind: DaySeries, windows: &Windows) -> Result<Day, Fault> {
+    let bytes = archive.read(entry)?;
+    let table = csv::table(&csv::text(&bytes), Quotes::Doubled)?;
+    let column = |name: &str| {
+        table.column(&[name]).ok_or_else(|| Fault::record(format!("the table has no column {name}")))
+    };
+    let time = column("timestamp")?;
+    let (bpm, latitude, longitude) = match kind {
+        DaySeries::HeartRate => (Some(column("beats per minute")?), None, None),
+        DaySeries::Location => (None, Some(column("latitude")?), Some(column("longitude")?)),
+    };
+    let altitude = table.column(&["altitude"]);
+    let mut day = Day::default();
+    for row in &table.rows {
+        let number = |column: Option<usize>| csv::number("", cell(row, column)?).ok();
+        let time_ms = cell(row, Some(time)).and_then(time::utc).map(Timestamp::as_millisecond);
+        let place = number(latitude).zip(number(longitude));
+        let place = place.and_then(|(lat, lon)| degrees_e7(lat, 90.0).zip(degrees_e7(lon, 180.0)));
+        match (time_ms, number(bpm).filter(|bpm| (1.0..400.0).contains(bpm)), place) {
+            (Some(time_ms), Some(bpm), _) => {
+                day.rates.extend(windows.at(time_ms).map(|at| (at, (time_ms, bpm.round() as i32))));
+            }
+            (Some(time_ms), None, Some((lat_e7, lon_e7))) => {
+                let point = Sample {
+                    time_ms,
+                    lat_e7: Some(lat_e7),
+                    lon_e7: Some(lon_e7),
+                    altitude_m: number(altitude),
+                    ..Sample::default()
+                };
+                day.points.extend(windows.at(time_ms).map(|at| (at, point)));
+            }
+            _ => day.unreadable += 1,
+        }
+    }
+    Ok(day)
+}
+
 fn is_series(entry: &ArchiveEntry) -> bool {
     entry.file_name().to_lowercase().starts_with("heart_rate-")
 }
@@ -324,7 +409,11 @@ fn is_series(entry: &ArchiveEntry) -> bool {
 fn is_wanted(entry: &ArchiveEntry, windows: &Windows) -> bool {
     let name = entry.file_name();
     let date = is_series(entry).then(|| name.get("heart_rate-".len()..name.len() - ".json".len())).flatten();
-    let Some(Ok(date)) = date.map(str::parse::<Date>) else { return false };
+    matches!(date.map(str::parse::<Date>), Some(Ok(date)) if touches(windows, date))
+}
+
+/// Whether an exercise lies in a day, wherever in the world the day is.
+fn touches(windows: &Windows, date: Date) -> bool {
     let Some(noon) = time::as_utc(date.at(12, 0, 0, 0)) else { return false };
     const AROUND_MS: i64 = 36 * 3_600_000;
     windows.touch(noon.as_millisecond() - AROUND_MS, noon.as_millisecond() + AROUND_MS)

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::formats::json::{self, Value, fields, flag, id, is_absent, list, number, text, whole};
+use super::formats::json::{
+    self, Value, fields, flag, id, is_absent, list_of_records, missing, number, text, whole,
+};
 use super::formats::recording::{Recording, Sample};
 use super::formats::zip::{ArchiveEntry, Container};
 use super::{
@@ -172,7 +174,8 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
     let mut a = from.activity(at);
     let (mut begin, mut gmt, mut local) = (None, None, None);
     let mut older_sport = None;
-    let extra = fields(value, |key, v| {
+    let mut faults = Vec::new();
+    let extra = fields(value, &mut faults, |key, v, faults| {
         let scaled = |scale: f64| number(key, v).map(|n| Some(n * scale));
         match key {
             "activityId" => a.source_id = id(key, v)?,
@@ -207,9 +210,11 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
             "endLongitude" => a.end_lon_deg = scaled(1.0)?,
             "deviceId" => a.device_serial = Some(id(key, v)?),
             "userProfileId" => a.source_account_id = Some(id(key, v)?),
+            "parent" => a.is_parent = Some(flag(key, v)?).filter(|is_parent| *is_parent),
+            "parentId" => a.parent_id = Some(id(key, v)?),
             "workoutRpe" => a.perceived_exertion = scaled(0.1)?,
             "summarizedExerciseSets" => {
-                a.exercise_sets = Some(sets(key, v)?);
+                a.exercise_sets = Some(sets(key, v, faults)?);
                 return Ok(false);
             }
             _ => return Ok(false),
@@ -217,13 +222,14 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
         Ok(true)
     })?;
     if a.source_id.is_empty() {
-        return Err(Fault::field("activityId", "missing"));
+        return Err(missing("activityId", &faults));
     }
-    a.start_time = gmt.or(begin).ok_or_else(|| Fault::field("startTimeGmt", "missing"))?;
+    a.start_time = gmt.or(begin).ok_or_else(|| missing("startTimeGmt", &faults))?;
     // `duration` is without the pauses.
     let duration_s =
         value.get("duration").filter(|v| !is_absent(*v)).and_then(|v| v.as_f64()).map(|ms| ms / 1000.0);
-    a.moving_s = a.moving_s.or(duration_s);
+    // Without a track nothing moved, says Garmin: that is no time.
+    a.moving_s = a.moving_s.filter(|s| *s > 0.0).or(duration_s);
     a.elapsed_s = a.elapsed_s.or(duration_s);
     a.sport_raw = a.sport_raw.take().or(older_sport);
     if let Some(local) = local {
@@ -231,12 +237,13 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
         a.utc_offset_s = i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400);
     }
     a.extra = extra;
-    Ok(Parsed { activity: a, ..Parsed::default() })
+    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
 /// Sums of sets by exercise: the repetitions of all of them, and the heaviest weight, in grams.
-fn sets(field: &str, value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
-    list(field, value, |set| {
+fn sets(field: &str, value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Vec<ExerciseSet>, Fault> {
+    list_of_records(field, value, faults, |set, _| {
         let number = |name: &str| set.get(name).and_then(|v| v.as_f64()).filter(|n| n.is_finite());
         let word = |name: &str| set.get(name).and_then(|v| v.as_str()).filter(|w| !w.is_empty());
         Ok(ExerciseSet {
@@ -276,7 +283,7 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
     let summary = if has_samples { value.get("summary").unwrap_or(value) } else { value };
     let (mut start_s, mut summary_id, mut steps) = (None, None, None);
     let mut run_cadence = (None, None);
-    let mut read = |key: &str, v: Value<'_, '_>| -> Result<bool, Fault> {
+    let mut read = |key: &str, v: Value<'_, '_>, _: &mut Vec<Fault>| -> Result<bool, Fault> {
         let given = || number(key, v).map(Some);
         match key {
             "activityId" => a.source_id = id(key, v)?,
@@ -311,14 +318,17 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
             "startingLongitudeInDegree" => a.start_lon_deg = given()?,
             "deviceName" => a.device_name = Some(text(key, v)?).filter(|name| name != "unknown"),
             "manual" => a.manual = Some(flag(key, v)?),
+            "isParent" => a.is_parent = Some(flag(key, v)?).filter(|is_parent| *is_parent),
+            "parentSummaryId" => a.parent_id = Some(id(key, v)?),
             "summary" | "samples" | "laps" if has_samples => {}
             _ => return Ok(false),
         }
         Ok(true)
     };
-    let mut extra = fields(value, &mut read)?;
+    let mut faults = Vec::new();
+    let mut extra = fields(value, &mut faults, &mut read)?;
     if has_samples {
-        extra = fields(summary, &mut read)?.or(extra);
+        extra = fields(summary, &mut faults, &mut read)?.or(extra);
     }
     a.extra = extra;
     // Steps of both legs by their name; some senders count those of one, as the number of steps shows.
@@ -333,16 +343,20 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
     if a.source_id.is_empty() {
         a.source_id = summary_id.ok_or_else(|| Fault::field("summaryId", "missing"))?;
     }
-    let start_s =
-        start_s.ok_or_else(|| Fault::field("startTimeInSeconds", "missing").of(Some(&a.source_id)))?;
+    let start_s = start_s.ok_or_else(|| missing("startTimeInSeconds", &faults).of(Some(&a.source_id)))?;
     a.start_time = Timestamp::from_second(start_s as i64).map_err(|_| {
         Fault::field("startTimeInSeconds", format!("{start_s} s is no time")).of(Some(&a.source_id))
     })?;
+    let named = |faults: Vec<Fault>, id: &str| faults.into_iter().map(|fault| fault.of(Some(id))).collect();
     if !has_samples {
-        return Ok(Parsed { activity: a, ..Parsed::default() });
+        let faults = named(faults, &a.source_id);
+        return Ok(Parsed { activity: a, streams: None, faults });
     }
     if let Some(laps) = value.get("laps").filter(|v| !is_absent(*v)) {
-        let starts = list("laps", laps, |lap| Ok(lap.get("startTimeInSeconds").and_then(|v| v.as_f64())))?;
+        let start =
+            |lap: Value<'_, '_>, _: &mut _| Ok(lap.get("startTimeInSeconds").and_then(|v| v.as_f64()));
+        let starts = list_of_records("laps", laps, &mut faults, start);
+        let starts = starts.map_err(|fault| faults.push(fault)).unwrap_or_default();
         let lap = |(index, start): (usize, Option<f64>)| Lap {
             lap_index: i32::try_from(index + 1).ok(),
             start_time: start.and_then(|s| Timestamp::from_second(s as i64).ok()),
@@ -351,23 +365,27 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
         a.laps = Some(starts.into_iter().enumerate().map(lap).collect());
     }
     let samples = match value.get("samples").filter(|v| !is_absent(*v)) {
-        Some(samples) => list("samples", samples, sample)?,
+        Some(samples) => list_of_records("samples", samples, &mut faults, sample)
+            .map_err(|fault| faults.push(fault))
+            .unwrap_or_default(),
         None => Vec::new(),
     };
     let (activity, streams) = Recording::new(a, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));
-    Ok(Parsed { activity, streams, faults: Vec::new() })
+    let faults = named(faults, &activity.source_id);
+    Ok(Parsed { activity, streams, faults })
 }
 
-fn sample(value: Value<'_, '_>) -> Result<Sample, Fault> {
+fn sample(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Sample, Fault> {
     let mut sample = Sample::default();
-    fields(value, |key, v| {
+    let mut time_ms = None;
+    fields(value, faults, |key, v, _| {
         let given = || number(key, v).map(Some);
         let rounded = || number(key, v).map(|n| Some(n.round() as i32));
         match key {
             "startTimeInSeconds" => {
                 let time = Timestamp::from_second(number(key, v)? as i64);
-                sample.time_ms = time.map_err(|_| Fault::field(key, "is no time"))?.as_millisecond();
+                time_ms = Some(time.map_err(|_| Fault::field(key, "is no time"))?.as_millisecond());
             }
             "latitudeInDegree" => sample.lat_e7 = degrees_e7(number(key, v)?, 90.0),
             "longitudeInDegree" => sample.lon_e7 = degrees_e7(number(key, v)?, 180.0),
@@ -383,6 +401,7 @@ fn sample(value: Value<'_, '_>) -> Result<Sample, Fault> {
         }
         Ok(true)
     })?;
+    sample.time_ms = time_ms.ok_or_else(|| missing("startTimeInSeconds", faults))?;
     if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
         (sample.lat_e7, sample.lon_e7) = (None, None);
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row};
@@ -14,7 +15,7 @@ use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::zip::{ArchiveEntry, Container};
 use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7};
 use crate::error::Result;
-use crate::model::activity::{Activity, Lap};
+use crate::model::activity::{Activity, ExerciseSet, Lap};
 
 /// What is true of this source.
 pub const SPEC: Spec = Spec {
@@ -28,75 +29,27 @@ pub const SPEC: Spec = Spec {
     read,
 };
 
-/// `android.health.connect.datatypes.ExerciseSessionType`, by number.
-const EXERCISES: [&str; 62] = [
-    "unknown",
-    "badminton",
-    "baseball",
-    "basketball",
-    "biking",
-    "biking_stationary",
-    "boot_camp",
-    "boxing",
-    "calisthenics",
-    "cricket",
-    "dancing",
-    "exercise_class",
-    "fencing",
-    "football_american",
-    "football_australian",
-    "frisbee_disc",
-    "golf",
-    "guided_breathing",
-    "gymnastics",
-    "handball",
-    "high_intensity_interval_training",
-    "hiking",
-    "ice_hockey",
-    "ice_skating",
-    "martial_arts",
-    "paddling",
-    "paragliding",
-    "pilates",
-    "racquetball",
-    "rock_climbing",
-    "roller_hockey",
-    "rowing",
-    "rugby",
-    "running",
-    "running_treadmill",
-    "sailing",
-    "scuba_diving",
-    "skating",
-    "skiing",
-    "snowboarding",
-    "snowshoeing",
-    "soccer",
-    "softball",
-    "squash",
-    "stair_climbing",
-    "strength_training",
-    "stretching",
-    "surfing",
-    "swimming_open_water",
-    "swimming_pool",
-    "table_tennis",
-    "tennis",
-    "volleyball",
-    "walking",
-    "water_polo",
-    "weightlifting",
-    "wheelchair",
-    "yoga",
-    "other_workout",
-    "stair_climbing_machine",
-    "elliptical",
-    "rowing_machine",
-];
+/// Names of `android.health.connect.datatypes.ExerciseSessionType` and `ExerciseSegmentType`, by number.
+static NAMES: LazyLock<HashMap<(&'static str, i64), &'static str>> = LazyLock::new(|| {
+    let lines = include_str!("../../data/health_connect.csv").lines().skip(1);
+    let cells = |line: &'static str| {
+        let mut cells = line.split(',');
+        let mut next = || cells.next().expect("the table has three columns");
+        let (kind, number, name) = (next(), next(), next());
+        ((kind, number.parse().expect("the second column is a number")), name)
+    };
+    lines.map(cells).collect()
+});
+
+/// The name of a number; one without a name is the name.
+fn name_of(kind: &'static str, number: i64) -> String {
+    NAMES.get(&(kind, number)).map_or_else(|| number.to_string(), |name| (*name).to_string())
+}
 
 /// The number of an exercise type.
 pub fn exercise_number(name: &str) -> Option<usize> {
-    EXERCISES.iter().position(|known| *known == name)
+    let known = NAMES.iter().find(|((kind, _), known)| *kind == "session" && **known == name);
+    known.and_then(|((_, number), _)| usize::try_from(*number).ok())
 }
 
 const SESSIONS: &str = "exercise_session_record_table";
@@ -138,6 +91,11 @@ struct Session {
     total_kcal: Option<f64>,
     active_kcal: Option<f64>,
     steps: Option<f64>,
+    climb_m: Option<f64>,
+    speeds: Vec<Reading>,
+    powers: Vec<Reading>,
+    cadences: Vec<Reading>,
+    sets: Vec<ExerciseSet>,
     rates: Vec<Rate>,
     route: Vec<Sample>,
     laps: Vec<Lap>,
@@ -248,6 +206,7 @@ fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<Arch
         "app_info_id",
         "device_info_id",
         "client_record_id",
+        "recording_method",
     ];
     export.each(SESSIONS, &columns, |row| {
         let row_id = whole(row, 0).unwrap_or(found.len() as i64);
@@ -261,6 +220,11 @@ fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<Arch
             total_kcal: None,
             active_kcal: None,
             steps: None,
+            climb_m: None,
+            speeds: Vec::new(),
+            powers: Vec::new(),
+            cadences: Vec::new(),
+            sets: Vec::new(),
             rates: Vec::new(),
             route: Vec::new(),
             laps: Vec::new(),
@@ -273,6 +237,13 @@ fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<Arch
         let taken = session.activity.map(|mut a| {
             a.distance_m = session.distance_m;
             a.calories_kcal = session.total_kcal.or(session.active_kcal);
+            a.elevation_gain_m = session.climb_m;
+            (a.avg_speed_mps, a.max_speed_mps) = average_and_maximum(&session.speeds);
+            (a.avg_power_w, a.max_power_w) = average_and_maximum(&session.powers);
+            (a.avg_cadence_rpm, a.max_cadence_rpm) = average_and_maximum(&session.cadences);
+            if !session.sets.is_empty() {
+                a.exercise_sets = Some(session.sets);
+            }
             if !session.laps.is_empty() {
                 a.laps = Some(session.laps);
             }
@@ -285,6 +256,11 @@ fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<Arch
             let mut samples = session.route;
             samples.sort_by_key(|sample| sample.time_ms);
             add_heart_rates(&mut samples, &session.rates);
+            add_readings(&mut samples, &session.speeds, |sample, mps| sample.speed_mps = Some(mps));
+            add_readings(&mut samples, &session.powers, |sample, w| sample.power_w = Some(w.round() as i32));
+            add_readings(&mut samples, &session.cadences, |sample, rpm| {
+                sample.cadence_rpm = Some(rpm.round() as i32);
+            });
             let (activity, streams) = Recording::new(from.adopt(a, &at), samples).finish();
             let streams = streams.map(|streams| from.streams(streams, &activity));
             Parsed { activity, streams, faults: Vec::new() }
@@ -312,14 +288,14 @@ fn session(
         if let Some(app) = whole(row, 8).and_then(|app| apps.get(&app)) {
             extra.insert("package_name".to_string(), app.as_str().into());
         }
-        let kind = whole(row, 5).and_then(|n| usize::try_from(n).ok());
         Ok(Activity {
             source_id: id.clone().ok_or_else(|| missing("uuid"))?,
             start_time: start,
             utc_offset_s: whole(row, 3).and_then(|s| i32::try_from(s).ok()),
             elapsed_s: end_ms.map(|end| end.saturating_sub(start_ms) as f64 / 1000.0),
-            sport_raw: kind
-                .map(|n| EXERCISES.get(n).map_or_else(|| n.to_string(), |name| (*name).to_string())),
+            sport_raw: whole(row, 5).map(|number| name_of("session", number)),
+            // 1 and 2 say that a device recorded it, 3 that a person typed it in.
+            manual: whole(row, 11).filter(|method| (1..=3).contains(method)).map(|method| method == 3),
             title: words(row, 6),
             description: words(row, 7),
             device_name: whole(row, 9)
@@ -333,6 +309,33 @@ fn session(
     (read(), end_ms.unwrap_or(0))
 }
 
+/// A value of a series, and its unix milliseconds.
+type Reading = (i64, f64);
+
+fn average_and_maximum(readings: &[Reading]) -> (Option<f64>, Option<f64>) {
+    let values = || readings.iter().map(|(_, value)| *value);
+    let average = (!readings.is_empty()).then(|| values().sum::<f64>() / readings.len() as f64);
+    (average, values().reduce(f64::max))
+}
+
+/// Puts values into the samples of their seconds, or into samples of their own.
+fn add_readings(samples: &mut Vec<Sample>, readings: &[Reading], set: impl Fn(&mut Sample, f64)) {
+    let second = |time_ms: i64| time_ms.div_euclid(1000);
+    let by_second: HashMap<i64, usize> =
+        samples.iter().enumerate().map(|(at, sample)| (second(sample.time_ms), at)).collect();
+    for (time_ms, value) in readings {
+        match by_second.get(&second(*time_ms)) {
+            Some(at) => set(&mut samples[*at], *value),
+            None => {
+                let mut sample = Sample { time_ms: *time_ms, ..Sample::default() };
+                set(&mut sample, *value);
+                samples.push(sample);
+            }
+        }
+    }
+    samples.sort_by_key(|sample| sample.time_ms);
+}
+
 /// Gives the sessions what other tables tell of their time.
 fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
     let nobody = Activity::default();
@@ -340,12 +343,13 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
     let apps: Vec<Option<i64>> = found.iter().map(|s| s.app).collect();
     let ends: Vec<i64> = found.iter().map(|s| s.end_ms).collect();
     type Slot = fn(&mut Session) -> &mut Option<f64>;
-    let sums: [(&str, &str, f64, Slot); 4] = [
+    let sums: [(&str, &str, f64, Slot); 5] = [
         ("distance_record_table", "distance", 1.0, |s| &mut s.distance_m),
         // Calories, a thousandth of what people call so.
         ("total_calories_burned_record_table", "energy", 1e-3, |s| &mut s.total_kcal),
         ("active_calories_burned_record_table", "energy", 1e-3, |s| &mut s.active_kcal),
         ("steps_record_table", "count", 1.0, |s| &mut s.steps),
+        ("elevation_gained_record_table", "elevation", 1.0, |s| &mut s.climb_m),
     ];
     for (table, column, scale, slot) in sums {
         export.each(table, &["start_time", "end_time", "app_info_id", column], |row| {
@@ -381,6 +385,36 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
             Ok(())
         },
     )?;
+    type Series = fn(&mut Session) -> &mut Vec<Reading>;
+    // Of each series the table that says which app wrote it, the table of its values, and their column.
+    let series: [(&str, &str, &str, f64, Series); 3] = [
+        ("SpeedRecordTable", "speed_record_table", "speed", 100.0, |s| &mut s.speeds),
+        ("PowerRecordTable", "power_record_table", "power", 10_000.0, |s| &mut s.powers),
+        (
+            "CyclingPedalingCadenceRecordTable",
+            "cycling_pedaling_cadence_record_table",
+            "revolutions_per_minute",
+            1_000.0,
+            |s| &mut s.cadences,
+        ),
+    ];
+    for (parents, table, column, most, slot) in series {
+        let mut of_app = HashMap::new();
+        export.each(parents, &["row_id", "app_info_id"], |row| {
+            of_app.extend(whole(row, 0).zip(whole(row, 1)));
+            Ok(())
+        })?;
+        export.each(table, &["parent_key", column, "epoch_millis"], |row| {
+            let app = whole(row, 0).and_then(|parent| of_app.get(&parent).copied());
+            let value = number(row, 1).filter(|value| (0.0..=most).contains(value));
+            if let (Some(value), Some(time_ms)) = (value, whole(row, 2)) {
+                for at in windows.at(time_ms).filter(|at| apps[*at] == app) {
+                    slot(&mut found[at]).push((time_ms, value));
+                }
+            }
+            Ok(())
+        })?;
+    }
     let by_row: HashMap<i64, usize> = found.iter().enumerate().map(|(at, s)| (s.row_id, at)).collect();
     let columns = ["parent_key", "timestamp_millis", "latitude", "longitude", "altitude"];
     export.each("exercise_route_table", &columns, |row| {
@@ -392,6 +426,41 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
             let altitude_m = number(row, 4);
             found[at].route.push(Sample { time_ms, lat_e7, lon_e7, altitude_m, ..Sample::default() });
         }
+        Ok(())
+    })?;
+    let columns = [
+        "parent_key",
+        "segment_type",
+        "segment_start_time",
+        "segment_end_time",
+        "repetitions_count",
+        "weight_grams",
+        "set_index",
+        "rate_of_perceived_exertion",
+    ];
+    export.each("exercise_segments_table", &columns, |row| {
+        let at = whole(row, 0).and_then(|parent| by_row.get(&parent).copied());
+        let reps = whole(row, 4).and_then(|n| i32::try_from(n).ok()).filter(|reps| *reps > 0);
+        // Segments without repetitions are rests, or stretches of a run.
+        let (Some(at), Some(kind), Some(reps)) = (at, whole(row, 1), reps) else { return Ok(()) };
+        let sets = &mut found[at].sets;
+        let exercise_name = Some(name_of("segment", kind));
+        let exercise_index = sets.last().map_or(0, |last: &ExerciseSet| {
+            let is_next = i32::from(last.exercise_name != exercise_name);
+            last.exercise_index.unwrap_or(0) + is_next
+        });
+        sets.push(ExerciseSet {
+            exercise_name,
+            exercise_index: Some(exercise_index),
+            set_index: whole(row, 6).and_then(|n| i32::try_from(n).ok()),
+            reps: Some(reps),
+            weight_kg: number(row, 5).filter(|grams| *grams > 0.0).map(|grams| grams / 1000.0),
+            duration_s: whole(row, 2)
+                .zip(whole(row, 3))
+                .map(|(from, to)| to.saturating_sub(from) as f64 / 1000.0),
+            perceived_exertion: number(row, 7),
+            ..ExerciseSet::default()
+        });
         Ok(())
     })?;
     export.each(

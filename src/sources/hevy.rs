@@ -4,13 +4,14 @@
 //! wall clocks of whole minutes, in the language of the phone; its units follow the account and
 //! stand in the header.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use ring::digest::{SHA256, digest};
 
 use super::formats::csv::{self, Quotes, Table, cell};
-use super::formats::json::{Value, fields, id, is_absent, list, number, text, whole};
+use super::formats::json::{Value, fields, id, is_absent, list_of_records, missing, number, text, whole};
 use super::formats::time::{self, Order};
 use super::formats::zip::{ArchiveEntry, Container};
 use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, in_parallel, records};
@@ -29,6 +30,8 @@ pub const SPEC: Spec = Spec {
     read,
 };
 
+/// Bodies that are read at a time: a page of the API holds ten workouts.
+const BODIES_AT_A_TIME: usize = 64;
 const KG_PER_POUND: f64 = 0.453_592_37;
 
 pub fn recognises(archive: &Container) -> bool {
@@ -51,21 +54,49 @@ fn is_body(archive: &Container, entry: &ArchiveEntry) -> bool {
 }
 
 pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
-    let entries: Vec<&ArchiveEntry> = archive.entries().iter().collect();
-    in_parallel(
-        &entries,
-        |entry| entry.weight(),
-        |entry| {
-            if is_table(archive, entry) {
-                workouts_of_table(archive, entry, from)
-            } else if is_body(archive, entry) {
-                workouts_of_body(archive, entry, from)
-            } else {
-                vec![ArchiveItem::nothing("file", format!("!{}", entry.name))]
+    let (tables, others): (Vec<&ArchiveEntry>, Vec<&ArchiveEntry>) =
+        archive.entries().iter().partition(|entry| is_table(archive, entry));
+    let rows = |entry: &&ArchiveEntry| workouts_of_table(archive, entry, from);
+    in_parallel(&tables, |entry| entry.weight(), rows, &mut *each)?;
+    // Pages of the API overlap, and one page's workout is another's deletion.
+    let mut newest = Newest::default();
+    for some in others.chunks(BODIES_AT_A_TIME) {
+        let read: Vec<_> = some.par_iter().map(|entry| versions_of_body(archive, entry, from)).collect();
+        for (version, item) in read.into_iter().flatten() {
+            match version {
+                Some(version) => newest.add(version, item),
+                None => each(item)?,
             }
-        },
-        each,
-    )
+        }
+    }
+    newest.all.into_iter().try_for_each(|(_, item)| each(item))
+}
+
+/// Of each workout, its newest version.
+#[derive(Default)]
+struct Newest {
+    all: Vec<(Version, ArchiveItem)>,
+    by_id: HashMap<String, usize>,
+}
+
+/// What a workout's record is a version of, and when the workout was changed or deleted.
+struct Version {
+    id: String,
+    at: Option<Timestamp>,
+}
+
+impl Newest {
+    /// Of two versions of one time the first counts, since the API gives the newest first.
+    fn add(&mut self, version: Version, item: ArchiveItem) {
+        match self.by_id.get(&version.id) {
+            Some(known) if version.at <= self.all[*known].0.at => {}
+            Some(known) => self.all[*known] = (version, item),
+            None => {
+                self.by_id.insert(version.id.clone(), self.all.len());
+                self.all.push((version, item));
+            }
+        }
+    }
 }
 
 /// The id of a workout of the table. Of its times themselves, and not of their text: another export may
@@ -176,8 +207,11 @@ fn workout_of_rows(
             csv::number(name, text).map_err(|fault| faults.push(fault.of(Some(id)))).ok().map(|n| n * scale)
         };
         let exercise_name = cell(row, columns.exercise).map(str::to_string);
+        let set_index = value("set_index", table.column(&["set_index"]), 1.0).map(|n| n as i32);
+        // The same exercise may come again right behind itself: its sets are then counted anew.
         if let Some(before) = sets.last() as Option<&ExerciseSet>
-            && before.exercise_name != exercise_name
+            && (before.exercise_name != exercise_name
+                || before.set_index.zip(set_index).is_some_and(|(before, this)| this <= before))
         {
             exercise_index += 1;
         }
@@ -185,7 +219,7 @@ fn workout_of_rows(
             exercise_name,
             exercise_index: Some(exercise_index),
             superset_id: word("superset_id"),
-            set_index: value("set_index", table.column(&["set_index"]), 1.0).map(|n| n as i32),
+            set_index,
             set_type: word("set_type"),
             reps: value("reps", table.column(&["reps"]), 1.0).map(|n| n as i32),
             weight_kg: columns.weight.and_then(|(column, scale)| value("weight", Some(column), scale)),
@@ -199,20 +233,33 @@ fn workout_of_rows(
     Ok(Parsed { activity: a, streams: None, faults })
 }
 
-fn workouts_of_body(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
+/// The records of a body, and of which workout each is a version.
+fn versions_of_body(
+    archive: &Container,
+    entry: &ArchiveEntry,
+    from: &ReadFrom,
+) -> Vec<(Option<Version>, ArchiveItem)> {
+    if !is_body(archive, entry) {
+        return vec![(None, ArchiveItem::nothing("file", format!("!{}", entry.name)))];
+    }
     let head = archive.head(entry, 8192);
     let key = if head.windows(8).any(|w| w == b"\"events\"") { "events" } else { "workouts" };
-    // Events come newest first: an older one of the same workout says nothing more.
-    let mut seen = HashSet::new();
-    records(archive, entry, key, "id", |value, _, at| {
+    let mut versions = HashMap::new();
+    let items = records(archive, entry, key, "id", |value, _, at| {
         let workout = value.get("workout").unwrap_or(value);
         let known = workout.get("id").or_else(|| value.get("id")).and_then(|v| id("id", v).ok());
-        let is_older = known.as_ref().is_some_and(|id| !seen.insert(id.clone()));
-        if is_older || value.get("deleted_at").is_some() {
+        let changed = |field: &str, value: Value<'_, '_>| instant(field, value.get(field)?).ok();
+        let deleted = changed("deleted_at", value);
+        if let Some(id) = &known {
+            let version = Version { id: id.clone(), at: deleted.or_else(|| changed("updated_at", workout)) };
+            versions.insert(at.to_string(), version);
+        }
+        if value.get("deleted_at").is_some() {
             return None;
         }
         Some(workout_of_body(workout, from, at).map_err(|fault| fault.of(known.as_deref())))
-    })
+    });
+    items.into_iter().map(|item| (versions.remove(&item.at), item)).collect()
 }
 
 fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
@@ -223,17 +270,23 @@ fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
 fn workout_of_body(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     a.origin = "api".to_string();
-    let (mut start, mut end) = (None, None);
+    let (mut start, mut end, mut changed) = (None, None, None);
     let mut sets = Vec::new();
-    a.extra = fields(value, |key, v| {
+    let mut faults = Vec::new();
+    a.extra = fields(value, &mut faults, |key, v, faults| {
         match key {
             "id" => a.source_id = id(key, v)?,
             "title" => a.title = Some(text(key, v)?),
             "description" => a.description = Some(text(key, v)?),
             "start_time" => start = Some(instant(key, v)?),
             "end_time" => end = Some(instant(key, v)?),
+            "updated_at" => {
+                changed = instant(key, v).ok();
+                return Ok(false);
+            }
             "exercises" => {
-                for (index, of_exercise) in list(key, v, exercise)?.into_iter().enumerate() {
+                for (index, of_exercise) in list_of_records(key, v, faults, exercise)?.into_iter().enumerate()
+                {
                     let numbered = of_exercise
                         .into_iter()
                         .map(|set| ExerciseSet { exercise_index: i32::try_from(index).ok(), ..set });
@@ -245,15 +298,21 @@ fn workout_of_body(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Pa
         Ok(true)
     })?;
     if a.source_id.is_empty() {
-        return Err(Fault::field("id", "missing"));
+        return Err(missing("id", &faults));
     }
-    a.start_time = start.ok_or_else(|| Fault::field("start_time", "missing"))?;
+    a.start_time = start.ok_or_else(|| missing("start_time", &faults))?;
     a.elapsed_s = end.map(|end| end.duration_since(a.start_time).as_secs_f64());
     a.exercise_sets = Some(sets);
-    Ok(Parsed { activity: a, ..Parsed::default() })
+    // Hevy's own time of this version: whichever way the versions come in, the newest is the newest.
+    if let Some(changed) = changed {
+        a.fetched_at = changed.max(a.start_time).min(from.fetched_at);
+        a.detail_at = Some(a.fetched_at);
+    }
+    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(Parsed { activity: a, streams: None, faults })
 }
 
-fn exercise(value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
+fn exercise(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Vec<ExerciseSet>, Fault> {
     let word = |names: &[&str]| {
         let found = names.iter().find_map(|name| value.get(name).filter(|v| !is_absent(*v)))?;
         id("superset_id", found).ok()
@@ -262,14 +321,14 @@ fn exercise(value: Value<'_, '_>) -> Result<Vec<ExerciseSet>, Fault> {
     let superset = word(&["superset_id", "supersets_id"]);
     let notes = word(&["notes"]);
     let Some(sets) = value.get("sets").filter(|v| !is_absent(*v)) else { return Ok(Vec::new()) };
-    list("sets", sets, |set| {
+    list_of_records("sets", sets, faults, |set, faults| {
         let mut read = ExerciseSet {
             exercise_name: title.clone(),
             superset_id: superset.clone(),
             notes: notes.clone(),
             ..ExerciseSet::default()
         };
-        fields(set, |key, v| {
+        fields(set, faults, |key, v, _| {
             match key {
                 "index" => read.set_index = Some(whole(key, v)?),
                 "type" => read.set_type = Some(text(key, v)?),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api_bodies;
 mod bad_input;
 mod consumer;
 mod dedupe;
@@ -23,6 +24,7 @@ mod readers;
 mod recorded;
 mod redrive;
 mod reported_files;
+mod reported_sources;
 mod secrets;
 mod stravalib;
 mod support;

@@ -1,5 +1,7 @@
 //! Times as people's exports write them.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 
@@ -184,28 +186,22 @@ pub fn as_utc(civil: DateTime) -> Option<Timestamp> {
     civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// The month that a word of any of these languages means: English, German, French, Spanish, Italian,
-/// Portuguese, Dutch, Swedish, Danish, Norwegian, Finnish, Polish, Czech, Turkish, Russian.
+/// Beginnings of the months' names in every language that Strava's archives and Hevy's tables are written in.
+const MONTHS: &str = include_str!("../../../data/months.csv");
+
+static BEGINNINGS: LazyLock<Vec<(&'static str, i32)>> = LazyLock::new(|| {
+    let lines = MONTHS.lines().skip(1).zip(1..);
+    let of_month = |(line, month): (&'static str, i32)| {
+        let (_, beginnings) = line.split_once(',').expect("the table has two columns");
+        beginnings.split('|').map(move |beginning| (beginning, month))
+    };
+    lines.flat_map(of_month).collect()
+});
+
+/// The month that a word means, in lower case.
 fn month_of(word: &str) -> Option<i32> {
-    const BEGINNINGS: [&[&str]; 12] = [
-        &["jan", "ene", "gen", "sty", "led", "oca", "янв", "tammi", "jän"],
-        &["feb", "fév", "fev", "lut", "úno", "şub", "фев", "helmi"],
-        &["mar", "mär", "mrt", "bře", "мар", "maalis"],
-        &["apr", "avr", "abr", "kwi", "dub", "nis", "апр", "huhti"],
-        &["may", "mai", "mag", "mei", "maj", "kvě", "мая", "май", "touko"],
-        &["jun", "juin", "giu", "cze", "červn", "čvn", "haz", "июн", "kesä"],
-        &["jul", "juil", "lug", "lip", "červenec", "července", "čvc", "tem", "июл", "heinä"],
-        &["aug", "aoû", "aou", "ago", "sie", "srp", "ağu", "авг", "elo"],
-        &["sep", "set", "wrz", "zář", "eyl", "сен", "syys"],
-        &["oct", "okt", "ott", "out", "paź", "říj", "eki", "окт", "loka"],
-        &["nov", "lis", "kas", "ноя", "marras"],
-        &["dec", "dez", "déc", "dic", "des", "gru", "pro", "ara", "дек", "joulu"],
-    ];
-    let begins = BEGINNINGS.iter().zip(1..).flat_map(|(all, month)| all.iter().map(move |b| (*b, month)));
-    begins
-        .filter(|(begin, _)| word.starts_with(begin))
-        .max_by_key(|(begin, _)| begin.len())
-        .map(|(_, month)| month)
+    let known = BEGINNINGS.iter().filter(|(beginning, _)| word.starts_with(beginning));
+    known.max_by_key(|(beginning, _)| beginning.len()).map(|(_, month)| *month)
 }
 
 #[cfg(test)]

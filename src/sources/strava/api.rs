@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use twox_hash::XxHash64;
 
 use super::SOURCE;
-use crate::model::activity::{Activity, Lap, SCHEMA_VERSION, SegmentEffort, Split, Streams};
+use crate::model::activity::{Activity, Lap, SCHEMA_VERSION, SegmentEffort, Split};
 use crate::model::{polyline, sport};
 use crate::sources::formats::json::{
-    self, Value, fields, flag, id, is_absent, list, number, text, time, whole,
+    self, Value, fields, flag, id, is_absent, list, list_of_records, missing, number, text, time, whole,
 };
 use crate::sources::{Fault, Parsed, ReadFrom};
 
@@ -157,7 +157,7 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
     let mut old_start = (None, None);
     let mut track = None;
     let mut faults = Vec::new();
-    let extra = fields(value, |key, v| {
+    let extra = fields(value, &mut faults, |key, v, faults| {
         match key {
             "id" => a.source_id = id(key, v)?,
             "external_id" => a.external_id = Some(text(key, v)?),
@@ -198,16 +198,12 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
             "end_latlng" => (a.end_lat_deg, a.end_lon_deg) = position(key, v)?,
             "start_latitude" => old_start.0 = Some(number(key, v)?),
             "start_longitude" => old_start.1 = Some(number(key, v)?),
-            "map" => match read_map(v)? {
-                Some(Ok(read)) => track = Some(read),
-                Some(Err(fault)) => faults.push(fault),
-                None => {}
-            },
-            "laps" => a.laps = Some(list(key, v, lap)?),
-            "splits_metric" => a.splits_metric = Some(list(key, v, split)?),
-            "splits_standard" => a.splits_standard = Some(list(key, v, split)?),
-            "segment_efforts" => a.segment_efforts = Some(list(key, v, effort)?),
-            "best_efforts" => a.best_efforts = Some(list(key, v, effort)?),
+            "map" => track = read_map(v)?,
+            "laps" => a.laps = Some(list_of_records(key, v, faults, lap)?),
+            "splits_metric" => a.splits_metric = Some(list_of_records(key, v, faults, split)?),
+            "splits_standard" => a.splits_standard = Some(list_of_records(key, v, faults, split)?),
+            "segment_efforts" => a.segment_efforts = Some(list_of_records(key, v, faults, effort)?),
+            "best_efforts" => a.best_efforts = Some(list_of_records(key, v, faults, effort)?),
             "device_name" => a.device_name = Some(text(key, v)?),
             "gear_id" => a.gear_id = Some(text(key, v)?),
             "trainer" => a.trainer = Some(flag(key, v)?),
@@ -232,9 +228,9 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
         Ok(true)
     })?;
     if a.source_id.is_empty() {
-        return Err(Fault::field("id", "missing"));
+        return Err(missing("id", &faults));
     }
-    a.start_time = start.ok_or_else(|| Fault::field("start_date", "missing"))?;
+    a.start_time = start.ok_or_else(|| missing("start_date", &faults))?;
     a.extra = extra;
     a.start_lat_deg = a.start_lat_deg.or(old_start.0);
     a.start_lon_deg = a.start_lon_deg.or(old_start.1);
@@ -254,14 +250,15 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
 }
 
 /// The track of a `map`: its full polyline where there is one, else the summary's.
-fn read_map(map: Value<'_, '_>) -> Result<Option<Result<polyline::Track, Fault>>, Fault> {
+fn read_map(map: Value<'_, '_>) -> Result<Option<polyline::Track>, Fault> {
     for key in ["polyline", "summary_polyline"] {
         let Some(value) = map.get(key).filter(|v| !is_absent(*v)) else { continue };
         let field = format!("map.{key}");
         let Some(text) = value.as_str() else {
             return Err(Fault::field(field, format!("expected a string, found {}", json::kind(value))));
         };
-        return Ok(Some(polyline::decode(text.as_bytes()).map_err(|e| Fault::field(field, e.to_string()))));
+        let track = polyline::decode(text.as_bytes()).map_err(|e| Fault::field(field, e.to_string()))?;
+        return Ok(Some(track));
     }
     Ok(None)
 }
@@ -288,7 +285,10 @@ fn start_quality(start: Timestamp, local: Option<Timestamp>, manual: bool) -> &'
     }
 }
 
-fn position(field: &str, value: Value<'_, '_>) -> Result<(Option<f64>, Option<f64>), Fault> {
+pub(super) fn position(field: &str, value: Value<'_, '_>) -> Result<(Option<f64>, Option<f64>), Fault> {
+    if value.elements().is_some_and(|mut both| both.all(Value::is_null)) {
+        return Ok((None, None));
+    }
     let both = list(field, value, |v| number(field, v))?;
     match both[..] {
         [lat, lon] if lat.abs() <= 90.0 && lon.abs() <= 180.0 => Ok((Some(lat), Some(lon))),
@@ -299,9 +299,9 @@ fn position(field: &str, value: Value<'_, '_>) -> Result<(Option<f64>, Option<f6
     }
 }
 
-fn lap(value: Value<'_, '_>) -> Result<Lap, Fault> {
+fn lap(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Lap, Fault> {
     let mut lap = Lap::default();
-    lap.extra = fields(value, |key, v| {
+    lap.extra = fields(value, faults, |key, v, _| {
         match key {
             "id" => lap.lap_id = Some(id(key, v)?),
             "name" => lap.name = Some(text(key, v)?),
@@ -330,9 +330,9 @@ fn lap(value: Value<'_, '_>) -> Result<Lap, Fault> {
     Ok(lap)
 }
 
-fn split(value: Value<'_, '_>) -> Result<Split, Fault> {
+fn split(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Split, Fault> {
     let mut split = Split::default();
-    split.extra = fields(value, |key, v| {
+    split.extra = fields(value, faults, |key, v, _| {
         match key {
             "split" => split.split = Some(whole(key, v)?),
             "elapsed_time" => split.elapsed_s = Some(number(key, v)?),
@@ -350,9 +350,9 @@ fn split(value: Value<'_, '_>) -> Result<Split, Fault> {
     Ok(split)
 }
 
-fn effort(value: Value<'_, '_>) -> Result<SegmentEffort, Fault> {
+fn effort(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<SegmentEffort, Fault> {
     let mut effort = SegmentEffort::default();
-    effort.extra = fields(value, |key, v| {
+    effort.extra = fields(value, faults, |key, v, _| {
         match key {
             "id" => effort.effort_id = Some(id(key, v)?),
             "name" => effort.name = Some(text(key, v)?),
@@ -382,96 +382,6 @@ fn effort(value: Value<'_, '_>) -> Result<SegmentEffort, Fault> {
         Ok(true)
     })?;
     Ok(effort)
-}
-
-/// Reads a body of `GET /activities/{id}/streams`: an object by type, or a list of streams.
-pub fn activity_streams(
-    body: &mut [u8],
-    source_id: &str,
-    start_time: Timestamp,
-    from: &ReadFrom,
-) -> Result<Streams, Fault> {
-    let mut streams = Streams {
-        user_id: from.user_id.clone(),
-        source: SOURCE.to_string(),
-        source_id: source_id.to_string(),
-        start_time,
-        origin: "api".to_string(),
-        fetched_at: from.fetched_at,
-        raw_ref: format!("{}#0", from.raw_ref),
-        schema_version: SCHEMA_VERSION,
-        ..Streams::default()
-    };
-    let mut lengths = Vec::new();
-    json::with_document(body, |value| {
-        if let Some(elements) = value.elements() {
-            for stream in elements {
-                let name = stream.get("type").ok_or_else(|| Fault::field("type", "missing"))?;
-                let name = text("type", name)?;
-                add_stream(&mut streams, &name, stream, &mut lengths)?;
-            }
-            return Ok(());
-        }
-        fields(value, |key, stream| add_stream(&mut streams, key, stream, &mut lengths).map(|()| true))
-            .map(drop)
-    })
-    .map_err(|fault| fault.of(Some(source_id)))?;
-    if let Some((name, length)) = lengths.iter().find(|(_, length)| *length != lengths[0].1) {
-        let (first, samples) = &lengths[0];
-        let reason = format!("has {length} samples, but `{first}` has {samples}");
-        return Err(Fault::field(name, reason).of(Some(source_id)));
-    }
-    let samples = lengths.first().map_or(0, |(_, length)| *length);
-    streams.samples = i32::try_from(samples).expect("a body has fewer samples than bytes");
-    Ok(streams)
-}
-
-fn add_stream(
-    streams: &mut Streams,
-    name: &str,
-    stream: Value<'_, '_>,
-    lengths: &mut Vec<(String, usize)>,
-) -> Result<(), Fault> {
-    let Some(data) = stream.get("data").filter(|v| !is_absent(*v)) else { return Ok(()) };
-    let numbers = || list(name, data, |v| or_null(v, |v| number(name, v)));
-    let wholes = || list(name, data, |v| or_null(v, |v| whole(name, v)));
-    let length = match name {
-        "time" => streams.time_s.insert(wholes()?).len(),
-        "distance" => streams.distance_m.insert(numbers()?).len(),
-        "altitude" => streams.altitude_m.insert(numbers()?).len(),
-        "velocity_smooth" => streams.speed_mps.insert(numbers()?).len(),
-        "heartrate" => streams.heart_rate_bpm.insert(wholes()?).len(),
-        "cadence" => streams.cadence_rpm.insert(wholes()?).len(),
-        "watts" => streams.power_w.insert(wholes()?).len(),
-        "temp" => streams.temperature_c.insert(wholes()?).len(),
-        "moving" => streams.moving.insert(list(name, data, |v| or_null(v, |v| flag(name, v)))?).len(),
-        "grade_smooth" => streams.grade_percent.insert(numbers()?).len(),
-        "latlng" => {
-            let points = list(name, data, |v| or_null(v, |v| point(name, v)))?;
-            streams.lat_e7 = Some(points.iter().map(|p| p.map(|(lat, _)| lat)).collect());
-            streams.lon_e7 = Some(points.iter().map(|p| p.map(|(_, lon)| lon)).collect());
-            points.len()
-        }
-        // A type that Strava may add stays in the landing.
-        _ => return Ok(()),
-    };
-    lengths.push((name.to_string(), length));
-    Ok(())
-}
-
-fn or_null<'tape, 'input, T>(
-    value: Value<'tape, 'input>,
-    read: impl FnOnce(Value<'tape, 'input>) -> Result<T, Fault>,
-) -> Result<Option<T>, Fault> {
-    if value.is_null() { Ok(None) } else { read(value).map(Some) }
-}
-
-fn point(field: &str, value: Value<'_, '_>) -> Result<(i32, i32), Fault> {
-    let whole_e7 = |degrees: f64| (degrees * 1e7).round() as i32;
-    match position(field, value)? {
-        (Some(lat), Some(lon)) => Ok((whole_e7(lat), whole_e7(lon))),
-        _ => Err(Fault::field(field, "expected latitude and longitude")),
-    }
 }
 
 /// The start of an activity from the unix seconds it was asked for with.

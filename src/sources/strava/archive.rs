@@ -6,6 +6,7 @@
 //! account, the second is what Strava computes with. Times are UTC, whatever the language.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use ::csv::StringRecord;
 use jiff::Timestamp;
@@ -20,111 +21,9 @@ use crate::sources::formats::zip::{ArchiveEntry, Container};
 use crate::sources::{ArchiveItem, Fault, OnItem, Parsed, ReadFrom, files, in_parallel};
 
 /// The header of 2026, in English. Those of other years are its beginning, with `Media` behind.
-const COLUMNS: [&str; 103] = [
-    "Activity ID",
-    "Activity Date",
-    "Activity Name",
-    "Activity Type",
-    "Activity Description",
-    "Elapsed Time",
-    "Distance",
-    "Max Heart Rate",
-    "Relative Effort",
-    "Commute",
-    "Activity Private Note",
-    "Activity Gear",
-    "Filename",
-    "Athlete Weight",
-    "Bike Weight",
-    "Elapsed Time",
-    "Moving Time",
-    "Distance",
-    "Max Speed",
-    "Average Speed",
-    "Elevation Gain",
-    "Elevation Loss",
-    "Elevation Low",
-    "Elevation High",
-    "Max Grade",
-    "Average Grade",
-    "Average Positive Grade",
-    "Average Negative Grade",
-    "Max Cadence",
-    "Average Cadence",
-    "Max Heart Rate",
-    "Average Heart Rate",
-    "Max Watts",
-    "Average Watts",
-    "Calories",
-    "Max Temperature",
-    "Average Temperature",
-    "Relative Effort",
-    "Total Work",
-    "Number of Runs",
-    "Uphill Time",
-    "Downhill Time",
-    "Other Time",
-    "Perceived Exertion",
-    "Type",
-    "Start Time",
-    "Weighted Average Power",
-    "Power Count",
-    "Prefer Perceived Exertion",
-    "Perceived Relative Effort",
-    "Commute",
-    "Total Weight Lifted",
-    "From Upload",
-    "Grade Adjusted Distance",
-    "Weather Observation Time",
-    "Weather Condition",
-    "Weather Temperature",
-    "Apparent Temperature",
-    "Dewpoint",
-    "Humidity",
-    "Weather Pressure",
-    "Wind Speed",
-    "Wind Gust",
-    "Wind Bearing",
-    "Precipitation Intensity",
-    "Sunrise Time",
-    "Sunset Time",
-    "Moon Phase",
-    "Bike",
-    "Gear",
-    "Precipitation Probability",
-    "Precipitation Type",
-    "Cloud Cover",
-    "Weather Visibility",
-    "UV Index",
-    "Weather Ozone",
-    "Jump Count",
-    "Total Grit",
-    "Average Flow",
-    "Flagged",
-    "Average Elapsed Speed",
-    "Dirt Distance",
-    "Newly Explored Distance",
-    "Newly Explored Dirt Distance",
-    "Activity Count",
-    "Total Steps",
-    "Carbon Saved",
-    "Pool Length",
-    "Training Load",
-    "Intensity",
-    "Average Grade Adjusted Pace",
-    "Timer Time",
-    "Total Cycles",
-    "Recovery",
-    "With Pet",
-    "Competition",
-    "Long Run",
-    "For a Cause",
-    "With Kid",
-    "Downhill Distance",
-    "Total Sets",
-    "Total Reps",
-    "Media",
-];
+static COLUMNS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    include_str!("../../../data/strava_activities_header.csv").trim_end().split(',').collect()
+});
 /// From here on, a header in any language has its columns in the places above.
 const FEWEST_BY_PLACE: usize = 86;
 /// The header until June 2019. Distances are metres there, and kilometres a month later.
@@ -167,7 +66,7 @@ pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
                     .filename
                     .and_then(|column| row.get(column))
                     .is_some_and(|f| f.trim().is_empty()),
-                has_file: file.is_some_and(|file| files.contains_key(&file.to_lowercase())),
+                has_file: file.is_some_and(|file| find(&files, file).is_some()),
             });
         }
     }
@@ -186,7 +85,7 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
             }
         };
         let files = by_name(archive, entry);
-        let file_of = |row: &StringRecord| files.get(&cell(row, columns.filename)?.to_lowercase()).copied();
+        let file_of = |row: &StringRecord| find(&files, cell(row, columns.filename)?);
         let numbered: Vec<(usize, &StringRecord)> = table.rows.iter().enumerate().collect();
         in_parallel(
             &numbered,
@@ -213,6 +112,16 @@ fn by_name<'a>(archive: &'a Container, table: &ArchiveEntry) -> HashMap<String, 
     let folder = table.folder();
     let below = |entry: &'a ArchiveEntry| Some((entry.name.strip_prefix(folder)?.to_lowercase(), entry));
     archive.entries().iter().filter_map(below).collect()
+}
+
+/// The file of a name, also where people have unpacked or packed it since: `1.gpx` for `1.gpx.gz`.
+fn find<'a>(files: &HashMap<String, &'a ArchiveEntry>, name: &str) -> Option<&'a ArchiveEntry> {
+    let name = name.to_lowercase();
+    let other = || match name.strip_suffix(".gz") {
+        Some(plain) => files.get(plain),
+        None => files.get(&format!("{name}.gz")),
+    };
+    files.get(&name).or_else(other).copied()
 }
 
 /// The table with English names, and how its dates are to be read.

@@ -413,8 +413,9 @@ mod tests {
                 assert_eq!(taken.activity.track_lat_e5.map_or(0, |t| t.len()), w.detail_points());
 
                 if let Some(body) = streams(&person, w) {
-                    let s = source::api::activity_streams(&mut body.into_bytes(), "1", w.start, &provenance)
-                        .unwrap();
+                    let (s, _) =
+                        source::streams::activity_streams(&mut body.into_bytes(), "1", w.start, &provenance)
+                            .unwrap();
                     assert_eq!(s.samples as u32, w.moving_s);
                 }
             }
