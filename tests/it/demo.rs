@@ -10,15 +10,9 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
     let folder = tempfile::tempdir().unwrap();
     let demo = || Ended::of(Command::new(BINARY).arg("demo").current_dir(&folder).output().unwrap());
     let ended = demo().expect(0);
-    for said in [
-        "3,200 activities",
-        "waiting",
-        "waited",
-        "imported",
-        "of Parquet",
-        "lake-demo/activities",
-        "lake-demo/landing",
-    ] {
+    for said in
+        ["3,200 activities", "waited", "imported", "of Parquet", "lake-demo/activities", "lake-demo/landing"]
+    {
         assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
     }
     assert!(ended.stdout.contains("ride") && ended.stdout.contains("km"), "{}", ended.stdout);

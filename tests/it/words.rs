@@ -148,14 +148,17 @@ fn the_demo_reads_as_in_the_snapshot_and_in_the_readme() {
     let printed = printed.replace(&format!("{}/", folder.path().canonicalize().unwrap().display()), "");
     // Its figures come from invented people and from this machine: the words are what is kept.
     let words = figureless(&printed);
-    let mut once: Vec<&str> = words.lines().collect();
+    // How often it has to wait for a window depends on how fast this machine is.
+    let is_wait = |line: &&str| line.starts_with("the read window is spent");
+    let mut once: Vec<&str> = words.lines().filter(|line| !is_wait(line)).collect();
     once.dedup();
     check("demo.txt", &(once.join("\n") + "\n"));
     let readme_path = project("README.md");
     let readme = std::fs::read_to_string(&readme_path).unwrap();
     let (before, rest) = readme.split_once("tests/it/words.rs -->\n```text\n").unwrap();
     let (shown, after) = rest.split_once("\n```").unwrap();
-    let shown_in_demo = |line: &&str| line.contains('…') || once.contains(&figureless_line(line).as_str());
+    let shown_in_demo =
+        |line: &&str| line.contains('…') || is_wait(line) || once.contains(&figureless_line(line).as_str());
     if is_renewing() {
         let renewed = format!("{before}tests/it/words.rs -->\n```text\n{}\n```{after}", excerpt(&printed));
         std::fs::write(&readme_path, renewed).unwrap();
