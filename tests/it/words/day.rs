@@ -59,10 +59,13 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "accounts list",
             "accounts export",
             "&connect strava --user carol",
+            "~plan",
             "fetch --depth detail",
             "fetch --depth streams --max-requests 1",
             "fetch",
+            "~status",
             "normalize",
+            "~verify",
         ],
     ),
     (
@@ -104,6 +107,7 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
         "Doubles",
         &[
             "&emulate strava --users 1 --activities 1",
+            "~emulate schedule --accounts 10 --activities 1000 --days 2",
             "synth exports exports --users 1 --activities 3",
             "synth ndjson invented.ndjson --users 1 --activities 3",
             "synth pipeline invented.jsonl --users 1 --activities 3",
@@ -112,7 +116,7 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "--lake measured synth activities truth.jsonl --users 1 --activities 3",
         ],
     ),
-    ("Leaving", &["accounts remove bob", "accounts list"]),
+    ("Leaving", &["~purge --user bob", "accounts remove bob", "accounts list"]),
     (
         "Mistakes",
         &[
@@ -128,6 +132,7 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "redrive --sink carrier-pigeon",
             "pipeline import accounts.jsonl",
             "accounts remove dave",
+            "accounts rekey",
             "fetsch",
         ],
     ),
