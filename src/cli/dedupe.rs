@@ -49,7 +49,14 @@ fn odds(text: &str) -> std::result::Result<f64, String> {
 }
 
 impl Odds {
-    pub fn thresholds(self) -> Result<Thresholds> {
+    /// The flags that say the same.
+    #[cfg(feature = "testing")]
+    pub fn words(self) -> [String; 4] {
+        let flag = |name: &str| format!("--{name}-odds");
+        [flag("match"), self.match_odds.to_string(), flag("review"), self.review_odds.to_string()]
+    }
+
+    fn thresholds(self) -> Result<Thresholds> {
         if self.review_odds > self.match_odds {
             return Err(Error::Usage(format!(
                 "--review-odds {} are more than --match-odds {}: a pair that is sure needs no look",
@@ -116,7 +123,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
 }
 
-pub fn read_weights(file: Option<&PathBuf>) -> Result<Option<Weights>> {
+fn read_weights(file: Option<&PathBuf>) -> Result<Option<Weights>> {
     let Some(file) = file else { return Ok(None) };
     let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
     let weights = Weights::from_toml(&text);

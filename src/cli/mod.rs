@@ -156,8 +156,22 @@ impl Context {
 
 impl Cli {
     pub fn run(self) -> ExitCode {
+        let code = match self.end() {
+            Ok(Exit::Done) => 0,
+            Ok(Exit::Incomplete) => 1,
+            Ok(Exit::DoneWithRejects) => 3,
+            Ok(Exit::StoppedAtQuota) => 75,
+            Err(error) => {
+                say!("error: {error}");
+                if matches!(error, Error::Usage(_)) { 2 } else { 1 }
+            }
+        };
+        ExitCode::from(code)
+    }
+
+    fn end(self) -> Result<Exit> {
         let context = Context { lake: self.lake, json: self.json };
-        let ended = match self.command {
+        match self.command {
             #[cfg(feature = "testing")]
             Command::Demo(args) => demo::run(&context, args),
             Command::Connect(args) => connect::run(&context, args),
@@ -179,17 +193,6 @@ impl Cli {
             Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]
             Command::Synth(args) => synth::run(&context, args),
-        };
-        let code = match ended {
-            Ok(Exit::Done) => 0,
-            Ok(Exit::Incomplete) => 1,
-            Ok(Exit::DoneWithRejects) => 3,
-            Ok(Exit::StoppedAtQuota) => 75,
-            Err(error) => {
-                say!("error: {error}");
-                if matches!(error, Error::Usage(_)) { 2 } else { 1 }
-            }
-        };
-        ExitCode::from(code)
+        }
     }
 }

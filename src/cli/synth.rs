@@ -50,6 +50,14 @@ enum What {
         /// Where to write the archives, `manifest.csv` and `truth.jsonl`
         folder: PathBuf,
     },
+    /// Write people with everything that goes wrong: their exports by person and source, and `truth.csv`
+    Corpus {
+        #[command(flatten)]
+        people: People,
+        /// A new folder
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Write what a live pipeline would export of invented people: users, runs and uploads
     Pipeline {
         #[command(flatten)]
@@ -80,6 +88,16 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                 manifest.display()
             );
             (written.bytes, written.records)
+        }
+        What::Corpus { people, out } => {
+            let written = synth::corpus::write(&out, people.options())?;
+            say!(
+                "wrote {} records of {} workouts; measure with `longrun dedupe evaluate --corpus {}`",
+                output::count(written.records),
+                output::count(written.workouts),
+                out.display()
+            );
+            return Ok(Exit::Done);
         }
         What::AppleExport { people, bytes, file } => {
             let options = people.options();

@@ -9,6 +9,7 @@ mod dedupe;
 mod demo;
 mod docs;
 mod endpoint;
+mod evaluate;
 mod faults;
 mod fuzz;
 mod hostile;

@@ -2,8 +2,7 @@
 //! Each is asked of pairs of different sources of one person; what follows by way of a third record is not
 //! added for them.
 
-use crate::dedupe::block::{self, Pair};
-use crate::dedupe::record::Record;
+use super::listed::Listed;
 use crate::model::sport::ANY_FAMILY;
 
 /// A published rule.
@@ -11,10 +10,15 @@ pub struct Rule {
     pub name: &'static str,
     /// In words.
     pub rule: &'static str,
-    is_same: fn(&Record, &Record) -> bool,
+    is_same: fn(&Listed, &Listed) -> bool,
 }
 
-pub const BASELINES: [Rule; 11] = [
+pub const BASELINES: [Rule; 12] = [
+    Rule {
+        name: "overlap and sport",
+        rule: "they overlap at all, and the types fit",
+        is_same: |a, b| overlap(a, b) > 0.0 && are_compatible(a, b),
+    },
     Rule {
         name: "tapiriik",
         rule: "compatible types; start ±3 min, or the same minute and second ±1 min at any hour or half hour within 38 h",
@@ -41,7 +45,7 @@ pub const BASELINES: [Rule; 11] = [
         name: "RideTool",
         rule: "provider id; or the same minute and distance; or start ±2 min, duration ±15 %, distance ±10 %",
         is_same: |a, b| {
-            let minute = |r: &Record| (r.start_s / 60, r.distance_m.map(|m| m.round() as i64));
+            let minute = |r: &Listed| (r.start_s / 60, r.distance_m.map(|m| m.round() as i64));
             shares_key(a, b)
                 || minute(a) == minute(b)
                 || (off_s(a, b) <= 120
@@ -78,7 +82,7 @@ pub const BASELINES: [Rule; 11] = [
         name: "mosaicmesh",
         rule: "same day and type, duration ±5 min",
         is_same: |a, b| {
-            let day = |r: &Record| (r.start_s + i64::from(r.utc_offset_s.unwrap_or(0))).div_euclid(86_400);
+            let day = |r: &Listed| (r.start_s + i64::from(r.utc_offset_s.unwrap_or(0))).div_euclid(86_400);
             let durations = a.elapsed_s.zip(b.elapsed_s);
             is_one_sport(a, b) && day(a) == day(b) && durations.is_some_and(|(a, b)| (a - b).abs() <= 300.0)
         },
@@ -90,27 +94,31 @@ pub const BASELINES: [Rule; 11] = [
     },
 ];
 
-fn off_s(a: &Record, b: &Record) -> i64 {
+fn off_s(a: &Listed, b: &Listed) -> i64 {
     (a.start_s - b.start_s).abs()
 }
 
-fn is_one_sport(a: &Record, b: &Record) -> bool {
+fn is_one_sport(a: &Listed, b: &Listed) -> bool {
     a.sport.map(|s| s.name) == b.sport.map(|s| s.name)
 }
 
-fn are_compatible(a: &Record, b: &Record) -> bool {
+fn are_compatible(a: &Listed, b: &Listed) -> bool {
     match (a.sport, b.sport) {
         (Some(a), Some(b)) => a.family == b.family || [a.family, b.family].contains(&ANY_FAMILY),
         _ => true,
     }
 }
 
-fn shares_key(a: &Record, b: &Record) -> bool {
-    let names = |from: &Record, to: &Record| {
-        from.came_from.as_ref().is_some_and(|(source, id)| *source == to.source && *id == to.source_id)
+fn shares_key(a: &Listed, b: &Listed) -> bool {
+    let are_one = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    let names = |from: &Listed, to: &Listed| {
+        let numbers = from.external_id.as_deref().unwrap_or_default();
+        to.source == "garmin" && numbers.contains(&to.source_id)
     };
-    let are_one = |a: Option<u64>, b: Option<u64>| a.is_some() && a == b;
-    are_one(a.file, b.file) || are_one(a.upload, b.upload) || names(a, b) || names(b, a)
+    are_one(&a.file_sha256, &b.file_sha256)
+        || are_one(&a.external_id, &b.external_id)
+        || names(a, b)
+        || names(b, a)
 }
 
 /// Whether two values are there and apart by a share of the greater at most; two that are both not there agree.
@@ -123,7 +131,7 @@ fn within(a: Option<f64>, b: Option<f64>, share: f64) -> bool {
 }
 
 /// Of the shorter one.
-fn overlap(a: &Record, b: &Record) -> f64 {
+fn overlap(a: &Listed, b: &Listed) -> f64 {
     let shared = (a.end_s().min(b.end_s()) - a.start_s.max(b.start_s)).max(0) as f64;
     shared / (a.elapsed_s.unwrap_or(0.0).min(b.elapsed_s.unwrap_or(0.0))).max(1.0)
 }
@@ -132,13 +140,13 @@ fn overlap(a: &Record, b: &Record) -> f64 {
 const FURTHEST_S: i64 = 39 * 3600;
 
 /// The pairs that a rule takes for one workout, of records that are sorted by start.
-pub fn pairs(records: &[Record], rule: &Rule) -> Vec<Pair> {
+pub fn pairs(records: &[Listed], rule: &Rule) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (at, a) in records.iter().enumerate() {
         let later = records.iter().enumerate().skip(at + 1);
         for (other, b) in later.take_while(|(_, b)| b.start_s - a.start_s <= FURTHEST_S) {
             if a.source != b.source && (rule.is_same)(a, b) {
-                found.push(block::pair(records, at, other));
+                found.push((at, other));
             }
         }
     }

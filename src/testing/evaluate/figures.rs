@@ -118,6 +118,13 @@ impl Scores {
     }
 }
 
+/// A share of independent tries.
+pub fn share_of(right: u64, tries: u64) -> Estimate {
+    let value = share(right, tries);
+    let (low, high) = wilson(value, tries);
+    Estimate { value, low, high }
+}
+
 /// Wilson's score interval.
 fn wilson(share: f64, tries: u64) -> (f64, f64) {
     const Z: f64 = 1.959_964;

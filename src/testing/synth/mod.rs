@@ -5,6 +5,7 @@
 //! homes are well-known squares.
 
 pub mod bulk;
+pub mod corpus;
 pub mod exports;
 pub mod pipeline;
 pub mod records;

@@ -89,7 +89,6 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "~dedupe explain strava:2 hevy:csv-116feba451420f46f5e4d9c0",
             "dedupe decide --user alice --pair strava:1 strava:2 different",
             "dedupe",
-            "~dedupe evaluate --users 3 --activities 10",
             "report",
         ],
     ),

@@ -10,7 +10,7 @@ use crate::model::hex;
 use crate::sources::formats::fit::crc;
 use crate::sources::formats::recording::Sample;
 use crate::testing::synth::records::Record;
-use crate::testing::synth::{Person, Recording};
+use crate::testing::synth::{Person, Recording, Workout};
 
 /// A folder of uploads in all three formats, some gzipped.
 pub fn export(person: &Person, own: &[&Record]) -> Exported {
@@ -60,13 +60,22 @@ fn iso(time_ms: i64) -> Timestamp {
     Timestamp::from_millisecond(time_ms).expect("a time")
 }
 
+/// The word for its sport in GPX and TCX, which know few.
+fn word(w: &Workout, ride: &'static str, other: &'static str) -> &'static str {
+    if w.sport.ends_with("Ride") { ride } else { other }
+}
+
 pub fn gpx(record: &Record, samples: &[Sample]) -> String {
+    let w = &record.workout;
+    gpx_file(w, word(w, "cycling", "running"), samples)
+}
+
+pub fn gpx_file(w: &Workout, sport: &str, samples: &[Sample]) -> String {
     let mut out = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<gpx creator=\"Some App\" version=\"1.1\" \
          xmlns=\"http://www.topografix.com/GPX/1/1\" xmlns:gpxtpx=\"http://www.garmin.com/xmlschemas/TrackPointExtension/v1\">\n",
     );
-    let title = record.workout.title.replace('&', "&amp;").replace('<', "&lt;");
-    let sport = if record.workout.sport.ends_with("Ride") { "cycling" } else { "running" };
+    let title = w.title.replace('&', "&amp;").replace('<', "&lt;");
     write!(out, " <trk>\n  <name>{title}</name>\n  <type>{sport}</type>\n  <trkseg>\n").expect("memory");
     for s in samples {
         // Where the receiver sees nothing, the track has no point, but apps write one all the same.
@@ -99,7 +108,10 @@ pub fn gpx(record: &Record, samples: &[Sample]) -> String {
 
 pub fn tcx(record: &Record, samples: &[Sample]) -> String {
     let w = &record.workout;
-    let sport = if w.sport.ends_with("Ride") { "Biking" } else { "Running" };
+    tcx_file(w, word(w, "Biking", "Running"), samples)
+}
+
+pub fn tcx_file(w: &Workout, sport: &str, samples: &[Sample]) -> String {
     let start = w.start;
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<TrainingCenterDatabase xmlns=\"http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2\">\n\
@@ -255,6 +267,10 @@ pub fn fit_settings(device: Device, created_s: i64) -> Vec<u8> {
 /// A recorded activity: records, a lap every twenty minutes, a session.
 pub fn fit(record: &Record, samples: &[Sample], device: Device) -> Vec<u8> {
     let w = &record.workout;
+    fit_file(w, sport(w.sport, w.recording), samples, device)
+}
+
+pub fn fit_file(w: &Workout, (sport, sub_sport): (u8, u8), samples: &[Sample], device: Device) -> Vec<u8> {
     let start_s = w.start.as_second();
     let end_s = start_s + i64::from(w.elapsed_s);
     let mut fit = Fit(Vec::new());
@@ -290,7 +306,6 @@ pub fn fit(record: &Record, samples: &[Sample], device: Device) -> Vec<u8> {
         }
         fit.push(2, &message);
     }
-    let (sport, sub_sport) = sport(w.sport, w.recording);
     let has_distance = w.distance_m > 0.0;
     let session = Message::new()
         .u32(253, Some(fit_time(end_s)))

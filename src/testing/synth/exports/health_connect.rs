@@ -10,7 +10,7 @@ use crate::sources::health_connect::exercise_number;
 use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
-const TABLES: &str = "
+pub const TABLES: &str = "
 CREATE TABLE application_info_table (row_id INTEGER PRIMARY KEY, package_name TEXT, app_name TEXT);
 CREATE TABLE device_info_table (row_id INTEGER PRIMARY KEY, manufacturer TEXT, model TEXT, device_type INTEGER);
 CREATE TABLE exercise_session_record_table (row_id INTEGER PRIMARY KEY, uuid BLOB, app_info_id INTEGER,

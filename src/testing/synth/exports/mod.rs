@@ -17,9 +17,9 @@ pub mod apple;
 pub mod device;
 mod fitbit;
 mod garmin;
-mod health_connect;
+pub mod health_connect;
 mod hevy;
-mod strava;
+pub mod strava;
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -203,14 +203,14 @@ fn write_person(
 }
 
 /// A zip in the making, in memory.
-struct Pack(zip::ZipWriter<Cursor<Vec<u8>>>);
+pub(super) struct Pack(zip::ZipWriter<Cursor<Vec<u8>>>);
 
 impl Pack {
-    fn new() -> Pack {
+    pub fn new() -> Pack {
         Pack(zip::ZipWriter::new(Cursor::new(Vec::new())))
     }
 
-    fn add(&mut self, name: &str, bytes: &[u8]) {
+    pub fn add(&mut self, name: &str, bytes: &[u8]) {
         let is_packed = [".gz", ".zip"].iter().any(|end| name.ends_with(end));
         let method =
             if is_packed { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
@@ -221,12 +221,12 @@ impl Pack {
         self.0.write_all(bytes).expect("memory takes it");
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub fn finish(self) -> Vec<u8> {
         self.0.finish().expect("memory takes it").into_inner()
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory takes it");
     encoder.finish().expect("memory takes it")

@@ -8,7 +8,7 @@ use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording};
 
 /// The columns up to 2024, without the last one.
-const ENGLISH: &str = "Activity ID,Activity Date,Activity Name,Activity Type,Activity Description,Elapsed Time,Distance,\
+pub const ENGLISH: &str = "Activity ID,Activity Date,Activity Name,Activity Type,Activity Description,Elapsed Time,Distance,\
 Max Heart Rate,Relative Effort,Commute,Activity Private Note,Activity Gear,Filename,Athlete Weight,Bike Weight,\
 Elapsed Time,Moving Time,Distance,Max Speed,Average Speed,Elevation Gain,Elevation Loss,Elevation Low,Elevation High,\
 Max Grade,Average Grade,Average Positive Grade,Average Negative Grade,Max Cadence,Average Cadence,Max Heart Rate,\
@@ -16,7 +16,7 @@ Average Heart Rate,Max Watts,Average Watts,Calories";
 /// The first of them in German; the others count by their places.
 const GERMAN: &str = "Aktivitäts-ID,Aktivitätsdatum,Name der Aktivität,Aktivitätsart,Aktivitätsbeschreibung,\
 Verstrichene Zeit,Distanz,Max. Herzfrequenz,Relative Leistung,Pendeln,Privat,Ausrüstung,Dateiname";
-const COLUMNS: usize = 94;
+pub const COLUMNS: usize = 94;
 
 pub fn export(person: &Person, own: &[&Record]) -> Exported {
     let is_german = person.home.zone == "Europe/Berlin";
@@ -60,7 +60,7 @@ pub fn export(person: &Person, own: &[&Record]) -> Exported {
     (pack.finish(), ids)
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 
