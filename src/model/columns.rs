@@ -1,7 +1,7 @@
 //! Rust values as Arrow columns, and structs as tables of them.
 //!
-//! `record!` declares a struct once; the Arrow schema, the column builders and the nesting
-//! of one record in another all follow from the types of its fields.
+//! `record!` declares a struct once; the Arrow schema, the column builders and the nesting of one struct in
+//! another all follow from the types of its fields, and its table of [`Column`]s from their attributes.
 
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use jiff::Timestamp;
+
+use super::column::Column;
 
 /// Collects one column.
 pub trait Builder: Default {
@@ -25,6 +27,11 @@ pub trait Value {
     fn append(&self, column: &mut Self::Builder);
     fn append_null(column: &mut Self::Builder);
 
+    /// The value as a number, where it is one.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+
     /// All of a list at once, where that is faster.
     fn append_slice(values: &[Self], column: &mut Self::Builder)
     where
@@ -36,8 +43,8 @@ pub trait Value {
     }
 }
 
-/// A field of a record: a value that is always there, or one that may be absent.
-pub trait Column {
+/// A field of a table row: a value that is always there, or one that may be absent.
+pub trait Cell {
     type Builder: Builder;
     const NULLABLE: bool;
     fn data_type() -> DataType;
@@ -53,20 +60,25 @@ pub trait Column {
         }
     }
 
-    /// Whether there is no value.
-    fn is_absent(&self) -> bool {
+    /// Whether there is no value. A 0 is none where the column says so.
+    fn is_absent(&self, _column: &Column) -> bool {
         false
     }
 
     /// Takes the other's value where there is none.
-    fn fill_from(&mut self, _other: Self)
+    fn fill_from(&mut self, _other: Self, _column: &Column)
     where
         Self: Sized,
     {
     }
+
+    /// Takes out a number that the column's range does not have, and returns it.
+    fn take_implausible(&mut self, _column: &Column) -> Option<f64> {
+        None
+    }
 }
 
-impl<T: Value> Column for T {
+impl<T: Value> Cell for T {
     type Builder = T::Builder;
     const NULLABLE: bool = false;
 
@@ -87,7 +99,7 @@ impl<T: Value> Column for T {
     }
 }
 
-impl<T: Value> Column for Option<T> {
+impl<T: Value> Cell for Option<T> {
     type Builder = T::Builder;
     const NULLABLE: bool = true;
 
@@ -106,19 +118,29 @@ impl<T: Value> Column for Option<T> {
         T::append_null(column);
     }
 
-    fn is_absent(&self) -> bool {
-        self.is_none()
+    fn is_absent(&self, column: &Column) -> bool {
+        let Some(value) = self else { return true };
+        column.zero_is_absent && value.number() == Some(0.0)
     }
 
-    fn fill_from(&mut self, other: Option<T>) {
-        if self.is_none() {
+    fn fill_from(&mut self, other: Option<T>, column: &Column) {
+        if self.is_absent(column) && other.is_some() {
             *self = other;
         }
+    }
+
+    fn take_implausible(&mut self, column: &Column) -> Option<f64> {
+        let (range, number) = (column.range.as_ref()?, self.as_ref()?.number()?);
+        if range.contains(&number) {
+            return None;
+        }
+        *self = None;
+        Some(number)
     }
 }
 
 macro_rules! plain {
-    ($($rust:ty, $builder:ty, $data_type:expr, |$value:ident| $stored:expr;)*) => {$(
+    ($($rust:ty, $builder:ty, $data_type:expr, |$value:ident| $stored:expr $(, number: $number:expr)?;)*) => {$(
         impl Builder for $builder {
             fn finish(&mut self) -> ArrayRef {
                 Arc::new(<$builder>::finish(self))
@@ -140,6 +162,11 @@ macro_rules! plain {
             fn append_null(column: &mut Self::Builder) {
                 column.append_null();
             }
+
+            $(fn number(&self) -> Option<f64> {
+                let $value = self;
+                Some($number)
+            })?
         }
     )*};
 }
@@ -147,8 +174,8 @@ macro_rules! plain {
 plain! {
     bool, BooleanBuilder, DataType::Boolean, |v| *v;
     i64, Int64Builder, DataType::Int64, |v| *v;
-    f32, Float32Builder, DataType::Float32, |v| *v;
-    f64, Float64Builder, DataType::Float64, |v| *v;
+    f32, Float32Builder, DataType::Float32, |v| *v, number: f64::from(*v);
+    f64, Float64Builder, DataType::Float64, |v| *v, number: *v;
     String, StringBuilder, DataType::Utf8, |v| v;
     Timestamp, Utc, DataType::Timestamp(TIME_UNIT, Some("UTC".into())), |v| v.as_microsecond();
 }
@@ -173,6 +200,10 @@ impl Value for i32 {
 
     fn append_null(column: &mut Int32Builder) {
         column.append_null();
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(f64::from(*self))
     }
 
     fn append_slice(values: &[i32], column: &mut Int32Builder) {
@@ -212,20 +243,20 @@ impl Utc {
 const LIST_ELEMENT: &str = "element";
 
 /// A list column: where each list ends, and the elements of all in a row.
-pub struct ListBuilder<T: Column> {
+pub struct ListBuilder<T: Cell> {
     ends: Vec<i32>,
     present: Vec<bool>,
     length: i32,
     elements: T::Builder,
 }
 
-impl<T: Column> Default for ListBuilder<T> {
+impl<T: Cell> Default for ListBuilder<T> {
     fn default() -> Self {
         ListBuilder { ends: vec![0], present: Vec::new(), length: 0, elements: T::Builder::default() }
     }
 }
 
-impl<T: Column> Builder for ListBuilder<T> {
+impl<T: Cell> Builder for ListBuilder<T> {
     fn finish(&mut self) -> ArrayRef {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         let present = NullBuffer::from(std::mem::take(&mut self.present));
@@ -236,7 +267,7 @@ impl<T: Column> Builder for ListBuilder<T> {
     }
 }
 
-impl<T: Column> Value for Vec<T> {
+impl<T: Cell> Value for Vec<T> {
     type Builder = ListBuilder<T>;
 
     fn data_type() -> DataType {
@@ -257,11 +288,13 @@ impl<T: Column> Value for Vec<T> {
 }
 
 /// A struct whose fields are columns.
-pub trait Record {
+pub trait TableRow: Sized + 'static {
     type Columns: Columns<Row = Self>;
+    /// The columns, in the order of the fields.
+    const COLUMNS: &'static [Column];
 }
 
-/// The column builders of a record.
+/// The column builders of a table.
 pub trait Columns: Default {
     type Row;
     fn fields() -> arrow::datatypes::Fields;
@@ -270,69 +303,101 @@ pub trait Columns: Default {
     fn finish(&mut self) -> Vec<ArrayRef>;
 }
 
-/// Declares a record: the struct, and `…Columns` that collects it.
+/// Declares a table row: the struct, and `…Columns` that collects it. `#[col(…)]` at a field says what is true of
+/// its column; the attributes are the methods of [`Column`].
 macro_rules! record {
     (
         $(#[$outer:meta])*
         pub struct $name:ident, $columns:ident {
-            $($(#[$inner:meta])* pub $field:ident: $type:ty,)*
+            $(
+                $(#[doc = $doc:literal])*
+                $(#[col($($attribute:ident $(= $value:expr)?),+)])?
+                pub $field:ident: $type:ty,
+            )*
         }
     ) => {
         $(#[$outer])*
         #[derive(Debug, Clone, Default, PartialEq)]
         pub struct $name {
-            $($(#[$inner])* pub $field: $type,)*
+            $($(#[doc = $doc])* pub $field: $type,)*
         }
 
         #[derive(Default)]
         pub struct $columns {
-            $($field: <$type as $crate::model::columns::Column>::Builder,)*
+            $($field: <$type as $crate::model::columns::Cell>::Builder,)*
             present: Vec<bool>,
         }
 
         impl $name {
             /// The columns without a value.
             pub fn absent(&self) -> Vec<&'static str> {
+                let mut columns = <$name as $crate::model::columns::TableRow>::COLUMNS.iter();
                 let mut absent = Vec::new();
-                $(if $crate::model::columns::Column::is_absent(&self.$field) {
-                    absent.push(stringify!($field));
+                $(if let Some(column) = columns.next()
+                    && $crate::model::columns::Cell::is_absent(&self.$field, column)
+                {
+                    absent.push(column.name);
                 })*
                 absent
             }
 
+            /// Takes out the numbers that their columns say cannot be, and returns them.
+            pub fn take_implausible(&mut self) -> Vec<(&'static $crate::model::column::Column, f64)> {
+                let mut columns = <$name as $crate::model::columns::TableRow>::COLUMNS.iter();
+                let mut taken = Vec::new();
+                $(if let Some(column) = columns.next()
+                    && let Some(number) = $crate::model::columns::Cell::take_implausible(&mut self.$field, column)
+                {
+                    taken.push((column, number));
+                })*
+                taken
+            }
+
             /// Takes from another what is absent here.
             pub fn fill_from(&mut self, other: $name) {
-                $($crate::model::columns::Column::fill_from(&mut self.$field, other.$field);)*
+                let mut columns = <$name as $crate::model::columns::TableRow>::COLUMNS.iter();
+                $(if let Some(column) = columns.next() {
+                    $crate::model::columns::Cell::fill_from(&mut self.$field, other.$field, column);
+                })*
             }
         }
 
-        impl $crate::model::columns::Record for $name {
+        impl $crate::model::columns::TableRow for $name {
             type Columns = $columns;
+            const COLUMNS: &'static [$crate::model::column::Column] = &[$({
+                #[allow(unused_imports)]
+                use $crate::model::column::{Column, Encoding::*, Giver::*, Parts::*};
+                Column::named(stringify!($field))$($(.$attribute($($value)?))+)?
+            },)*];
         }
 
         impl $crate::model::columns::Columns for $columns {
             type Row = $name;
 
             fn fields() -> ::arrow::datatypes::Fields {
-                use $crate::model::columns::Column;
+                use $crate::model::columns::Cell;
                 ::arrow::datatypes::Fields::from(vec![
                     $(::arrow::datatypes::Field::new(
                         stringify!($field),
-                        <$type as Column>::data_type(),
-                        <$type as Column>::NULLABLE,
+                        <$type as Cell>::data_type(),
+                        <$type as Cell>::NULLABLE,
                     ),)*
                 ])
             }
 
             fn push(&mut self, row: &$name) {
-                use $crate::model::columns::Column;
-                $(row.$field.add(&mut self.$field);)*
+                use $crate::model::columns::Cell;
+                let mut columns = <$name as $crate::model::columns::TableRow>::COLUMNS.iter();
+                $(match columns.next() {
+                    Some(column) if row.$field.is_absent(column) => <$type as Cell>::add_null(&mut self.$field),
+                    _ => row.$field.add(&mut self.$field),
+                })*
                 self.present.push(true);
             }
 
             fn push_null(&mut self) {
-                use $crate::model::columns::Column;
-                $(<$type as Column>::add_null(&mut self.$field);)*
+                use $crate::model::columns::Cell;
+                $(<$type as Cell>::add_null(&mut self.$field);)*
                 self.present.push(false);
             }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::activity::Activity;
-use super::columns::{Columns, Record, record};
+use super::column::{Column, Giver};
+use super::columns::{Columns, TableRow, record};
 
 record! {
     /// A record that tells of the workout.
@@ -22,7 +23,8 @@ record! {
     pub struct Lineage, LineageColumns {
         pub source: String,
         pub source_id: String,
-        /// `agreed_start`, `told`, `sport`, `sets`, `best_recording`, or `fills` where a better record had none.
+        /// `agreed_start`, `written`, `sport`, `sets`, `best_recording`, `fills` where a better record had none, or
+        /// `piece` where the parts say it together.
         pub why: String,
         pub fields: Vec<String>,
     }
@@ -33,7 +35,8 @@ record! {
     pub struct Conflict, ConflictColumns {
         pub field: String,
         pub kept: String,
-        pub told: String,
+        /// What this record says.
+        pub other: String,
         /// `zone`, `hidden`, `unit` or `value`.
         pub kind: String,
         pub source: String,
@@ -54,35 +57,35 @@ record! {
     }
 }
 
-/// Columns of `activities` that belong to a record and not to a workout.
-const OF_RECORDS: [&str; 16] = [
-    "source",
-    "source_id",
-    "source_account_id",
-    "external_id",
-    "upload_id",
-    "computed",
-    "partial",
-    "doubts",
-    "extra",
-    "origin",
-    "fetched_at",
-    "detail_at",
-    "expires_at",
-    "raw_ref",
-    "archive_ref",
-    "schema_version",
-];
-
 /// The columns of activities that a workout has.
-pub fn kept() -> Vec<(usize, FieldRef)> {
-    let fields = <Activity as Record>::Columns::fields();
-    let kept = fields.iter().enumerate().filter(|(_, field)| !OF_RECORDS.contains(&field.name().as_str()));
-    kept.map(|(index, field)| (index, field.clone())).collect()
+pub fn kept() -> Vec<Kept> {
+    kept_of::<Activity>()
+}
+
+/// The columns of a table that a workout has.
+pub fn kept_of<R: TableRow>() -> Vec<Kept> {
+    let fields = R::Columns::fields();
+    let columns = R::COLUMNS.iter().zip(fields.iter()).enumerate();
+    let kept = columns.filter(|(_, (column, _))| column.golden != Giver::Nobody);
+    kept.map(|(index, (column, field))| Kept { index, column, field: field.clone() }).collect()
+}
+
+/// A column of `activities` that a workout has, too.
+pub struct Kept {
+    /// Its place among the columns of `activities`.
+    pub index: usize,
+    pub column: &'static Column,
+    pub field: FieldRef,
+}
+
+/// The columns of the `golden` dataset.
+pub fn columns() -> Vec<&'static Column> {
+    Golden::COLUMNS.iter().chain(kept().into_iter().map(|kept| kept.column)).collect()
 }
 
 pub fn schema() -> SchemaRef {
-    let own = <Golden as Record>::Columns::fields();
-    let fields: Vec<FieldRef> = own.iter().cloned().chain(kept().into_iter().map(|(_, f)| f)).collect();
+    let own = <Golden as TableRow>::Columns::fields();
+    let fields: Vec<FieldRef> =
+        own.iter().cloned().chain(kept().into_iter().map(|kept| kept.field)).collect();
     Arc::new(Schema::new(fields))
 }

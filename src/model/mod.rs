@@ -1,6 +1,7 @@
 //! The nouns: what an activity is, its columns, sports and tracks. Nothing here reads or writes.
 
 pub mod activity;
+pub mod column;
 pub mod columns;
 pub mod golden;
 pub mod hex;

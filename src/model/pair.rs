@@ -8,6 +8,7 @@ record! {
     /// One row of the `matches` dataset: two activities of one user that could be the same workout. Weights
     /// are in bits: log2 of how much likelier what was found is of one workout than of two.
     pub struct Match, MatchColumns {
+        #[col(statistics)]
         pub user_id: String,
         pub source_a: String,
         pub source_id_a: String,

@@ -60,11 +60,11 @@ impl Filling {
         }
     }
 
-    pub fn streams(&mut self, streams: &Streams) {
+    pub fn streams(&mut self, streams: Streams) {
         self.summary.streams += 1;
         self.bytes += 60 * streams.samples.unsigned_abs() as usize;
         let year = streams.start_time.to_zoned(TimeZone::UTC).year();
-        self.streams.entry(year).or_default().push(streams);
+        self.streams.entry(year).or_default().push(&streams.counted());
     }
 
     pub fn reject(&mut self, reject: &Reject) {
@@ -89,7 +89,7 @@ impl Filling {
                     Err(fault) => self.reject(&reject(&fault, false)),
                     Ok(()) => {
                         self.activity(&taken.activity);
-                        taken.streams.iter().for_each(|streams| self.streams(streams));
+                        taken.streams.into_iter().for_each(|streams| self.streams(streams));
                     }
                 }
             }

@@ -427,7 +427,7 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
                     for fault in &faults {
                         reject(filling, "streams", &from, 0, fault, true);
                     }
-                    filling.streams(&streams);
+                    filling.streams(streams);
                 }
                 Err(fault) => reject(filling, "streams", &from, 0, &fault, false),
             }

@@ -144,7 +144,7 @@ impl Collecting {
                 conflicts: (0..against.len())
                     .map(|at| {
                         let of = |name: &str| field(&against, name, at);
-                        (of("field"), of("kind"), of("kept"), of("told"), named(&against, at))
+                        (of("field"), of("kind"), of("kept"), of("other"), named(&against, at))
                     })
                     .collect(),
             });

@@ -163,7 +163,7 @@ fn tables_that_somebody_edited_lose_only_the_rows_at_fault() {
         (1, Some("Activity Date"), "expected a date, found \"Feb 30"),
         (2, Some("Activity ID"), "expected a whole number"),
         (3, Some("start_time"), "1970-01-01"),
-        (4, Some("elapsed_s"), "-60 s is no duration"),
+        (4, Some("elapsed_s"), "-60 is not between 0 and 5184000"),
         (5, Some("Distance"), "finite number"),
         (6, Some("Activity ID"), "missing"),
     ] {

@@ -4,6 +4,7 @@
 
 mod api_bodies;
 mod bad_input;
+mod columns;
 mod consumer;
 mod dedupe;
 mod demo;

@@ -1,6 +1,6 @@
 /* workouts */
 $("workouts-about").textContent = `${count(o.shown_workouts)} of ${count(o.shared_workouts)} listed, ${o.shown_workouts < o.shared_workouts ? "those with the most conflicts and records (--workouts lists more, --user one person's)" : "most conflicts first"}. Each field of a workout comes from the record that knows it best.`;
-const why = { agreed_start: "the start that most records agree on", written: "what people wrote", told: "what people wrote", sport: "the most specific sport", sets: "the sets", best_recording: "the best recording", fills: "adds what better records lack" };
+const why = { agreed_start: "the start that most records agree on", written: "what people wrote", sport: "the most specific sport", sets: "the sets", best_recording: "the best recording", fills: "adds what better records lack", piece: "one piece of several" };
 function showWorkout(x) {
   return [
     el("h3", {}, x.title || word(x.sport ?? x.id)),

@@ -8,6 +8,8 @@ mod keys;
 mod made_from;
 pub mod merge;
 mod read;
+#[cfg(test)]
+mod toy;
 mod write;
 
 pub use keys::{files, sources, used_buckets, years};
@@ -24,7 +26,8 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::model::activity::{Activity, Reject, Streams};
-use crate::model::columns::{Columns, Record};
+use crate::model::column::{self, Column};
+use crate::model::columns::{Columns, TableRow};
 use crate::model::golden;
 use crate::model::pair::Match;
 
@@ -41,12 +44,23 @@ pub enum Table {
 impl Table {
     pub fn schema(self) -> SchemaRef {
         Arc::new(Schema::new(match self {
-            Table::Activities => <Activity as Record>::Columns::fields(),
-            Table::Streams => <Streams as Record>::Columns::fields(),
-            Table::Rejects => <Reject as Record>::Columns::fields(),
-            Table::Matches => <Match as Record>::Columns::fields(),
+            Table::Activities => <Activity as TableRow>::Columns::fields(),
+            Table::Streams => <Streams as TableRow>::Columns::fields(),
+            Table::Rejects => <Reject as TableRow>::Columns::fields(),
+            Table::Matches => <Match as TableRow>::Columns::fields(),
             Table::Golden => return golden::schema(),
         }))
+    }
+
+    /// The columns of the schema, and what is true of them.
+    pub fn columns(self) -> Vec<&'static Column> {
+        match self {
+            Table::Activities => Activity::COLUMNS.iter().collect(),
+            Table::Streams => Streams::COLUMNS.iter().collect(),
+            Table::Rejects => Reject::COLUMNS.iter().collect(),
+            Table::Matches => Match::COLUMNS.iter().collect(),
+            Table::Golden => golden::columns(),
+        }
     }
 
     /// What makes two rows versions of one.
@@ -67,43 +81,40 @@ impl Table {
     }
 }
 
-/// Rows of one record type as a batch.
-pub fn batch<R: Record>(columns: &mut R::Columns) -> RecordBatch {
+/// Rows of one type as a batch.
+pub fn batch<R: TableRow>(columns: &mut R::Columns) -> RecordBatch {
     let schema = Arc::new(Schema::new(R::Columns::fields()));
     RecordBatch::try_new(schema, columns.finish()).expect("the columns are of the schema by construction")
 }
 
-fn properties(table: Table) -> parquet::file::properties::WriterPropertiesBuilder {
+/// How the columns are packed, as each of them says.
+fn properties(
+    schema: &Schema,
+    columns: &[&Column],
+    rows_per_group: usize,
+) -> parquet::file::properties::WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(3).expect("the level exists");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(Some(table.rows_per_group()));
-    let schema = ArrowSchemaConverter::new().convert(&table.schema()).expect("the schema is plain");
-    for column in schema.columns() {
-        let path = column.path().clone();
-        let name = path.parts()[0].as_str();
-        // What people look for. Footers of small files would be mostly the extremes of the others.
-        if matches!(
-            name,
-            "user_id" | "source_id" | "start_time" | "sport" | "distance_m" | "elapsed_s" | "fetched_at"
-        ) {
+        .set_max_row_group_row_count(Some(rows_per_group));
+    let schema = ArrowSchemaConverter::new().convert(schema).expect("the schema is plain");
+    for leaf in schema.columns() {
+        let path = leaf.path().clone();
+        let of_leaf = columns.iter().find(|column| column.name == path.parts()[0]);
+        let column = of_leaf.expect("the schema is that of the columns");
+        if column.has_statistics {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
-        // Neighbouring points, and sample times, differ by little.
-        let is_walk = matches!(name, "track_lat_e5" | "track_lon_e5" | "lat_e7" | "lon_e7" | "time_s");
-        if is_walk {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        } else if matches!(name, "raw_ref" | "source_id") {
-            // Each value shares most of its characters with the one before.
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY);
-        }
+        let packed = match column.encoding {
+            column::Encoding::Dictionary => continue,
+            column::Encoding::Differences => Encoding::DELTA_BINARY_PACKED,
+            column::Encoding::Prefixes => Encoding::DELTA_BYTE_ARRAY,
+        };
+        properties =
+            properties.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, packed);
     }
     properties
 }

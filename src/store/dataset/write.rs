@@ -31,7 +31,9 @@ pub fn write_as_read(
     made_from: &MadeFrom,
     mut batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
-    let properties = properties(table).set_key_value_metadata(Some(made_from.metadata())).build();
+    let properties = properties(&table.schema(), &table.columns(), table.rows_per_group())
+        .set_key_value_metadata(Some(made_from.metadata()))
+        .build();
     let mut unreadable: Option<Error> = None;
     let written = lake.backend().put(key, &mut |out| {
         // The columns' Parquet types say all that the Arrow schema would.

@@ -1,0 +1,148 @@
+//! Streams and rejects, of which one version is kept whole.
+//!
+//! The samples of one version cannot be put beside those of another, which was sampled at other times. So of streams
+//! the fullest version is kept, by the number of its series; then the API's before an archive's; then the newest.
+
+use std::collections::VecDeque;
+
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::Int32Type;
+
+use super::{
+    Keys, OUTPUT_ROWS, OUTPUT_ROWS_STREAMS, Row, are_versions, grouped, sort_as_table, taken, times,
+};
+use crate::error::Result;
+use crate::model::columns::TimeArray;
+use crate::store::dataset::Table;
+
+/// The columns of streams that decide which version of a row is kept, and where it stands.
+pub const DECIDING: [&str; 6] = ["user_id", "source_id", "start_time", "series", "origin", "fetched_at"];
+
+/// What says how good the rows of one batch are.
+struct Ranks<'a> {
+    fetched_at: &'a TimeArray,
+    /// Of streams: how many lists of samples there are, and who said them.
+    series: Option<&'a Int32Array>,
+    origin: Option<&'a StringArray>,
+}
+
+impl<'a> Ranks<'a> {
+    fn of(table: Table, batch: &'a RecordBatch) -> Ranks<'a> {
+        let of_streams = |name: &str| batch.column_by_name(name).filter(|_| table == Table::Streams);
+        Ranks {
+            fetched_at: times(batch, "fetched_at").expect("every table has it"),
+            series: of_streams("series").map(|column| column.as_primitive::<Int32Type>()),
+            origin: of_streams("origin").map(|column| column.as_string()),
+        }
+    }
+
+    fn rank(&self, row: usize) -> (i32, bool, i64) {
+        let series = self.series.map_or(0, |series| series.value(row));
+        let is_api = self.origin.is_some_and(|origin| origin.value(row) == "api");
+        (series, is_api, self.fetched_at.value(row))
+    }
+}
+
+/// The best version of each row, in the order of the table.
+fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Row> {
+    let batches: Vec<&RecordBatch> = versions.iter().collect();
+    let keys: Vec<Keys> = versions.iter().map(|batch| Keys::of(table.key(), batch)).collect();
+    let ranks: Vec<Ranks> = versions.iter().map(|batch| Ranks::of(table, batch)).collect();
+    let rows = grouped(&keys, &batches);
+    let groups = rows.chunk_by(|a, b| are_versions(&keys, a, b));
+    // `max_by_key` gives the last of equals.
+    let best = groups.filter_map(|group| group.iter().max_by_key(|row| ranks[row.0].rank(row.1)).copied());
+    let mut best: Vec<Row> = best.collect();
+    sort_as_table(&keys, &mut best, |row| (*row, *row));
+    best
+}
+
+pub fn merged(table: Table, versions: &[RecordBatch]) -> impl Iterator<Item = RecordBatch> {
+    let picks = pick(table, versions);
+    let rows = if table == Table::Streams { OUTPUT_ROWS_STREAMS } else { OUTPUT_ROWS };
+    let schema = table.schema();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let chunk = &picks[at..picks.len().min(at + rows)];
+        at += chunk.len();
+        if chunk.is_empty() {
+            return None;
+        }
+        let places = 0..schema.fields().len();
+        let columns = places.map(|place| taken(versions.iter().map(|batch| batch.column(place)), chunk));
+        let columns: Vec<ArrayRef> = columns.collect();
+        Some(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema"))
+    })
+}
+
+/// The rows of streams, merged like the others; but those that are in a file already are read as they are
+/// needed, because a year of them need not fit in memory.
+///
+/// `old` are the deciding columns of the file's rows, and `reader` gives the whole rows in the same
+/// order; what it gives is what the file was merged to before.
+pub fn merge_streams(
+    old: &[RecordBatch],
+    mut reader: impl Iterator<Item = Result<RecordBatch>>,
+    new: &[RecordBatch],
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    let first_rows: Vec<usize> = old
+        .iter()
+        .scan(0, |rows, batch| {
+            let first = *rows;
+            *rows += batch.num_rows();
+            Some(first)
+        })
+        .collect();
+    let versions: Vec<RecordBatch> = old.iter().chain(new).cloned().collect();
+    let picks = pick(Table::Streams, &versions);
+    let olds = old.len();
+    let new = new.to_vec();
+    let schema = Table::Streams.schema();
+    // Whole rows of the file that are in memory, and the number of the first one of each batch.
+    let mut loaded: VecDeque<(usize, RecordBatch)> = VecDeque::new();
+    let mut next_row = 0;
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let chunk = &picks[at..picks.len().min(at + OUTPUT_ROWS_STREAMS)];
+        at += chunk.len();
+        if chunk.is_empty() {
+            return None;
+        }
+        // The file is in the order of the picks, so its rows are needed in the order they come.
+        let row_of = |row: Row| (row.0 < olds).then(|| first_rows[row.0] + row.1);
+        let needed: Vec<usize> = chunk.iter().filter_map(|pick| row_of(*pick)).collect();
+        if let Some(first) = needed.first() {
+            while loaded.front().is_some_and(|(begin, batch)| begin + batch.num_rows() <= *first) {
+                loaded.pop_front();
+            }
+        }
+        while needed.last().is_some_and(|last| *last >= next_row) {
+            match reader.next() {
+                Some(Ok(batch)) => {
+                    let begin = next_row;
+                    next_row += batch.num_rows();
+                    if needed.first().is_some_and(|first| next_row > *first) {
+                        loaded.push_back((begin, batch));
+                    }
+                }
+                Some(Err(e)) => return Some(Err(e)),
+                None => unreachable!("the file has the rows whose deciding columns were read from it"),
+            }
+        }
+        let place = |row: Row| match row_of(row) {
+            Some(number) => {
+                let batch = loaded.partition_point(|(begin, batch)| begin + batch.num_rows() <= number);
+                (batch, number - loaded[batch].0)
+            }
+            None => (loaded.len() + row.0 - olds, row.1),
+        };
+        let rows: Vec<Row> = chunk.iter().map(|pick| place(*pick)).collect();
+        let batches: Vec<&RecordBatch> = loaded.iter().map(|(_, batch)| batch).chain(&new).collect();
+        let places = 0..schema.fields().len();
+        let columns = places.map(|place| taken(batches.iter().map(|batch| batch.column(place)), &rows));
+        let columns: Vec<ArrayRef> = columns.collect();
+        Some(
+            Ok(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema")),
+        )
+    })
+}
