@@ -13,7 +13,7 @@ use longrun::model::activity::{Activity, ActivityColumns};
 use longrun::model::columns::Columns;
 use longrun::model::polyline;
 use longrun::redrive::message::payload::{self, Delivery, Payload, Samples};
-use longrun::redrive::plan::execution_id;
+use longrun::redrive::route::execution_id;
 use longrun::sources::strava::api::activity_list;
 use longrun::sources::{ReadFrom, Source, files};
 use longrun::store::dataset;
@@ -219,7 +219,7 @@ fn build_messages(c: &mut Criterion) {
         group.throughput(Throughput::Elements(payloads.len() as u64));
         let build_all = |build: &dyn Fn(&Payload, Delivery) -> Vec<u8>| {
             let build = |payload: &Payload| {
-                let id = execution_id(Source::Strava, payload.activity_id, pipeline_id);
+                let id = execution_id(payload.user_id, Source::Strava, payload.activity_id, pipeline_id);
                 build(payload, Delivery { execution_id: &id, pipeline_id })
             };
             payloads.iter().map(|payload| black_box(build(payload)).len()).sum::<usize>()

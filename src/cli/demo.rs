@@ -13,7 +13,7 @@ use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
 use crate::fetch::walk::Depth;
 use crate::model::secret::Secret;
-use crate::redrive::sinks::{Address, Settings};
+use crate::redrive::sinks::Settings;
 use crate::report::stats::by_source_sport_and_year;
 use crate::sources::Source;
 use crate::store::archives::{Archives, Outcome, Wanted};
@@ -122,9 +122,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
     say!("{}", reconcile::table(&reconciled, users).trim_end());
 
-    say!("9. redrive what it missed, into a file");
-    let messages = lake.root().join("redrive/messages.jsonl");
-    let driven = redrive::apply(&lake, &redrive_options(&messages), &Settings::default())?;
+    say!("9. rehearse the redrive: what the pipeline would do with it");
+    let to = |sink: &str, name: &str| format!("{sink}:{}", lake.root().join("redrive").join(name).display());
+    let rehearsal = redrive_options(&to("rehearse", "rehearsal"))?;
+    redrive::describe(&redrive::apply(&lake, &rehearsal, &Settings::default())?);
+
+    say!("10. redrive what it missed, into a file");
+    let options = redrive_options(&to("file", "messages.jsonl"))?;
+    let driven = redrive::apply(&lake, &options, &Settings::default())?;
     redrive::describe(&driven);
 
     let root = lake.root().display();
@@ -142,13 +147,13 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
 }
 
-/// To a file, without a pace: a file takes messages as fast as they come.
-fn redrive_options(messages: &Path) -> crate::redrive::Options {
-    crate::redrive::Options {
+/// Without a pace: neither a file nor a rehearsal needs one.
+fn redrive_options(sink: &str) -> Result<crate::redrive::Options> {
+    Ok(crate::redrive::Options {
         per_second: NonZeroU32::new(100_000).expect("not zero"),
         per_user: Duration::ZERO,
-        ..crate::redrive::Options::to(Address::File(messages.to_path_buf()))
-    }
+        ..crate::redrive::Options::to(sink.parse()?)
+    })
 }
 
 /// Imports what other sources have of the same people: four sources of the first person, wristbands and strength

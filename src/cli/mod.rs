@@ -20,6 +20,7 @@ mod plan;
 mod purge;
 mod reconcile;
 mod redrive;
+mod redrive_status;
 mod report;
 #[cfg(feature = "testing")]
 mod simulate;
@@ -117,7 +118,7 @@ enum Command {
     ///
     /// Sends each user's oldest workouts first, at a set pace, under ids that make a repeat overwrite the same run.
     /// What was delivered is never sent again; what may have arrived is sent again under the same id.
-    Redrive(redrive::Args),
+    Redrive(Box<redrive::Args>),
     /// Sum the activities by source, sport and year
     Stats,
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
@@ -187,7 +188,7 @@ impl Cli {
             Command::Dedupe(args) => dedupe::run(&context, args),
             Command::Report(args) => report::run(&context, args),
             Command::Reconcile(args) => reconcile::run(&context, args),
-            Command::Redrive(args) => redrive::run(&context, args),
+            Command::Redrive(args) => redrive::run(&context, *args),
             Command::Stats => stats::run(&context),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),

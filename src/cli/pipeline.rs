@@ -21,7 +21,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Take in exports of the pipeline's database, as JSON or JSON lines
+    /// Import exports of the pipeline's database, as JSON or JSON lines
     ///
     /// Users (tier, sync_count_this_month, pipelines), runs (source_activity_id, status), and uploaded
     /// activities (destination, destination_id, start_time), each with its user_id or its path, in one file or in
@@ -57,30 +57,37 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(if total.refused.is_empty() { Exit::Done } else { Exit::DoneWithRejects })
 }
 
-/// Takes in one export.
+/// Imports one export.
 pub fn import(lake: &Lake, file: &PathBuf) -> Result<Imported> {
     let input = File::open(file).map_err(Error::io("read", file))?;
     let now = Timestamp::now();
     let written = input.metadata().and_then(|metadata| metadata.modified()).ok();
     let written = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(now);
-    fitglue::import(lake, BufReader::new(input), written, now)?
+    fitglue::import(lake, &file.display().to_string(), BufReader::new(input), written, now)?
         .map_err(|cut| Error::Usage(format!("{}: {cut}", file.display())))
 }
 
 pub fn describe(imported: &Imported) {
     let i = imported;
+    let of = |count: u64, one: &str, many: &str| {
+        format!("{} {}", output::count(count), if count == 1 { one } else { many })
+    };
     say!(
-        "took in {} entries: {} runs, {} uploads, {} users, {} pipelines; {} of these are new",
-        output::count(i.entries),
-        output::count(i.runs),
-        output::count(i.uploads),
-        output::count(i.users),
-        output::count(i.pipelines),
+        "imported {}, {}, {} and {} ({} new)",
+        of(i.runs, "run", "runs"),
+        of(i.uploads, "upload", "uploads"),
+        of(i.users, "user", "users"),
+        of(i.pipelines, "pipeline", "pipelines"),
         output::count(i.new)
     );
     if i.runs_of_unknown_status > 0 {
+        let (runs, their) = if i.runs_of_unknown_status == 1 {
+            ("run is", "its activity is")
+        } else {
+            ("runs are", "their activities are")
+        };
         say!(
-            "{} runs are in a state that this longrun does not know; their activities are left alone",
+            "{} {runs} in a state that this longrun does not know; {their} left alone",
             output::count(i.runs_of_unknown_status)
         );
     }

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::print(table(&reconciled, args.list).trim_end())?;
     }
     describe(&reconciled, args.list);
-    Ok(Exit::Done)
+    Ok(if reconciled.damaged.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
 /// A line for each of the users with most owed, and one for all.
@@ -66,8 +66,8 @@ pub fn describe(reconciled: &Reconciled, list: usize) {
     }
     let totals = &reconciled.totals;
     say!(
-        "of {} workouts of {} users the pipeline should have {} more: {} it never saw, {} failed, {} were blocked by \
-         the tier; `longrun redrive --sink …` says what giving them to it would take",
+        "of {} workouts of {} users the pipeline is owed {}: {} it never saw, {} failed, {} were blocked by the tier; \
+         `longrun redrive --sink …` previews what would be sent",
         output::count(totals.workouts),
         output::count(reconciled.users.len() as u64),
         output::count(totals.owed()),
@@ -75,6 +75,7 @@ pub fn describe(reconciled: &Reconciled, list: usize) {
         output::count(totals.failed),
         output::count(totals.tier_blocked)
     );
+    reconciled.damaged.iter().for_each(|damage| say!("left out: {damage}"));
     if reconciled.not_deduped > 0 {
         say!("{}", output::not_deduped(reconciled.not_deduped));
     }

@@ -7,27 +7,38 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
-use super::{Context, Exit, fetch, output};
+use super::{Context, Exit, fetch, output, redrive_status};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::model::sport;
 use crate::redrive::drive::{Driven, Event};
-use crate::redrive::plan::{HeldFigures, List, Reason, Summary};
+use crate::redrive::message::Content;
+use crate::redrive::plan::{AllHeld, List, Reason, Summary};
+use crate::redrive::plan_file::PlanFile;
 use crate::redrive::reconcile::Standing;
-use crate::redrive::sinks::{Address, Settings};
-use crate::redrive::{self, Options, Watch};
+use crate::redrive::sinks::{Carries, Settings};
+use crate::redrive::{self, Options, Watch, WatchFrom};
 use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    /// Send; without it, only what would be sent is said
-    #[arg(long)]
-    apply: bool,
-    /// Where messages go: file:PATH, cloudevents:URL, webhook:URL or pubsub:projects/PROJECT/topics/TOPIC
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// Send; without it, preview what would be sent
+    ///
+    /// With a file of --plan, exactly what is in it, unless the lake or the pipeline's exports have changed since.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    apply: Option<Option<PathBuf>>,
+    /// Write what would be sent to a file, for --apply FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "apply")]
+    plan: Option<PathBuf>,
+    /// Where messages go: file:PATH, cloudevents:URL, webhook:URL, pubsub:projects/PROJECT/topics/TOPIC, or
+    /// rehearse:DIR, which sends nothing and says what the pipeline would do with them
     ///
     /// An address may hold a secret in its query: it is shown without.
-    #[arg(long, env = "LONGRUN_SINK", value_name = "SINK", hide_env_values = true)]
-    sink: String,
+    #[arg(long, env = "LONGRUN_SINK", value_name = "SINK", hide_env_values = true, required = true)]
+    sink: Option<String>,
     /// Only this user; can be given several times
     #[arg(long = "user", value_name = "ID")]
     users: Vec<String>,
@@ -67,12 +78,22 @@ pub struct Args {
     /// Send what the sink has refused before once more
     #[arg(long)]
     retry_rejected: bool,
+    /// Send this workout (its golden id) or record (strava:123) once more although it was delivered; can be given
+    /// several times
+    #[arg(long, value_name = "NAME")]
+    again: Vec<String>,
     /// Send activities whose original is gone from the landing, without it
     #[arg(long)]
     without_original: bool,
     /// Syncs of a hobbyist's month that are left to the live pipeline
     #[arg(long, default_value_t = 5, value_name = "N")]
     leave_syncs: u64,
+    /// Send nothing when the newest export of the pipeline's runs is older
+    #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = fetch::duration)]
+    max_export_age: SignedDuration,
+    /// Send although documents of an export could not be read
+    #[arg(long)]
+    accept_refusals: bool,
     /// Messages per second at most
     #[arg(long, default_value = "10", value_name = "N")]
     per_second: NonZeroU32,
@@ -92,9 +113,12 @@ pub struct Args {
     /// Stop when the sink has been out of reach for so long
     #[arg(long, default_value = "2m", value_name = "DURATION", value_parser = fetch::duration)]
     patience: SignedDuration,
-    /// An export of runs that somebody keeps up to date: wait there for each run to end before the next of its user
-    #[arg(long, value_name = "FILE", conflicts_with = "unordered")]
-    wait_for_runs: Option<PathBuf>,
+    /// Wait for each run to end before the next of its user, in an export of runs that is kept up to date
+    ///
+    /// A file, which may grow while it is read; an https address; or command:COMMAND, a shell command that prints the
+    /// newest export.
+    #[arg(long, value_name = "EXPORT", conflicts_with = "unordered")]
+    wait_for_runs: Option<WatchFrom>,
     /// Wait for a run so long at most
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = fetch::duration)]
     run_timeout: SignedDuration,
@@ -132,41 +156,63 @@ fn unsigned(duration: SignedDuration) -> Duration {
 impl Args {
     fn options(&self) -> Result<Options> {
         Ok(Options {
-            sink: self.sink.parse()?,
+            sink: self.sink.as_deref().unwrap_or_default().parse()?,
             users: self.users.clone(),
             since: self.since,
             until: self.until,
             sports: self.sports.clone(),
             standings: self.status.clone(),
+            only: None,
             limit: self.limit,
             pipeline: self.pipeline.clone(),
-            merged: self.merged,
-            thin: self.thin,
+            content: Content {
+                merged: self.merged,
+                thin: self.thin,
+                without_original: self.without_original,
+            },
             allow_write_back: self.allow_write_back,
             retry_rejected: self.retry_rejected,
-            without_original: self.without_original,
+            again: self.again.clone(),
             leave_syncs: self.leave_syncs,
+            max_export_age: unsigned(self.max_export_age),
+            accept_refusals: self.accept_refusals,
             per_second: self.per_second,
             per_user: unsigned(self.per_user),
-            webhook_period: unsigned(self.webhook_every),
+            request_period: unsigned(self.webhook_every),
             concurrency: self.concurrency as usize,
             unordered: self.unordered,
             patience: unsigned(self.patience),
-            watch: self
-                .wait_for_runs
-                .clone()
-                .map(|export| Watch { export, longest: unsigned(self.run_timeout) }),
+            watch: self.wait_for_runs.clone().map(|from| Watch { from, longest: unsigned(self.run_timeout) }),
         })
     }
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Say what was sent when, and what became of it by the newest export of the pipeline
+    Status,
+}
+
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
-    let options = args.options()?;
+    if let Some(Action::Status) = args.action {
+        return redrive_status::run(context, &lake);
+    }
+    let mut options = args.options()?;
     check(&options)?;
-    if !args.apply {
-        let list = if context.json { List::Everything } else { List::FirstToSend(args.list) };
-        let plan = redrive::plan(&lake, &options, list)?;
+    // A rehearsal sends nothing.
+    if args.apply.is_none() && (options.sink.capabilities().remembers || args.plan.is_some()) {
+        let is_whole = context.json || args.plan.is_some();
+        let list = if is_whole { List::Everything } else { List::FirstToSend(args.list) };
+        let mut plan = redrive::plan(&lake, &options, list)?;
+        if let Some(file) = &args.plan {
+            PlanFile::of(&lake, &options, &plan, Timestamp::now())?.write(file)?;
+            say!("wrote the plan; `--apply {}` sends exactly that", file.display());
+        }
+        if !context.json {
+            plan.entries.retain(|line| line.is_ready);
+            plan.entries.truncate(args.list);
+        }
         if context.json {
             output::json(&plan)?;
         } else {
@@ -175,10 +221,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         describe_plan(&plan);
         return Ok(Exit::Done);
     }
+    if let Some(Some(file)) = &args.apply {
+        options = PlanFile::read(file)?.options(&lake, options)?;
+    }
     let settings = Settings {
         token: args.sink_token,
         subscription_id: args.subscription_id,
         timeout: Some(unsigned(args.timeout)),
+        ..Settings::default()
     };
     let driven = apply(&lake, &options, &settings)?;
     if context.json {
@@ -196,19 +246,20 @@ fn check(options: &Options) -> Result<()> {
             other.name()
         )));
     }
-    if matches!(options.sink, Address::Webhook(_)) && (options.pipeline.is_some() || options.watch.is_some())
+    if let Carries::IdOf(source) = options.sink.capabilities().carries
+        && (options.pipeline.is_some() || options.watch.is_some())
     {
-        return Err(Error::Usage(
-            "a webhook goes to all pipelines that take Strava, as runs with ids of their own; leave out --pipeline and \
-             --wait-for-runs"
-                .to_string(),
-        ));
+        return Err(Error::Usage(format!(
+            "{} sends ids to all pipelines that take {source}, as runs with ids of their own; leave out --pipeline and \
+             --wait-for-runs",
+            options.sink
+        )));
     }
     Ok(())
 }
 
 fn exit(driven: &Driven) -> Exit {
-    if driven.unknown > 0 || driven.left > 0 {
+    if driven.unknown > 0 || driven.left > 0 || !driven.damaged.is_empty() {
         Exit::Incomplete
     } else if driven.is_held_for(Reason::TierBudget) {
         Exit::StoppedAtQuota
@@ -264,59 +315,80 @@ fn table(plan: &Summary) -> String {
     if rows.is_empty() { String::new() } else { output::table(&head, &rows) }
 }
 
+/// What an operator decides by.
 fn describe_plan(plan: &Summary) {
-    let listed = plan.entries.iter().filter(|line| line.held.is_none()).count() as u64;
+    let listed = plan.entries.iter().filter(|line| line.is_ready).count() as u64;
     if plan.send > listed {
         say!("… and {} more; --list or --json shows them", output::count(plan.send - listed));
     }
+    let users = plan.users.iter().filter(|user| user.send > 0).count() as u64;
     say!(
-        "{} workouts are owed; {} would go to {}, oldest first of each of {} users, in about {} at this pace",
-        output::count(plan.owed),
+        "{} owed; {} of {} would go to {}, oldest first, in about {} at this pace",
+        counted(plan.owed, "workout is", "workouts are"),
         output::count(plan.send),
+        counted(users, "user", "users"),
         plan.sink,
-        output::count(plan.users.iter().filter(|user| user.send > 0).count() as u64),
         output::seconds(plan.takes_s)
     );
     if plan.send_again > 0 {
         say!(
-            "{} of them were begun before without a known end, and would go again under the same ids",
-            output::count(plan.send_again)
+            "{} begun before without a known end, and would go again under the same id",
+            counted(plan.send_again, "of them was", "of them were")
         );
     }
+    for (pipeline, count) in &plan.pipelines {
+        say!("  pipeline {pipeline}: {}", counted(*count, "message", "messages"));
+    }
     if !plan.syncs.is_empty() {
-        let syncs: Vec<String> =
+        let posts: Vec<String> =
             plan.syncs.iter().map(|(name, count)| format!("{} to {name}", output::count(*count))).collect();
         say!(
-            "it would cost the users {} syncs: {}",
-            output::count(plan.syncs.values().sum()),
-            syncs.join(", ")
+            "users will see {} ({}), and a push or a question for each run whose pipeline has such a booster",
+            counted(plan.syncs.values().sum(), "upload", "uploads"),
+            posts.join(", ")
+        );
+    }
+    let limited: Vec<_> =
+        plan.users.iter().filter(|user| user.syncs_left.is_some() && user.send > 0).collect();
+    if !limited.is_empty() {
+        let syncs: u64 = limited.iter().map(|user| user.syncs).sum();
+        say!(
+            "{} on the hobbyist's tier would spend {} of this month",
+            counted(limited.len() as u64, "user", "users"),
+            counted(syncs, "sync", "syncs")
         );
     }
     describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
-    say!("nothing was sent; --apply sends");
+    plan.damaged.iter().for_each(|damage| say!("left out: {damage}"));
+    match &plan.why_not_to_send {
+        Some(why) => say!("nothing was sent, and --apply would send nothing: {why}"),
+        None => say!("nothing was sent; --apply sends"),
+    }
 }
 
-fn describe_rest(
-    delivered_before: u64,
-    beyond_limit: u64,
-    held: &std::collections::BTreeMap<&'static str, HeldFigures>,
-) {
+/// `1 workout`, `2,000 workouts`
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", output::count(count), if count == 1 { one } else { many })
+}
+
+fn describe_rest(delivered_before: u64, beyond_limit: u64, held: &AllHeld) {
     if delivered_before > 0 {
         say!(
-            "{} were delivered before, and are never sent again; the pipeline's export does not have them yet",
-            output::count(delivered_before)
+            "{} delivered before and not sent again; the pipeline's newest export does not have them yet",
+            counted(delivered_before, "was", "were")
         );
     }
     if beyond_limit > 0 {
-        say!("{} are beyond --limit", output::count(beyond_limit));
+        say!("{} beyond --limit", counted(beyond_limit, "is", "are"));
     }
     for (reason, figures) in held {
         say!(
-            "held back, {reason}: {} (such as {}: {})",
+            "held, {reason}: {} (such as {}: {})",
             output::count(figures.count),
             figures.example,
             figures.why
         );
+        say!("  to send: {}", figures.frees);
     }
 }
 
@@ -327,14 +399,17 @@ pub fn describe(driven: &Driven) {
             output::count(driven.unsettled_before)
         );
     }
-    say!(
-        "delivered {} messages ({}) to {} in {}, with {} attempts",
-        output::count(driven.delivered),
-        output::bytes(driven.delivered_bytes),
-        driven.sink,
-        output::seconds(driven.seconds),
-        output::count(driven.attempts)
-    );
+    match &driven.said {
+        Some(said) => say!("{said}"),
+        None => say!(
+            "delivered {} ({}) to {} in {}, with {}",
+            counted(driven.delivered, "message", "messages"),
+            output::bytes(driven.delivered_bytes),
+            driven.sink,
+            output::seconds(driven.seconds),
+            counted(driven.attempts, "attempt", "attempts")
+        ),
+    }
     if driven.sent_again > 0 {
         say!(
             "{} messages were sent again under the same ids, because nobody knew whether they had arrived",
@@ -342,7 +417,10 @@ pub fn describe(driven: &Driven) {
         );
     }
     if let Some(why) = &driven.rejected_why {
-        say!("{} were refused, such as {why}", output::count(driven.rejected));
+        say!("{} refused, such as {why}", counted(driven.rejected, "message was", "messages were"));
+    }
+    if let Some(file) = &driven.dead_letters {
+        say!("what was refused is in {file}, each with its answer");
     }
     if driven.unknown > 0 || driven.left > 0 {
         say!(
@@ -353,13 +431,14 @@ pub fn describe(driven: &Driven) {
         );
     }
     describe_rest(driven.delivered_before, driven.beyond_limit, &driven.held);
+    driven.damaged.iter().for_each(|damage| say!("left out: {damage}"));
     match &driven.runs {
         Some(runs) if !runs.is_empty() => {
             let runs: Vec<String> =
                 runs.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
             say!("their runs: {}", runs.join(", "));
         }
-        _ if driven.delivered > 0 => {
+        _ if driven.delivered > 0 && driven.said.is_none() => {
             say!(
                 "delivered means that the sink has taken them: what became of their runs is not known \
                  (--wait-for-runs, or `longrun pipeline import` of a newer export and `longrun reconcile`)"

@@ -148,15 +148,15 @@ fn each_within(
     true
 }
 
-/// A document: its fields, and the parts of its path.
+/// A document of the database: its fields, and the parts of its path.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct Document {
     object: Map<String, Value>,
     path: Vec<String>,
 }
 
-impl Entry {
-    pub fn of(value: Value) -> std::result::Result<Entry, String> {
+impl Document {
+    pub fn of(value: Value) -> std::result::Result<Document, String> {
         let Value::Object(mut object) = value else { return Err("not an object".to_string()) };
         let path = ["path", "__path__", "name"].iter().find_map(|key| object.get(*key)?.as_str());
         // A document's name holds its path; a pipeline's own name does not.
@@ -165,13 +165,13 @@ impl Entry {
         if let Some(Value::Object(fields)) = object.remove("fields") {
             object.extend(fields.into_iter().map(|(key, value)| (key, untyped(value))));
         }
-        Ok(Entry { object, path })
+        Ok(Document { object, path })
     }
 
     /// A list within, read like any other.
-    pub fn within(&self, name: &str) -> Vec<Entry> {
+    pub fn within(&self, name: &str) -> Vec<Document> {
         let list = self.object.get(name).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(|value| Entry::of(value.clone()).ok()).collect()
+        list.into_iter().flatten().filter_map(|value| Document::of(value.clone()).ok()).collect()
     }
 
     fn after(&self, folder: &str) -> Option<String> {
@@ -312,7 +312,7 @@ mod tests {
         let text = r#"{"name":"projects/p/databases/d/documents/users/u1/pipeline_runs/r1","fields":{
             "status":{"integerValue":"2"},"title":{"stringValue":"x"},"none":{"nullValue":null},
             "destinations":{"arrayValue":{"values":[{"integerValue":"1"}]}},"m":{"mapValue":{"fields":{"a":{"booleanValue":true}}}}}}"#;
-        let entry = Entry::of(serde_json::from_str(text).unwrap()).unwrap();
+        let entry = Document::of(serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!(entry.user_id().unwrap(), "u1");
         assert_eq!(
             (entry.collection(), entry.key("pipeline_runs").as_deref()),

@@ -1,5 +1,5 @@
-//! What the live pipeline says of itself, as its database was exported: what it uploaded, which runs it made of
-//! which activities, its users' tiers and their pipelines.
+//! The live pipeline, as its database was exported: what it uploaded, which runs it made of which activities, its
+//! users' tiers and their pipelines.
 //!
 //! ```text
 //! users/{uid}                             tier, sync_count_this_month, [pipelines]
@@ -8,22 +8,26 @@
 //! users/{uid}/uploaded_activities/{key}   destination, destination_id, start_time
 //! ```
 //!
-//! An entry is known by its path or by its fields, so one file may hold all kinds, and one command takes them.
+//! A document is known by its path or by its fields, so one file may hold all kinds, and one command imports them.
 
+pub mod enricher;
 mod export;
 pub mod runs;
 pub mod uploads;
 pub mod users;
 
-use std::io::BufRead;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::lake::Lake;
-use export::Entry;
+use crate::store::state::exports::{Exports, ExportsWriter, Import, PipelineRow, Row, UploadRow, UserRow};
+use export::Document;
 
 pub use export::Cut;
 
@@ -63,6 +67,11 @@ const DESTINATIONS: &Numbered = &[
     ("github", 7),
 ];
 
+/// Whether the pipeline uploads to a source, from where its own uploads come back.
+pub fn is_written_to(source: &str) -> bool {
+    matches!(source, "strava" | "hevy")
+}
+
 /// A name of an enum in the one spelling: `SOURCE_FILE_UPLOAD`, `FileUpload` and `5` are `file_upload`. One that is
 /// not known stays as it is, in lower case.
 fn plain_name(name: &str, prefixes: &[&str], known: &Numbered) -> String {
@@ -83,7 +92,7 @@ fn destination_of(name: &str) -> String {
     plain_name(name, &["destination_", "source_"], DESTINATIONS)
 }
 
-/// What an import of an export did.
+/// What an import did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Imported {
     pub entries: u64,
@@ -93,123 +102,235 @@ pub struct Imported {
     pub runs_of_unknown_status: u64,
     pub users: u64,
     pub pipelines: u64,
-    /// Entries that were not known before.
+    /// Rows that were not known before.
     pub new: u64,
-    /// Entries that cannot be read, each with where it stands and why.
+    /// Documents that cannot be read, each with where it stands and why.
     pub refused: Vec<String>,
 }
 
-/// One entry, of whichever kind.
-#[derive(Debug, Clone, PartialEq)]
-enum Told {
-    Upload(uploads::Upload),
-    Run(runs::Run),
-    User(users::Told),
-    Pipeline { user_id: String, pipeline: users::Pipeline },
+impl Imported {
+    fn count(&mut self, item: &Item) {
+        self.entries += 1;
+        match item {
+            Item::Upload(_) => self.uploads += 1,
+            Item::Run(run) => {
+                self.runs += 1;
+                self.runs_of_unknown_status += u64::from(matches!(run.status, runs::Status::Unknown(_)));
+            }
+            Item::User(user) => {
+                self.users += 1;
+                self.pipelines += user.pipelines.as_ref().map_or(0, Vec::len) as u64;
+            }
+            Item::Pipeline(_) => self.pipelines += 1,
+        }
+    }
 }
 
-fn read_entry(value: serde_json::Value) -> std::result::Result<Told, String> {
-    let entry = Entry::of(value)?;
-    match entry.collection() {
-        Some("pipeline_runs") => return runs::read(&entry).map(Told::Run),
-        Some("uploaded_activities") => return uploads::read(&entry).map(Told::Upload),
-        Some("pipelines") => return read_pipeline(&entry),
-        Some("users") => return users::read(&entry).map(Told::User),
+/// What a document is.
+#[derive(Debug, Clone, PartialEq)]
+enum Item {
+    Upload(UploadRow),
+    Run(runs::Run),
+    User(UserRow),
+    Pipeline(PipelineRow),
+}
+
+impl Item {
+    fn row(self) -> Row {
+        match self {
+            Item::Upload(upload) => Row::Upload(upload),
+            Item::Run(run) => Row::Run(run.row()),
+            Item::User(user) => Row::User(user),
+            Item::Pipeline(pipeline) => Row::Pipeline(pipeline),
+        }
+    }
+}
+
+/// A document of an export that was written then, unix seconds.
+fn read_item(value: serde_json::Value, written_s: i64) -> std::result::Result<Item, String> {
+    let document = Document::of(value)?;
+    let pipeline = |document: &Document| users::pipeline(document, &document.user_id()?).map(Item::Pipeline);
+    match document.collection() {
+        Some("pipeline_runs") => return runs::read(&document).map(Item::Run),
+        Some("uploaded_activities") => return uploads::read(&document).map(Item::Upload),
+        Some("pipelines") => return pipeline(&document),
+        Some("users") => return users::read(&document, written_s).map(Item::User),
         _ => {}
     }
-    if entry.has(&["source_activity_id", "sourceActivityId"]) || entry.has(&["status"]) {
-        runs::read(&entry).map(Told::Run)
-    } else if entry.has(&["tier", "pipelines", "sync_count_this_month", "syncCountThisMonth"]) {
-        users::read(&entry).map(Told::User)
-    } else if entry.has(&["destinations"]) {
-        read_pipeline(&entry)
+    if document.has(&["source_activity_id", "sourceActivityId"]) || document.has(&["status"]) {
+        runs::read(&document).map(Item::Run)
+    } else if document.has(&["tier", "pipelines", "sync_count_this_month", "syncCountThisMonth"]) {
+        users::read(&document, written_s).map(Item::User)
+    } else if document.has(&["destinations"]) {
+        pipeline(&document)
     } else {
-        uploads::read(&entry).map(Told::Upload)
+        uploads::read(&document).map(Item::Upload)
     }
 }
 
-fn read_pipeline(entry: &Entry) -> std::result::Result<Told, String> {
-    Ok(Told::Pipeline { user_id: entry.user_id()?, pipeline: users::pipeline(entry)? })
-}
+/// Rows of one transaction: few enough that nobody who waits for it gives up.
+const ROWS_AT_A_TIME: usize = 5_000;
 
-/// Puts an export that was written then into the lake: all of it that can be read, or, where it is cut off, nothing.
+/// Puts an export that was written then into the lake: all of it that can be read or, where it is cut off, nothing.
+///
+/// Everything is read before anything is written: an input may be slow, and while the state database is held, a
+/// fetch beside this cannot keep the tokens that it was just given. What was read waits in a temporary file.
 pub fn import(
     lake: &Lake,
+    file: &str,
     input: impl BufRead,
     written: Timestamp,
     now: Timestamp,
 ) -> Result<Result<Imported, Cut>> {
-    // Read first, and written then: a slow input must not keep everybody else from the state database.
     let mut imported = Imported::default();
-    let mut entries = Vec::new();
+    let mut spool = Spool::new()?;
+    let mut failed = None;
+    let written_s = written.min(now).as_second();
     let read = export::each(input, &mut |place, value| {
-        match value.and_then(read_entry) {
-            Ok(told) => entries.push(told),
+        match value.and_then(|value| read_item(value, written_s)) {
+            Ok(item) => {
+                imported.count(&item);
+                failed = spool.add(&item.row()).err();
+            }
             Err(reason) => imported.refused.push(format!("{place}: {reason}")),
         }
-        true
+        failed.is_none()
     })?;
+    if let Some(e) = failed {
+        return Err(e);
+    }
     if let Err(cut) = read {
         return Ok(Err(cut));
     }
-    imported.entries = entries.len() as u64;
-    imported.new = lake.state()?.write(|db| {
-        let before = count(db)?;
-        entries.iter().try_for_each(|told| insert(db, told, (written, now), &mut imported))?;
-        db.execute(
-            "INSERT INTO pipeline_exports VALUES (?1, ?2, ?3)",
-            params![now.as_second(), imported.entries.cast_signed(), imported.runs.cast_signed()],
-        )?;
-        Ok(count(db)? - before)
+    let writer = ExportsWriter::open(lake)?;
+    let before = writer.count()?;
+    spool.each(ROWS_AT_A_TIME, &mut |rows| writer.write(rows, now.as_second()))?;
+    writer.finish(&Import {
+        file: file.to_string(),
+        imported_s: now.as_second(),
+        written_s,
+        entries: imported.entries,
+        runs: imported.runs,
+        refused: imported.refused.len() as u64,
     })?;
+    imported.new = writer.count()?.saturating_sub(before);
     Ok(Ok(imported))
 }
 
-fn insert(
-    db: &Connection,
-    told: &Told,
-    (written, now): (Timestamp, Timestamp),
-    imported: &mut Imported,
-) -> rusqlite::Result<()> {
-    match told {
-        Told::Upload(upload) => {
-            imported.uploads += 1;
-            uploads::insert(db, upload)
+/// Rows in a temporary file without a name, so that an export of any length fits in memory.
+struct Spool(BufWriter<File>);
+
+impl Spool {
+    fn fail(e: std::io::Error) -> Error {
+        Error::io("use a temporary file in", std::env::temp_dir())(e)
+    }
+
+    fn new() -> Result<Spool> {
+        Ok(Spool(BufWriter::new(tempfile::tempfile().map_err(Spool::fail)?)))
+    }
+
+    fn add(&mut self, row: &Row) -> Result<()> {
+        serde_json::to_writer(&mut self.0, row).map_err(|e| Spool::fail(e.into()))?;
+        self.0.write_all(b"\n").map_err(Spool::fail)
+    }
+
+    /// Hands the rows over, so many at a time.
+    fn each(self, at_a_time: usize, take: &mut dyn FnMut(&[Row]) -> Result<()>) -> Result<()> {
+        let mut file = self.0.into_inner().map_err(|e| Spool::fail(e.into_error()))?;
+        file.rewind().map_err(Spool::fail)?;
+        let mut rows = Vec::with_capacity(at_a_time);
+        for line in BufReader::new(file).lines() {
+            let line = line.map_err(Spool::fail)?;
+            rows.push(serde_json::from_str(&line).map_err(|e| Spool::fail(e.into()))?);
+            if rows.len() == at_a_time {
+                take(&rows)?;
+                rows.clear();
+            }
         }
-        Told::Run(run) => {
-            imported.runs += 1;
-            imported.runs_of_unknown_status += u64::from(matches!(run.status, runs::Status::Unknown(_)));
-            runs::insert(db, run)
-        }
-        Told::User(user) => {
-            imported.users += 1;
-            imported.pipelines += user.pipelines.as_ref().map_or(0, Vec::len) as u64;
-            users::insert(db, user, written, now)
-        }
-        Told::Pipeline { user_id, pipeline } => {
-            imported.pipelines += 1;
-            users::insert_pipeline(db, user_id, pipeline)
-        }
+        if rows.is_empty() { Ok(()) } else { take(&rows) }
     }
 }
 
-fn count(db: &Connection) -> rusqlite::Result<u64> {
-    let all = "SELECT (SELECT count(*) FROM uploads) + (SELECT count(*) FROM runs)
-               + (SELECT count(*) FROM pipeline_users) + (SELECT count(*) FROM pipelines)";
-    db.query_row(all, [], |row| row.get::<_, i64>(0)).map(|n| n.unsigned_abs())
+/// Whether a file says which runs there are: some, or none at all (`[]`).
+fn has_runs(import: &Import) -> bool {
+    import.runs > 0 || (import.entries == 0 && import.refused == 0)
 }
 
-/// Reads from the state database; what an empty or older one does not have is the default.
-fn read_state<T: Default>(lake: &Lake, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-    let Some(state) = lake.state_if_there()? else { return Ok(T::default()) };
-    state.check(read(&state.db))
+/// Whether an export had runs, or said that there are none (`[]`): without that, everything would seem to be
+/// missing there.
+pub fn knows_runs(lake: &Lake) -> Result<bool> {
+    Ok(Exports::open(lake)?.imports()?.iter().any(has_runs))
 }
 
-/// Whether the pipeline ever told of runs, or said that it has none (`[]`): without that, everything would seem
-/// to be missing there.
-pub fn has_told_of_runs(lake: &Lake) -> Result<bool> {
-    read_state(lake, |db| {
-        let told = "SELECT count(*) FROM pipeline_exports WHERE runs > 0 OR entries = 0";
-        db.query_row(told, [], |row| row.get::<_, i64>(0)).map(|n| n > 0)
+/// Why what seems to be missing in the pipeline may be there, as far as its exports go; None where they are good
+/// enough to send by.
+pub fn why_not_to_send(
+    imports: &[Import],
+    now: Timestamp,
+    max_age: Duration,
+    accept_refusals: bool,
+) -> Option<String> {
+    // Later ones come over earlier ones of the same name.
+    let newest: BTreeMap<&str, &Import> =
+        imports.iter().map(|import| (import.file.as_str(), import)).collect();
+    if let Some(import) = newest.values().find(|import| import.refused > 0 && !accept_refusals) {
+        let (lines, are) = if import.refused == 1 { ("1 document", "is") } else { ("documents", "are") };
+        let count = if import.refused == 1 { String::new() } else { format!("{} ", import.refused) };
+        return Some(format!(
+            "{count}{lines} of {} could not be read, so a run may be there that {are} not known; mend the export and import \
+             it again, or send all the same with --accept-refusals",
+            import.file
+        ));
+    }
+    let written_s = imports.iter().filter(|import| has_runs(import)).map(|import| import.written_s).max()?;
+    let age_s = now.as_second().saturating_sub(written_s).unsigned_abs();
+    (age_s > max_age.as_secs()).then(|| {
+        let (age, most) = (hours(age_s), hours(max_age.as_secs()));
+        format!(
+            "the newest export of the pipeline's runs is {age} old, and may be {most} (--max-export-age); export them anew, \
+             so that what went there since is not sent again"
+        )
     })
+}
+
+fn hours(seconds: u64) -> String {
+    match seconds / 3600 {
+        0 => format!("{} minutes", seconds / 60),
+        1 => "1 hour".to_string(),
+        hours if hours < 72 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_that_are_old_or_had_refusals_are_not_sent_by() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let import = |file: &str, hours_old: i64, runs: u64, refused: u64| Import {
+            file: file.to_string(),
+            imported_s: 1_000_000,
+            written_s: 1_000_000 - hours_old * 3600,
+            entries: runs,
+            runs,
+            refused,
+        };
+        let why = |imports: &[Import], accept: bool| {
+            why_not_to_send(imports, now, Duration::from_secs(24 * 3600), accept)
+        };
+        assert_eq!(why(&[import("a", 2, 5, 0)], false), None);
+        assert!(why(&[import("a", 30, 5, 0)], false).unwrap().contains("30 hours old"));
+        assert_eq!(
+            why(&[import("a", 30, 5, 0), import("b", 1, 0, 0)], false),
+            None,
+            "`[]` is an export, too"
+        );
+        let refused = [import("a", 2, 5, 1)];
+        assert!(why(&refused, false).unwrap().contains("1 document of a could not be read"));
+        assert_eq!(why(&refused, true), None);
+        assert_eq!(why(&[import("a", 2, 5, 1), import("a", 1, 6, 0)], false), None, "it was mended");
+        assert!(!has_runs(&import("a", 1, 0, 1)), "a refused document is not no runs");
+    }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::export::Entry;
-use super::{plain_name, read_state, source_of};
+use super::export::Document;
+use super::{plain_name, source_of};
 use crate::error::Result;
-use crate::store::lake::Lake;
+use crate::store::state::exports::{Exports, RunRow};
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -79,43 +78,50 @@ pub struct Run {
     pub updated_s: Option<i64>,
 }
 
-pub fn read(entry: &Entry) -> std::result::Result<Run, String> {
-    let source_activity_id = entry.word(&["source_activity_id", "sourceActivityId"]);
-    let start_s = entry.second(&["start_time", "startTime"])?;
+pub fn read(document: &Document) -> std::result::Result<Run, String> {
+    let source_activity_id = document.word(&["source_activity_id", "sourceActivityId"]);
+    let start_s = document.second(&["start_time", "startTime"])?;
     if source_activity_id.is_none() && start_s.is_none() {
         return Err("a run with neither a source_activity_id nor a start_time".to_string());
     }
     Ok(Run {
-        user_id: entry.user_id()?,
-        run_id: entry.key("pipeline_runs").ok_or("a run without an id")?,
-        source: entry.word(&["source"]).map(|name| source_of(&name)),
+        user_id: document.user_id()?,
+        run_id: document.key("pipeline_runs").ok_or("a run without an id")?,
+        source: document.word(&["source"]).map(|name| source_of(&name)),
         source_activity_id,
-        pipeline_id: entry.word(&["pipeline_id", "pipelineId"]),
-        status: Status::named(&entry.word(&["status"]).ok_or("a run without a status")?),
+        pipeline_id: document.word(&["pipeline_id", "pipelineId"]),
+        status: Status::named(&document.word(&["status"]).ok_or("a run without a status")?),
         start_s,
-        updated_s: entry.second(&["updated_at", "updatedAt", "created_at", "createdAt"])?,
+        updated_s: document.second(&["updated_at", "updatedAt", "created_at", "createdAt"])?,
     })
 }
 
-pub fn insert(db: &Connection, run: &Run) -> rusqlite::Result<()> {
-    // An older export does not take back what a newer one told.
-    const UPSERT: &str = "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-        ON CONFLICT DO UPDATE SET source = excluded.source, source_activity_id = excluded.source_activity_id,
-          pipeline_id = excluded.pipeline_id, status = excluded.status, start_s = excluded.start_s,
-          updated_s = excluded.updated_s
-        WHERE updated_s IS NULL OR excluded.updated_s IS NULL OR excluded.updated_s >= updated_s";
-    db.prepare_cached(UPSERT)?
-        .execute(params![
-            run.user_id,
-            run.run_id,
-            run.source,
-            run.source_activity_id,
-            run.pipeline_id,
-            run.status.name(),
-            run.start_s,
-            run.updated_s
-        ])
-        .map(drop)
+impl Run {
+    pub fn row(self) -> RunRow {
+        RunRow {
+            user_id: self.user_id,
+            run_id: self.run_id,
+            source: self.source,
+            source_activity_id: self.source_activity_id,
+            pipeline_id: self.pipeline_id,
+            status: self.status.name().to_string(),
+            start_s: self.start_s,
+            updated_s: self.updated_s,
+        }
+    }
+
+    fn of_row(row: RunRow) -> Run {
+        Run {
+            status: Status::named(&row.status),
+            user_id: row.user_id,
+            run_id: row.run_id,
+            source: row.source,
+            source_activity_id: row.source_activity_id,
+            pipeline_id: row.pipeline_id,
+            start_s: row.start_s,
+            updated_s: row.updated_s,
+        }
+    }
 }
 
 /// One user's runs.
@@ -128,26 +134,8 @@ pub struct Runs {
 }
 
 impl Runs {
-    pub fn read(lake: &Lake, user_id: &str) -> Result<Runs> {
-        read_state(lake, |db| {
-            let mut statement = db.prepare_cached(
-                "SELECT run_id, source, source_activity_id, pipeline_id, status, start_s, updated_s
-                 FROM runs WHERE user_id = ?1 ORDER BY run_id",
-            )?;
-            let runs = statement.query_map([user_id], |row| {
-                Ok(Run {
-                    user_id: user_id.to_string(),
-                    run_id: row.get(0)?,
-                    source: row.get(1)?,
-                    source_activity_id: row.get(2)?,
-                    pipeline_id: row.get(3)?,
-                    status: Status::named(&row.get::<_, String>(4)?),
-                    start_s: row.get(5)?,
-                    updated_s: row.get(6)?,
-                })
-            })?;
-            Ok(Runs::of(runs.collect::<rusqlite::Result<_>>()?))
-        })
+    pub fn read(exports: &Exports, user_id: &str) -> Result<Runs> {
+        Ok(Runs::of(exports.runs_of(user_id)?.into_iter().map(Run::of_row).collect()))
     }
 
     pub fn of(all: Vec<Run>) -> Runs {
@@ -174,7 +162,7 @@ impl Runs {
     /// The runs of a source's activity. A run that does not name its source is known by the id alone.
     pub fn of_activity(&self, source: &str, id: &str) -> impl Iterator<Item = &Run> {
         let of_id = self.by_activity.get(id).into_iter().flatten().map(|at| &self.all[*at]);
-        of_id.filter(move |run| run.source.as_deref().is_none_or(|told| told == source))
+        of_id.filter(move |run| run.source.as_deref().is_none_or(|named| named == source))
     }
 
     /// Runs of a source whose ids are nobody else's, by when the activity began.
@@ -191,25 +179,15 @@ impl Runs {
     }
 }
 
-/// Where runs stand, by user and run, and when they came there.
-pub type Statuses = HashMap<(String, String), (Status, Option<i64>)>;
-
-/// Of an export that is read while it grows: where the runs stand that are waited for, and when they came there.
-/// What cannot be read yet is passed over.
-pub fn statuses(
-    input: impl std::io::BufRead,
-    is_waited_for: impl Fn(&str, &str) -> bool,
-) -> Result<Statuses> {
-    let mut found = HashMap::new();
+/// The runs of an export that is read while it grows: what cannot be read yet is passed over.
+pub fn each(input: impl std::io::BufRead, take: &mut dyn FnMut(Run)) -> Result<()> {
     let _cut = super::export::each(input, &mut |_, value| {
-        if let Ok(super::Told::Run(run)) = value.and_then(super::read_entry)
-            && is_waited_for(&run.user_id, &run.run_id)
-        {
-            found.insert((run.user_id, run.run_id), (run.status, run.updated_s));
+        if let Ok(super::Item::Run(run)) = value.and_then(|value| super::read_item(value, 0)) {
+            take(run);
         }
         true
     })?;
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,39 +6,24 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use rusqlite::{Connection, params};
 use twox_hash::XxHash64;
 
-use super::export::Entry;
-use super::{destination_of, read_state, source_of};
+use super::export::Document;
+use super::{destination_of, is_written_to, source_of};
 use crate::error::Result;
 use crate::store::lake::Lake;
+use crate::store::state::exports::{Exports, UploadRow};
 
-/// One entry of the ledger.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Upload {
-    pub user_id: String,
-    /// The ledger's own key of it.
-    pub entry: String,
-    pub destination: Option<String>,
-    pub destination_id: Option<String>,
-    pub start_s: Option<i64>,
-    pub duration_s: Option<f64>,
-    pub source: Option<String>,
-    pub external_id: Option<String>,
-    pub uploaded_at: Option<String>,
-}
-
-/// Starts that are told by two systems differ by this much at most.
+/// Two systems' starts of one activity differ by this much at most.
 const SAME_START_S: u64 = 2;
 const SAME_DURATION_S: f64 = 10.0;
 const SAME_DURATION_SHARE: f64 = 0.02;
 
-/// An entry, in snake_case or lowerCamelCase; its key is given by itself or at the end of its path.
-pub fn read(entry: &Entry) -> std::result::Result<Upload, String> {
-    let user_id = entry.user_id()?;
-    let start_s = entry.second(&["start_time", "startTime"])?;
-    let key = entry.key("uploaded_activities");
+/// A document, in snake_case or lowerCamelCase; its key is given by itself or at the end of its path.
+pub fn read(document: &Document) -> std::result::Result<UploadRow, String> {
+    let user_id = document.user_id()?;
+    let start_s = document.second(&["start_time", "startTime"])?;
+    let key = document.key("uploaded_activities");
     let (by_key, id_by_key) = match key.as_deref().and_then(|key| key.split_once(':')) {
         Some(("pending", start)) => (None, Some(("pending", start.to_string()))),
         Some((destination, id)) => (Some(destination.to_string()), Some(("id", id.to_string()))),
@@ -51,8 +36,8 @@ pub fn read(entry: &Entry) -> std::result::Result<Upload, String> {
         _ => None,
     };
     // Its key is what the pipeline itself looks it up by.
-    let destination = by_key.or_else(|| entry.word(&["destination"])).map(|name| destination_of(&name));
-    let destination_id = entry.word(&["destination_id", "destinationId"]).or(match id_by_key {
+    let destination = by_key.or_else(|| document.word(&["destination"])).map(|name| destination_of(&name));
+    let destination_id = document.word(&["destination_id", "destinationId"]).or(match id_by_key {
         Some(("id", id)) => Some(id),
         _ => None,
     });
@@ -64,40 +49,24 @@ pub fn read(entry: &Entry) -> std::result::Result<Upload, String> {
         (Some(destination), Some(id)) => format!("{destination}:{id}"),
         _ => format!("pending:{}", start_s.unwrap_or_default()),
     });
-    let duration_s = entry.number(&[
+    let duration_s = document.number(&[
         "duration_s",
         "elapsed_time",
         "elapsedTime",
         "total_elapsed_time",
         "totalElapsedTime",
     ]);
-    Ok(Upload {
+    Ok(UploadRow {
         user_id,
-        entry: named,
+        key: named,
         destination,
         destination_id,
         start_s,
         duration_s,
-        source: entry.word(&["source"]),
-        external_id: entry.word(&["external_id", "externalId"]),
-        uploaded_at: entry.word(&["uploaded_at", "uploadedAt"]),
+        source: document.word(&["source"]),
+        external_id: document.word(&["external_id", "externalId"]),
+        uploaded_at: document.word(&["uploaded_at", "uploadedAt"]),
     })
-}
-
-pub fn insert(db: &Connection, u: &Upload) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-        .execute(params![
-            u.user_id,
-            u.entry,
-            u.destination,
-            u.destination_id,
-            u.start_s,
-            u.duration_s,
-            u.source,
-            u.external_id,
-            u.uploaded_at
-        ])
-        .map(drop)
 }
 
 #[derive(Debug)]
@@ -109,9 +78,9 @@ struct Pending {
     duration_s: Option<f64>,
 }
 
-/// The ledger, by user.
+/// Everybody's uploads, by user.
 #[derive(Debug, Default)]
-pub struct Ledger(BTreeMap<String, OfUser>);
+pub struct Uploads(BTreeMap<String, OfUser>);
 
 #[derive(Debug, Default)]
 struct OfUser {
@@ -121,36 +90,20 @@ struct OfUser {
     digest: u64,
 }
 
-impl Ledger {
-    pub fn read(lake: &Lake) -> Result<Ledger> {
-        read_state(lake, |db| {
-            let mut ledger = Ledger::default();
-            let mut statement = db.prepare(
-                "SELECT user_id, destination, destination_id, start_s, duration_s, source FROM uploads ORDER BY user_id, entry",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                ledger.add(&Upload {
-                    user_id: row.get(0)?,
-                    destination: row.get(1)?,
-                    destination_id: row.get(2)?,
-                    start_s: row.get(3)?,
-                    duration_s: row.get(4)?,
-                    source: row.get(5)?,
-                    ..Upload::default()
-                });
-            }
-            Ok(ledger)
-        })
+impl Uploads {
+    pub fn read(lake: &Lake) -> Result<Uploads> {
+        let mut uploads = Uploads::default();
+        Exports::open(lake)?.each_upload(|upload| uploads.add(&upload))?;
+        Ok(uploads)
     }
 
-    fn add(&mut self, upload: &Upload) {
+    fn add(&mut self, upload: &UploadRow) {
         let of_user = self.0.entry(upload.user_id.clone()).or_default();
-        let told = format!(
+        let said = format!(
             "{:?}",
             (&upload.destination, &upload.destination_id, upload.start_s, upload.duration_s, &upload.source)
         );
-        of_user.digest = XxHash64::oneshot(of_user.digest, told.as_bytes());
+        of_user.digest = XxHash64::oneshot(of_user.digest, said.as_bytes());
         match (&upload.destination, &upload.destination_id, upload.start_s) {
             (Some(destination), Some(id), _) => {
                 of_user.by_id.insert((destination.clone(), id.clone()));
@@ -183,15 +136,17 @@ impl Ledger {
                 (Some(a), Some(b)) => (a - b).abs() <= SAME_DURATION_S.max(SAME_DURATION_SHARE * a),
                 _ => true,
             };
-            // What came from there is the original, and goes elsewhere.
-            pending.source.as_deref() != Some(source)
+            // What came from there is the original, and goes elsewhere; where it goes is not known yet, but never to
+            // where the pipeline does not write.
+            is_written_to(source)
+                && pending.source.as_deref() != Some(source)
                 && pending.destination.as_deref().is_none_or(|d| d == source)
                 && pending.start_s.abs_diff(start_s) <= SAME_START_S
                 && same_length
         })
     }
 
-    /// Changes when something that was told of the users of a bucket changes.
+    /// Changes when an upload of a user of the bucket does.
     pub fn digest(&self, lake: &Lake, bucket: crate::store::lake::Bucket) -> u64 {
         let of_bucket = self.0.iter().filter(|(user_id, _)| lake.bucket(user_id) == bucket);
         of_bucket.fold(0, |digest, (user_id, of_user)| {
@@ -212,36 +167,39 @@ mod tests {
 {"user_id":"u2"}"#;
         let read: Vec<_> = lines
             .lines()
-            .map(|line| Entry::of(serde_json::from_str(line).unwrap()).and_then(|entry| read(&entry)))
+            .map(|line| {
+                Document::of(serde_json::from_str(line).unwrap()).and_then(|document| read(&document))
+            })
             .collect();
         let [Ok(first), Ok(second), Ok(pending), Err(empty)] = &read[..] else { panic!("{read:?}") };
         assert_eq!(first.destination.as_deref(), Some("strava"));
         assert_eq!(first.destination_id.as_deref(), Some("123"));
-        assert_eq!(second.entry, "hevy:abc");
+        assert_eq!(second.key, "hevy:abc");
         assert_eq!(pending.start_s, Some(1_700_000_500));
         assert!(empty.starts_with("neither"), "{empty}");
     }
 
     #[test]
     fn an_upload_is_known_by_its_id_or_while_pending_by_its_start_and_duration() {
-        let mut ledger = Ledger::default();
-        let entry = Upload { user_id: "u".to_string(), ..Upload::default() };
-        ledger.add(&Upload {
+        let mut uploads = Uploads::default();
+        let base = UploadRow { user_id: "u".to_string(), ..UploadRow::default() };
+        uploads.add(&UploadRow {
             destination: Some("strava".to_string()),
             destination_id: Some("7".to_string()),
             start_s: Some(500),
-            ..entry.clone()
+            ..base.clone()
         });
-        ledger.add(&Upload { start_s: Some(1000), duration_s: Some(600.0), ..entry.clone() });
-        ledger.add(&Upload { start_s: Some(2000), source: Some("SOURCE_HEVY".to_string()), ..entry });
-        assert!(ledger.has("u", "strava", "7", 0, None));
-        assert!(!ledger.has("u", "hevy", "7", 0, None));
-        assert!(!ledger.has("u", "strava", "8", 500, None), "it has an id, and this is not it");
-        assert!(ledger.has("u", "strava", "8", 1001, Some(605.0)));
-        assert!(!ledger.has("u", "strava", "8", 1001, Some(900.0)));
-        assert!(!ledger.has("u", "strava", "8", 1010, Some(600.0)));
-        assert!(!ledger.has("v", "strava", "7", 0, None));
-        assert!(ledger.has("u", "strava", "9", 2000, None));
-        assert!(!ledger.has("u", "hevy", "9", 2000, None), "it came from there");
+        uploads.add(&UploadRow { start_s: Some(1000), duration_s: Some(600.0), ..base.clone() });
+        uploads.add(&UploadRow { start_s: Some(2000), source: Some("SOURCE_HEVY".to_string()), ..base });
+        assert!(uploads.has("u", "strava", "7", 0, None));
+        assert!(!uploads.has("u", "hevy", "7", 0, None));
+        assert!(!uploads.has("u", "strava", "8", 500, None), "it has an id, and this is not it");
+        assert!(uploads.has("u", "strava", "8", 1001, Some(605.0)));
+        assert!(!uploads.has("u", "strava", "8", 1001, Some(900.0)));
+        assert!(!uploads.has("u", "strava", "8", 1010, Some(600.0)));
+        assert!(!uploads.has("v", "strava", "7", 0, None));
+        assert!(uploads.has("u", "strava", "9", 2000, None));
+        assert!(!uploads.has("u", "hevy", "9", 2000, None), "it came from there");
+        assert!(!uploads.has("u", "file_upload", "9", 2000, None), "the pipeline does not write there");
     }
 }

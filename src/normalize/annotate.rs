@@ -9,7 +9,7 @@ use arrow::datatypes::Float64Type;
 use twox_hash::XxHash64;
 
 use crate::error::{Error, Result};
-use crate::fitglue::uploads::Ledger;
+use crate::fitglue::uploads::Uploads;
 use crate::model::columns::{TimeType, second_of};
 use crate::model::sport::{self, Rules};
 use crate::sources::Source;
@@ -19,7 +19,7 @@ use crate::store::lake::{Bucket, Lake};
 pub struct Annotations {
     rules: Rules,
     rules_digest: u64,
-    ledger: Ledger,
+    uploads: Uploads,
 }
 
 impl Annotations {
@@ -30,12 +30,12 @@ impl Annotations {
             None => Rules::default(),
         };
         let rules_digest = text.map_or(0, |text| XxHash64::oneshot(0, text.as_bytes()));
-        Ok(Annotations { rules, rules_digest, ledger: Ledger::read(lake)? })
+        Ok(Annotations { rules, rules_digest, uploads: Uploads::read(lake)? })
     }
 
     /// Changes when what would be said of a bucket's rows may have.
     pub fn digest(&self, lake: &Lake, bucket: Bucket, source: Source) -> u64 {
-        let uploads = if source.spec().can_echo { self.ledger.digest(lake, bucket) } else { 0 };
+        let uploads = if source.spec().can_echo { self.uploads.digest(lake, bucket) } else { 0 };
         self.rules_digest ^ uploads
     }
 
@@ -60,7 +60,7 @@ impl Annotations {
             let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
             let start_s = second_of(starts.value(row));
             let is_ours = source.spec().can_echo
-                && self.ledger.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
+                && self.uploads.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
             uploaded.append_option(is_ours.then_some(true));
         }
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();

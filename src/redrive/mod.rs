@@ -2,125 +2,54 @@
 //!
 //! ```text
 //! golden ─┐
-//! runs    ├─ reconcile ─▶ plan ─▶ message ─▶ drive ─▶ sink: file, CloudEvents, webhook, Pub/Sub
-//! uploads ┘  (where each   (who,   (bytes)   (order,
-//!             stands)       why not)          pace)  ◀──▶ ledger: intent, then how it ended
+//! runs    ├─ reconcile ─▶ plan ─────────────▶ drive ─▶ sink: file, CloudEvents, webhook, Pub/Sub
+//! uploads ┘  (where each   (owed → routed →    (order,
+//!             stands)       weighed → ready     pace)  ◀──▶ deliveries: intent, then how it ended
+//!                           or held)
+//!                             └── message (bytes)
 //! ```
 //!
-//! A plan is made without sending anything. What is sent goes oldest first, never two of one user at a time, at a
-//! pace; each message under an id that follows from the activity and its pipeline, so that another attempt
-//! overwrites the same run. After a crash, the same command sends what is still owed: what may have arrived goes
-//! again under its id, what was delivered never.
+//! A plan is made without sending anything; a dry run and a run walk the same one. What is sent goes oldest first of
+//! each user, at a pace; each message under an id that follows from the user, the record and the pipeline, so that
+//! another attempt overwrites the same run. After a crash, the same command sends what is still owed: what may have
+//! arrived goes again under its id, what was delivered never.
 pub mod drive;
 pub mod message;
+mod options;
 pub mod plan;
+pub mod plan_file;
 pub mod reconcile;
+pub mod route;
 pub mod sinks;
+pub mod status;
+pub mod workouts;
 
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+pub use options::{Options, Watch, WatchFrom};
+
 use crate::error::{Error, Result};
+use crate::fitglue::users::Users;
+use crate::store::each::each_bucket;
 use crate::store::lake::Lake;
-use crate::store::state::deliveries::Ledger;
-use crate::{dedupe, http};
+use crate::store::state::answers::AllAnswers;
+use crate::store::state::deliveries::Deliveries;
+use crate::store::state::exports::Exports;
+use crate::{dedupe, fitglue, http};
 use drive::{Driven, Event};
 use plan::{List, Planner, Summary};
-use reconcile::{Standing, Workout};
 use sinks::Settings;
 
-/// What is to be sent, and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub sink: sinks::Address,
-    /// Only these; everybody where there are none.
-    pub users: Vec<String>,
-    /// Workouts that began at this time or later.
-    pub since: Option<Timestamp>,
-    /// Workouts that began before this time.
-    pub until: Option<Timestamp>,
-    /// Canonical sports; all where there are none.
-    pub sports: Vec<String>,
-    pub standings: Vec<Standing>,
-    /// Messages at most.
-    pub limit: Option<u64>,
-    /// The one pipeline that takes them.
-    pub pipeline: Option<String>,
-    /// Whether heart rates and sets that other sources have are put in.
-    pub merged: bool,
-    /// Whether records are left out of what is too long.
-    pub thin: bool,
-    pub allow_write_back: bool,
-    /// Whether what a sink has refused is sent once more.
-    pub retry_rejected: bool,
-    /// Whether an activity is sent when what its source said of it is gone.
-    pub without_original: bool,
-    /// Syncs of a tier that are left to the live pipeline.
-    pub leave_syncs: u64,
-    pub per_second: NonZeroU32,
-    /// From one message of a user to the next.
-    pub per_user: Duration,
-    /// From one webhook event to the next at least: each makes the pipeline ask Strava twice.
-    pub webhook_period: Duration,
-    /// Users that are sent for at a time.
-    pub concurrency: usize,
-    /// Whether messages of one user may be on their way at the same time.
-    pub unordered: bool,
-    /// How long a sink may be out of reach.
-    pub patience: Duration,
-    /// An export of runs that is kept up to date, to wait for each run's outcome.
-    pub watch: Option<Watch>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Watch {
-    pub export: PathBuf,
-    pub longest: Duration,
-}
-
-impl Options {
-    /// Everything that is owed, to a sink, at an easy pace.
-    pub fn to(sink: sinks::Address) -> Options {
-        Options {
-            sink,
-            users: Vec::new(),
-            since: None,
-            until: None,
-            sports: Vec::new(),
-            standings: Standing::OWED.to_vec(),
-            limit: None,
-            pipeline: None,
-            merged: false,
-            thin: false,
-            allow_write_back: false,
-            retry_rejected: false,
-            without_original: false,
-            leave_syncs: 5,
-            per_second: NonZeroU32::new(10).expect("not zero"),
-            per_user: Duration::from_secs(1),
-            webhook_period: Duration::from_secs(20),
-            concurrency: 16,
-            unordered: false,
-            patience: Duration::from_secs(120),
-            watch: None,
-        }
-    }
-
-    fn is_webhook(&self) -> bool {
-        matches!(self.sink, sinks::Address::Webhook(_))
-    }
-
-    fn wants(&self, workout: &Workout, standing: Standing) -> bool {
-        self.standings.contains(&standing)
-            && self.since.is_none_or(|since| workout.start >= since)
-            && self.until.is_none_or(|until| workout.start < until)
-            && (self.sports.is_empty()
-                || workout.sport.as_ref().is_some_and(|sport| self.sports.contains(sport)))
+/// Takes damaged files apart from what ends the work: a bucket that cannot be read is said and left out, and the
+/// others go on. The inner error is for people.
+fn damage_apart<T>(result: Result<T>) -> Result<Result<T, String>> {
+    match result {
+        Ok(done) => Ok(Ok(done)),
+        Err(damage @ Error::Damaged { .. }) => Ok(Err(damage.to_string())),
+        Err(e) => Err(e),
     }
 }
 
@@ -128,7 +57,7 @@ impl Options {
 fn check(lake: &Lake, options: &Options) -> Result<()> {
     reconcile::check(lake, &options.users)?;
     match dedupe::not_deduped(lake, &options.users)? {
-        0 => Ok(()),
+        0 => check_current(lake, options),
         // What is sent now cannot come after what turns out to be older.
         more => Err(Error::Usage(format!(
             "{more} activities came after the last `longrun dedupe`; run it first, so that nothing is sent twice or \
@@ -137,22 +66,53 @@ fn check(lake: &Lake, options: &Options) -> Result<()> {
     }
 }
 
+/// Answers and changed records may make other workouts of what is sent.
+fn check_current(lake: &Lake, options: &Options) -> Result<()> {
+    let answers = AllAnswers::read(lake)?;
+    let stale = each_bucket(&lake.buckets_of(&options.users), |bucket| {
+        // What is damaged is said when it is planned.
+        Ok(matches!(damage_apart(dedupe::is_current(lake, bucket, &answers))?, Ok(false)))
+    })?
+    .all()?;
+    if stale.contains(&true) {
+        return Err(Error::Usage(
+            "records or answers have changed since the last `longrun dedupe`; run it first, so that nothing is sent that \
+             somebody has decided otherwise"
+                .to_string(),
+        ));
+    }
+    Ok(())
+}
+
+/// Why nothing is sent by the pipeline's exports, if so.
+fn why_not_to_send(lake: &Lake, options: &Options) -> Result<Option<String>> {
+    if !options.sink.capabilities().remembers {
+        return Ok(None);
+    }
+    let imports = Exports::open(lake)?.imports()?;
+    let (now, max_age) = (Timestamp::now(), options.max_export_age);
+    Ok(fitglue::why_not_to_send(&imports, now, max_age, options.accept_refusals))
+}
+
 /// What would be sent.
 pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
     check(lake, options)?;
-    let ledger = Ledger::open(lake, &options.sink.key())?;
-    let planner = Planner::new(lake, options, &ledger, false)?;
+    let deliveries = Deliveries::open(lake, &options.sink.key())?;
+    let planner = Planner::new(lake, options, &deliveries, false)?;
     let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
-    let mut room = options.limit.unwrap_or(u64::MAX);
-    for plan in planner.plans() {
-        summary.add(&plan?, &mut room, list);
+    for of_bucket in planner.plans() {
+        match damage_apart(of_bucket)? {
+            Ok(plans) => plans.iter().for_each(|plan| summary.add(plan, list)),
+            Err(damage) => summary.damaged.push(damage),
+        }
     }
     summary.set_pace(options);
+    summary.why_not_to_send = why_not_to_send(lake, options)?;
     Ok(summary)
 }
 
-/// Users whose plans are ready before anybody needs them.
-const PLANS_AHEAD: usize = 8;
+/// Buckets whose plans are ready before anybody needs them.
+const BUCKETS_AHEAD: usize = 1;
 
 /// Sends what is owed. What was done is told even where it ends in an error.
 pub fn run(
@@ -163,26 +123,36 @@ pub fn run(
 ) -> Result<(Driven, Result<()>)> {
     let _guard = lake.backend().lock("redrive", "the redrive")?;
     check(lake, options)?;
-    let ledger = Ledger::open(lake, &options.sink.key())?;
-    let of_planner = Ledger::open(lake, &options.sink.key())?;
+    if let Some(why) = why_not_to_send(lake, options)? {
+        return Err(Error::Usage(why));
+    }
+    let key = options.sink.key();
+    let (deliveries, of_planner, users) = if options.sink.capabilities().remembers {
+        (Deliveries::open(lake, &key)?, Deliveries::open(lake, &key)?, None)
+    } else {
+        let users = Users::read(&Exports::open(lake)?)?;
+        (Deliveries::forgotten(&key)?, Deliveries::open(lake, &key)?, Some(Arc::new(users)))
+    };
+    let settings = Settings { has_taken: deliveries.delivered()? > 0, users, ..settings.clone() };
+    let dead_letters = lake.root().join("redrive/dead-letters.jsonl");
     // Planning reads the disk; those who wait for answers must not wait for that.
     let (mut driven, ended) = std::thread::scope(|scope| -> Result<_> {
-        let (ready, queue) = mpsc::channel(PLANS_AHEAD);
+        let (ready, queue) = mpsc::channel(BUCKETS_AHEAD);
         scope.spawn(move || {
             // Nobody listens any more where the run has stopped.
-            let send = |plan| ready.blocking_send(plan).is_ok();
+            let send = |of_bucket| ready.blocking_send(of_bucket).is_ok();
             match Planner::new(lake, options, &of_planner, true) {
                 Ok(planner) => drop(planner.plans().all(send)),
                 Err(e) => drop(send(Err(e))),
             }
         });
         http::block_on(async {
-            let sink: Arc<dyn sinks::Sink> = Arc::from(sinks::open(&options.sink, settings).await?);
-            Ok(drive::run(lake, options, sink, &ledger, queue, watch).await)
+            let sink: Arc<dyn sinks::Sink> = Arc::from(options.sink.open(&settings).await?);
+            Ok(drive::run(lake, options, sink, &deliveries, dead_letters, queue, watch).await)
         })?
     })?;
     if ended.is_ok() {
-        driven.unsettled_before = ledger.unsettled()?.saturating_sub(driven.unknown);
+        driven.unsettled_before = deliveries.unsettled()?.saturating_sub(driven.unknown);
     }
     Ok((driven, ended))
 }

@@ -1,21 +1,22 @@
 //! Where every workout stands with the live pipeline: the golden activities against its runs and uploads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::workouts::{Workout, Workouts};
 use crate::dedupe;
 use crate::error::{Error, Result};
 use crate::fitglue::runs::{Run, Runs, Status};
-use crate::fitglue::uploads::Ledger;
+use crate::fitglue::uploads::Uploads;
 use crate::fitglue::{self, source_name};
-use crate::sources::Source;
 use crate::store::dataset;
 use crate::store::dataset::cells::Rows;
 use crate::store::each::each_bucket;
-use crate::store::lake::{Bucket, Lake, is_among};
+use crate::store::lake::Lake;
+use crate::store::state::exports::Exports;
 
 /// Where a workout stands with the pipeline. Of several runs, the one furthest to the front counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -68,38 +69,6 @@ impl Standing {
     }
 }
 
-/// A record that tells of a workout.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Teller {
-    pub source: Source,
-    pub source_id: String,
-    /// Whether it tells of the workout, and not of a part of it, or of it and others.
-    pub is_same: bool,
-    pub start_s: i64,
-    pub elapsed_s: Option<f64>,
-    /// Whether the pipeline put it there.
-    pub is_echo: bool,
-    /// Where its row stands: number of the batch, and in it.
-    pub row: (usize, usize),
-}
-
-impl Teller {
-    pub fn name(&self) -> String {
-        format!("{}:{}", self.source, self.source_id)
-    }
-}
-
-/// A golden activity, as far as the pipeline is concerned.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Workout {
-    pub golden_id: String,
-    pub start: Timestamp,
-    pub sport: Option<String>,
-    pub title: Option<String>,
-    /// In the order in which they would be sent.
-    pub tellers: Vec<Teller>,
-}
-
 /// A run that has not moved for so long will not move any more.
 const STALLED_S: i64 = 86_400;
 /// The pipeline gives files ids of chance, so they are known by when they began.
@@ -124,10 +93,10 @@ fn of_run(run: &Run, now_s: i64) -> Standing {
 pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> Standing {
     let mut best = Standing::Missing;
     let mut own = true;
-    for teller in &workout.tellers {
-        let source = source_name(teller.source);
-        let by_id = runs.of_activity(&source, &teller.source_id);
-        let by_start = runs.that_began("file_upload", teller.start_s, SAME_START_S);
+    for member in &workout.members {
+        let source = source_name(member.source);
+        let by_id = runs.of_activity(&source, &member.source_id);
+        let by_start = runs.that_began("file_upload", member.start_s, SAME_START_S);
         for run in by_id.chain(by_start) {
             best = best.min(match of_run(run, now_s) {
                 Standing::There if !own => Standing::Duplicate,
@@ -137,105 +106,7 @@ pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> Standing {
         // Echoes come last, so the first one is who would be sent.
         own = false;
     }
-    if workout.tellers.iter().any(|teller| teller.is_echo) { best.min(Standing::Loop) } else { best }
-}
-
-/// The columns of activities that payloads are made of.
-const COLUMNS: [&str; 19] = [
-    "user_id",
-    "source",
-    "source_id",
-    "source_account_id",
-    "title",
-    "description",
-    "sport",
-    "start_time",
-    "elapsed_s",
-    "distance_m",
-    "calories_kcal",
-    "laps",
-    "exercise_sets",
-    "uploaded_by_pipeline",
-    "origin",
-    "detail_at",
-    "raw_ref",
-    "archive_ref",
-    "start_quality",
-];
-
-/// A bucket's workouts by user, oldest first, and the rows of those who tell of them.
-#[derive(Debug, Default)]
-pub struct Told {
-    pub batches: Vec<RecordBatch>,
-    pub workouts: BTreeMap<String, Vec<Workout>>,
-}
-
-/// Reads a bucket; of people only these users, or everybody where there are none.
-pub fn read(lake: &Lake, bucket: Bucket, ledger: &Ledger, users: &[String]) -> Result<Told> {
-    let golden = lake.golden(bucket);
-    dataset::check_schema(lake, &golden, "dedupe")?;
-    let mut told = Told { batches: dataset::activities(lake, bucket, Some(&COLUMNS))?, ..Told::default() };
-    let mut places: HashMap<(String, String, String), (usize, usize)> = HashMap::new();
-    for (number, batch) in told.batches.iter().enumerate() {
-        let rows = Rows(batch);
-        for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row))) {
-            places.insert(rows.activity(row), (number, row));
-        }
-    }
-    const OF_GOLDEN: [&str; 6] = ["golden_id", "members", "user_id", "title", "sport", "start_time"];
-    for batch in dataset::read(lake, &golden, Some(&OF_GOLDEN))? {
-        let rows = Rows(&batch);
-        for row in 0..batch.num_rows() {
-            let user = rows.text("user_id", row);
-            if !is_among(users, &user) {
-                continue;
-            }
-            let members = rows.within("members", row);
-            let tellers = members.iter().flat_map(|members| {
-                let members = Rows(members);
-                (0..members.0.num_rows()).filter_map(move |at| {
-                    let source = members.text("source", at);
-                    Some((Source::named(&source)?, members.text("source_id", at), members.text("role", at)))
-                })
-            });
-            let mut tellers: Vec<Teller> = tellers
-                .filter_map(|(source, source_id, role)| {
-                    let key = (user.clone(), source.to_string(), source_id);
-                    let place = *places.get(&key)?;
-                    let of = Rows(&told.batches[place.0]);
-                    let start_s = of.time_ms("start_time", place.1).div_euclid(1000);
-                    let elapsed_s = of.number("elapsed_s", place.1);
-                    let source_id = key.2;
-                    let is_echo = of.is_true("uploaded_by_pipeline", place.1)
-                        || ledger.has(&user, &source_name(source), &source_id, start_s, elapsed_s);
-                    Some(Teller {
-                        source,
-                        source_id,
-                        is_same: role == "same",
-                        start_s,
-                        elapsed_s,
-                        is_echo,
-                        row: place,
-                    })
-                })
-                .collect();
-            let rank = |source: Source| source.spec().ranks.sent;
-            tellers.sort_by_key(|t| (t.is_echo, !t.is_same, rank(t.source)));
-            let Some(start) = rows.time("start_time", row) else { continue };
-            let workout = Workout {
-                golden_id: rows.text("golden_id", row),
-                start,
-                sport: rows.word("sport", row),
-                title: rows.word("title", row),
-                tellers,
-            };
-            told.workouts.entry(user).or_default().push(workout);
-        }
-    }
-    for own in told.workouts.values_mut() {
-        own.sort_by(|a, b| (a.start, &a.golden_id).cmp(&(b.start, &b.golden_id)));
-    }
-    Ok(told)
+    if workout.members.iter().any(|member| member.is_echo) { best.min(Standing::Loop) } else { best }
 }
 
 /// How many workouts stand where.
@@ -300,7 +171,7 @@ pub struct OfUser {
     pub user_id: String,
     #[serde(flatten)]
     pub counts: Counts,
-    /// Runs that the pipeline told of.
+    /// Runs that the exports have.
     pub runs: u64,
     /// Of what is owed.
     pub first_owed: Option<Timestamp>,
@@ -312,8 +183,12 @@ pub struct Reconciled {
     pub totals: Counts,
     /// Those with most owed first.
     pub users: Vec<OfUser>,
+    /// Everybody's workouts by the month in which they began, `2024-05`: what the pipeline has, and lost.
+    pub months: BTreeMap<String, Counts>,
     /// Activities that came after the last dedupe, and are in no workout yet.
     pub not_deduped: u64,
+    /// Buckets that could not be read, and why; their users are in none of the figures.
+    pub damaged: Vec<String>,
 }
 
 /// An error that says what has to be there first, or whom nobody knows.
@@ -321,10 +196,10 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
     if dataset::files(lake, &lake.golden_folder())?.is_empty() {
         return Err(Error::Usage("there are no workouts yet; run `longrun dedupe` first".to_string()));
     }
-    if !fitglue::has_told_of_runs(lake)? {
+    if !fitglue::knows_runs(lake)? {
         return Err(Error::Usage(
-            "the live pipeline has told of no runs, so everything would seem to be missing there; \
-             run `longrun pipeline import FILE` with exports of its runs, users and uploads first (`[]` where it has none)"
+            "no export of the live pipeline's runs was imported, so everything would seem to be missing there; run \
+             `longrun pipeline import FILE` with exports of its runs, users and uploads first (`[]` where it has none)"
                 .to_string(),
         ));
     }
@@ -337,18 +212,39 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Everybody's, or only these users'.
+type Months = BTreeMap<String, Counts>;
+
+/// Everybody's, or only these users'. A bucket that cannot be read does not stop the others.
 pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconciled> {
     check(lake, users)?;
-    let ledger = Ledger::read(lake)?;
+    let uploads = Uploads::read(lake)?;
     let of_buckets = each_bucket(&lake.buckets_of(users), |bucket| {
-        let told = read(lake, bucket, &ledger, users)?;
-        told.workouts.iter().map(|(user_id, workouts)| of_user(lake, user_id, workouts, now)).collect()
+        let read = || -> Result<(Vec<OfUser>, Months)> {
+            let workouts = Workouts::read(lake, bucket, &uploads, users)?;
+            let exports = Exports::open(lake)?;
+            let mut months = Months::new();
+            let of_user = |(user_id, workouts): (&String, &Vec<Workout>)| {
+                of_user(&exports, user_id, workouts, now, &mut months)
+            };
+            let of_users: Vec<OfUser> = workouts.by_user.iter().map(of_user).collect::<Result<_>>()?;
+            Ok((of_users, months))
+        };
+        super::damage_apart(read())
     })?
     .all()?;
-    let all = of_buckets.into_iter().flat_map(|of_bucket: Vec<OfUser>| of_bucket).collect();
-    let not_deduped = dedupe::not_deduped(lake, users)?;
-    let mut reconciled = Reconciled { users: all, not_deduped, ..Reconciled::default() };
+    let mut reconciled =
+        Reconciled { not_deduped: dedupe::not_deduped(lake, users)?, ..Reconciled::default() };
+    for of_bucket in of_buckets {
+        match of_bucket {
+            Ok((of_users, months)) => {
+                reconciled.users.extend(of_users);
+                for (month, counts) in months {
+                    reconciled.months.entry(month).or_default().add_all(&counts);
+                }
+            }
+            Err(damage) => reconciled.damaged.push(damage),
+        }
+    }
     reconciled
         .users
         .sort_by(|a, b| b.counts.owed().cmp(&a.counts.owed()).then_with(|| a.user_id.cmp(&b.user_id)));
@@ -358,13 +254,21 @@ pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconc
     Ok(reconciled)
 }
 
-fn of_user(lake: &Lake, user_id: &str, workouts: &[Workout], now: Timestamp) -> Result<OfUser> {
-    let runs = Runs::read(lake, user_id)?;
+fn of_user(
+    exports: &Exports,
+    user_id: &str,
+    workouts: &[Workout],
+    now: Timestamp,
+    months: &mut Months,
+) -> Result<OfUser> {
+    let runs = Runs::read(exports, user_id)?;
     let mut counts = Counts::default();
     let (mut first_owed, mut last_owed) = (None, None);
     for workout in workouts {
         let standing = standing(workout, &runs, now.as_second());
         counts.add(standing);
+        let month = workout.start.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string();
+        months.entry(month).or_default().add(standing);
         if standing.is_owed() {
             first_owed = first_owed.or(Some(workout.start));
             last_owed = Some(workout.start);
@@ -376,15 +280,18 @@ fn of_user(lake: &Lake, user_id: &str, workouts: &[Workout], now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redrive::workouts::Member;
+    use crate::sources::Source;
 
-    fn teller(source: Source, id: &str, is_echo: bool) -> Teller {
-        Teller {
+    fn member(source: Source, id: &str, is_echo: bool) -> Member {
+        Member {
             source,
             source_id: id.to_string(),
             is_same: true,
             start_s: 1_000_000,
             elapsed_s: Some(600.0),
             is_echo,
+            is_gone: false,
             row: (0, 0),
         }
     }
@@ -405,11 +312,11 @@ mod tests {
     #[test]
     fn every_standing_has_its_case() {
         const NOW_S: i64 = 2_000_100;
-        let strava = || teller(Source::Strava, "7", false);
-        let hevy = || teller(Source::Hevy, "h", false);
-        let echo = || teller(Source::Strava, "8", true);
+        let strava = || member(Source::Strava, "7", false);
+        let hevy = || member(Source::Hevy, "h", false);
+        let echo = || member(Source::Strava, "8", true);
         let failed = || run("r", "strava", "7", Status::Failed);
-        let cases: [(&str, Vec<Teller>, Vec<Run>, Standing); 14] = [
+        let cases: [(&str, Vec<Member>, Vec<Run>, Standing); 14] = [
             ("nothing", vec![strava()], vec![], Standing::Missing),
             ("its run", vec![strava()], vec![run("r", "strava", "7", Status::Synced)], Standing::There),
             ("skipped", vec![strava()], vec![run("r", "strava", "7", Status::Skipped)], Standing::There),
@@ -455,13 +362,13 @@ mod tests {
                 Standing::Unclear,
             ),
         ];
-        for (name, tellers, runs, expected) in cases {
+        for (name, members, runs, expected) in cases {
             let workout = Workout {
                 golden_id: "g".to_string(),
                 start: Timestamp::from_second(1_000_000).unwrap(),
                 sport: None,
                 title: None,
-                tellers,
+                members,
             };
             assert_eq!(standing(&workout, &Runs::of(runs), NOW_S), expected, "{name}");
         }
@@ -472,7 +379,7 @@ mod tests {
             start: Timestamp::UNIX_EPOCH,
             sport: None,
             title: None,
-            tellers: vec![strava()],
+            members: vec![strava()],
         };
         assert_eq!(standing(&workout, &Runs::of(vec![stalled]), NOW_S), Standing::Failed);
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
-use crate::fitglue::has_told_of_runs;
+use crate::fitglue::knows_runs;
 use crate::redrive::reconcile;
 use crate::sources::Source;
 use crate::store::dataset;
@@ -447,7 +447,7 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
 /// Where the workouts stand with the live pipeline; `None` if none of its runs were imported.
 fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
     const MOST_USERS: usize = 200;
-    if !has_told_of_runs(lake)? {
+    if !knows_runs(lake)? {
         return Ok(None);
     }
     let mut reconciled = reconcile::reconcile(lake, options.user.as_slice(), Timestamp::now())?;

@@ -26,7 +26,11 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
         parquet_files(&lake, "activities/strava").iter().map(|f| f.metadata().unwrap().len()).sum();
     assert!(dataset < landing as u64, "the dataset is smaller than what it was made from");
     // What the pipeline missed stands in a file, and the pipeline would drop none of it.
-    assert!(ended.stderr.contains("8. reconcile") && ended.stderr.contains("9. redrive"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("8. reconcile") && ended.stderr.contains("10. redrive"),
+        "{}",
+        ended.stderr
+    );
     let messages = std::fs::read(lake.join("redrive/messages.jsonl")).unwrap();
     let mut consumer = Consumer::new();
     messages

@@ -274,8 +274,14 @@ fn no_input_makes_a_parser_panic() {
 {"user_id":"u1","tier":"hobbyist","pipelines":[{"id":"p","source":"SOURCE_STRAVA","destinations":[2]}]}"#;
         let bytes = mutated(lines, &mut rng);
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let _ = fitglue::import(&lake, bytes.as_slice(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)
-                .unwrap();
+            let _ = fitglue::import(
+                &lake,
+                "fuzz",
+                bytes.as_slice(),
+                Timestamp::UNIX_EPOCH,
+                Timestamp::UNIX_EPOCH,
+            )
+            .unwrap();
             let _ = files::decode(bytes);
         }));
         if read.is_err() {

@@ -49,13 +49,6 @@ impl Places {
         Ok(())
     }
 
-    /// Takes over what is known of one.
-    pub fn extend(&mut self, source: Source, user_id: &str, source_id: &str, place: Option<Place>) {
-        if let Some(place) = place {
-            self.0.insert((source.to_string(), user_id.to_string(), source_id.to_string()), place);
-        }
-    }
-
     pub fn of(&self, source: Source, user_id: &str, source_id: &str) -> Option<&Place> {
         self.0.get(&(source.to_string(), user_id.to_string(), source_id.to_string()))
     }

@@ -1,5 +1,7 @@
-//! A file of JSON lines, each an event to the byte. It has each event once, however often it is sent.
+//! A file of JSON lines, each an event to the byte. It has each event once, however often it is sent; an event is known
+//! by its user and its id.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -9,9 +11,35 @@ use std::sync::Mutex;
 use serde::Deserialize;
 use twox_hash::XxHash3_128;
 
-use super::{Message, Outcome, Sending, Sink};
+use super::{Capabilities, Carries, Message, Opening, Outcome, Pace, Place, Sending, Settings, Sink, Spec};
 use crate::error::{Error, Result};
 use crate::store::local::{Appender, Lock};
+
+pub const SPEC: Spec = Spec {
+    name: "file",
+    usage: "file:PATH",
+    capabilities: Capabilities {
+        carries: Carries::Message,
+        needs_account: false,
+        reaches_pipeline: false,
+        remembers: true,
+        pace: Pace::Messages,
+        // One sync for all of them.
+        batch: 1024,
+        keeps_order: true,
+    },
+    place,
+    open,
+};
+
+fn place(path: &str) -> Result<Place> {
+    let shown = std::path::absolute(path).map_err(Error::io("find", path))?.display().to_string();
+    Ok(Place { target: path.to_string(), key: shown.clone(), shown })
+}
+
+fn open<'a>(place: &'a Place, _: &'a Settings) -> Opening<'a> {
+    Box::pin(async { Ok(Box::new(FileSink::open(Path::new(&place.target))?) as Box<dyn Sink>) })
+}
 
 pub struct FileSink {
     inner: Mutex<Inner>,
@@ -20,12 +48,13 @@ pub struct FileSink {
 
 struct Inner {
     appender: Appender,
-    /// Of the ids that are in it.
-    ids: HashSet<u128>,
+    /// Of the events that are in it.
+    events: HashSet<u128>,
 }
 
-fn hash(id: &str) -> u128 {
-    XxHash3_128::oneshot(id.as_bytes())
+/// Of one user's event. Two people may have the same id, where one was sent before ids had the user in them.
+fn hash(user_id: &str, id: &str) -> u128 {
+    XxHash3_128::oneshot(format!("{user_id}\0{id}").as_bytes())
 }
 
 impl FileSink {
@@ -35,9 +64,9 @@ impl FileSink {
             return Err(Error::Usage(format!("{} is a folder; name a file in it", path.display())));
         }
         let lock = Lock::of_file(&path)?;
-        let (length, ids) = read(&path)?;
+        let (length, events) = read(&path)?;
         Ok(FileSink {
-            inner: Mutex::new(Inner { appender: Appender::open(&path, length)?, ids }),
+            inner: Mutex::new(Inner { appender: Appender::open(&path, length)?, events }),
             _lock: lock,
         })
     }
@@ -58,12 +87,19 @@ fn read(path: &Path) -> Result<(u64, HashSet<u128>)> {
     #[derive(Deserialize)]
     struct Event<'a> {
         #[serde(borrow)]
-        id: std::borrow::Cow<'a, str>,
+        id: Cow<'a, str>,
+        #[serde(borrow)]
+        data: Payload<'a>,
     }
-    let mut ids = HashSet::new();
+    #[derive(Deserialize)]
+    struct Payload<'a> {
+        #[serde(borrow)]
+        user_id: Cow<'a, str>,
+    }
+    let mut events = HashSet::new();
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok((0, ids)),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok((0, events)),
         Err(e) => return Err(Error::io("read", path)(e)),
     };
     let mut reader = BufReader::new(file);
@@ -77,31 +113,36 @@ fn read(path: &Path) -> Result<(u64, HashSet<u128>)> {
             if line[..known] != BEGINS[..known] {
                 return Err(foreign(path, length, "no message begins"));
             }
-            return Ok((length, ids));
+            return Ok((length, events));
         }
         if !line.starts_with(BEGINS) {
             return Err(foreign(path, length, "no message begins"));
         }
         let event: Event =
             serde_json::from_slice(&line).map_err(|e| foreign(path, length, &e.to_string()))?;
-        ids.insert(hash(&event.id));
+        events.insert(hash(&event.data.user_id, &event.id));
         length += read as u64;
     }
 }
 
 impl Sink for FileSink {
-    fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
+    fn send<'a>(&'a self, messages: &'a [Message]) -> Sending<'a> {
         let mut inner = self.inner.lock().expect("no thread panics while it holds this");
-        let id = hash(&message.execution_id);
-        let sent = if inner.ids.contains(&id) {
-            Ok(Outcome::Delivered)
-        } else {
-            let line = [message.bytes.as_slice(), b"\n"].concat();
-            inner.appender.append(&line).map(|_| {
-                inner.ids.insert(id);
-                Outcome::Delivered
-            })
-        };
+        let mut new = HashSet::new();
+        let mut lines = Vec::new();
+        for message in messages {
+            let event = hash(&message.user_id, &message.execution_id);
+            if !inner.events.contains(&event) && new.insert(event) {
+                lines.extend_from_slice(&message.bytes);
+                lines.push(b'\n');
+            }
+        }
+        // All of them are durable together, or none is there.
+        let sent = if lines.is_empty() { Ok(0) } else { inner.appender.append(&lines) };
+        let sent = sent.map(|_| {
+            inner.events.extend(new);
+            vec![Outcome::Delivered; messages.len()]
+        });
         Box::pin(std::future::ready(sent))
     }
 }

@@ -1,25 +1,18 @@
-//! Endpoints of HTTP: structured-mode CloudEvents, or the events that Strava's webhooks send.
+//! What the sinks that are HTTP endpoints share: how a message is posted, and what an answer means.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
-use serde::Serialize;
 
-use super::{Message, Outcome, Sending, Sink};
+use super::{Message, Outcome, Place, Sending, Settings, Sink};
 use crate::error::{Error, Result};
 use crate::http::{self, chain, shown};
-use crate::model::secret::Secret;
 
-/// What is posted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// The message itself.
-    CloudEvent,
-    /// Only that there is an activity: the pipeline asks Strava for it, which takes two reads of the quota, and gives
-    /// its run an id of its own.
-    Webhook { subscription_id: u64 },
-}
+/// What is posted for a message and of which content type, or why it cannot be.
+pub type Body = fn(&Message, &Settings) -> Result<(Vec<u8>, &'static str), String>;
 
 /// Bytes of an answer that are read for its words.
 const MOST_ANSWER_BYTES: usize = 64 << 10;
@@ -28,26 +21,18 @@ const LONGEST_RETRY_AFTER_S: u64 = 300;
 pub struct HttpSink {
     client: reqwest::Client,
     url: Url,
-    shape: Shape,
+    body: Body,
+    settings: Settings,
     bearer: Option<HeaderValue>,
     /// What an endpoint may repeat in its answers, and nobody must read.
     secrets: Vec<String>,
-}
-
-/// As Strava posts it.
-#[derive(Serialize)]
-struct WebhookEvent<'a> {
-    aspect_type: &'a str,
-    event_time: i64,
-    object_id: u128,
-    object_type: &'a str,
-    owner_id: u128,
-    subscription_id: u64,
-    updates: serde_json::Map<String, serde_json::Value>,
+    has_taken: AtomicBool,
 }
 
 impl HttpSink {
-    pub fn new(url: &Url, shape: Shape, token: Option<Secret>, timeout: Duration) -> Result<HttpSink> {
+    pub fn new(place: &Place, body: Body, settings: &Settings) -> Result<HttpSink> {
+        let url = http::url(&place.target)?;
+        let token = settings.token.as_ref();
         let mut secrets: Vec<String> = url.query_pairs().map(|(_, value)| value.into_owned()).collect();
         secrets.extend(url.query().map(str::to_string));
         secrets.extend(
@@ -56,7 +41,7 @@ impl HttpSink {
                 .flat_map(|q| q.split('&'))
                 .filter_map(|pair| Some(pair.split_once('=')?.1.to_string())),
         );
-        secrets.extend(token.as_ref().map(|token| token.expose().to_string()));
+        secrets.extend(token.map(|token| token.expose().to_string()));
         secrets.retain(|secret| !secret.is_empty());
         // The longest first, so that none is left in pieces.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -71,30 +56,13 @@ impl HttpSink {
             }
             None => None,
         };
-        let client = http::client(std::slice::from_ref(url), timeout)?;
-        Ok(HttpSink { client, url: url.clone(), shape, bearer, secrets })
-    }
-
-    /// What is posted for a message, or why it cannot be.
-    fn body(&self, message: &Message) -> std::result::Result<(Vec<u8>, &'static str), String> {
-        let Shape::Webhook { subscription_id } = self.shape else {
-            return Ok((message.bytes.clone(), "application/cloudevents+json; charset=UTF-8"));
-        };
-        let number = |id: &str| id.parse().map_err(|_| format!("{id:?} is no number of Strava's"));
-        let event = WebhookEvent {
-            aspect_type: "create",
-            event_time: message.start_s,
-            object_id: number(&message.activity_id)?,
-            object_type: "activity",
-            owner_id: number(message.account_id.as_deref().unwrap_or_default())?,
-            subscription_id,
-            updates: serde_json::Map::new(),
-        };
-        Ok((serde_json::to_vec(&event).expect("an event is plain"), "application/json"))
+        let client = http::client(std::slice::from_ref(&url), settings.timeout())?;
+        let (settings, has_taken) = (settings.clone(), AtomicBool::new(settings.has_taken));
+        Ok(HttpSink { client, url, body, settings, bearer, secrets, has_taken })
     }
 
     async fn post(&self, message: &Message) -> Result<Outcome> {
-        let (body, content_type) = match self.body(message) {
+        let (body, content_type) = match (self.body)(message, &self.settings) {
             Ok(body) => body,
             Err(why) => return Ok(Outcome::Rejected(why)),
         };
@@ -110,31 +78,47 @@ impl HttpSink {
 
     async fn judge(&self, response: Response) -> Result<Outcome> {
         let status = response.status();
-        let after =
-            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let retry_after = after.map(|seconds: u64| Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_S)));
+        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = after.and_then(|value| retry_after(value, Timestamp::now()));
         let said = match http::body(response, MOST_ANSWER_BYTES).await {
             Ok(body) => words(&body, &self.secrets),
             // The status is what counts, and it has come.
             Err(_) => String::new(),
         };
-        let told = format!("HTTP {}{said}", status.as_u16());
+        let answer = format!("HTTP {}{said}", status.as_u16());
         let endpoint = shown(&self.url);
         match status.as_u16() {
-            200..=299 => Ok(Outcome::Delivered),
+            200..=299 => {
+                self.has_taken.store(true, Ordering::Relaxed);
+                Ok(Outcome::Delivered)
+            }
             300..=399 => Err(Error::Remote(format!(
-                "{endpoint} points elsewhere ({told}); messages are not sent after a redirect, name the right address"
+                "{endpoint} points elsewhere ({answer}); messages are not sent after a redirect, name the right address"
             ))),
             401 | 403 => Err(Error::Remote(format!(
-                "{endpoint} does not let longrun in ({told}); set LONGRUN_SINK_TOKEN to a token that it takes"
+                "{endpoint} does not let longrun in ({answer}); set LONGRUN_SINK_TOKEN to a token that it takes"
             ))),
-            404 | 405 | 410 => Err(Error::Remote(format!(
-                "nothing takes messages at {endpoint} ({told}); name the right address"
+            // Where others were taken, the address is right, and this is about the message.
+            404 | 405 | 410 if !self.has_taken.load(Ordering::Relaxed) => Err(Error::Remote(format!(
+                "nothing takes messages at {endpoint} ({answer}); name the right address"
             ))),
-            408 | 425 | 429 | 500..=599 => Ok(Outcome::Unknown { why: told, retry_after }),
-            _ => Ok(Outcome::Rejected(told)),
+            408 | 425 | 429 | 500..=599 => Ok(Outcome::Unknown { why: answer, retry_after }),
+            _ => Ok(Outcome::Rejected(answer)),
         }
     }
+}
+
+/// How long to wait, by a `Retry-After`: seconds, or a date.
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let seconds = match value.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
+            u64::try_from(at.as_second() - now.as_second()).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_S)))
 }
 
 /// The beginning of what an answer says, in one line.
@@ -148,7 +132,29 @@ fn words(body: &[u8], secrets: &[String]) -> String {
 }
 
 impl Sink for HttpSink {
-    fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
-        Box::pin(self.post(message))
+    fn send<'a>(&'a self, messages: &'a [Message]) -> Sending<'a> {
+        Box::pin(async move {
+            let mut outcomes = Vec::with_capacity(messages.len());
+            for message in messages {
+                outcomes.push(self.post(message).await?);
+            }
+            Ok(outcomes)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_never_for_ever() {
+        let now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+        let wait = |value: &str| retry_after(value, now).map(|wait| wait.as_secs());
+        assert_eq!(wait("7"), Some(7));
+        assert_eq!(wait("Wed, 25 Nov 2026 12:01:30 GMT"), Some(90));
+        assert_eq!(wait("Wed, 25 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(wait("Thu, 25 Nov 2027 12:00:00 GMT"), Some(LONGEST_RETRY_AFTER_S));
+        assert_eq!(wait("soon"), None);
     }
 }

@@ -3,18 +3,18 @@
 //! An intent without an end is one that a crash cut off: it may have arrived, as one that timed out. Both are sent
 //! again under the same id. One that was delivered never is.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::State as Database;
+use super::State;
 use crate::error::Result;
 use crate::store::lake::Lake;
 
-/// How far a message came, as the ledger has it.
+/// How far a message came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum Progress {
     /// Meant to be sent, or sent without an answer.
     Unsettled {
         attempts: u32,
@@ -23,10 +23,12 @@ pub enum State {
     Rejected(String),
 }
 
-/// A message, as the ledger has it.
+/// A message that was sent, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    pub state: State,
+pub struct Delivery {
+    pub golden_id: String,
+    pub execution_id: String,
+    pub progress: Progress,
     /// Unix seconds.
     pub changed_s: i64,
 }
@@ -41,76 +43,110 @@ pub struct Intent {
     pub syncs: u64,
 }
 
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Delivered,
+    Rejected,
+    Unknown,
+}
+
+impl Ended {
+    fn name(self) -> &'static str {
+        match self {
+            Ended::Delivered => "delivered",
+            Ended::Rejected => "rejected",
+            Ended::Unknown => "unknown",
+        }
+    }
+}
+
 /// How a message ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     pub user_id: String,
     pub execution_id: String,
-    /// `delivered`, `rejected` or `unknown`.
-    pub state: &'static str,
+    pub ended: Ended,
     pub reason: Option<String>,
 }
 
 /// The messages to one sink.
-pub struct Ledger {
-    database: Database,
+pub struct Deliveries {
+    state: State,
     sink: String,
 }
 
-impl Ledger {
-    pub fn open(lake: &Lake, sink: &str) -> Result<Ledger> {
-        let database = lake.state()?;
+impl Deliveries {
+    pub fn open(lake: &Lake, sink: &str) -> Result<Deliveries> {
+        let state = lake.state()?;
         // One sync for a group of messages, and readers are never in the way.
-        database.check(database.db.pragma_update(None, "journal_mode", "WAL"))?;
-        Ok(Ledger { database, sink: sink.to_string() })
+        state.check(state.db.pragma_update(None, "journal_mode", "WAL"))?;
+        Ok(Deliveries { state, sink: sink.to_string() })
     }
 
-    /// A user's messages, by execution id.
-    pub fn of_user(&self, user_id: &str) -> Result<HashMap<String, Sent>> {
-        let read = || -> rusqlite::Result<HashMap<String, Sent>> {
-            let mut statement = self.database.db.prepare_cached(
-                "SELECT execution_id, state, reason, attempts, changed_s FROM redrives WHERE sink = ?1 AND user_id = ?2",
+    /// Deliveries that nobody remembers, for a rehearsal.
+    pub fn forgotten(sink: &str) -> Result<Deliveries> {
+        Ok(Deliveries { state: State::in_memory()?, sink: sink.to_string() })
+    }
+
+    /// A user's messages.
+    pub fn of_user(&self, user_id: &str) -> Result<Vec<Delivery>> {
+        let read = || -> rusqlite::Result<Vec<Delivery>> {
+            let mut statement = self.state.db.prepare_cached(
+                "SELECT execution_id, golden_id, state, reason, attempts, changed_s FROM redrives
+                 WHERE sink = ?1 AND user_id = ?2",
             )?;
             let rows = statement.query_map(params![self.sink, user_id], |row| {
-                let state = match row.get::<_, String>(1)?.as_str() {
-                    "delivered" => State::Delivered,
-                    "rejected" => State::Rejected(row.get::<_, Option<String>>(2)?.unwrap_or_default()),
-                    _ => State::Unsettled { attempts: row.get(3)? },
+                let progress = match row.get::<_, String>(2)?.as_str() {
+                    "delivered" => Progress::Delivered,
+                    "rejected" => Progress::Rejected(row.get::<_, Option<String>>(3)?.unwrap_or_default()),
+                    _ => Progress::Unsettled { attempts: row.get(4)? },
                 };
-                Ok((row.get(0)?, Sent { state, changed_s: row.get(4)? }))
+                Ok(Delivery {
+                    execution_id: row.get(0)?,
+                    golden_id: row.get(1)?,
+                    progress,
+                    changed_s: row.get(5)?,
+                })
             })?;
             rows.collect()
         };
-        self.database.check(read())
+        self.state.check(read())
     }
 
-    /// Syncs that a user's messages may have used since a moment, through whatever sink leads to the pipeline: all
-    /// but files, or this one.
-    pub fn syncs_since(&self, user_id: &str, since_s: i64) -> Result<u64> {
-        let sum = self.database.db.query_row(
-            "SELECT coalesce(sum(syncs), 0) FROM redrives
-             WHERE user_id = ?2 AND changed_s >= ?3 AND state <> 'rejected'
-               AND (sink = ?1 OR (?1 NOT LIKE 'file:%' AND sink NOT LIKE 'file:%'))",
-            params![self.sink, user_id, since_s],
-            |row| row.get::<_, i64>(0),
-        );
-        Ok(self.database.check(sum)?.unsigned_abs())
+    /// Syncs that a user's messages may have spent since a moment, by sink.
+    pub fn syncs_since(&self, user_id: &str, since_s: i64) -> Result<BTreeMap<String, u64>> {
+        let read = || -> rusqlite::Result<BTreeMap<String, u64>> {
+            let mut statement = self.state.db.prepare_cached(
+                "SELECT sink, coalesce(sum(syncs), 0) FROM redrives
+                 WHERE user_id = ?1 AND changed_s >= ?2 AND state <> 'rejected' GROUP BY sink",
+            )?;
+            let rows = statement.query_map(params![user_id, since_s], |row| {
+                Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+            })?;
+            rows.collect()
+        };
+        self.state.check(read())
+    }
+
+    fn count(&self, states: &str) -> Result<u64> {
+        let count = format!("SELECT count(*) FROM redrives WHERE sink = ?1 AND state IN ({states})");
+        let count = self.state.db.query_row(&count, [&self.sink], |row| row.get::<_, i64>(0));
+        Ok(self.state.check(count)?.unsigned_abs())
     }
 
     /// Messages that were begun and not settled, whoever's.
     pub fn unsettled(&self) -> Result<u64> {
-        let count = self.database.db.query_row(
-            "SELECT count(*) FROM redrives WHERE sink = ?1 AND state IN ('intended', 'unknown')",
-            [&self.sink],
-            |row| row.get::<_, i64>(0),
-        );
-        Ok(self.database.check(count)?.unsigned_abs())
+        self.count("'intended', 'unknown'")
+    }
+
+    pub fn delivered(&self) -> Result<u64> {
+        self.count("'delivered'")
     }
 
     /// Writes down what is about to be sent. It is on the disk when this returns.
     pub fn intend(&self, intents: &[Intent], now: Timestamp) -> Result<()> {
-        let sink = self.sink.clone();
-        self.database.write(|db| {
+        self.state.write(|db| {
             let mut statement = db.prepare_cached(
                 "INSERT INTO redrives VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', NULL, 1, ?7)
                  ON CONFLICT DO UPDATE SET state = 'intended', attempts = attempts + 1, syncs = excluded.syncs,
@@ -119,7 +155,15 @@ impl Ledger {
             intents.iter().try_for_each(|i| {
                 let (syncs, now_s) = (i.syncs.cast_signed(), now.as_second());
                 statement
-                    .execute(params![sink, i.user_id, i.execution_id, i.golden_id, i.start_s, syncs, now_s])
+                    .execute(params![
+                        self.sink,
+                        i.user_id,
+                        i.execution_id,
+                        i.golden_id,
+                        i.start_s,
+                        syncs,
+                        now_s
+                    ])
                     .map(drop)
             })
         })
@@ -127,24 +171,67 @@ impl Ledger {
 
     /// Writes down how messages ended.
     pub fn settle(&self, ends: &[End], now: Timestamp) -> Result<()> {
-        let sink = self.sink.clone();
-        self.database.write(|db| {
+        self.state.write(|db| {
             let mut statement = db.prepare_cached(
                 "UPDATE redrives SET state = ?4, reason = ?5, changed_s = ?6
                  WHERE sink = ?1 AND user_id = ?2 AND execution_id = ?3",
             )?;
             ends.iter().try_for_each(|end| {
+                let (state, now_s) = (end.ended.name(), now.as_second());
                 statement
-                    .execute(params![
-                        sink,
-                        end.user_id,
-                        end.execution_id,
-                        end.state,
-                        end.reason,
-                        now.as_second()
-                    ])
+                    .execute(params![self.sink, end.user_id, end.execution_id, state, end.reason, now_s])
                     .map(drop)
             })
         })
     }
+}
+
+/// Messages that came equally far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub sink: String,
+    /// `intended`, `delivered`, `rejected` or `unknown`.
+    pub state: String,
+    /// Of their runs, by the newest export; None where it has none.
+    pub run_status: Option<String>,
+    pub count: u64,
+    /// Unix seconds.
+    pub first_s: i64,
+    pub last_s: i64,
+}
+
+/// Everything that was sent, by how far it came.
+pub fn overview(lake: &Lake) -> Result<Vec<Sent>> {
+    let state = lake.state()?;
+    let read = || -> rusqlite::Result<Vec<Sent>> {
+        let mut statement = state.db.prepare(
+            "SELECT m.sink, m.state, r.status, count(*), min(m.changed_s), max(m.changed_s)
+             FROM redrives m LEFT JOIN runs r ON r.user_id = m.user_id AND r.run_id = m.execution_id
+             GROUP BY m.sink, m.state, r.status ORDER BY m.sink",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Sent {
+                sink: row.get(0)?,
+                state: row.get(1)?,
+                run_status: row.get(2)?,
+                count: row.get::<_, i64>(3)?.unsigned_abs(),
+                first_s: row.get(4)?,
+                last_s: row.get(5)?,
+            })
+        })?;
+        rows.collect()
+    };
+    state.check(read())
+}
+
+/// How many users something was sent for.
+pub fn users_by_sink(lake: &Lake) -> Result<Vec<(String, u64)>> {
+    let state = lake.state()?;
+    let read = || -> rusqlite::Result<Vec<(String, u64)>> {
+        let mut statement =
+            state.db.prepare("SELECT sink, count(DISTINCT user_id) FROM redrives GROUP BY sink")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+        rows.collect()
+    };
+    state.check(read())
 }

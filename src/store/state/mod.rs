@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod answers;
 pub mod deliveries;
+pub mod exports;
 mod migrations;
 pub mod parked;
 pub mod purges;
@@ -58,6 +59,14 @@ impl State {
         }
         drop(db);
         State::open(root).map(Some)
+    }
+
+    /// A database that is gone when it is dropped.
+    pub fn in_memory() -> Result<State> {
+        let path = PathBuf::from(":memory:");
+        let mut db = Connection::open_in_memory().map_err(|e| state_error(&path, &e))?;
+        migrations::bring_up(&mut db, &path)?;
+        Ok(State { db, path })
     }
 
     /// An error of the database as an error of its file.

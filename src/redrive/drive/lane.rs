@@ -1,0 +1,166 @@
+//! One user's messages on their way: what is next, and when it may go.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::pacer::Pacer;
+use super::runs::Awaited;
+use crate::error::Result;
+use crate::redrive::Options;
+use crate::redrive::message::{Builder, Unsendable};
+use crate::redrive::plan::{Planned, Ready, UserPlan};
+use crate::redrive::sinks::{Carries, Message, Pace};
+use crate::store::lake::Lake;
+use crate::store::state::deliveries::Intent;
+
+/// An attempt at a message.
+pub struct Attempt {
+    pub ready: Ready,
+    pub message: Message,
+    /// 1 is the first of this run.
+    pub number: u32,
+    /// Its place among its user's messages.
+    place: usize,
+}
+
+/// An attempt without its message.
+pub struct Rest {
+    ready: Ready,
+    number: u32,
+    place: usize,
+}
+
+impl Attempt {
+    pub fn parts(self) -> (Message, Rest) {
+        (self.message, Rest { ready: self.ready, number: self.number, place: self.place })
+    }
+
+    pub fn whole((message, rest): (Message, Rest)) -> Attempt {
+        Attempt { ready: rest.ready, message, number: rest.number, place: rest.place }
+    }
+
+    pub fn intent(&self) -> Intent {
+        Intent {
+            user_id: self.message.user_id.clone(),
+            execution_id: self.message.execution_id.clone(),
+            golden_id: self.ready.owed.golden_id.clone(),
+            start_s: self.message.start_s,
+            syncs: self.ready.destinations.len() as u64,
+        }
+    }
+}
+
+/// What a lane gives when it is asked for its next message.
+pub enum Next {
+    Attempt(Attempt),
+    /// It cannot be built any more.
+    Unsendable(Ready, Unsendable),
+    Nothing,
+}
+
+pub struct Lane {
+    pub user_id: String,
+    queue: VecDeque<Ready>,
+    builder: Builder,
+    next_place: usize,
+    /// Sent, or about to be, and not back yet.
+    pub on_the_way: usize,
+    /// What is to be sent once more, and when at the earliest; in the order of their places.
+    again: Vec<(Instant, Attempt)>,
+    pub pace: Option<Pacer>,
+    /// The user's pace has let one through that everybody's has not yet.
+    pub may_send: bool,
+    /// A run that has to end first.
+    pub run: Option<Awaited>,
+    /// Nothing of it is sent any more.
+    pub ended: bool,
+}
+
+impl Lane {
+    /// A lane for what is ready of a user's plan.
+    pub fn new(lake: &Lake, plan: UserPlan, options: &Options) -> Lane {
+        let ready = plan.planned.into_iter().filter_map(|planned| match planned {
+            Planned::Ready(ready) => Some(*ready),
+            Planned::Settled(_) => None,
+        });
+        Lane {
+            user_id: plan.user_id,
+            queue: ready.collect(),
+            builder: Builder::new(lake, options.content, plan.batches),
+            next_place: 0,
+            on_the_way: 0,
+            again: Vec::new(),
+            pace: Pacer::every(options.per_user)
+                .filter(|_| !options.unordered && options.sink.capabilities().pace != Pace::None),
+            may_send: false,
+            run: None,
+            ended: false,
+        }
+    }
+
+    /// Messages that were not begun.
+    pub fn left(&self) -> u64 {
+        self.queue.len() as u64
+    }
+
+    /// Messages that were begun, and whose end is not known.
+    pub fn in_doubt(&self) -> u64 {
+        self.again.len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.again.is_empty()
+    }
+
+    /// Takes out what was not begun.
+    pub fn take_rest(&mut self) -> VecDeque<Ready> {
+        std::mem::take(&mut self.queue)
+    }
+
+    pub fn send_again(&mut self, attempt: Attempt, not_before: Instant) {
+        let at = self.again.partition_point(|(_, other)| other.place < attempt.place);
+        self.again.insert(at, (not_before, attempt));
+    }
+
+    /// When the next message may go at the earliest, as far as this lane goes: now, or later; None where there is none.
+    /// In order, what failed goes before everything else.
+    pub fn next_at(&self, now: Instant, is_ordered: bool) -> Option<Instant> {
+        let again = self.again.iter().map(|(not_before, _)| *not_before);
+        let again = if is_ordered { again.max() } else { again.min() };
+        match again {
+            Some(not_before) if is_ordered || self.queue.is_empty() => Some(not_before.max(now)),
+            _ => (!self.is_empty()).then_some(now),
+        }
+    }
+
+    /// The next message. To be called only when [`Lane::next_at`] says now.
+    pub fn next(&mut self, now: Instant, carries: Carries) -> Result<Next> {
+        if let Some(at) = self.again.iter().position(|(not_before, _)| *not_before <= now) {
+            let (_, attempt) = self.again.remove(at);
+            return Ok(Next::Attempt(Attempt { number: attempt.number + 1, ..attempt }));
+        }
+        let Some(ready) = self.queue.pop_front() else { return Ok(Next::Nothing) };
+        let bytes = match carries {
+            // The sink says that there is an activity, and no more.
+            Carries::IdOf(_) => Vec::new(),
+            Carries::Message => {
+                let mut next = self.queue.iter().filter_map(|ready| ready.draft.samples.as_ref());
+                match self.builder.build(&ready.draft, &mut next)? {
+                    Ok(bytes) => bytes,
+                    Err(why) => return Ok(Next::Unsendable(ready, why)),
+                }
+            }
+        };
+        let message = Message {
+            user_id: self.user_id.clone(),
+            execution_id: ready.draft.execution_id.clone(),
+            activity_id: ready.draft.member.source_id.clone(),
+            account_id: self.builder.account_id(&ready.draft),
+            start_s: ready.owed.start.as_second(),
+            bytes,
+        };
+        self.next_place += 1;
+        let place = self.next_place;
+        Ok(Next::Attempt(Attempt { ready, message, number: 1, place }))
+    }
+}

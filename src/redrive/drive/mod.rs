@@ -1,0 +1,488 @@
+//! Sends what is planned: oldest first, never two of one user at a time unless the sink keeps their order or that is
+//! allowed, at a pace.
+//!
+//! A loop over lanes, one for each user that is being sent for. What is ready of all of them is written down in one go,
+//! then sent; what came back is written down in one go, too. A message whose end is unknown is sent again before
+//! anything later of its user; where it stays unknown, the user's lane ends there, so that the order holds.
+
+mod dead_letters;
+mod driven;
+mod lane;
+mod pacer;
+mod runs;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::task::JoinSet;
+
+pub use driven::Driven;
+
+use super::Options;
+use super::plan::{Held, OfBucket, Reason, UserPlan, count, unsendable};
+use super::sinks::{Capabilities, Outcome, Pace, Sink};
+use crate::error::{Error, Result};
+use crate::fitglue::runs::Status;
+use crate::store::lake::Lake;
+use crate::store::state::deliveries::{Deliveries, End, Ended, Intent};
+use dead_letters::DeadLetters;
+use lane::{Attempt, Lane, Next};
+use pacer::Pacer;
+use runs::{Awaited, Follower, LOOK_EVERY};
+
+/// Attempts at one message, before its user's lane ends.
+const MOST_ATTEMPTS: u32 = 10;
+/// Refusals with no delivery between them, before it is taken for granted that the sink refuses everything.
+const MOST_REFUSALS: u32 = 20;
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// Messages of one user in one call, of a sink that keeps their order.
+const MOST_OF_A_USER: usize = 64;
+/// Lanes that are open for a sink that takes many messages at once.
+const LANES_OF_BATCHES: usize = 256;
+/// Bytes of messages that wait for a call, or are in one.
+const MOST_BYTES_ON_THE_WAY: usize = 64 << 20;
+
+/// What somebody who watches is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Messages that ended, of this run.
+    Ended { delivered: u64, rejected: u64 },
+    /// An attempt came to nothing that is known, and will be made again.
+    Trouble { user_id: String, why: String },
+}
+
+/// Attempts that came back from one call.
+struct Back {
+    attempts: Vec<Attempt>,
+    outcomes: Result<Vec<Outcome>>,
+}
+
+/// When there is something to do next.
+#[derive(Default)]
+struct Wake(Option<Instant>);
+
+impl Wake {
+    fn at(&mut self, time: Instant) {
+        self.0 = Some(self.0.map_or(time, |before| before.min(time)));
+    }
+}
+
+struct Driver<'a> {
+    lake: &'a Lake,
+    options: &'a Options,
+    capabilities: &'static Capabilities,
+    sink: Arc<dyn Sink>,
+    deliveries: &'a Deliveries,
+    dead_letters: DeadLetters,
+    lanes: Vec<Lane>,
+    /// Plans of users whose turn has not come.
+    waiting: VecDeque<UserPlan>,
+    all_planned: bool,
+    /// Whose turn it is first.
+    turn: usize,
+    pace: Option<Pacer>,
+    sends: JoinSet<Back>,
+    bytes_on_the_way: usize,
+    failing_since: Option<Instant>,
+    refusals: u32,
+    stopped: bool,
+    failed: Option<Error>,
+    follower: Option<Follower>,
+    driven: Driven,
+}
+
+/// Sends everything that the plans have. What was done is told even where it ends in an error.
+pub async fn run(
+    lake: &Lake,
+    options: &Options,
+    sink: Arc<dyn Sink>,
+    deliveries: &Deliveries,
+    dead_letters: std::path::PathBuf,
+    mut plans: mpsc::Receiver<OfBucket>,
+    watch: &mut dyn FnMut(Event),
+) -> (Driven, Result<()>) {
+    let begin = Instant::now();
+    let capabilities = options.sink.capabilities();
+    let mut driver = Driver {
+        lake,
+        options,
+        capabilities,
+        sink,
+        deliveries,
+        dead_letters: DeadLetters::new(dead_letters, options.sink.to_string()),
+        lanes: Vec::new(),
+        waiting: VecDeque::new(),
+        all_planned: false,
+        turn: 0,
+        pace: match capabilities.pace {
+            Pace::Requests => Pacer::every(options.request_period),
+            Pace::None => None,
+            Pace::Messages => Some(Pacer::per_second(options.per_second)),
+        },
+        sends: JoinSet::new(),
+        bytes_on_the_way: 0,
+        failing_since: None,
+        refusals: 0,
+        stopped: false,
+        failed: None,
+        follower: options.watch.as_ref().map(Follower::start),
+        driven: Driven {
+            sink: options.sink.to_string(),
+            runs: options.watch.as_ref().map(|_| Default::default()),
+            ..Driven::default()
+        },
+    };
+    let mut ended = driver.drive(&mut plans, watch).await;
+    ended = ended.and_then(|()| driver.failed.take().map_or(Ok(()), Err));
+    match driver.sink.close() {
+        Ok(said) => driver.driven.said = said,
+        Err(e) => ended = ended.and(Err(e)),
+    }
+    driver.driven.seconds = begin.elapsed().as_secs_f64();
+    (driver.driven, ended)
+}
+
+impl Driver<'_> {
+    async fn drive(
+        &mut self,
+        plans: &mut mpsc::Receiver<OfBucket>,
+        watch: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        loop {
+            while self.wants_plans() {
+                match plans.try_recv() {
+                    Ok(of_bucket) => self.take_plans(of_bucket)?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => self.all_planned = true,
+                }
+            }
+            self.open_lanes();
+            self.look_at_runs()?;
+            let wake = self.send_what_is_ready()?;
+            self.close_lanes();
+            let is_over = self.all_planned && self.waiting.is_empty();
+            if self.sends.is_empty() && self.lanes.is_empty() && (is_over || self.is_stopping()) {
+                return Ok(());
+            }
+            self.wait(wake, plans, watch).await?;
+        }
+    }
+
+    fn most_lanes(&self) -> usize {
+        if self.capabilities.batch > 1 { LANES_OF_BATCHES } else { self.options.concurrency }
+    }
+
+    fn wants_plans(&self) -> bool {
+        !self.all_planned
+            && !self.is_stopping()
+            && self.waiting.is_empty()
+            && self.lanes.len() < self.most_lanes()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopped || self.failed.is_some()
+    }
+
+    fn take_plans(&mut self, of_bucket: OfBucket) -> Result<()> {
+        match super::damage_apart(of_bucket)? {
+            Ok(plans) => {
+                plans.iter().for_each(|plan| self.driven.add_settled(plan));
+                self.waiting.extend(plans);
+            }
+            Err(damage) => self.driven.damaged.push(damage),
+        }
+        Ok(())
+    }
+
+    fn open_lanes(&mut self) {
+        while self.lanes.len() < self.most_lanes()
+            && let Some(plan) = self.waiting.pop_front()
+        {
+            self.lanes.push(Lane::new(self.lake, plan, self.options));
+        }
+    }
+
+    /// Takes from the lanes what may go now, writes it down, and sends it.
+    fn send_what_is_ready(&mut self) -> Result<Wake> {
+        let mut wake = Wake::default();
+        let mut ready: Vec<Attempt> = Vec::new();
+        let lanes = self.lanes.len();
+        let most = self.capabilities.batch.max(self.options.concurrency);
+        'lanes: for turn in 0..lanes {
+            let number = (self.turn + turn) % lanes;
+            let mut of_lane = 0;
+            while ready.len() < most && self.bytes_on_the_way < MOST_BYTES_ON_THE_WAY {
+                match self.next_of(number, of_lane, &mut wake)? {
+                    Turn::Attempt(attempt) => {
+                        self.bytes_on_the_way += attempt.message.bytes.len();
+                        of_lane += 1;
+                        ready.push(*attempt);
+                    }
+                    Turn::NothingNow => continue 'lanes,
+                    Turn::NobodyNow => break 'lanes,
+                }
+            }
+        }
+        self.turn = (self.turn + 1) % lanes.max(1);
+        if ready.is_empty() {
+            return Ok(wake);
+        }
+        let intents: Vec<Intent> = ready.iter().map(Attempt::intent).collect();
+        self.deliveries.intend(&intents, Timestamp::now())?;
+        self.driven.attempts += ready.len() as u64;
+        while !ready.is_empty() {
+            let rest = ready.split_off(self.capabilities.batch.min(ready.len()));
+            let attempts = std::mem::replace(&mut ready, rest);
+            let sink = self.sink.clone();
+            self.sends.spawn(async move {
+                let (messages, rest): (Vec<_>, Vec<_>) = attempts.into_iter().map(Attempt::parts).unzip();
+                let outcomes = sink.send(&messages).await;
+                let attempts = messages.into_iter().zip(rest).map(Attempt::whole).collect();
+                Back { attempts, outcomes }
+            });
+        }
+        Ok(wake)
+    }
+
+    /// Messages of one user that may be on their way together.
+    fn most_of_a_user(&self) -> usize {
+        match (self.options.unordered, self.capabilities.keeps_order && self.follower.is_none()) {
+            (true, _) => self.options.concurrency,
+            (false, true) => MOST_OF_A_USER,
+            (false, false) => 1,
+        }
+    }
+
+    /// The next message of a lane, where there is one that may go now. `taken` were taken for the same call.
+    fn next_of(&mut self, number: usize, taken: usize, wake: &mut Wake) -> Result<Turn> {
+        let (is_stopping, most) = (self.is_stopping(), self.most_of_a_user());
+        let is_ordered = !self.options.unordered;
+        let lane = &mut self.lanes[number];
+        lane.ended |= is_stopping;
+        // In order, nothing goes while another call has some of them.
+        let is_busy = is_ordered && lane.on_the_way > taken;
+        if lane.ended || lane.run.is_some() || is_busy || lane.on_the_way >= most {
+            return Ok(Turn::NothingNow);
+        }
+        let now = Instant::now();
+        match lane.next_at(now, is_ordered) {
+            None => return Ok(Turn::NothingNow),
+            Some(at) if at > now => {
+                wake.at(at);
+                return Ok(Turn::NothingNow);
+            }
+            Some(_) => {}
+        }
+        if !lane.may_send
+            && let Some(Err(at)) = lane.pace.as_ref().map(|pace| pace.take(now))
+        {
+            wake.at(at);
+            return Ok(Turn::NothingNow);
+        }
+        lane.may_send = true;
+        if let Some(Err(at)) = self.pace.as_ref().map(|pace| pace.take(now)) {
+            wake.at(at);
+            return Ok(Turn::NobodyNow);
+        }
+        lane.may_send = false;
+        loop {
+            match lane.next(now, self.capabilities.carries)? {
+                Next::Attempt(attempt) => {
+                    lane.on_the_way += 1;
+                    let is_first = attempt.number == 1;
+                    self.driven.sent_again += u64::from(is_first && attempt.ready.unsettled.is_some());
+                    return Ok(Turn::Attempt(Box::new(attempt)));
+                }
+                Next::Unsendable(ready, why) => {
+                    let held = unsendable(why, self.options.content.thin);
+                    count(&mut self.driven.held, &lane.user_id, &ready.owed.golden_id, &held);
+                }
+                Next::Nothing => return Ok(Turn::NothingNow),
+            }
+        }
+    }
+
+    /// Waits until something came back, or something may go.
+    async fn wait(
+        &mut self,
+        mut wake: Wake,
+        plans: &mut mpsc::Receiver<OfBucket>,
+        watch: &mut dyn FnMut(Event),
+    ) -> Result<()> {
+        let mut back = Vec::new();
+        if self.lanes.iter().any(|lane| lane.run.is_some()) {
+            wake.at(Instant::now() + LOOK_EVERY);
+        }
+        let until = wake.0.filter(|_| !self.is_stopping());
+        let wants_plans = self.wants_plans();
+        tokio::select! {
+            of_bucket = plans.recv(), if wants_plans => match of_bucket {
+                Some(of_bucket) => self.take_plans(of_bucket)?,
+                None => self.all_planned = true,
+            },
+            Some(joined) = self.sends.join_next(), if !self.sends.is_empty() => back.push(joined),
+            () = sleep_until(until), if until.is_some() => {}
+            else => {}
+        }
+        while let Some(joined) = self.sends.try_join_next() {
+            back.push(joined);
+        }
+        let mut ends = Vec::new();
+        for joined in back {
+            let back = joined.map_err(|e| Error::Remote(format!("a send was cut off: {e}")))?;
+            self.take_back(back, &mut ends, watch)?;
+        }
+        if !ends.is_empty() {
+            self.deliveries.settle(&ends, Timestamp::now())?;
+            watch(Event::Ended { delivered: self.driven.delivered, rejected: self.driven.rejected });
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, back: Back, ends: &mut Vec<End>, watch: &mut dyn FnMut(Event)) -> Result<()> {
+        match back.outcomes {
+            Ok(outcomes) => {
+                assert_eq!(outcomes.len(), back.attempts.len(), "a sink says of each message how it ended");
+                for (attempt, outcome) in back.attempts.into_iter().zip(outcomes) {
+                    ends.push(self.end(attempt, outcome, watch)?);
+                }
+            }
+            Err(e) => {
+                for attempt in back.attempts {
+                    self.bytes_on_the_way -= attempt.message.bytes.len();
+                    let lane = self.lane(&attempt.message.user_id);
+                    lane.on_the_way -= 1;
+                    lane.ended = true;
+                    self.driven.unknown += 1;
+                }
+                self.failed.get_or_insert(e);
+            }
+        }
+        Ok(())
+    }
+
+    fn lane(&mut self, user_id: &str) -> &mut Lane {
+        self.lanes.iter_mut().find(|lane| lane.user_id == user_id).expect("its lane waits for it")
+    }
+
+    /// What an attempt's end means for its lane, and what is written down of it.
+    fn end(&mut self, attempt: Attempt, outcome: Outcome, watch: &mut dyn FnMut(Event)) -> Result<End> {
+        let now = Instant::now();
+        let user_id = attempt.message.user_id.clone();
+        let execution_id = attempt.message.execution_id.clone();
+        self.bytes_on_the_way -= attempt.message.bytes.len();
+        self.lane(&user_id).on_the_way -= 1;
+        let name = || format!("{} of {user_id}", attempt.ready.owed.golden_id);
+        let (ended, reason) = match outcome {
+            Outcome::Delivered => {
+                self.failing_since = None;
+                self.refusals = 0;
+                self.driven.delivered += 1;
+                self.driven.delivered_bytes += attempt.message.bytes.len() as u64;
+                if self.follower.is_some() {
+                    self.lane(&user_id).run = Some(Awaited { run_id: execution_id.clone(), since: now });
+                }
+                (Ended::Delivered, None)
+            }
+            Outcome::Rejected(why) => {
+                self.failing_since = None;
+                self.driven.rejected += 1;
+                self.refusals += 1;
+                self.stopped |= self.refusals >= MOST_REFUSALS;
+                self.driven.rejected_why.get_or_insert_with(|| format!("{}: {why}", name()));
+                self.dead_letters.add(&attempt.message, &why, Timestamp::now())?;
+                self.driven.dead_letters.get_or_insert_with(|| self.dead_letters.path.display().to_string());
+                (Ended::Rejected, Some(why))
+            }
+            Outcome::Unknown { why, retry_after } => {
+                // A wait that the sink asks for is no failing of it.
+                let asked_for = retry_after.unwrap_or_default();
+                let since = *self.failing_since.get_or_insert(now + asked_for);
+                let is_out_of_reach = now.saturating_duration_since(since) >= self.options.patience;
+                self.stopped |= is_out_of_reach;
+                if is_out_of_reach || attempt.number >= MOST_ATTEMPTS {
+                    self.driven.unknown += 1;
+                    self.driven.unknown_why = Some(format!("{}: {why}", name()));
+                    self.lane(&user_id).ended = true;
+                } else {
+                    watch(Event::Trouble { user_id: user_id.clone(), why: why.clone() });
+                    let is_first = attempt.number == 1 && attempt.ready.unsettled.is_none();
+                    self.driven.sent_again += u64::from(is_first);
+                    let backoff =
+                        FIRST_BACKOFF.saturating_mul(1 << (attempt.number - 1)).min(LONGEST_BACKOFF);
+                    // Not much longer than the sink may be out of reach at all.
+                    let wait = backoff.min(self.options.patience).max(asked_for);
+                    self.lane(&user_id).send_again(attempt, now + wait);
+                }
+                (Ended::Unknown, Some(why))
+            }
+        };
+        Ok(End { user_id, execution_id, ended, reason })
+    }
+
+    /// Lanes whose run has ended go on.
+    fn look_at_runs(&mut self) -> Result<()> {
+        let Some(follower) = &self.follower else { return Ok(()) };
+        for lane in &mut self.lanes {
+            let Some(run) = &lane.run else { continue };
+            let status = follower.ended(&lane.user_id, run)?;
+            let name = match &status {
+                Some(status) => status.name(),
+                None if run.since.elapsed() >= follower.longest => "not_seen",
+                None => continue,
+            };
+            *self.driven.runs.get_or_insert_default().entry(name.to_string()).or_default() += 1;
+            if status == Some(Status::TierBlocked) {
+                // The pipeline counts otherwise than we do, and it is the one that counts.
+                let held =
+                    Held::new(Reason::TierBudget, "the pipeline has blocked a run of this user's tier");
+                for ready in lane.take_rest() {
+                    count(&mut self.driven.held, &lane.user_id, &ready.owed.golden_id, &held);
+                }
+            }
+            lane.run = None;
+        }
+        Ok(())
+    }
+
+    fn close_lanes(&mut self) {
+        let stopping = self.is_stopping();
+        if stopping {
+            let waiting = self.waiting.drain(..).map(|plan| Lane::new(self.lake, plan, self.options).left());
+            self.driven.left += waiting.sum::<u64>();
+        }
+        for lane in &mut self.lanes {
+            lane.ended |= stopping;
+            if stopping {
+                lane.run = None;
+            }
+        }
+        let driven = &mut self.driven;
+        self.lanes.retain(|lane| {
+            let is_over = (lane.ended || lane.is_empty()) && lane.on_the_way == 0 && lane.run.is_none();
+            if is_over {
+                driven.unknown += lane.in_doubt();
+                driven.left += lane.left();
+            }
+            !is_over
+        });
+    }
+}
+
+enum Turn {
+    Attempt(Box<Attempt>),
+    /// This lane has nothing that may go now.
+    NothingNow,
+    /// Everybody's pace is used up.
+    NobodyNow,
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    if let Some(time) = time {
+        tokio::time::sleep_until(time.into()).await;
+    }
+}

@@ -1,0 +1,459 @@
+//! What would be sent, in which order, and what is held and why: decided without sending anything.
+//!
+//! A bucket at a time, through the [`stages`]: what its users are owed is [routed](super::route), weighed, and let
+//! through as far as each user's [`tier`] allows.
+
+mod held;
+mod reviews;
+mod stages;
+mod summary;
+mod tier;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use jiff::Timestamp;
+
+pub use held::{AllHeld, Held, HeldFigures, Reason, count};
+pub use stages::{End, Owed, Planned, Ready, Routed, Settled, Unsettled, Weighed};
+pub use summary::{Line, List, Summary, UserFigures};
+
+use super::Options;
+use super::message::samples::Places;
+use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, originals};
+use super::plan_file::Only;
+use super::reconcile::{self, Standing};
+use super::route::{Route, is_of, pipeline_of, route, route_again};
+use super::sinks::{self, Capabilities, Carries};
+use super::workouts::{Member, Workout, Workouts};
+use crate::error::Result;
+use crate::fitglue::runs::{Run, Runs, Status};
+use crate::fitglue::uploads::Uploads;
+use crate::fitglue::users::Users;
+use crate::sources::Source;
+use crate::store::lake::{Bucket, Lake};
+use crate::store::state::deliveries::{self, Deliveries, Delivery, Ended, Progress};
+use crate::store::state::exports::Exports;
+use reviews::Reviews;
+use tier::Allowance;
+
+/// One user's, oldest first.
+#[derive(Debug)]
+pub struct UserPlan {
+    pub user_id: String,
+    pub planned: Vec<Planned>,
+    /// Ready, and beyond the most messages that were asked for.
+    pub beyond_limit: u64,
+    /// What the rows of members stand in.
+    pub batches: Arc<[RecordBatch]>,
+    /// None where the tier has no limit.
+    pub syncs_left: Option<u64>,
+}
+
+/// What planning a bucket came to.
+pub type OfBucket = Result<Vec<UserPlan>>;
+
+/// Everything that planning reads once.
+pub struct Planner<'a> {
+    lake: &'a Lake,
+    options: &'a Options,
+    users: Users,
+    uploads: Uploads,
+    exports: Exports,
+    deliveries: &'a Deliveries,
+    now: Timestamp,
+    /// Whether the deliveries learn what the pipeline's export says of messages that may have arrived.
+    settles: bool,
+}
+
+/// A user's workouts on their way through the stages.
+struct OnTheWay<T> {
+    user_id: String,
+    items: Vec<Result<T, Box<Settled>>>,
+    unsettled_elsewhere: Option<Timestamp>,
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(
+        lake: &'a Lake,
+        options: &'a Options,
+        deliveries: &'a Deliveries,
+        settles: bool,
+    ) -> Result<Planner<'a>> {
+        let exports = Exports::open(lake)?;
+        let (users, uploads) = (Users::read(&exports)?, Uploads::read(lake)?);
+        Ok(Planner { lake, options, users, uploads, exports, deliveries, now: Timestamp::now(), settles })
+    }
+
+    /// The plans, a bucket at a time, in the order of sending; `--limit` counts through them in that order.
+    pub fn plans(&self) -> impl Iterator<Item = OfBucket> {
+        let mut room = self.options.limit.unwrap_or(u64::MAX);
+        self.lake.buckets_of(&self.options.users).into_iter().map(move |bucket| {
+            let mut plans = self.bucket(bucket)?;
+            if let Some(only) = &self.options.only {
+                plans.iter_mut().for_each(|plan| plan.keep(only));
+            }
+            plans.iter_mut().for_each(|plan| plan.limit(&mut room));
+            Ok(plans)
+        })
+    }
+
+    fn capabilities(&self) -> &'static Capabilities {
+        self.options.sink.capabilities()
+    }
+
+    /// The plans of a bucket's users who are owed something.
+    fn bucket(&self, bucket: Bucket) -> OfBucket {
+        let Workouts { batches, by_user } =
+            Workouts::read(self.lake, bucket, &self.uploads, &self.options.users)?;
+        let reviews = Reviews::read(self.lake, bucket)?;
+        let mut routed = Vec::new();
+        for (user_id, workouts) in &by_user {
+            let of_user = self.route_user(user_id, workouts, &reviews)?;
+            if !of_user.items.is_empty() {
+                routed.push(of_user);
+            }
+        }
+        if routed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let weighed = self.weigh(bucket, &batches, routed)?;
+        weighed.into_iter().map(|of_user| self.allow(of_user, &batches)).collect()
+    }
+
+    /// Owed to routed: which of a user's workouts are asked for, and which way each goes.
+    fn route_user(&self, user_id: &str, workouts: &[Workout], reviews: &Reviews) -> Result<OnTheWay<Routed>> {
+        let runs = Runs::read(&self.exports, user_id)?;
+        let mut sent = self.deliveries.of_user(user_id)?;
+        self.settle(user_id, &runs, &mut sent)?;
+        let standings: Vec<Standing> =
+            workouts.iter().map(|w| reconcile::standing(w, &runs, self.now.as_second())).collect();
+        // Records that the pipeline has or made, or that nobody knows whether it has.
+        let not_owed = workouts.iter().zip(&standings).filter(|(_, standing)| !standing.is_owed());
+        let mut taken: HashSet<String> =
+            not_owed.flat_map(|(workout, _)| workout.members.iter().map(Member::name)).collect();
+        let mut of_user =
+            OnTheWay { user_id: user_id.to_string(), items: Vec::new(), unsettled_elsewhere: None };
+        for (workout, standing) in workouts.iter().zip(standings) {
+            let goes_again = self.options.goes_again(workout);
+            if !standing.is_owed() && !goes_again {
+                continue;
+            }
+            let before = sent_before(user_id, workout, &sent);
+            let is_unsettled = before.is_some_and(|(d, _)| matches!(d.progress, Progress::Unsettled { .. }));
+            let is_delivered = before.is_some_and(|(d, _)| d.progress == Progress::Delivered);
+            if !goes_again && !self.options.wants(workout, standing) {
+                if is_unsettled {
+                    of_user.unsettled_elsewhere = of_user.unsettled_elsewhere.or(Some(workout.start));
+                }
+                if is_delivered || is_unsettled {
+                    taken.extend(workout.members.iter().map(Member::name));
+                }
+                continue;
+            }
+            let beside = reviews.beside(user_id, workout, &taken);
+            let routed = self.route_workout(user_id, workout, standing, &runs, before, beside);
+            if routed.is_ok() || is_delivered || is_unsettled {
+                taken.extend(workout.members.iter().map(Member::name));
+            }
+            of_user.items.push(routed);
+        }
+        Ok(of_user)
+    }
+
+    /// Messages that may have arrived have, where the pipeline has their runs.
+    fn settle(&self, user_id: &str, runs: &Runs, sent: &mut [Delivery]) -> Result<()> {
+        let mut ends = Vec::new();
+        for delivery in sent.iter_mut() {
+            let is_unsettled = matches!(delivery.progress, Progress::Unsettled { .. });
+            if is_unsettled && runs.with_id(&delivery.execution_id).is_some() {
+                delivery.progress = Progress::Delivered;
+                ends.push(deliveries::End {
+                    user_id: user_id.to_string(),
+                    execution_id: delivery.execution_id.clone(),
+                    ended: Ended::Delivered,
+                    reason: None,
+                });
+            }
+        }
+        if self.settles && !ends.is_empty() {
+            self.deliveries.settle(&ends, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn route_workout(
+        &self,
+        user_id: &str,
+        workout: &Workout,
+        standing: Standing,
+        runs: &Runs,
+        before: Option<(&Delivery, Option<&Member>)>,
+        beside: Option<(String, String)>,
+    ) -> Result<Routed, Box<Settled>> {
+        let options = self.options;
+        let owed = Owed {
+            golden_id: workout.golden_id.clone(),
+            start: workout.start,
+            sport: workout.sport.clone(),
+            title: workout.title.clone(),
+            standing,
+        };
+        let Some(user) = self.users.get(user_id).filter(|user| user.tier.is_some()) else {
+            let why = "nothing is known of the user's tier and pipelines; `longrun pipeline import` an export of users";
+            return Err(owed.held(Held::new(Reason::UnknownUser, why)));
+        };
+        // What has been delivered once is not delivered again, whichever record and pipeline it would be today.
+        if let Some((delivery, _)) = before.filter(|(delivery, _)| delivery.progress == Progress::Delivered)
+            && !options.goes_again(workout)
+            && let Some(end) = delivered(delivery, runs)
+        {
+            return Err(settled_before(owed, delivery, end));
+        }
+        let unsettled =
+            before.filter(|(delivery, _)| matches!(delivery.progress, Progress::Unsettled { .. }));
+        // It goes on the way on which it may have arrived, while that is open.
+        let again = unsettled.and_then(|(delivery, member)| {
+            let member = member.filter(|member| !member.is_echo && !member.is_gone)?;
+            match self.capabilities().carries {
+                Carries::Message => {
+                    route_again(member, user, &delivery.execution_id, options.allow_write_back)
+                }
+                Carries::IdOf(_) => None,
+            }
+        });
+        let wanted = options.pipeline.as_deref();
+        let carries = self.capabilities().carries;
+        let routed =
+            again.unwrap_or_else(|| route(workout, user_id, user, carries, wanted, options.allow_write_back));
+        let (member, mut way) = match routed {
+            Ok(routed) => routed,
+            Err(held) => {
+                let mut settled = owed.held(held);
+                settled.unsettled = unsettled.map(of_delivery);
+                return Err(settled);
+            }
+        };
+        // The same record to the same pipeline keeps the id that it went under before.
+        if let Some((delivery, _)) = before.filter(|(delivery, _)| {
+            is_of(&delivery.execution_id, user_id, member)
+                && pipeline_of(&delivery.execution_id) == way.pipeline_id
+        }) {
+            way.execution_id.clone_from(&delivery.execution_id);
+        }
+        let before = before.filter(|(delivery, _)| delivery.execution_id == way.execution_id);
+        let others = workout.members.iter().filter(|m| m.is_same && *m != member).cloned().collect();
+        let routed = Routed {
+            owed,
+            member: member.clone(),
+            others,
+            route: way,
+            unsettled: before.map(|(delivery, _)| delivery).and_then(unsettled_of),
+        };
+        if let Some((Delivery { progress: Progress::Rejected(why), .. }, _)) = before
+            && !options.retry_rejected
+        {
+            let why = format!("{} has refused it: {why}; --retry-rejected sends it once more", options.sink);
+            return Err(routed.held(Held::new(Reason::RejectedBefore, why)));
+        }
+        if let Some((one, other)) = beside {
+            let why = format!(
+                "{one} could be the same as {other}, which the pipeline has, made or gets; `longrun dedupe decide` which it is"
+            );
+            return Err(routed.held(Held::new(Reason::ForReview, why)));
+        }
+        if routed.member.elapsed_s.is_none_or(|elapsed_s| elapsed_s <= 0.0) {
+            let why = "it took no time, and the enricher drops what takes none";
+            return Err(routed.held(Held::new(Reason::NoDuration, why)));
+        }
+        Ok(routed)
+    }
+
+    /// Routed to weighed: what each message is made of, and that the sink and the pipeline can take it.
+    fn weigh(
+        &self,
+        bucket: Bucket,
+        batches: &Arc<[RecordBatch]>,
+        routed: Vec<OnTheWay<Routed>>,
+    ) -> Result<Vec<OnTheWay<Weighed>>> {
+        let mut places = Places::default();
+        Source::ALL.into_iter().try_for_each(|source| places.add(self.lake, source, bucket))?;
+        let mut wanted = HashSet::new();
+        for of_user in &routed {
+            for Routed { member, .. } in of_user.items.iter().flatten() {
+                let (rows, row) = member.rows(batches);
+                if member.source == Source::Strava && rows.time("detail_at", row).is_some() {
+                    wanted.insert((of_user.user_id.clone(), member.source_id.clone()));
+                }
+            }
+        }
+        let details = originals::details(self.lake, bucket, &wanted)?;
+        let mut builder = Builder::new(self.lake, self.options.content, batches.clone());
+        let needs_account = self.capabilities().needs_account;
+        let is_whole = self.capabilities().carries == Carries::Message;
+        let mut weigh = |user_id: &str, routed: Routed| -> Result<Result<Weighed, Box<Settled>>> {
+            let (rows, at) = routed.member.rows(batches);
+            if needs_account && rows.word("source_account_id", at).is_none() {
+                let why = "no record says whose account it is from, and the sink needs that";
+                return Ok(Err(routed.held(Held::new(Reason::NoAccount, why))));
+            }
+            let place = |m: &Member| places.of(m.source, user_id, &m.source_id).cloned();
+            let detail = details.get(&(user_id.to_string(), routed.member.source_id.clone()));
+            let original = (routed.member.source == Source::Strava)
+                .then(|| detail.cloned().or_else(|| originals::of_reference(&rows.text("raw_ref", at))));
+            let draft = Draft {
+                user_id: user_id.to_string(),
+                execution_id: routed.route.execution_id.clone(),
+                pipeline_id: routed.route.pipeline_id.clone(),
+                samples: place(&routed.member),
+                original: original.flatten(),
+                others: routed.others.iter().map(|other| (other.clone(), place(other))).collect(),
+                member: routed.member.clone(),
+            };
+            if let Some(why) = if is_whole { builder.check(&draft)? } else { None } {
+                return Ok(Err(routed.held(unsendable(why, self.options.content.thin))));
+            }
+            let Routed { owed, route: Route { destinations, .. }, unsettled, .. } = routed;
+            Ok(Ok(Weighed { owed, draft, destinations, unsettled }))
+        };
+        let mut all = Vec::with_capacity(routed.len());
+        for OnTheWay { user_id, items, unsettled_elsewhere } in routed {
+            let mut weighed = Vec::with_capacity(items.len());
+            for item in items {
+                weighed.push(match item {
+                    Ok(routed) => weigh(&user_id, routed)?,
+                    Err(settled) => Err(settled),
+                });
+            }
+            all.push(OnTheWay { user_id, items: weighed, unsettled_elsewhere });
+        }
+        Ok(all)
+    }
+
+    /// Weighed to ready.
+    fn allow(&self, of_user: OnTheWay<Weighed>, batches: &Arc<[RecordBatch]>) -> Result<UserPlan> {
+        let OnTheWay { user_id, items, unsettled_elsewhere } = of_user;
+        let user = self.users.get(&user_id);
+        let counted_since_s = user.map_or(0, |user| tier::counted_since_s(user, self.now));
+        let syncs_left = match user {
+            Some(user) => {
+                let own = self.options.sink.key();
+                let is_counted = |sink: &str| {
+                    sink == own || (self.capabilities().reaches_pipeline && sinks::reaches_pipeline(sink))
+                };
+                let by_sink = self.deliveries.syncs_since(&user_id, counted_since_s)?;
+                let sent = by_sink.iter().filter(|(sink, _)| is_counted(sink)).map(|(_, syncs)| syncs).sum();
+                tier::syncs_left(user, sent, self.options.leave_syncs, self.now)
+            }
+            None => Some(0),
+        };
+        let allowance = Allowance {
+            syncs_left,
+            counted_since_s,
+            leave_syncs: self.options.leave_syncs,
+            unsettled_elsewhere,
+            unordered: self.options.unordered,
+        };
+        let planned = tier::allow(items, allowance);
+        Ok(UserPlan { user_id, planned, beyond_limit: 0, batches: batches.clone(), syncs_left })
+    }
+}
+
+impl UserPlan {
+    /// Takes out what is ready and not in a plan that was looked at.
+    fn keep(&mut self, only: &Only) {
+        self.planned.retain(|planned| match planned {
+            Planned::Ready(ready) => only.has(&self.user_id, &ready.draft.execution_id),
+            Planned::Settled(_) => true,
+        });
+    }
+
+    /// Takes out what is ready beyond the messages that there is room for.
+    fn limit(&mut self, room: &mut u64) {
+        let before = self.planned.len();
+        self.planned.retain(|planned| match planned {
+            Planned::Ready(_) if *room == 0 => false,
+            Planned::Ready(_) => {
+                *room -= 1;
+                true
+            }
+            Planned::Settled(_) => true,
+        });
+        self.beyond_limit = (before - self.planned.len()) as u64;
+    }
+}
+
+/// The message of a workout that came furthest, and which of today's records it was of: known by the records, so
+/// that it does not matter what its pipeline is called today, or whether it is still there.
+fn sent_before<'a>(
+    user_id: &str,
+    workout: &'a Workout,
+    sent: &'a [Delivery],
+) -> Option<(&'a Delivery, Option<&'a Member>)> {
+    let of_workout = sent.iter().filter_map(|delivery| {
+        let member = workout.members.iter().find(|member| is_of(&delivery.execution_id, user_id, member));
+        (member.is_some() || delivery.golden_id == workout.golden_id).then_some((delivery, member))
+    });
+    of_workout.min_by_key(|(delivery, _)| match delivery.progress {
+        Progress::Delivered => 0,
+        Progress::Unsettled { .. } => 1,
+        Progress::Rejected(_) => 2,
+    })
+}
+
+/// What a delivery means today: nothing is to be done; or, where a newer export says that its run came to nothing,
+/// None: it is owed again.
+fn delivered(delivery: &Delivery, runs: &Runs) -> Option<End> {
+    let Some(run) = runs.with_id(&delivery.execution_id) else { return Some(End::Delivered) };
+    match run.updated_s {
+        Some(updated_s) if updated_s < delivery.changed_s => Some(End::Delivered),
+        Some(_) if matches!(run.status, Status::Failed | Status::TierBlocked) => None,
+        _ => Some(End::Held(came_to_nothing(run))),
+    }
+}
+
+fn came_to_nothing(run: &Run) -> Held {
+    let why = format!("it was delivered before, and its run {} is {}", run.run_id, run.status.name());
+    Held::new(Reason::DeliveredBefore, why)
+}
+
+fn settled_before(owed: Owed, delivery: &Delivery, end: End) -> Box<Settled> {
+    let route = Route {
+        pipeline_id: pipeline_of(&delivery.execution_id).to_string(),
+        execution_id: delivery.execution_id.clone(),
+        destinations: Vec::new(),
+    };
+    Box::new(Settled { owed, route: Some(route), record: None, unsettled: None, end })
+}
+
+fn unsettled_of(delivery: &Delivery) -> Option<Unsettled> {
+    match delivery.progress {
+        Progress::Unsettled { attempts } => Some(Unsettled { attempts, last_s: delivery.changed_s }),
+        _ => None,
+    }
+}
+
+fn of_delivery((delivery, _): (&Delivery, Option<&Member>)) -> Unsettled {
+    unsettled_of(delivery).unwrap_or(Unsettled { attempts: 0, last_s: delivery.changed_s })
+}
+
+/// Why a message cannot be, as a reason to hold it.
+pub fn unsendable(why: Unsendable, is_thinned: bool) -> Held {
+    match why {
+        Unsendable::NoTime => Held::new(Reason::NoTime, "it began in a year that no message can say"),
+        Unsendable::OriginalGone(why) => Held::new(
+            Reason::OriginalGone,
+            format!("{why}; `longrun fetch` gets it again, --without-original sends the rest"),
+        ),
+        Unsendable::TooLarge { encoded_bytes } => {
+            let way = if is_thinned { "" } else { "; --thin sends every second sample, or fewer" };
+            Held::new(
+                Reason::TooLarge,
+                format!(
+                    "it takes {encoded_bytes} bytes in base64, and {MAX_ENCODED_BYTES} pass through the pipeline{way}"
+                ),
+            )
+        }
+    }
+}

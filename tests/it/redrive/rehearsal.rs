@@ -1,0 +1,131 @@
+//! Looking before sending: rehearsals, plans in files, and what became of what was sent.
+
+use serde_json::{Value, json};
+
+use super::{FAST, USER, athlete, detail, hobbyist};
+use crate::endpoint::{Does, Endpoint};
+use crate::support::Place;
+
+fn some(entries: &[Value]) -> Place {
+    let place = Place::new();
+    let details: Vec<Value> = (1..=4).map(|n| detail(n, &format!("2026-02-0{n}T08:00:00Z"))).collect();
+    place.land_details(USER, &details);
+    place.land_details("u2", &details);
+    place.prepare(entries);
+    place
+}
+
+#[test]
+fn a_rehearsal_says_what_the_pipeline_would_do_and_sends_and_remembers_nothing() {
+    let place = some(&[athlete(USER), hobbyist("u2", 23, &["showcase"])]);
+    let folder = place.folder.path().join("rehearsal");
+    let sink = format!("rehearse:{}", folder.display());
+    let report =
+        || -> Value { serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap() };
+    for _ in 0..2 {
+        // Two of the hobbyist's syncs are left, so planning holds the others.
+        let ended = place.run(&["redrive", "--sink", &sink, "--leave-syncs", "0"]).expect(75);
+        assert!(
+            ended.stderr.contains("6 messages would make 6 runs in 2 pipelines of 2 users"),
+            "{}",
+            ended.stderr
+        );
+        let report = report();
+        assert_eq!(
+            (&report["runs"], &report["out_of_order"], &report["repeated"]),
+            (&json!(6), &json!(0), &json!(0))
+        );
+        assert_eq!(report["pipelines"]["u2"]["p1"]["uploads"], json!({"showcase": 2}));
+        assert_eq!(report["dropped"], json!({}));
+        assert_eq!(std::fs::read_to_string(folder.join("runs.jsonl")).unwrap().lines().count(), 6);
+    }
+    assert_eq!(place.redrive(&place.out(), &["--user", USER]).expect(0).json()["delivered"], 4);
+}
+
+#[test]
+fn exactly_a_plan_that_was_looked_at_is_sent_unless_something_has_changed() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    let file = place.folder.path().join("plan.json");
+    let file = file.to_str().unwrap();
+    let plan = |more: &[&str]| {
+        place.run(&[&["redrive", "--sink", &place.out(), "--plan", file], &FAST[..], more].concat()).expect(0)
+    };
+    let apply = || {
+        place.run(&[&["redrive", "--sink", &place.out(), "--json"], &FAST[..], &["--apply", file]].concat())
+    };
+    plan(&["--limit", "3"]);
+    assert!(place.lines().is_empty());
+    assert_eq!(apply().expect(0).json()["delivered"], 3);
+    // What was sent is not sent again, and nothing else is.
+    assert_eq!(apply().expect(0).json()["attempts"], 0);
+    plan(&[]);
+    place.import(&format!("{}\n", hobbyist("u2", 25, &["showcase"])));
+    let refused = apply().expect(2);
+    assert!(refused.stderr.contains("the pipeline's exports"), "{}", refused.stderr);
+    plan(&[]);
+    place.land_details(USER, &[detail(9, "2026-03-01T08:00:00Z")]);
+    place.run(&["normalize"]).expect(0);
+    let refused = apply().expect(2);
+    assert!(refused.stderr.contains("records"), "{}", refused.stderr);
+    assert_eq!(place.lines().len(), 3);
+}
+
+#[test]
+fn an_answer_since_the_last_dedupe_is_followed_before_anything_is_sent() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    place.run(&["dedupe", "decide", "strava:1", "strava:2", "different", "--user", USER]).expect(0);
+    let ended = place.redrive(&place.out(), &[]).expect(2);
+    assert!(ended.stderr.contains("records or answers have changed"), "{}", ended.stderr);
+    place.run(&["dedupe"]).expect(0);
+    assert_eq!(place.redrive(&place.out(), &[]).expect(0).json()["delivered"], 8);
+}
+
+#[test]
+fn a_changed_record_goes_through_dedupe_before_it_is_sent() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    let mut changed = detail(1, "2026-02-01T08:00:00Z");
+    changed["name"] = json!("Renamed Run");
+    place.land_details(USER, &[changed]);
+    place.run(&["normalize"]).expect(0);
+    let ended = place.redrive(&place.out(), &[]).expect(2);
+    assert!(ended.stderr.contains("records or answers have changed"), "{}", ended.stderr);
+}
+
+#[test]
+fn status_says_what_was_sent_and_what_became_of_it() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    let nothing = place.run(&["redrive", "status"]).expect(0);
+    assert!(nothing.stderr.contains("nothing was sent yet"), "{}", nothing.stderr);
+    let endpoint = Endpoint::start(Box::new(|n| if n == 8 { Does::Answers(422) } else { Does::Takes }));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    place.redrive(&sink, &[]).expect(3);
+    let event: Value = serde_json::from_slice(&endpoint.taken()[0].body).unwrap();
+    let run = json!({"user_id": event["data"]["user_id"], "id": event["id"], "source": "strava",
+        "source_activity_id": event["data"]["activity_id"], "status": "synced"});
+    place.import(&format!("{run}\n"));
+    let status = place.run(&["redrive", "status", "--json"]).expect(0).json();
+    let of_sink = &status[0];
+    assert_eq!(
+        (&of_sink["delivered"], &of_sink["rejected"], &of_sink["users"]),
+        (&json!(7), &json!(1), &json!(2))
+    );
+    assert_eq!((&of_sink["runs"], &of_sink["not_seen"]), (&json!({"synced": 1}), &json!(6)), "{status}");
+    let said = place.run(&["redrive", "status"]).expect(0);
+    assert!(said.stderr.contains("1 synced, 6 in no export yet"), "{}", said.stderr);
+}
+
+#[test]
+fn a_preview_says_how_many_go_where_and_how_to_free_what_is_held() {
+    let place = some(&[athlete(USER), hobbyist("u2", 24, &["showcase", "hevy"])]);
+    let ended = place.run(&["redrive", "--sink", &place.out()]).expect(0);
+    for said in [
+        "8 workouts are owed; 4 of 1 user would go to file:",
+        "pipeline p1: 4 messages",
+        "users will see 4 uploads (4 to showcase)",
+        "held, writes_back: 4",
+        "to send: --allow-write-back",
+        "nothing was sent; --apply sends",
+    ] {
+        assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
+    }
+}
