@@ -152,7 +152,7 @@ fn a_newer_list_keeps_what_only_the_whole_activity_had() {
 fn a_thinner_version_empties_nothing_and_the_row_says_what_is_older() {
     let (full, thin) =
         (version(10, true, [true; 6]), version(20, true, [true, false, false, false, false, false]));
-    let result = merged(&[rows(&[full.clone()]), rows(&[thin])]);
+    let result = merged(&[rows(std::slice::from_ref(&full)), rows(&[thin])]);
     let kept = activity(&full);
     assert_eq!(text(&result[0], "title"), "title of 20");
     assert_eq!(Some(text(&result[0], "description")), kept.description);
