@@ -40,7 +40,7 @@ use crate::store::state::deliveries::Deliveries;
 use crate::store::state::exports::Exports;
 use crate::{dedupe, fitglue, http};
 use drive::{Driven, Event};
-use plan::{List, Planner, Summary};
+use plan::{List, OfBucket, Planner, Summary};
 use sinks::Settings;
 
 /// Takes damaged files apart from what ends the work: a bucket that cannot be read is said and left out, and the
@@ -140,7 +140,10 @@ pub fn run(
         let (ready, queue) = mpsc::channel(BUCKETS_AHEAD);
         scope.spawn(move || {
             // Nobody listens any more where the run has stopped.
-            let send = |of_bucket| ready.blocking_send(of_bucket).is_ok();
+            let send = |of_bucket: OfBucket| {
+                let is_empty = of_bucket.as_ref().is_ok_and(Vec::is_empty);
+                is_empty || ready.blocking_send(of_bucket).is_ok()
+            };
             match Planner::new(lake, options, &of_planner, true) {
                 Ok(planner) => drop(planner.plans().all(send)),
                 Err(e) => drop(send(Err(e))),

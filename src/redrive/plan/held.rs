@@ -49,7 +49,7 @@ reasons! {
     /// A destination of the pipeline is a source, too.
     WritesBack = "writes_back", "--allow-write-back";
     /// It could be the same as one that the pipeline has or gets: a person has to say.
-    ForReview = "for_review", "longrun dedupe decide A B same|different, then longrun dedupe";
+    ForReview = "for_review", "longrun dedupe decide --pair A B same|different, then longrun dedupe";
     /// The enricher drops what took no time.
     NoDuration = "no_duration", "nothing: the pipeline would drop it without a word";
     /// No message can say when it began.

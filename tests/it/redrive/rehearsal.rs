@@ -73,7 +73,7 @@ fn exactly_a_plan_that_was_looked_at_is_sent_unless_something_has_changed() {
 #[test]
 fn an_answer_since_the_last_dedupe_is_followed_before_anything_is_sent() {
     let place = some(&[athlete(USER), athlete("u2")]);
-    place.run(&["dedupe", "decide", "strava:1", "strava:2", "different", "--user", USER]).expect(0);
+    place.run(&["dedupe", "decide", "--user", USER, "--pair", "strava:1", "strava:2", "different"]).expect(0);
     let ended = place.redrive(&place.out(), &[]).expect(2);
     assert!(ended.stderr.contains("records or answers have changed"), "{}", ended.stderr);
     place.run(&["dedupe"]).expect(0);
