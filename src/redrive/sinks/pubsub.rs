@@ -3,7 +3,7 @@
 //! their order; the client puts those of one user into batches by itself. The pipeline's own messages have no key, and
 //! its consumers ask for none.
 
-use super::{Capabilities, Carries, Opening, Pace, Place, Settings, Spec};
+use super::{Capabilities, Carries, Pace, Place, Spec};
 use crate::error::{Error, Result};
 
 pub const SPEC: Spec = Spec {
@@ -36,7 +36,7 @@ fn place(topic: &str) -> Result<Place> {
 use client::open;
 
 #[cfg(not(feature = "pubsub"))]
-fn open<'a>(_: &'a Place, _: &'a Settings) -> Opening<'a> {
+fn open<'a>(_: &'a Place, _: &'a super::Settings) -> super::Opening<'a> {
     let missing = "this longrun was built without Pub/Sub; build it with `--features pubsub`";
     Box::pin(std::future::ready(Err(Error::Usage(missing.to_string()))))
 }
