@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_trouble_and_every_neighbour_comes_up() {
-        let options = Options { seed: 5, users: 30, activities: 60 };
+        let options = Options { seed: 5, users: 150, activities: 60 };
         let mut seen = BTreeSet::new();
         for number in 0..options.users {
             let person = Person::draw(options.seed, number);
