@@ -181,8 +181,10 @@ impl<'a> Versions<'a> {
         let mut earlier = Vec::new();
         for (place, column) in self.columns.iter().enumerate() {
             let age = self.age(rows[place], place);
-            let follows = self.leads[place] != place || column.name == "extra";
-            if !follows && age != usual[place] && self.says(rows[place], place) {
+            // These are put together from what is kept, and the fields of `extra` are noted one by one.
+            let is_made = matches!(column.name, "extra" | "computed" | "earlier");
+            let follows = self.leads[place] != place;
+            if !is_made && !follows && age != usual[place] && self.says(rows[place], place) {
                 earlier.push(age.of(column.name.to_string()));
             }
         }
