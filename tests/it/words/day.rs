@@ -100,6 +100,7 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "redrive --sink file:messages.jsonl",
             "redrive --sink file:messages.jsonl --apply --per-user 0s",
             "redrive --sink file:messages.jsonl --apply --per-user 0s",
+            "~redrive status",
         ],
     ),
     (
@@ -107,6 +108,8 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
         &[
             "&emulate strava --users 1 --activities 1",
             "~emulate schedule --accounts 10 --activities 1000 --days 2",
+            "synth corpus --out corpus --seed 3 --users 1 --activities 5",
+            "~dedupe evaluate --seed 3 --users 1 --activities 5",
             "synth exports exports --users 1 --activities 3",
             "synth ndjson invented.ndjson --users 1 --activities 3",
             "synth pipeline invented.jsonl --users 1 --activities 3",
