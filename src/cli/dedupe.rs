@@ -162,24 +162,24 @@ pub fn describe(s: &Summary, seconds: f64) {
         return;
     }
     if s.learned_from > 0 {
-        say!("learned the weights from {} pairs", output::count(s.learned_from));
+        say!("learned the weights from {}", output::count_of(s.learned_from, "pair", "pairs"));
     }
     if s.buckets_rewritten == 0 {
         say!("nothing has changed; matches and golden activities are as they were");
         return;
     }
     say!(
-        "{} activities of {} people in {} changed buckets are {} workouts, {} of them told more than once ({})",
-        output::count(s.activities),
-        output::count(s.users),
-        s.buckets_rewritten,
-        output::count(s.golden),
+        "{} → {}, {} of them with several records ({} in {}, {})",
+        output::count_of(s.activities, "record", "records"),
+        output::count_of(s.golden, "workout", "workouts"),
         output::count(s.golden_of_many),
+        output::count_of(s.users, "person", "people"),
+        output::count_of(s.buckets_rewritten, "changed bucket", "changed buckets"),
         output::seconds(seconds)
     );
     say!(
-        "compared {} pairs: {} match, {} are for somebody to look at, {} were decided by somebody",
-        output::count(s.pairs),
+        "compared {}: {} match, {} to review, {} decided by you",
+        output::count_of(s.pairs, "pair", "pairs"),
         output::count(s.matches),
         output::count(s.reviews),
         output::count(s.answered)
@@ -187,7 +187,7 @@ pub fn describe(s: &Summary, seconds: f64) {
     let km = |metres: f64| output::count((metres / 1000.0).round() as u64);
     let hours = |seconds: f64| output::count((seconds / 3600.0).round() as u64);
     say!(
-        "counted once: {} km and {} h, not {} km and {} h",
+        "total {} km in {} h ({} km in {} h before removing duplicates)",
         km(s.distance_after_m),
         hours(s.time_after_s),
         km(s.distance_before_m),
@@ -201,7 +201,10 @@ pub fn describe(s: &Summary, seconds: f64) {
         );
     }
     if s.crowded > 0 {
-        say!("{} activities have more neighbours within a day than are looked at", output::count(s.crowded));
+        say!(
+            "{} more neighbours within a day than are compared",
+            output::count_of(s.crowded, "record has", "records have")
+        );
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Person {
 
 const FIRST_S: i64 = 1_420_000_000;
 const LAST_S: i64 = 1_780_000_000;
+/// On one record, beside what its account does to all of them.
+const MOST_TROUBLES: u32 = 4;
 const FAVOURITES: [&str; 11] = [
     "Run",
     "Run",
@@ -127,7 +129,7 @@ fn accounts(dice: &mut Dice, years: (i64, i64), sloppiness: f64) -> Vec<Account>
                 (from, from + dice.whole(2_000_000, 90_000_000))
             }),
             switches_late: dice.chance(0.3),
-            sloppiness: sloppiness * dice.around(1.0, 0.5),
+            sloppiness: (sloppiness * dice.around(1.0, 0.5)).min(0.7),
         }),
     };
     let own =
@@ -174,7 +176,11 @@ impl Account {
             r.bpm = None;
             r.samples.iter_mut().for_each(|s| s.heart_rate_bpm = None);
         }
-        while dice.chance(self.sloppiness) {
+        // More than a few troubles on one record leave nothing to recognise.
+        for _ in 0..MOST_TROUBLES {
+            if !dice.chance(self.sloppiness) {
+                break;
+            }
             match dice.whole(0, 5) {
                 0 => troubles::crop(&mut r, dice),
                 1 => troubles::spoil_gps(&mut r, dice),
