@@ -14,7 +14,8 @@ function makeList(box, label, render, open) {
       "aria-selected": first + i === at, "aria-setsize": items.length, "aria-posinset": first + i + 1,
       on: { click: () => { select(first + i); open(items[at], true); } } }, ...render(item))));
     if (!items.length) space.append(el("div", { class: "none" }, "Nothing matches these filters."));
-    if (at >= 0) box.setAttribute("aria-activedescendant", `${box.id}-${at}`); else box.removeAttribute("aria-activedescendant");
+    // A reader of the screen can only be sent to a row that is drawn.
+    if (at >= first && at < last) box.setAttribute("aria-activedescendant", `${box.id}-${at}`); else box.removeAttribute("aria-activedescendant");
   };
   const select = (next, enter = false) => {
     if (!items.length) return;
