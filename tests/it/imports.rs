@@ -245,7 +245,11 @@ fn what_the_pipeline_uploaded_itself_is_flagged_and_stays() {
     std::fs::write(&ledger, lines).unwrap();
     let ended = world.run(&["pipeline", "import", ledger.to_str().unwrap()]).expect(3);
     assert!(ended.stderr.contains("line 4: no user_id"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("imported 0 runs, 3 uploads, 0 users and 0 pipelines (3 new)"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("imported 0 runs, 3 uploads, 0 users and 0 pipelines (3 new)"),
+        "{}",
+        ended.stderr
+    );
     world.run(&["normalize"]).expect(0);
     let all = rows(&world.lake_folder(), "activities");
     assert_eq!(all.len(), 60);
