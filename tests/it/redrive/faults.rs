@@ -255,7 +255,7 @@ fn sixty_kills_while_batches_are_written_lose_nothing() {
         let sink = place.out();
         let args = [&["redrive", "--apply", "--sink", &sink, "--limit", &limit], &FAST[..]].concat();
         let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let delay = std::time::Duration::from_micros(rng.random_range(5_000..120_000));
+        let delay = std::time::Duration::from_micros(rng.random_range(1_000..25_000));
         std::thread::sleep(delay);
         child.kill().unwrap();
         kills += usize::from(!child.wait().unwrap().success());
