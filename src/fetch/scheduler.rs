@@ -88,6 +88,8 @@ pub struct Scheduler {
     in_flight: usize,
     /// The latest time at which an answer was given.
     latest_s: i64,
+    /// When the request was sent whose answer came last.
+    answer_sent_ms: i64,
     left: u64,
     activities: usize,
     effects: Vec<Effect>,
@@ -119,6 +121,7 @@ impl Scheduler {
             bounds,
             in_flight: 0,
             latest_s: i64::MIN,
+            answer_sent_ms: i64::MIN,
             left: 0,
             activities: 0,
             effects: Vec::new(),
@@ -315,6 +318,7 @@ impl Scheduler {
     /// seconds: what it is dated, if that can be.
     pub fn answered(&mut self, sent_ms: i64, local_ms: i64, date_s: Option<i64>, rate: RateSeen) -> i64 {
         self.came_back();
+        self.answer_sent_ms = sent_ms;
         let before_ms = self.clock.now_ms(local_ms);
         if let Some(date_s) = date_s {
             self.clock.saw(date_s, local_ms);
@@ -462,7 +466,9 @@ impl Scheduler {
 
     /// Something was answered well: this.
     fn api_is_well(&mut self, account: usize, ask: &Ask, local_ms: i64) {
-        let Some(outage) = self.outage.take() else { return };
+        // What was sent before the trouble began may have been answered before it, too.
+        let answer_sent_ms = self.answer_sent_ms;
+        let Some(outage) = self.outage.take_if(|outage| outage.since_ms <= answer_sent_ms) else { return };
         let reason = outage.reason.clone();
         let well = Suspect { account, ask: Some(ask.clone()) };
         let Some(suspect) = outage.over().filter(|suspect| *suspect != well) else { return };

@@ -46,14 +46,17 @@ impl State {
     }
 
     /// Opens it for reading; None where there is none. One of an older version is brought up first.
+    ///
+    /// SQLite may still write: what a killed process left half done has to be taken back before anybody can read.
     pub fn open_if_there(root: &Path) -> Result<Option<State>> {
         let path = root.join(NAME);
         if !path.exists() {
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| state_error(&path, &e);
-        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fail)?;
+        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        db.pragma_update(None, "query_only", true).map_err(fail)?;
         if migrations::is_current(&db).map_err(fail)? {
             return Ok(Some(State { db, path }));
         }
@@ -122,4 +125,31 @@ fn make_private(path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn make_private(_: &Path) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_half_done_is_taken_back_by_a_reader() {
+        let (killed, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        drop(State::open(killed.path()).unwrap());
+        let db = Connection::open(killed.path().join(NAME)).unwrap();
+        db.execute_batch("CREATE TABLE toys (name TEXT); INSERT INTO toys VALUES ('bear')").unwrap();
+        // More than the cache holds, so that the file is changed before the commit.
+        db.pragma_update(None, "cache_size", 1).unwrap();
+        db.execute_batch(
+            "BEGIN; INSERT INTO toys
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) SELECT i FROM n",
+        )
+        .unwrap();
+        for name in [NAME, "state.db-journal"] {
+            std::fs::copy(killed.path().join(name), left.path().join(name)).unwrap();
+        }
+        let state = State::open_if_there(left.path()).unwrap().unwrap();
+        let toys = state.db.query_row("SELECT count(*) FROM toys", [], |row| row.get::<_, i64>(0));
+        assert_eq!(toys.unwrap(), 1);
+        assert!(state.db.execute("DELETE FROM toys", []).is_err(), "it is open for reading");
+    }
 }
