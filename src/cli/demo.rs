@@ -11,11 +11,11 @@ use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile
 use crate::error::{Error, Result};
 use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
-use crate::fetch::walk::Depth;
 use crate::model::secret::Secret;
 use crate::redrive::sinks::Settings;
 use crate::report::stats::by_source_sport_and_year;
 use crate::sources::Source;
+use crate::sources::strava::endpoints::Depth;
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
 use crate::store::local;

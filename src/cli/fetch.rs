@@ -11,10 +11,11 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::fetch::client::{App, Client};
-use crate::fetch::walk::{Anew, Depth};
+use crate::fetch::walk::Anew;
 use crate::fetch::{self, Event, Options, Stop, Summary, Why};
 use crate::http;
 use crate::model::secret::Secret;
+use crate::sources::strava::endpoints::Depth;
 use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]

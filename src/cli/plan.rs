@@ -6,7 +6,8 @@ use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::Result;
 use crate::fetch::survey::{Question, Survey, survey};
-use crate::fetch::walk::{Depth, Wanted};
+use crate::fetch::walk::Wanted;
+use crate::sources::strava::endpoints::Depth;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

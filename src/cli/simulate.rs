@@ -3,7 +3,7 @@
 use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::Result;
-use crate::fetch::walk::Depth;
+use crate::sources::strava::endpoints::Depth;
 use crate::testing::emulator::Limits;
 use crate::testing::simulation::{Options, Outcome, run as simulate};
 

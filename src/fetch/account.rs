@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::endpoints::{self, OF_ACTIVITIES};
 use super::walk::{Owed, Progress, Wanted};
+use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
 use crate::store::state::parked::Parked;
@@ -73,8 +73,8 @@ pub struct Turn {
 impl Work {
     pub fn new(account: Account, progress: Progress, rank: u32, parked: Vec<Parked>) -> Work {
         let place = |parked: Parked| {
-            let index = endpoints::ALL.iter().position(|endpoint| endpoint.kind == parked.kind)?;
-            Some(((index, parked.id.as_str().into()), parked))
+            let is_it = |index: &usize| endpoints::of_activities(*index).kind == parked.kind;
+            Some((((0..OF_ACTIVITIES).find(is_it)?, parked.id.as_str().into()), parked))
         };
         Work {
             account,
@@ -103,7 +103,7 @@ impl Work {
         for index in 0..OF_ACTIVITIES {
             let mut owed = self.progress.owed(index, wanted, now);
             let is_due = |owed: &Owed| {
-                let parked = self.parked.get(&(index + 1, owed.id.clone()));
+                let parked = self.parked.get(&(index, owed.id.clone()));
                 parked.is_none_or(|parked| parked.next_s <= now.as_second())
             };
             owed.retain(is_due);
@@ -135,15 +135,15 @@ impl Work {
             return self.progress.next_page(wanted, now);
         }
         let (index, owed) = self.owed.iter().enumerate().find_map(|(i, owed)| Some((i, owed.front()?)))?;
-        Some((endpoints::of_activities(index).1.ask)(owed.id.to_string(), owed.start_s))
+        Some(endpoints::of_activities(index).ask(&owed.id, owed.start_s))
     }
 
     /// Takes what is asked next.
     pub fn next(&mut self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
         let ask = self.peek(wanted, now)?;
-        match endpoints::index(&ask) {
-            0 => self.phase = Phase::PageInFlight,
-            index => drop(self.owed[index - 1].pop_front()),
+        match endpoints::place(&ask) {
+            None => self.phase = Phase::PageInFlight,
+            Some((index, _)) => drop(self.owed[index].pop_front()),
         }
         self.served += 1;
         if self.token == Token::New {
@@ -154,10 +154,10 @@ impl Work {
 
     /// What was asked for is owed still: next, or behind the others.
     pub fn put_back(&mut self, ask: &Ask, is_next: bool) {
-        match endpoints::activity(ask) {
-            Some((id, start_s)) => {
+        match endpoints::activity(ask).zip(endpoints::place(ask)) {
+            Some(((id, start_s), (index, _))) => {
                 let owed = Owed { id: id.into(), start_s };
-                let queue = &mut self.owed[endpoints::index(ask) - 1];
+                let queue = &mut self.owed[index];
                 if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
             }
             None if self.phase == Phase::PageInFlight => self.phase = Phase::PageOwed,
@@ -167,16 +167,15 @@ impl Work {
 
     /// Sets a thing aside until a later time. Returns what is to be stored.
     pub fn park(&mut self, ask: &Ask, reason: String, now_s: i64) -> Option<Parked> {
-        let (id, _) = endpoints::activity(ask)?;
-        let index = endpoints::index(ask);
-        let queue = &mut self.owed[index - 1];
+        let (index, id) = endpoints::place(ask)?;
+        let queue = &mut self.owed[index];
         if let Some(at) = queue.iter().rposition(|owed| &*owed.id == id) {
             queue.remove(at);
         }
         let tries = self.parked.get(&(index, id.into())).map_or(0, |parked| parked.tries) + 1;
         let parked = Parked {
             account_id: self.account.account_id.clone(),
-            kind: endpoints::ALL[index].kind.to_string(),
+            kind: endpoints::of_activities(index).kind.to_string(),
             id: id.to_string(),
             reason,
             tries,
@@ -187,14 +186,12 @@ impl Work {
     }
 
     pub fn is_parked(&self, ask: &Ask) -> bool {
-        endpoints::activity(ask)
-            .is_some_and(|(id, _)| self.parked.contains_key(&(endpoints::index(ask), id.into())))
+        endpoints::place(ask).is_some_and(|(index, id)| self.parked.contains_key(&(index, id.into())))
     }
 
     /// A thing that was set aside has come.
     pub fn unpark(&mut self, ask: &Ask) -> bool {
-        let (id, _) = endpoints::activity(ask).unwrap_or_default();
-        self.parked.remove(&(endpoints::index(ask), id.into())).is_some()
+        endpoints::place(ask).is_some_and(|(index, id)| self.parked.remove(&(index, id.into())).is_some())
     }
 
     /// Counts a failure that was this thing's own.

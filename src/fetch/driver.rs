@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, Timestamp};
@@ -12,14 +12,17 @@ use super::account::Work;
 use super::budget::Budget;
 use super::client::{Answer, Client, Grant, NoGrant};
 use super::clock::ServerClock;
+use super::local_time::LocalTime;
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
+use super::signals::Signals;
 use super::verdict::{Verdict, judge};
 use super::walk::Wanted;
-use super::{Event, Failure, Options, Stop, Summary, Why, endpoints, history};
+use super::{Event, Failure, Options, Stop, Summary, Why, history};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::sources::strava;
+use crate::sources::strava::endpoints;
 use crate::store::lake::Lake;
 use crate::store::landing::{Ask, Header, Landing};
 use crate::store::state::accounts::{Account, Accounts};
@@ -352,7 +355,7 @@ impl<'a> Fetch<'a> {
                 if told == endpoints::Told::Nothing {
                     self.summary.gone += 1;
                 } else {
-                    *self.summary.answers.entry(endpoints::of(&header.ask).answers).or_default() += 1;
+                    *self.summary.answers.entry(endpoints::answers(&header.ask)).or_default() += 1;
                 }
                 self.scheduler.landed(index, &header.ask, told, header.fetched_at, now_ms);
                 watch(Event::Landed {
@@ -380,8 +383,9 @@ impl<'a> Fetch<'a> {
                     watch(Event::Parked { user_id: &user_id, parked: &parked });
                 }
                 Effect::Unparked { account_id, ask } => {
-                    let (id, _) = endpoints::activity(&ask).unwrap_or_default();
-                    self.rates.unpark(&account_id, endpoints::of(&ask).kind, id)?;
+                    if let Some((index, id)) = endpoints::place(&ask) {
+                        self.rates.unpark(&account_id, endpoints::of_activities(index).kind, id)?;
+                    }
                 }
             }
         }
@@ -452,67 +456,5 @@ fn renewed(account: &Account, grant: Grant) -> Account {
         refresh_token: grant.refresh_token,
         expires_at: grant.expires_at,
         ..account.clone()
-    }
-}
-
-/// Time since the run began. It goes on while the machine sleeps, and no setting of a clock turns it back.
-struct LocalTime {
-    epoch: Instant,
-    wall: SystemTime,
-    slept: Duration,
-}
-
-impl LocalTime {
-    fn new() -> LocalTime {
-        LocalTime { epoch: Instant::now(), wall: SystemTime::now(), slept: Duration::ZERO }
-    }
-
-    /// The time, and whether this machine slept, or its clock was set, since the last look.
-    fn now_ms(&mut self) -> (i64, bool) {
-        /// Clocks are put right by less than this all the time.
-        const JUMP: Duration = Duration::from_secs(5);
-        let awake = self.epoch.elapsed() + self.slept;
-        let by_the_wall = self.wall.elapsed().unwrap_or(awake);
-        let has_jumped = by_the_wall > awake + JUMP;
-        if has_jumped {
-            self.slept += by_the_wall - awake;
-        }
-        (i64::try_from((self.epoch.elapsed() + self.slept).as_millis()).unwrap_or(i64::MAX), has_jumped)
-    }
-}
-
-/// Ctrl-C and SIGTERM.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind: SignalKind| signal(kind).map_err(Error::io("listen for", "signals"));
-        let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        Ok(Signals { terminate, interrupt })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Signals> {
-        Ok(Signals {})
-    }
-
-    #[cfg(unix)]
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn any(&mut self) {
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::endpoints;
 use super::walk::Progress;
 use crate::error::Result;
 use crate::sources::formats::zip::Container;
+use crate::sources::strava::endpoints;
 use crate::sources::{Source, strava::archive as strava_archive};
 use crate::store::archives;
 use crate::store::lake::{Bucket, Lake};

@@ -11,11 +11,12 @@ pub mod budget;
 pub mod client;
 pub mod clock;
 mod driver;
-pub mod endpoints;
 pub mod history;
+mod local_time;
 pub mod outage;
 pub mod reserve;
 pub mod scheduler;
+mod signals;
 pub mod survey;
 mod verdict;
 pub mod verify;
@@ -30,7 +31,8 @@ use serde::Serialize;
 
 use self::budget::{Budget, Pair};
 use self::client::App;
-use self::walk::{Anew, Depth};
+use self::walk::Anew;
+use crate::sources::strava::endpoints::Depth;
 use crate::store::state::parked::Parked;
 
 pub use driver::run;

@@ -106,7 +106,10 @@ mod tests {
     use super::*;
 
     fn suspect(account: usize) -> Suspect {
-        Suspect { account, ask: Some(Ask::Detail { id: account.to_string(), start_s: 0 }) }
+        Suspect {
+            account,
+            ask: Some(Ask::OfActivity { kind: "detail".to_string(), id: account.to_string(), start_s: 0 }),
+        }
     }
 
     #[test]

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::budget::{Budget, Room};
-use super::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
 use super::history;
 use super::reserve::Reserve;
 use super::walk::{Progress, Wanted};
 use crate::error::Result;
 use crate::sources::strava;
+use crate::sources::strava::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
 use crate::store::lake::{Lake, is_among};
 use crate::store::state::accounts::{Account, Accounts};
 use crate::store::state::parked::Parked;
@@ -145,7 +145,7 @@ fn standing(
     let mut fetched = BTreeMap::new();
     calls.insert(endpoints::ALL[0].kind, pages(progress, wanted, expected, now));
     for index in 0..OF_ACTIVITIES {
-        let endpoint = endpoints::of_activities(index).0;
+        let endpoint = endpoints::of_activities(index);
         fetched.insert(endpoint.kind, progress.had(index));
         let owed = progress.owed(index, wanted, now).into_iter();
         let is_due = |id: &str| {

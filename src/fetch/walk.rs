@@ -10,9 +10,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::endpoints::{self, OF_ACTIVITIES, Told};
 use crate::sources::strava::api::ListEntry;
 use crate::sources::strava::archive::ArchivedEntry;
+use crate::sources::strava::endpoints::{self, About, Depth, OF_ACTIVITIES, Told};
 use crate::store::landing::Ask;
 
 /// A later walk goes this far below the newest activity known: devices sync late.
@@ -28,18 +28,6 @@ const FRESH_S: i64 = 3 * DAY_S;
 /// What is not there yet is asked for again after these times, and then never.
 const NOT_YET_S: [i64; 4] = [3 * 3_600, 12 * 3_600, DAY_S, 3 * DAY_S];
 const DAY_S: i64 = 86_400;
-
-/// How much is fetched of every activity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Depth {
-    /// The list's line: one request for 200 activities
-    List,
-    /// And the whole of it, with laps and efforts: one request each
-    Detail,
-    /// And its samples: two requests each
-    Streams,
-}
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -162,8 +150,9 @@ impl Known {
     /// When what the endpoint at this index gives is owed: a time that may be in the past; None for never.
     fn owed_at_s(&self, index: usize, id: &str, anew: Option<&Anew>) -> Option<i64> {
         let is_other = |print: u64| print != self.print && print != 0 && self.print != 0;
+        let about = About { id, is_manual: self.manual };
         match self.had[index] {
-            _ if self.is_gone || !(endpoints::of_activities(index).1.can_be_had)(self) => None,
+            _ if self.is_gone || !endpoints::of_activities(index).can_be_had(&about) => None,
             Had::NotAsked => Some(i64::MIN),
             Had::Whole { print, at_s } => {
                 let is_anew = anew.is_some_and(|anew| anew.covers(id, self.start_s, at_s));
@@ -188,9 +177,9 @@ impl Progress {
             // No list at all, which is a refusal and no answer.
             (Ask::List { .. }, _) => {}
             (ask, told) => {
-                let Some((id, _)) = endpoints::activity(ask) else { return };
+                let Some((index, id)) = endpoints::place(ask) else { return };
                 let known = self.known.entry(id.into()).or_default();
-                let had = &mut known.had[endpoints::index(ask) - 1];
+                let had = &mut known.had[index];
                 *had = match (told, *had) {
                     (Told::Nothing, Had::Nothing { times, print, .. }) if print == known.print => {
                         Had::Nothing { print, at_s: at.as_second(), times: times.saturating_add(1) }
@@ -209,7 +198,7 @@ impl Progress {
             known.start_s = entry.start_s;
             known.manual |= entry.manual;
             for (index, had) in known.had.iter_mut().enumerate() {
-                let is_told = endpoints::of_activities(index).0.depth <= Depth::Detail || entry.has_file;
+                let is_told = endpoints::of_activities(index).depth <= Depth::Detail || entry.has_file;
                 if is_told && *had == Had::NotAsked {
                     *had = Had::Whole { print: known.print, at_s: i64::MIN };
                 }
@@ -333,7 +322,7 @@ impl Progress {
 
     /// What is owed at an endpoint of activities, by its index, newest first.
     pub fn owed(&self, index: usize, wanted: &Wanted, now: Timestamp) -> Vec<Owed> {
-        if endpoints::of_activities(index).0.depth > wanted.depth {
+        if endpoints::of_activities(index).depth > wanted.depth {
             return Vec::new();
         }
         let is_owed = |id: &str, known: &Known| {
@@ -349,10 +338,10 @@ impl Progress {
 
     /// How many of the activities have what an endpoint gives, in the version that the list tells of.
     pub fn had(&self, index: usize) -> usize {
-        let is_had = |known: &&Known| {
-            matches!(known.had[index], Had::Whole { .. }) && known.owed_at_s(index, "", None).is_none()
+        let is_had = |id: &str, known: &Known| {
+            matches!(known.had[index], Had::Whole { .. }) && known.owed_at_s(index, id, None).is_none()
         };
-        self.known.values().filter(is_had).count()
+        self.known.iter().filter(|(id, known)| is_had(id, known)).count()
     }
 
     /// Activities that are there.

@@ -51,16 +51,16 @@ fn walk(progress: &mut Progress, history: &[ListEntry]) -> usize {
 fn owed(progress: &Progress) -> Vec<String> {
     let mut owed = Vec::new();
     for index in 0..OF_ACTIVITIES {
-        let (endpoint, of_activity) = endpoints::of_activities(index);
+        let endpoint = endpoints::of_activities(index);
         for one in progress.owed(index, &wanted(NOW_S), at(NOW_S)) {
-            owed.push((endpoint.describe)(&(of_activity.ask)(one.id.to_string(), one.start_s)));
+            owed.push(endpoints::describe(&endpoint.ask(&one.id, one.start_s)));
         }
     }
     owed
 }
 
 fn detail(id: &str) -> Ask {
-    Ask::Detail { id: id.to_string(), start_s: 0 }
+    endpoints::of_activities(0).ask(id, 0)
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_was_edited_is_owed_again_and_counts_alone_ask_for_nothing() {
     walk(&mut progress, &history);
     for id in ["1", "2"] {
         progress.take(&detail(id), Told::Whole, at(NOW_S));
-        progress.take(&Ask::Streams { id: id.to_string(), start_s: 0 }, Told::Whole, at(NOW_S));
+        progress.take(&endpoints::of_activities(1).ask(id, 0), Told::Whole, at(NOW_S));
     }
     assert_eq!(owed(&progress), Vec::<String>::new());
     let mut edited = history.clone();

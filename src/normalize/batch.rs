@@ -12,7 +12,7 @@ use super::annotate::Annotations;
 use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
-use crate::sources::{self, ArchiveItem, Fault, Found, Source};
+use crate::sources::{self, ArchiveItem, Fault, Found, Parsed, Source};
 use crate::store::backend::Key;
 use crate::store::dataset::cells::Rows as Cells;
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
@@ -80,18 +80,19 @@ impl Filling {
         match item.found {
             Found::NoActivity => self.summary.not_activities += 1,
             Found::Fault(fault) => self.reject(&reject(&fault, false)),
-            Found::Activity(mut taken) => {
-                let checked = sources::check(&mut taken);
-                for fault in &taken.faults {
-                    self.reject(&reject(fault, true));
-                }
-                match checked {
-                    Err(fault) => self.reject(&reject(&fault, false)),
-                    Ok(()) => {
-                        self.activity(&taken.activity);
-                        taken.streams.into_iter().for_each(|streams| self.streams(streams));
-                    }
-                }
+            Found::Activity(taken) => self.parsed(*taken, reject),
+        }
+    }
+
+    /// Takes an activity, after the checks that every source's activities pass.
+    pub fn parsed(&mut self, mut taken: Parsed, reject: impl Fn(&Fault, bool) -> Reject) {
+        let checked = sources::check(&mut taken);
+        taken.faults.iter().for_each(|fault| self.reject(&reject(fault, true)));
+        match checked {
+            Err(fault) => self.reject(&reject(&fault, false)),
+            Ok(()) => {
+                self.activity(&taken.activity);
+                taken.streams.into_iter().for_each(|streams| self.streams(streams));
             }
         }
     }

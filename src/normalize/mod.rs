@@ -17,12 +17,13 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::model::activity::Reject;
 use crate::sources::formats::zip::Container;
-use crate::sources::{self, Fault, Parsed, Source, strava};
+use crate::sources::strava::endpoints::{self, Answer, Row};
+use crate::sources::{self, Fault, Source, strava};
 use crate::store::archives::{self, Import};
 use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
 use crate::store::each::{Run, each_bucket};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{self, Ask, Frame, Frames, Header, Piece, Position, Segment};
+use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment};
 use annotate::Annotations;
 use batch::{Filling, Rows};
 
@@ -389,7 +390,7 @@ fn parse(frames: Vec<Frame>) -> Rows {
 }
 
 /// Takes what a response says.
-fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>, raw_ref: String) {
+fn take(filling: &mut Filling, frame: &Frame, header: Header, body: Vec<u8>, raw_ref: String) {
     if header.status != 200 {
         filling.summary.gone += 1;
         return;
@@ -402,69 +403,24 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, mut body: Vec<u8>,
         raw_ref,
         zone: None,
     };
-    match header.ask {
-        Ask::List { .. } => {
-            let again = || frame.open().expect("it opened before").1;
-            let read = strava::api::activity_list(&mut body, again, &from, |index, taken| {
-                take_activity(filling, "list", &from, index, taken);
-            });
-            if let Err(reason) = read {
-                reject(filling, "list", &from, 0, &Fault::record(reason), false);
+    let Some(endpoint) = endpoints::of(&header.ask) else {
+        let fault =
+            Fault::record("a newer longrun asked for it; it is kept, and read by that one".to_string());
+        filling.reject(&from.reject("frame", "", &fault, false));
+        return;
+    };
+    let again = || frame.open().expect("it opened before").1;
+    let answer = Answer { ask: &header.ask, body, again: &again };
+    (endpoint.rows)(answer, &from, &mut |index, row| {
+        let reject =
+            |fault: &Fault, is_kept| from.reject(endpoint.kind, &format!("#{index}"), fault, is_kept);
+        match row {
+            Ok(Row::Activity(taken)) => filling.parsed(*taken, reject),
+            Ok(Row::Streams(streams, faults)) => {
+                faults.iter().for_each(|fault| filling.reject(&reject(fault, true)));
+                filling.streams(*streams);
             }
+            Err(fault) => filling.reject(&reject(&fault, false)),
         }
-        Ask::Detail { id, .. } => {
-            let taken =
-                strava::api::activity_detail(&mut body, &from).map_err(|fault| match fault.source_id {
-                    Some(_) => fault,
-                    None => fault.of(Some(&id)),
-                });
-            take_activity(filling, "detail", &from, 0, taken);
-        }
-        Ask::Streams { id, start_s } => {
-            let start = strava::api::start_time(start_s);
-            match strava::streams::activity_streams(&mut body, &id, start, &from) {
-                Ok((streams, faults)) => {
-                    for fault in &faults {
-                        reject(filling, "streams", &from, 0, fault, true);
-                    }
-                    filling.streams(streams);
-                }
-                Err(fault) => reject(filling, "streams", &from, 0, &fault, false),
-            }
-        }
-    }
-}
-
-fn take_activity(
-    filling: &mut Filling,
-    kind: &str,
-    from: &sources::ReadFrom,
-    index: usize,
-    taken: Result<Parsed, Fault>,
-) {
-    match taken {
-        Ok(mut taken) => {
-            // What the API says passes the same checks as what archives hold.
-            let checked = sources::check(&mut taken);
-            for fault in &taken.faults {
-                reject(filling, kind, from, index, fault, true);
-            }
-            match checked {
-                Ok(()) => filling.activity(&taken.activity),
-                Err(fault) => reject(filling, kind, from, index, &fault, false),
-            }
-        }
-        Err(fault) => reject(filling, kind, from, index, &fault, false),
-    }
-}
-
-fn reject(
-    filling: &mut Filling,
-    kind: &str,
-    from: &sources::ReadFrom,
-    index: usize,
-    fault: &Fault,
-    record_kept: bool,
-) {
-    filling.reject(&from.reject(kind, &format!("#{index}"), fault, record_kept));
+    });
 }

@@ -36,6 +36,11 @@ impl Fault {
         self.source_id = source_id.map(str::to_string);
         self
     }
+
+    /// Of this record, where it does not say of which it is.
+    pub fn or_of(self, source_id: &str) -> Fault {
+        if self.source_id.is_some() { self } else { self.of(Some(source_id)) }
+    }
 }
 
 /// Whose record it is, and where its bytes are.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use longrun::sources::strava::endpoints::STREAMS;
 use longrun::store::lake::Lake;
-use longrun::store::landing::{Ask, Header, Landing};
+use longrun::store::landing::{Header, Landing};
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
@@ -296,7 +297,7 @@ fn samples_of_a_record_whose_start_moved_to_another_year_stand_in_one_year() {
         let header = Header {
             v: 1,
             source: "strava".to_string(),
-            ask: Ask::Streams { id: id.to_string(), start_s: start.as_second() },
+            ask: STREAMS.ask(id, start.as_second()),
             user_id: "u".to_string(),
             account_id: "1".to_string(),
             request: format!("/activities/{id}/streams"),

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::value::RawValue;
 
 use crate::error::Result;
+use crate::sources::strava::endpoints::DETAIL;
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Ask, Frames, Piece, Position};
@@ -32,7 +33,8 @@ pub fn details(
         let Piece::Frame(frame) = piece? else { continue };
         // A frame that cannot be opened is a reject of `normalize`, and nobody's body.
         let Ok((header, _)) = frame.open() else { continue };
-        if let Ask::Detail { id, .. } = header.ask
+        if let Ask::OfActivity { kind, id, .. } = header.ask
+            && kind == DETAIL.kind
             && header.status == 200
         {
             let key = (header.user_id, id);
@@ -86,7 +88,7 @@ impl Reader {
                 landing::frame_at(lake, &original.segment, original.offset).map_err(|e| e.to_string())?;
             let frame = frame.ok_or_else(|| gone("it was purged"))?;
             let (header, body) = frame.open().map_err(|e| gone(&e.to_string()))?;
-            let is_of_another = matches!(&header.ask, Ask::Detail { id, .. } if id != source_id);
+            let is_of_another = matches!(&header.ask, Ask::OfActivity { id, .. } if id != source_id);
             if is_of_another || header.user_id != user_id {
                 return Err(gone("something else stands there"));
             }

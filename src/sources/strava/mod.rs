@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod archive;
+pub mod endpoints;
 pub mod streams;
 
 use super::{Ranks, Spec};

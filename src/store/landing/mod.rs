@@ -37,10 +37,9 @@ pub enum Ask {
     /// A page of the activity list, and of which walk from newest to oldest: the `scan`th, down
     /// to the second `until_s` where it has such an end.
     List { scan: u32, until_s: Option<i64>, before_s: Option<i64>, page: u32 },
-    /// The whole of one activity. Its start is known from the list.
-    Detail { id: String, start_s: i64 },
-    /// The sample series of one activity.
-    Streams { id: String, start_s: i64 },
+    /// Something of one activity, whose start is known from the list. `kind` names the endpoint.
+    #[serde(untagged)]
+    OfActivity { kind: String, id: String, start_s: i64 },
 }
 
 /// Everything about a response but its body.

@@ -1,14 +1,16 @@
 //! A Strava that behaves like Strava, on loopback: for `demo`, for tests, and for anyone who
 //! needs one.
 //!
-//! It serves the token endpoint, the athlete, the activity list, activities and streams, and what else clients ask for
-//! ([`more`]: laps, zones, kudos, comments, photos, statistics, gear), with both pairs of rate windows counted as Strava counts them: fixed windows, every request
-//! counts, also a refused one. It tells its four rate headers and its clock with every
-//! answer, and it says no in Strava's words.
+//! It serves tokens ([`oauth`]), the athlete, lists, activities and streams ([`activities`]), and what else clients ask
+//! for ([`more`]: laps, zones, kudos, comments, photos, statistics, gear). Both pairs of rate windows are counted as
+//! Strava counts them: fixed windows, and every request counts, a refused one too. Every answer has the four rate
+//! headers and the date of its clock, and it says no in Strava's words.
 
+mod activities;
 mod changes;
 mod limits;
 mod more;
+mod oauth;
 pub mod recorded;
 mod synthetic;
 
@@ -21,10 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
-use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
@@ -178,12 +177,8 @@ impl Emulator {
         });
         let (stop, stopped) = oneshot::channel();
         let app = Router::new()
-            .route("/oauth/token", post(token))
-            .route("/oauth/authorize", get(authorize))
-            .route("/api/v3/athlete", get(athlete))
-            .route("/api/v3/athlete/activities", get(list))
-            .route("/api/v3/activities/{id}", get(detail))
-            .route("/api/v3/activities/{id}/streams", get(streams))
+            .merge(oauth::routes())
+            .merge(activities::routes())
             .merge(more::routes())
             .with_state(shared.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -305,49 +300,6 @@ impl Drop for Emulator {
     }
 }
 
-#[derive(Serialize)]
-struct Grant {
-    token_type: &'static str,
-    access_token: String,
-    expires_at: i64,
-    expires_in: i64,
-    refresh_token: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    athlete: Option<serde_json::Value>,
-}
-
-impl Inner {
-    /// New tokens for an athlete. The refresh tokens from before end with this.
-    fn issue(&mut self, athlete: usize, now_s: i64, lifetime: Duration) -> Grant {
-        self.issued += 1;
-        let lifetime_s = lifetime.as_secs() as i64;
-        let access_token = format!("emulated-access-{}-{athlete}", self.issued);
-        let refresh_token = format!("emulated-refresh-{}-{athlete}", self.issued);
-        self.refresh.retain(|_, owner| *owner != athlete);
-        self.refresh.insert(refresh_token.clone(), athlete);
-        self.access.insert(access_token.clone(), (athlete, now_s + lifetime_s));
-        Grant {
-            token_type: "Bearer",
-            access_token,
-            expires_at: now_s + lifetime_s,
-            expires_in: lifetime_s,
-            refresh_token,
-            athlete: None,
-        }
-    }
-}
-
-impl Inner {
-    /// Ends all tokens of whoever has this one. False where nobody has.
-    fn revoke(&mut self, token: &str) -> bool {
-        let owner = self.access.get(token).map(|(athlete, _)| *athlete);
-        let Some(owner) = owner.or_else(|| self.refresh.get(token).copied()) else { return false };
-        self.access.retain(|_, (athlete, _)| *athlete != owner);
-        self.refresh.retain(|_, athlete| *athlete != owner);
-        true
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no handler panics while it holds this")
@@ -461,74 +413,6 @@ fn not_found() -> Vec<u8> {
     fault("Record Not Found", "Activity", "id", "not found")
 }
 
-#[derive(Deserialize)]
-struct TokenRequest {
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    client_secret: String,
-    #[serde(default)]
-    grant_type: String,
-    #[serde(default)]
-    refresh_token: String,
-    #[serde(default)]
-    code: String,
-}
-
-async fn token(State(shared): State<Arc<Shared>>, Form(request): Form<TokenRequest>) -> Response<Body> {
-    let now_s = shared.now_s();
-    // Answers of the token endpoint carry no rate headers.
-    let twist = shared.twist(0, "/oauth/token");
-    tokio::time::sleep(twist.delay).await;
-    let answer = Answer { date_s: now_s + twist.date_shift_s, rate: None, headers: twist.headers };
-    if let Some((status, body)) = twist.instead {
-        return answer.with(status, body);
-    }
-    let config = &shared.config;
-    if request.client_id != config.client_id || request.client_secret != config.client_secret {
-        return answer.with(400, fault("Bad Request", "Application", "client_id", "invalid"));
-    }
-    let mut inner = shared.lock();
-    let (owner, is_code) = match request.grant_type.as_str() {
-        "refresh_token" => (inner.refresh.get(&request.refresh_token).copied(), false),
-        "authorization_code" => {
-            let number = request.code.strip_prefix("emulated-code-").and_then(|n| n.parse().ok());
-            (number.filter(|n| *n < shared.athletes.len()), true)
-        }
-        _ => return answer.with(400, fault("Bad Request", "Application", "grant_type", "invalid")),
-    };
-    let Some(owner) = owner else {
-        let field = if is_code { "code" } else { "refresh_token" };
-        return answer.with(400, fault("Bad Request", "RefreshToken", field, "invalid"));
-    };
-    let mut grant = inner.issue(owner, now_s, config.token_lifetime);
-    grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
-    answer.with(200, serde_json::to_vec(&grant).expect("a grant is plain"))
-}
-
-#[derive(Deserialize)]
-struct AuthorizeRequest {
-    redirect_uri: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    scope: String,
-}
-
-/// Strava's consent page, with the consent given at once, by the first athlete.
-async fn authorize(Query(request): Query<AuthorizeRequest>) -> Response<Body> {
-    let query =
-        [("state", request.state.as_str()), ("code", "emulated-code-0"), ("scope", request.scope.as_str())];
-    let location = reqwest::Url::parse_with_params(&request.redirect_uri, &query);
-    let response = Response::builder();
-    match location {
-        Ok(location) => response.status(StatusCode::FOUND).header(header::LOCATION, location.as_str()),
-        Err(_) => response.status(StatusCode::BAD_REQUEST),
-    }
-    .body(Body::empty())
-    .expect("the parts are sound")
-}
-
 fn athlete_body(athlete: &Athlete) -> serde_json::Value {
     serde_json::json!({
         "id": athlete.id, "username": athlete.user_id, "resource_state": 2,
@@ -539,95 +423,3 @@ fn athlete_body(athlete: &Athlete) -> serde_json::Value {
 
 /// An answer, or the refusal of who was not let in.
 type Served = Result<Response<Body>, Response<Body>>;
-
-async fn athlete(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Served {
-    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
-    Ok(answer.with(200, athlete_body(&shared.athletes[athlete]).to_string().into_bytes()))
-}
-
-#[derive(Deserialize)]
-struct ListRequest {
-    before: Option<i64>,
-    after: Option<i64>,
-    page: Option<usize>,
-    per_page: Option<usize>,
-}
-
-async fn list(
-    State(shared): State<Arc<Shared>>,
-    Query(request): Query<ListRequest>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Served {
-    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
-    let mut per_page = request.per_page.unwrap_or(30).clamp(1, 200);
-    if shared.config.short_pages {
-        per_page = (per_page * 3).div_ceil(5);
-    }
-    let page = request.page.unwrap_or(1).max(1);
-    let changes = shared.lock().changes.clone();
-    let wanted = |(_, entry): &(usize, &Entry)| {
-        !changes.is_deleted(&entry.id)
-            && request.before.is_none_or(|before| entry.start_s < before)
-            && request.after.is_none_or(|after| entry.start_s > after)
-    };
-    let mut indexes: Vec<usize> =
-        shared.history.entries(athlete).iter().enumerate().filter(wanted).map(|(index, _)| index).collect();
-    if request.after.is_some() {
-        indexes.reverse();
-    }
-    let begin = ((page - 1) * per_page).min(indexes.len());
-    let end = (begin + per_page).min(indexes.len());
-    let mut body = vec![b'['];
-    for index in &indexes[begin..end] {
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        let id = &shared.history.entries(athlete)[*index].id;
-        body.extend(changes.apply(id, shared.history.summary(athlete, *index)));
-    }
-    body.push(b']');
-    Ok(answer.with(200, body))
-}
-
-/// Where an activity of an athlete is in their list.
-fn find(shared: &Shared, athlete: usize, id: &str) -> Option<usize> {
-    let at = shared.history.entries(athlete).iter().position(|entry| entry.id == id);
-    at.filter(|_| !shared.lock().changes.is_deleted(id))
-}
-
-async fn detail(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Served {
-    let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
-    Ok(match find(&shared, athlete, &id) {
-        Some(index) => {
-            let changes = shared.lock().changes.clone();
-            answer.with(200, changes.apply(&id, shared.history.detail(athlete, index)))
-        }
-        None => answer.with(404, not_found()),
-    })
-}
-
-async fn streams(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    Query(asked): Query<more::StreamsAsked>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Served {
-    let Admitted { athlete, mut answer } = shared.admit(&uri, &headers).await?;
-    let index = find(&shared, athlete, &id);
-    // Some answers come without rate headers.
-    if index.is_some_and(|index| index % 4 == 0) {
-        answer.rate = None;
-    }
-    Ok(match index.and_then(|index| shared.history.streams(athlete, index)) {
-        Some(body) => answer.with(200, more::reduced(body, &asked)),
-        // With nothing in it, as Strava does.
-        None => answer.with(404, Vec::new()),
-    })
-}

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Options, Person, person, strava};
 use crate::error::{Error, Result};
-use crate::fetch::endpoints::{self, list::PER_PAGE};
+use crate::sources::strava::endpoints::{self, list::PER_PAGE};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Ask, Header, frame};
 use crate::store::local;

@@ -1,6 +1,6 @@
 //! The bytes of messages: the contract's own example, its definitions, and what is left out or put in.
 
-use longrun::store::landing::Ask;
+use longrun::sources::strava::endpoints::STREAMS;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn what_is_too_long_is_held_back_or_thinned() {
         list(&|i| format!("{}.3", i * 3)),
         list(&|i| format!("{}.7", i % 90))
     );
-    place.land(USER, &[(Ask::Streams { id: "1".to_string(), start_s: 1_769_932_800 }, &streams)]);
+    place.land(USER, &[(STREAMS.ask("1", 1_769_932_800), &streams)]);
     place.prepare(&[athlete(USER)]);
     let plan = place.dry_run(&[]);
     assert!(held(&plan, "too_large").1.contains("--thin"), "{plan}");

@@ -10,6 +10,7 @@ mod toy_sink;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use longrun::sources::strava::endpoints::{DETAIL, STREAMS};
 use longrun::store::lake::Lake;
 use longrun::store::landing::{Ask, Header, Landing};
 use serde_json::{Value, json};
@@ -56,10 +57,8 @@ impl Place {
     }
 
     pub fn land_details(&self, user: &str, details: &[Value]) {
-        let asks: Vec<(Ask, String)> = details
-            .iter()
-            .map(|d| (Ask::Detail { id: d["id"].to_string(), start_s: 0 }, d.to_string()))
-            .collect();
+        let asks: Vec<(Ask, String)> =
+            details.iter().map(|d| (DETAIL.ask(&d["id"].to_string(), 0), d.to_string())).collect();
         let asks: Vec<(Ask, &str)> = asks.iter().map(|(ask, body)| (ask.clone(), body.as_str())).collect();
         self.land(user, &asks);
     }
@@ -123,8 +122,8 @@ pub fn told_activities() -> Place {
     let laps = r#"{"id":125,"name":"Intervals","sport_type":"GravelRide","start_date":"2026-01-07T08:00:00Z","start_date_local":"2026-01-07T08:00:00Z","elapsed_time":1200,"moving_time":1200,"distance":5000.1,"laps":[{"start_date":"2026-01-07T08:00:00Z","elapsed_time":600,"distance":2500.0},{"start_date":"2026-01-07T08:10:00Z","elapsed_time":600,"distance":2500.1}]}"#;
     let list = r#"[{"id":127,"name":"Later","sport_type":"Padel","start_date":"2026-01-09T08:00:00Z","start_date_local":"2026-01-09T08:00:00Z","elapsed_time":3600,"moving_time":3600,"distance":0.0}, {"id":126, "name":"Listed only","sport_type":"Yoga","start_date":"2026-01-08T08:00:00Z","start_date_local":"2026-01-08T08:00:00Z","elapsed_time":1800,"moving_time":1800,"distance":0.0}]"#;
     let of = |id: &str, start: &str| (id.to_string(), start.parse::<Timestamp>().unwrap().as_second());
-    let detail = |(id, start_s): (String, i64)| Ask::Detail { id, start_s };
-    let samples = |(id, start_s): (String, i64)| Ask::Streams { id, start_s };
+    let detail = |(id, start_s): (String, i64)| DETAIL.ask(&id, start_s);
+    let samples = |(id, start_s): (String, i64)| STREAMS.ask(&id, start_s);
     let (one, two, three) = (
         of("123", "2026-01-05T08:00:00Z"),
         of("124", "2026-01-06T08:00:00Z"),

@@ -2,19 +2,27 @@
 
 use jiff::Timestamp;
 
-use super::{Endpoint, Told};
-use crate::fetch::walk::Depth;
-use crate::sources::strava::api::list_entries;
+use super::{Answer, Depth, Endpoint, OnRow, Row, Told};
+use crate::sources::strava::api;
+use crate::sources::{Fault, ReadFrom};
 use crate::store::landing::Ask;
 
 /// What a page may hold at most, and is asked for.
 pub const PER_PAGE: u32 = 200;
 
-pub static ENDPOINT: Endpoint =
-    Endpoint { kind: "list", answers: "pages", depth: Depth::List, of_activity: None, path, describe, read };
+pub static ENDPOINT: Endpoint = Endpoint {
+    kind: "list",
+    answers: "pages",
+    depth: Depth::List,
+    of_activity: None,
+    path,
+    describe,
+    read,
+    rows,
+};
 
 fn read(body: &[u8]) -> Result<Told, String> {
-    let entries = list_entries(body)?;
+    let entries = api::list_entries(body)?;
     if !entries.is_empty() && entries.iter().all(Option::is_none) {
         return Err(format!("none of the {} records on the page can be read", entries.len()));
     }
@@ -34,5 +42,14 @@ fn describe(ask: &Ask) -> String {
     match before {
         Some(before) => format!("page {page} of the list before {before}"),
         None => format!("page {page} of the list"),
+    }
+}
+
+fn rows(mut answer: Answer, from: &ReadFrom, on_row: OnRow) {
+    let read = api::activity_list(&mut answer.body, answer.again, from, |index, taken| {
+        on_row(index, taken.map(Row::of));
+    });
+    if let Err(reason) = read {
+        on_row(0, Err(Fault::record(reason)));
     }
 }

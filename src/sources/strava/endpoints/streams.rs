@@ -1,8 +1,7 @@
 //! `GET /activities/{id}/streams`: the sample series of one activity, in full resolution.
 
-use super::{Endpoint, OfActivity, whole};
-use crate::fetch::walk::Depth;
-use crate::store::landing::Ask;
+use super::{Depth, Endpoint, Row, whole};
+use crate::sources::strava::{api, streams};
 
 const KEYS: &str =
     "time,distance,latlng,altitude,velocity_smooth,heartrate,cadence,watts,temp,moving,grade_smooth";
@@ -12,14 +11,16 @@ pub static ENDPOINT: Endpoint = Endpoint {
     answers: "streams",
     depth: Depth::Streams,
     // What was typed in has no samples.
-    of_activity: Some(OfActivity {
-        can_be_had: |known| !known.manual,
-        ask: |id, start_s| Ask::Streams { id, start_s },
-    }),
+    of_activity: Some(|about| !about.is_manual),
     path: |ask| {
         let id = super::id(ask);
         format!("/activities/{id}/streams?keys={KEYS}&key_by_type=true")
     },
     describe: |ask| format!("the streams of activity {}", super::id(ask)),
     read: whole,
+    rows: |answer, from, on_row| {
+        let (id, start_s) = super::activity(answer.ask).unwrap_or_default();
+        let read = streams::activity_streams(&mut { answer.body }, id, api::start_time(start_s), from);
+        on_row(0, read.map(|(streams, faults)| Row::Streams(Box::new(streams), faults)));
+    },
 };

@@ -1,15 +1,18 @@
 //! `GET /activities/{id}`: the whole of one activity, with laps and segment efforts.
 
-use super::{Endpoint, OfActivity, whole};
-use crate::fetch::walk::Depth;
-use crate::store::landing::Ask;
+use super::{Depth, Endpoint, Row, whole};
+use crate::sources::strava::api;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     kind: "detail",
     answers: "details",
     depth: Depth::Detail,
-    of_activity: Some(OfActivity { can_be_had: |_| true, ask: |id, start_s| Ask::Detail { id, start_s } }),
+    of_activity: Some(|_| true),
     path: |ask| format!("/activities/{}?include_all_efforts=true", super::id(ask)),
     describe: |ask| format!("activity {}", super::id(ask)),
     read: whole,
+    rows: |answer, from, on_row| {
+        let taken = api::activity_detail(&mut { answer.body }, from);
+        on_row(0, taken.map(Row::of).map_err(|fault| fault.or_of(super::id(answer.ask))));
+    },
 };

@@ -1,0 +1,254 @@
+//! What comes back, and what it means for what is asked next.
+
+use jiff::Timestamp;
+
+use super::{Effect, LOOKED_AT, Scheduler};
+use crate::fetch::Failure;
+use crate::fetch::budget::RateSeen;
+use crate::fetch::outage::{Outage, Suspect, Trouble};
+use crate::sources::strava::endpoints::{self, Told};
+use crate::store::landing::Ask;
+use crate::store::state::accounts::Account;
+
+/// So many failures of its own set a thing aside.
+const ATTEMPTS: u32 = 3;
+/// By so much a date may differ from when its answer was under way.
+const DATE_MARGIN_S: i64 = 2;
+
+impl Scheduler {
+    /// An answer has come to a request that was sent at `sent_ms`. Returns the time at which it was given, unix
+    /// seconds: what it is dated, if that can be.
+    pub fn answered(&mut self, sent_ms: i64, local_ms: i64, date_s: Option<i64>, rate: RateSeen) -> i64 {
+        self.came_back();
+        self.answer_sent_ms = sent_ms;
+        let before_ms = self.clock.now_ms(local_ms);
+        if let Some(date_s) = date_s {
+            self.clock.saw(date_s, local_ms);
+        }
+        let now_ms = self.clock.now_ms(local_ms);
+        if now_ms.abs_diff(before_ms) > 1_000 {
+            self.budget.moved(before_ms, now_ms);
+            self.latest_s = i64::MIN;
+        }
+        let now_s = now_ms.div_euclid(1_000);
+        let first_s = self.clock.now_ms(sent_ms).div_euclid(1_000) - DATE_MARGIN_S;
+        let can_be = |date_s: &i64| (first_s..=now_s + DATE_MARGIN_S).contains(date_s);
+        // A date that cannot be right says nothing. What came with it counts for the latest window there is.
+        let at_s = date_s.filter(can_be).unwrap_or_else(|| now_s.max(self.latest_s));
+        self.latest_s = self.latest_s.max(at_s);
+        self.budget.answered(at_s, rate);
+        at_s
+    }
+
+    /// No whole answer has come.
+    pub fn unanswered(&mut self) {
+        self.came_back();
+        self.budget.unanswered();
+    }
+
+    /// An answer has landed.
+    pub fn landed(&mut self, index: usize, ask: &Ask, told: Told, at: Timestamp, local_ms: i64) {
+        self.api_is_well(index, ask, local_ms);
+        let now = self.now(local_ms);
+        let activities = self.accounts[index].progress.activities();
+        let is_unparked = self.change(index, |work, wanted| {
+            work.progress.take(ask, told, at);
+            work.refused_tokens.remove(ask);
+            if endpoints::activity(ask).is_none() {
+                work.listed(wanted, now);
+            }
+            work.unpark(ask)
+        });
+        if endpoints::activity(ask).is_none() {
+            self.activities += self.accounts[index].progress.activities();
+            self.activities -= activities;
+        }
+        if is_unparked {
+            let account_id = self.accounts[index].account.account_id.clone();
+            self.effects.push(Effect::Unparked { account_id, ask: ask.clone() });
+        }
+    }
+
+    /// The server refused a request for the rate. `retry_after_ms` is how long it wants to be left alone.
+    pub fn over_the_limit(&mut self, index: usize, ask: &Ask, retry_after_ms: Option<i64>, local_ms: i64) {
+        self.api_is_well(index, ask, local_ms);
+        self.held_until_ms = self.held_until_ms.max(local_ms + retry_after_ms.unwrap_or(0));
+        self.retries += 1;
+        self.budget.refused(self.clock.now_ms(local_ms).div_euclid(1_000));
+        self.change(index, |work, _| work.put_back(ask, true));
+    }
+
+    /// What was asked for is asked for again, with newer tokens.
+    pub fn again(&mut self, index: usize, ask: &Ask) {
+        self.change(index, |work, _| work.put_back(ask, true));
+    }
+
+    /// The access token that is in use was refused.
+    pub fn token_refused(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
+        self.api_is_well(index, ask, local_ms);
+        let work = &mut self.accounts[index];
+        let is_first = work.refused_tokens.insert(ask.clone());
+        if work.awaits_refresh() || (self.bounds.has_app && is_first) {
+            self.change(index, |work, _| {
+                work.put_back(ask, true);
+                work.distrust();
+            });
+        } else if self.bounds.has_app && endpoints::activity(ask).is_some() {
+            // With a token that was just given: it is this thing that is refused.
+            self.refused(index, ask, reason, local_ms);
+        } else {
+            let user_id = &self.accounts[index].account.user_id;
+            let reason = format!(
+                "strava refuses the access token ({reason}); let the athlete give consent again: `longrun connect strava --user {user_id}`"
+            );
+            self.change(index, |work, _| work.put_back(ask, true));
+            self.give_up(index, reason);
+        }
+    }
+
+    /// One thing is refused, and perhaps the account with it.
+    pub fn refused(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
+        self.api_is_well(index, ask, local_ms);
+        self.change(index, |work, _| work.put_back(ask, true));
+        self.set_aside(index, ask, format!("strava refuses it ({reason})"), local_ms);
+    }
+
+    /// A thing is set aside, or the account where it is the list.
+    fn set_aside(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
+        let now_s = self.now(local_ms).as_second();
+        let parked = self.change(index, |work, _| work.park(ask, reason.clone(), now_s));
+        match parked {
+            Some(parked) => {
+                let user_id = self.accounts[index].account.user_id.clone();
+                self.effects.push(Effect::Parked { user_id, parked });
+            }
+            None => {
+                let what = endpoints::describe(ask);
+                self.give_up(index, format!("{what}: {reason}; run the same command again later"));
+            }
+        }
+    }
+
+    /// A request did not get a sensible answer.
+    pub fn trouble(
+        &mut self,
+        index: usize,
+        ask: &Ask,
+        trouble: Trouble,
+        reason: String,
+        retry_after_ms: Option<i64>,
+        local_ms: i64,
+    ) {
+        self.retries += 1;
+        self.change(index, |work, _| work.put_back(ask, false));
+        let suspect = Suspect { account: index, ask: Some(ask.clone()) };
+        if self.outage.is_none() {
+            self.outages += 1;
+        }
+        let outage = self.outage.get_or_insert_with(|| Outage::begin(local_ms));
+        outage.failed(suspect.clone(), trouble, reason.clone(), local_ms, retry_after_ms);
+        let failures = outage.failures_of(&suspect) + self.accounts[index].failures_of(ask);
+        if failures >= ATTEMPTS && self.has_suspects_only() {
+            self.set_aside(index, ask, reason, local_ms);
+        }
+    }
+
+    /// Whether nothing is left to send but what has failed in this outage.
+    fn has_suspects_only(&self) -> bool {
+        let Some(outage) = &self.outage else { return false };
+        let mut sendable = 0;
+        for turn in self.ready.iter().take(LOOKED_AT) {
+            sendable += self.accounts[turn.account].sendable();
+            if sendable > outage.suspects() {
+                return false;
+            }
+        }
+        self.in_flight == 0
+    }
+
+    /// Something was answered well: this.
+    fn api_is_well(&mut self, account: usize, ask: &Ask, local_ms: i64) {
+        // What was sent before the trouble began may have been answered before it, too.
+        let answer_sent_ms = self.answer_sent_ms;
+        let Some(outage) = self.outage.take_if(|outage| outage.since_ms <= answer_sent_ms) else { return };
+        let reason = outage.reason.clone();
+        let well = Suspect { account, ask: Some(ask.clone()) };
+        let Some(suspect) = outage.over().filter(|suspect| *suspect != well) else { return };
+        let Suspect { account, ask: Some(ask) } = suspect else { return };
+        let failures = self.accounts[account].failed(&ask);
+        // What failed another day already is not tried more often than once.
+        if failures >= ATTEMPTS || self.accounts[account].is_parked(&ask) {
+            self.set_aside(account, &ask, reason, local_ms);
+        }
+    }
+
+    /// Another process has stored newer tokens.
+    pub fn adopt(&mut self, index: usize, account: Account) {
+        self.change(index, |work, _| work.renew(account));
+    }
+
+    /// A refresh was not needed: newer tokens were stored already.
+    pub fn refreshed_elsewhere(&mut self, index: usize, account: Account) {
+        self.came_back();
+        self.adopt(index, account);
+    }
+
+    /// A refresh gave new tokens, and they are stored.
+    pub fn refreshed(&mut self, index: usize, account: Account) {
+        self.came_back();
+        self.change(index, |work, _| work.renew(account));
+        if let Some(outage) = self.token_outage.take() {
+            for waiting in std::mem::take(&mut self.tokenless) {
+                self.change(waiting, |work, _| work.end_refresh());
+            }
+            let reason = outage.reason.clone();
+            if let Some(suspect) = outage.over().filter(|suspect| suspect.account != index) {
+                self.accounts[suspect.account].refresh_failures += 1;
+                if self.accounts[suspect.account].refresh_failures >= ATTEMPTS {
+                    let reason = format!(
+                        "the token could not be refreshed in {ATTEMPTS} attempts: {reason}; run the same command again later"
+                    );
+                    self.give_up(suspect.account, reason);
+                }
+            }
+        }
+    }
+
+    /// The token endpoint refuses the refresh token.
+    pub fn refresh_refused(&mut self, index: usize, reason: &str) {
+        self.came_back();
+        let user_id = &self.accounts[index].account.user_id;
+        let reason = format!(
+            "strava refuses the refresh token ({reason}); let the athlete give consent again: `longrun connect strava --user {user_id}`"
+        );
+        self.give_up(index, reason);
+    }
+
+    /// The token endpoint did not answer well.
+    pub fn refresh_trouble(
+        &mut self,
+        index: usize,
+        reason: String,
+        retry_after_ms: Option<i64>,
+        local_ms: i64,
+    ) {
+        self.came_back();
+        self.retries += 1;
+        if self.token_outage.is_none() {
+            self.outages += 1;
+        }
+        let outage = self.token_outage.get_or_insert_with(|| Outage::begin(local_ms));
+        let suspect = Suspect { account: index, ask: None };
+        outage.failed(suspect, Trouble::OfTheApi, reason, local_ms, retry_after_ms);
+        self.wait_for_tokens(index);
+    }
+
+    pub(super) fn give_up(&mut self, index: usize, reason: String) {
+        if self.accounts[index].is_given_up() {
+            return;
+        }
+        self.change(index, |work, _| work.give_up());
+        let user_id = self.accounts[index].account.user_id.clone();
+        self.effects.push(Effect::Failed(Failure { user_id, reason }));
+    }
+}

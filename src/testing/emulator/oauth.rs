@@ -1,0 +1,170 @@
+//! Consent, tokens, and their end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Answer, Inner, Shared, athlete_body, fault};
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/oauth/token", post(token))
+        .route("/oauth/authorize", get(authorize))
+        .route("/oauth/deauthorize", post(deauthorize))
+        .route("/api/v3/oauth/deauthorize", post(deauthorize))
+        .route("/oauth/revoke", post(revoke))
+}
+
+type Shares = State<Arc<Shared>>;
+
+#[derive(Serialize)]
+pub(super) struct Grant {
+    token_type: &'static str,
+    pub access_token: String,
+    pub expires_at: i64,
+    expires_in: i64,
+    pub refresh_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    athlete: Option<serde_json::Value>,
+}
+
+impl Inner {
+    /// New tokens for an athlete. The refresh tokens from before end with this.
+    pub(super) fn issue(&mut self, athlete: usize, now_s: i64, lifetime: Duration) -> Grant {
+        self.issued += 1;
+        let lifetime_s = lifetime.as_secs() as i64;
+        let access_token = format!("emulated-access-{}-{athlete}", self.issued);
+        let refresh_token = format!("emulated-refresh-{}-{athlete}", self.issued);
+        self.refresh.retain(|_, owner| *owner != athlete);
+        self.refresh.insert(refresh_token.clone(), athlete);
+        self.access.insert(access_token.clone(), (athlete, now_s + lifetime_s));
+        Grant {
+            token_type: "Bearer",
+            access_token,
+            expires_at: now_s + lifetime_s,
+            expires_in: lifetime_s,
+            refresh_token,
+            athlete: None,
+        }
+    }
+
+    /// Ends all tokens of whoever has this one. False where nobody has.
+    pub(super) fn revoke(&mut self, token: &str) -> bool {
+        let owner = self.access.get(token).map(|(athlete, _)| *athlete);
+        let Some(owner) = owner.or_else(|| self.refresh.get(token).copied()) else { return false };
+        self.access.retain(|_, (athlete, _)| *athlete != owner);
+        self.refresh.retain(|_, athlete| *athlete != owner);
+        true
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    client_secret: String,
+    #[serde(default)]
+    grant_type: String,
+    #[serde(default)]
+    refresh_token: String,
+    #[serde(default)]
+    code: String,
+}
+
+async fn token(State(shared): Shares, Form(request): Form<TokenRequest>) -> Response<Body> {
+    let now_s = shared.now_s();
+    // Answers of the token endpoint carry no rate headers.
+    let twist = shared.twist(0, "/oauth/token");
+    tokio::time::sleep(twist.delay).await;
+    let answer = Answer { date_s: now_s + twist.date_shift_s, rate: None, headers: twist.headers };
+    if let Some((status, body)) = twist.instead {
+        return answer.with(status, body);
+    }
+    let config = &shared.config;
+    if request.client_id != config.client_id || request.client_secret != config.client_secret {
+        return answer.with(400, fault("Bad Request", "Application", "client_id", "invalid"));
+    }
+    let mut inner = shared.lock();
+    let (owner, is_code) = match request.grant_type.as_str() {
+        "refresh_token" => (inner.refresh.get(&request.refresh_token).copied(), false),
+        "authorization_code" => {
+            let number = request.code.strip_prefix("emulated-code-").and_then(|n| n.parse().ok());
+            (number.filter(|n| *n < shared.athletes.len()), true)
+        }
+        _ => return answer.with(400, fault("Bad Request", "Application", "grant_type", "invalid")),
+    };
+    let Some(owner) = owner else {
+        let field = if is_code { "code" } else { "refresh_token" };
+        return answer.with(400, fault("Bad Request", "RefreshToken", field, "invalid"));
+    };
+    let mut grant = inner.issue(owner, now_s, config.token_lifetime);
+    grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
+    answer.with(200, serde_json::to_vec(&grant).expect("a grant is plain"))
+}
+
+#[derive(Deserialize)]
+struct AuthorizeRequest {
+    redirect_uri: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    scope: String,
+}
+
+/// Strava's consent page, with the consent given at once, by the first athlete.
+async fn authorize(Query(request): Query<AuthorizeRequest>) -> Response<Body> {
+    let query =
+        [("state", request.state.as_str()), ("code", "emulated-code-0"), ("scope", request.scope.as_str())];
+    let location = reqwest::Url::parse_with_params(&request.redirect_uri, &query);
+    let response = Response::builder();
+    match location {
+        Ok(location) => response.status(StatusCode::FOUND).header(header::LOCATION, location.as_str()),
+        Err(_) => response.status(StatusCode::BAD_REQUEST),
+    }
+    .body(Body::empty())
+    .expect("the parts are sound")
+}
+
+/// A field of a form.
+fn field(form: &str, name: &str) -> Option<String> {
+    let url = reqwest::Url::parse(&format!("http://form/?{form}")).ok()?;
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// The old way: the access token that ends, in the header or the form.
+async fn deauthorize(State(shared): Shares, headers: HeaderMap, form: String) -> Response<Body> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(String::from);
+    let token = bearer.or_else(|| field(&form, "access_token")).unwrap_or_default();
+    let is_known = shared.lock().revoke(&token);
+    plain(&shared, if is_known { 200 } else { 401 }, json!({"access_token": token}).to_string())
+}
+
+/// The new way: the application names itself, and a token in the form.
+async fn revoke(State(shared): Shares, headers: HeaderMap, form: String) -> Response<Body> {
+    let config = &shared.config;
+    let expected =
+        format!("Basic {}", BASE64.encode(format!("{}:{}", config.client_id, config.client_secret)));
+    let is_app =
+        headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == expected.as_bytes());
+    if is_app {
+        shared.lock().revoke(&field(&form, "token").unwrap_or_default());
+    }
+    plain(&shared, if is_app { 200 } else { 401 }, String::new())
+}
+
+/// Without rate headers, as all of the token endpoint.
+fn plain(shared: &Shared, status: u16, body: String) -> Response<Body> {
+    let answer = Answer { date_s: shared.now_s(), rate: None, headers: Vec::new() };
+    answer.with(status, body.into_bytes())
+}
