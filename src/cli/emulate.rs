@@ -9,7 +9,7 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::store::local;
-use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic};
+use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic, limits};
 use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ struct Strava {
     #[command(flatten)]
     people: People,
     /// Requests per window: overall short and day, read short and day
-    #[arg(long, default_value = "200,2000,100,1000", value_name = "N,N,N,N", value_parser = four)]
+    #[arg(long, default_value = "200,2000,100,1000", value_name = "N,N,N,N", value_parser = limits::four)]
     limits: [u32; 4],
     /// Lengths of the rate windows in seconds
     #[arg(long, default_value = "900,86400", value_name = "SHORT,DAY", value_parser = super::fetch::windows)]
@@ -74,13 +74,6 @@ impl People {
     pub fn options(&self) -> synth::Options {
         synth::Options { seed: self.seed, users: self.users, activities: self.activities }
     }
-}
-
-pub fn four(text: &str) -> Result<[u32; 4], String> {
-    let numbers: Option<Vec<u32>> = text.split(',').map(|n| n.parse().ok()).collect();
-    numbers
-        .and_then(|n| n.try_into().ok())
-        .ok_or_else(|| "expected four numbers, such as 200,2000,100,1000".to_string())
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::dedupe::Odds;
+use super::odds::Odds;
 use super::output::say;
 use super::{Cli, Context, Exit, output};
 use crate::error::{Error, Result};

@@ -14,6 +14,7 @@ mod evaluate;
 mod fetch;
 mod import;
 mod normalize;
+mod odds;
 mod output;
 mod pipeline;
 mod plan;

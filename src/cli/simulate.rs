@@ -4,7 +4,7 @@ use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::Result;
 use crate::sources::strava::endpoints::Depth;
-use crate::testing::emulator::Limits;
+use crate::testing::emulator::{Limits, limits};
 use crate::testing::simulation::{Options, Outcome, run as simulate};
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "streams")]
     depth: Depth,
     /// Requests per window: overall short and day, read short and day
-    #[arg(long, default_value = "600,60000,300,30000", value_name = "N,N,N,N", value_parser = super::emulate::four)]
+    #[arg(long, default_value = "600,60000,300,30000", value_name = "N,N,N,N", value_parser = limits::four)]
     limits: [u32; 4],
     /// Share of a full rate window that is left to others; learned, where it is not given
     #[arg(long, value_name = "SHARE", value_parser = fetch::share)]

@@ -24,6 +24,7 @@ use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
 use crate::store::each::{Run, each_bucket};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment};
+use crate::store::names;
 use annotate::Annotations;
 use batch::{Filling, Rows};
 
@@ -168,7 +169,7 @@ fn normalize_bucket(
     summary.buckets_rewritten = summary.buckets_rewritten.min(1);
     if let Some((_, what)) = stored.damaged.first() {
         let what = format!("{what}; restore it from a copy, or delete it and import its archive again");
-        failed = Some(failed.unwrap_or(Error::damaged(lake.place(&archives::archives_folder()), what)));
+        failed = Some(failed.unwrap_or(Error::damaged(lake.place(&names::archives_folder()), what)));
     }
     match failed {
         Some(e) => Err(e),
@@ -186,7 +187,7 @@ fn check_landing(lake: &Lake, stored: &Stored, read: Position) -> Result<()> {
     if bytes >= read.offset {
         return Ok(());
     }
-    let folder = lake.place(&landing::landing_folder());
+    let folder = lake.place(&names::landing_folder());
     Err(Error::damaged(
         folder,
         format!(

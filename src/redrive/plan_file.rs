@@ -10,7 +10,7 @@ use twox_hash::XxHash64;
 
 use super::Options;
 use super::message::Content;
-use super::plan::Summary;
+use super::plan::summary::Summary;
 use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::dataset;

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::message;
-use super::plan::{Held, Reason};
+use super::plan::held::{Held, Reason};
 use super::sinks::Carries;
 use super::workouts::{Member, Workout};
 use crate::fitglue::source_name;

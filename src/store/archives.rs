@@ -15,9 +15,10 @@ use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Guard, Key, Put};
+use super::backend::{Guard, Put};
 use super::dataset::FileState;
 use super::lake::{Bucket, Lake};
+use super::names::{self, archive_key, archives_of, import_key};
 use crate::error::{Error, Result};
 use crate::model::hex;
 
@@ -240,8 +241,8 @@ pub struct Imports {
 
 pub fn list(lake: &Lake, bucket: Bucket) -> Result<Imports> {
     let mut imports = Imports::default();
-    for (key, _) in lake.backend().list(&bucket_folder(bucket))? {
-        let Some(number) = key.file_name().strip_suffix(SUFFIX).and_then(|number| number.parse().ok()) else {
+    for (key, _) in lake.backend().list(&archives_of(bucket))? {
+        let Some(number) = names::import(&key) else {
             continue;
         };
         let Some(line) = lake.backend().read(&key)? else { continue };
@@ -279,28 +280,6 @@ pub fn find(lake: &Lake, bucket: Bucket, import: &Import) -> Result<Found> {
 /// Where the archive is, as `raw_ref` columns have it.
 pub fn raw_ref(bucket: Bucket, import: &Import) -> String {
     archive_key(bucket, &import.sha256).to_string()
-}
-
-/// Where all archives lie.
-/// Their folder.
-pub const FOLDER: &str = "landing/archives";
-
-pub fn archives_folder() -> Key {
-    Key::new(FOLDER)
-}
-
-const SUFFIX: &str = ".json";
-
-pub(super) fn bucket_folder(bucket: Bucket) -> Key {
-    archives_folder().join(&bucket.to_string())
-}
-
-pub(super) fn archive_key(bucket: Bucket, sha256: &str) -> Key {
-    bucket_folder(bucket).join(sha256)
-}
-
-pub(super) fn import_key(bucket: Bucket, number: u32) -> Key {
-    bucket_folder(bucket).join(&format!("{number:06}{SUFFIX}"))
 }
 
 /// The state of a file that may be anywhere.

@@ -25,20 +25,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use twox_hash::XxHash64;
 
 use super::backend::{Backend, Key};
 use super::local::Local;
 use super::migrate;
+use super::names::{BUCKETS, Charter, FORMAT, HASH, write_charter};
 use super::state::State;
 use crate::error::{Error, Result};
 
-/// The version of the layout above. A lake of a newer one is refused, one of an older is brought over.
-pub(super) const FORMAT: u32 = 2;
-/// Enough that a bucket of millions of activities fits in memory many times over.
-const BUCKETS: u32 = 128;
-const HASH: &str = "xxh64";
+pub use super::names::Bucket;
 
 #[derive(Debug, Clone)]
 pub struct Lake {
@@ -47,31 +44,9 @@ pub struct Lake {
     buckets: u32,
 }
 
-/// `lake.toml`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Charter {
-    pub format: u32,
-    pub buckets: u32,
-    pub hash: String,
-}
-
-pub(super) fn charter_key() -> Key {
-    Key::new("lake.toml")
-}
-
 /// Whether a user is among those who were named; everybody is where none were.
 pub fn is_among(users: &[String], user: &str) -> bool {
     users.is_empty() || users.iter().any(|named| named == user)
-}
-
-/// A bucket's number, below the lake's bucket count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bucket(pub u32);
-
-impl std::fmt::Display for Bucket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:03}", self.0)
-    }
 }
 
 impl Lake {
@@ -210,11 +185,6 @@ impl Lake {
     pub fn state_if_there(&self) -> Result<Option<State>> {
         State::open_if_there(&self.root)
     }
-}
-
-pub(super) fn write_charter(backend: &dyn Backend, charter: &Charter) -> Result<()> {
-    let text = toml::to_string(charter).expect("the charter is plain");
-    backend.put(&charter_key(), &mut |out| out.write_all(text.as_bytes())).map(drop)
 }
 
 #[cfg(test)]

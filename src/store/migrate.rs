@@ -13,11 +13,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::archives::{archive_key, bucket_folder, import_key};
 use super::backend::Backend;
-use super::lake::{Bucket, Charter, write_charter};
 use super::local::{Local, create_folder, sync_folder};
-use super::{archives, landing};
+use super::names::{
+    ARCHIVES, Bucket, Charter, archive_key, archives_of, import_key, segment_key, write_charter,
+};
 use crate::error::{Error, Result};
 
 const DATASETS: [&str; 6] = ["activities", "origins", "streams", "rejects", "matches", "golden"];
@@ -78,12 +78,12 @@ fn old(root: &Path, folder: &str, bucket: Bucket, suffix: &str) -> PathBuf {
 }
 
 fn move_landing(root: &Path, local: &Local, bucket: Bucket) -> Result<()> {
-    let key = landing::segment_key(bucket, 0, 0);
+    let key = segment_key(bucket, 0, 0);
     rename(&old(root, "landing/strava", bucket, ".jsonl.zst"), &local.place(&key))
 }
 
 fn move_archives(root: &Path, local: &Local, bucket: Bucket) -> Result<()> {
-    let folder = old(root, archives::FOLDER, bucket, "");
+    let folder = old(root, ARCHIVES, bucket, "");
     if folder.exists() {
         for entry in fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
             let path = entry.map_err(Error::io("list", &folder))?.path();
@@ -94,13 +94,13 @@ fn move_archives(root: &Path, local: &Local, bucket: Bucket) -> Result<()> {
         }
         fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
     }
-    let log = old(root, archives::FOLDER, bucket, ".jsonl");
+    let log = old(root, ARCHIVES, bucket, ".jsonl");
     let lines = match fs::read(&log) {
         Ok(lines) => lines,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Error::io("read", &log)(e)),
     };
-    create_folder(&local.place(&bucket_folder(bucket)))?;
+    create_folder(&local.place(&archives_of(bucket)))?;
     // A torn last line was never an import.
     for (number, line) in
         lines.split_inclusive(|byte| *byte == b'\n').enumerate().filter(|(_, l)| l.ends_with(b"\n"))

@@ -3,7 +3,8 @@
 //! ```text
 //! backend        what a lake is kept on: a few operations on named objects
 //! local          a folder of this machine as a backend, and the one door to its disk
-//! lake           the layout, buckets, keys
+//! lake           the layout, and which bucket a user falls in
+//! names          what is called what in it
 //! landing        the API's answers, as they came        archives   what was imported
 //! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
 //! migrate        older formats                        purge      forgetting a person
@@ -19,5 +20,6 @@ pub mod lake;
 pub mod landing;
 pub mod local;
 mod migrate;
+pub mod names;
 pub mod purge;
 pub mod state;

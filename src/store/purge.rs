@@ -12,6 +12,7 @@ use super::dataset;
 use super::lake::{Bucket, Lake};
 use super::landing;
 use crate::error::Result;
+use crate::store::names;
 
 /// What a purge took away, or would.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -75,9 +76,9 @@ fn forget_archives(lake: &Lake, bucket: Bucket, user: &str) -> Result<usize> {
         imports.imports.iter().partition(|(_, import)| import.user_id == user);
     for (number, import) in &theirs {
         if !others.iter().any(|(_, other)| other.sha256 == import.sha256) {
-            lake.backend().remove(&archives::archive_key(bucket, &import.sha256))?;
+            lake.backend().remove(&names::archive_key(bucket, &import.sha256))?;
         }
-        lake.backend().remove(&archives::import_key(bucket, *number))?;
+        lake.backend().remove(&names::import_key(bucket, *number))?;
     }
     Ok(theirs.len())
 }

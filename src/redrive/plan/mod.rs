@@ -3,10 +3,10 @@
 //! A bucket at a time, through the [`stages`]: what its users are owed is [routed](super::route), weighed, and let
 //! through as far as each user's [`tier`] allows.
 
-mod held;
+pub mod held;
 mod reviews;
 mod stages;
-mod summary;
+pub mod summary;
 mod tier;
 
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 pub use held::{AllHeld, Held, HeldFigures, Reason, count};
-pub use stages::{End, Owed, Planned, Ready, Routed, Settled, Unsettled, Weighed};
+pub use stages::{End, Owed, Planned, Ready, Routed, Settled, Unsettled, UserPlan, Weighed};
 pub use summary::{Line, List, Summary, UserFigures};
 
 use super::Options;
@@ -37,19 +37,6 @@ use crate::store::state::deliveries::{self, Deliveries, Delivery, Ended, Progres
 use crate::store::state::exports::Exports;
 use reviews::Reviews;
 use tier::Allowance;
-
-/// One user's, oldest first.
-#[derive(Debug)]
-pub struct UserPlan {
-    pub user_id: String,
-    pub planned: Vec<Planned>,
-    /// Ready, and beyond the most messages that were asked for.
-    pub beyond_limit: u64,
-    /// What the rows of members stand in.
-    pub batches: Arc<[RecordBatch]>,
-    /// None where the tier has no limit.
-    pub syncs_left: Option<u64>,
-}
 
 /// What planning a bucket came to.
 pub type OfBucket = Result<Vec<UserPlan>>;

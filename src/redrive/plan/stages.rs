@@ -6,6 +6,9 @@
 //!    └───────┴─────────┴─────▶ Settled: delivered before, or held for a reason
 //! ```
 
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 use super::held::Held;
@@ -141,4 +144,17 @@ impl Weighed {
             end: End::Held(held),
         })
     }
+}
+
+/// One user's, oldest first.
+#[derive(Debug)]
+pub struct UserPlan {
+    pub user_id: String,
+    pub planned: Vec<Planned>,
+    /// Ready, and beyond the most messages that were asked for.
+    pub beyond_limit: u64,
+    /// What the rows of members stand in.
+    pub batches: Arc<[RecordBatch]>,
+    /// None where the tier has no limit.
+    pub syncs_left: Option<u64>,
 }

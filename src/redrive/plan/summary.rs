@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::held::{AllHeld, Held, count};
-use super::stages::{End, Planned};
-use super::{Reason, UserPlan};
+use super::held::{AllHeld, Held, Reason, count};
+use super::stages::{End, Planned, UserPlan};
 use crate::redrive::Options;
 use crate::redrive::reconcile::Standing;
 use crate::redrive::sinks::Pace;

@@ -21,11 +21,12 @@ use serde::{Deserialize, Serialize};
 
 pub use forget::{Forgotten, forget};
 pub use frame::{Frame, MAX_BODY_BYTES, Unopened, VERSION, frame};
-pub use segments::{Frames, Piece, Position, Segment, frame_at, segment_key, segments};
+pub use segments::{Frames, Piece, Position, Segment, frame_at, segments};
 
 use crate::error::Result;
-use crate::store::backend::{Append, Guard, Key};
+use crate::store::backend::{Append, Guard};
 use crate::store::lake::{Bucket, Lake};
+use crate::store::names;
 
 /// Segments are sealed when they are this long, so that none is too long to be copied or read whole.
 const SEGMENT_BYTES: u64 = 256 << 20;
@@ -78,7 +79,7 @@ struct Open {
 
 impl Open {
     fn new(lake: &Lake, bucket: Bucket, run: u32, number: u32) -> Result<Open> {
-        let segment = lake.backend().append(&segment_key(bucket, run, number))?;
+        let segment = lake.backend().append(&names::segment_key(bucket, run, number))?;
         Ok(Open { number, segment, bytes: 0, frames: 0 })
     }
 
@@ -91,8 +92,8 @@ impl Open {
 impl Landing {
     pub fn open(lake: &Lake) -> Result<Landing> {
         let guard = lake.backend().lock("landing", "the landing")?;
-        let last = lake.backend().list(&landing_folder())?;
-        let last = last.iter().filter_map(|(key, _)| segments::parse(key)).map(|(_, run, _)| run).max();
+        let last = lake.backend().list(&names::landing_folder())?;
+        let last = last.iter().filter_map(|(key, _)| names::segment(key)).map(|(_, run, _)| run).max();
         let run = last.map_or(1, |run| run + 1);
         Ok(Landing { lake: lake.clone(), run, open: HashMap::new(), _guard: guard })
     }
@@ -119,11 +120,6 @@ impl Landing {
     pub fn close(mut self) -> Result<()> {
         self.open.values_mut().try_for_each(Open::seal)
     }
-}
-
-/// Where all segments lie.
-pub fn landing_folder() -> Key {
-    Key::new("landing/strava")
 }
 
 #[cfg(test)]

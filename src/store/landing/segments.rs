@@ -11,12 +11,11 @@ use std::sync::Arc;
 use zstd::zstd_safe;
 
 use super::frame::{Frame, MAGIC, MAX_FRAME_BYTES, Unopened};
-use super::landing_folder;
 use crate::error::{Error, Result};
 use crate::store::backend::{Key, Opened, Reading};
 use crate::store::lake::{Bucket, Lake};
+use crate::store::names;
 
-const SUFFIX: &str = ".jsonl.zst";
 /// A frame that zstd skips, of the first of sixteen kinds.
 const SKIPPED: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 /// Reads grow from the first of these to the last: one frame is small, and a whole segment is long.
@@ -24,17 +23,6 @@ const FIRST_READ_BYTES: u64 = 64 << 10;
 const LONGEST_READ_BYTES: u64 = 4 << 20;
 /// A kind of frame and its length stand in this many bytes.
 const SKIPPED_HEAD_BYTES: usize = 8;
-
-pub fn segment_key(bucket: Bucket, run: u32, number: u32) -> Key {
-    landing_folder().join(&format!("{bucket}/{run:06}-{number:03}{SUFFIX}"))
-}
-
-/// The bucket, run and number of a segment.
-pub fn parse(key: &Key) -> Option<(Bucket, u32, u32)> {
-    let mut parts = key.as_str().rsplit('/');
-    let (run, number) = parts.next()?.strip_suffix(SUFFIX)?.split_once('-')?;
-    Some((Bucket(parts.next()?.parse().ok()?), run.parse().ok()?, number.parse().ok()?))
-}
 
 /// What stands at the end of a segment that nothing will be added to.
 pub fn seal(frames: u64) -> Vec<u8> {
@@ -56,10 +44,12 @@ pub struct Segment {
 
 /// The segments of a bucket in the order in which they were written.
 pub fn segments(lake: &Lake, bucket: Bucket) -> Result<Vec<Segment>> {
-    let listed = lake.backend().list(&landing_folder().join(&bucket.to_string()))?;
+    let listed = lake.backend().list(&names::landing_folder().join(&bucket.to_string()))?;
     let mut segments: Vec<Segment> = listed
         .into_iter()
-        .filter_map(|(key, bytes)| parse(&key).map(|(_, run, number)| Segment { key, run, number, bytes }))
+        .filter_map(|(key, bytes)| {
+            names::segment(&key).map(|(_, run, number)| Segment { key, run, number, bytes })
+        })
         .collect();
     segments.sort_by_key(|segment| (segment.run, segment.number));
     Ok(segments)

@@ -25,6 +25,14 @@ impl Default for Limits {
     }
 }
 
+/// Four limits: overall short and day, read short and day.
+pub fn four(text: &str) -> Result<[u32; 4], String> {
+    let numbers: Option<Vec<u32>> = text.split(',').map(|n| n.parse().ok()).collect();
+    numbers
+        .and_then(|n| n.try_into().ok())
+        .ok_or_else(|| "expected four numbers, such as 200,2000,100,1000".to_string())
+}
+
 /// Counts of the running windows. Everything served here is a read, so it counts in both pairs.
 #[derive(Debug, Default)]
 pub struct Usage {

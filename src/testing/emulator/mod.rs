@@ -8,7 +8,7 @@
 
 mod activities;
 mod changes;
-mod limits;
+pub mod limits;
 mod more;
 mod oauth;
 pub mod recorded;

@@ -12,8 +12,9 @@ use super::{Options, Person, person, strava};
 use crate::error::{Error, Result};
 use crate::sources::strava::endpoints::{self, list::PER_PAGE};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{self, Ask, Header, frame};
+use crate::store::landing::{Ask, Header, frame};
 use crate::store::local;
+use crate::store::names;
 
 /// People that are in memory at a time.
 const AT_A_TIME: usize = 64;
@@ -25,13 +26,13 @@ pub fn land(lake: &Lake, options: Options) -> Result<u64> {
     for number in 0..options.users {
         buckets.entry(lake.bucket(&super::user_id(number))).or_default().push(number);
     }
-    if !lake.backend().list(&landing::landing_folder())?.is_empty() {
+    if !lake.backend().list(&names::landing_folder())?.is_empty() {
         return Err(Error::Usage(format!("something has landed in {} already", lake.root().display())));
     }
     buckets
         .into_par_iter()
         .map(|(bucket, numbers)| {
-            lake.backend().put(&landing::segment_key(bucket, 1, 0), &mut |out| {
+            lake.backend().put(&names::segment_key(bucket, 1, 0), &mut |out| {
                 numbers.iter().try_for_each(|number| {
                     pages(&person(options, *number)).iter().try_for_each(|page| out.write_all(page))
                 })

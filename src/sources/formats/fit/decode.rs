@@ -38,6 +38,19 @@ pub struct Message<'a> {
 /// What applications said of their fields, by their index and the field's number.
 pub type Descriptions = HashMap<(u8, u8), Description>;
 
+/// A `field_description`: the index of the application, the number of its field, and what it is.
+pub fn description(m: Message<'_>) -> Option<((u8, u8), Description)> {
+    let byte = |number: u8| u8::try_from(m.int(number)?).ok();
+    let described = Description {
+        base: byte(2)?,
+        name: m.text(3).unwrap_or_default(),
+        scale: m.int(6).filter(|scale| *scale > 0).map_or(1.0, |scale| scale as f64),
+        offset: m.int(7).map_or(0.0, |offset| offset as f64),
+        native: (m.int(14), byte(15)),
+    };
+    Some(((byte(0)?, byte(1)?), described))
+}
+
 /// A definition, and the bytes that it takes.
 pub fn definition(
     bytes: &[u8],

@@ -5,8 +5,6 @@
 
 use std::sync::LazyLock;
 
-use super::decode::Message;
-
 /// A field of the profile that a developer's field stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Meaning {
@@ -25,24 +23,11 @@ impl Meaning {
 #[derive(Debug, Clone)]
 pub struct Description {
     pub base: u8,
-    name: String,
-    scale: f64,
-    offset: f64,
+    pub name: String,
+    pub scale: f64,
+    pub offset: f64,
     /// The message and the field of the profile.
-    native: (Option<i64>, Option<u8>),
-}
-
-/// A `field_description`: the index of the application, the number of its field, and what it is.
-pub fn description(m: Message<'_>) -> Option<((u8, u8), Description)> {
-    let byte = |number: u8| u8::try_from(m.int(number)?).ok();
-    let described = Description {
-        base: byte(2)?,
-        name: m.text(3).unwrap_or_default(),
-        scale: m.int(6).filter(|scale| *scale > 0).map_or(1.0, |scale| scale as f64),
-        offset: m.int(7).map_or(0.0, |offset| offset as f64),
-        native: (m.int(14), byte(15)),
-    };
-    Some(((byte(0)?, byte(1)?), described))
+    pub native: (Option<i64>, Option<u8>),
 }
 
 impl Description {

@@ -2,7 +2,7 @@
 
 use super::decode::{Definition, Descriptions, Message, crc, definition};
 use super::session::{Session, lap, session, sums_of_lap};
-use super::{developer, heart_rates, is_time, names};
+use super::{decode, heart_rates, is_time, names};
 use crate::model::activity::{ExerciseSet, Lap};
 use crate::sources::formats::recording::{Sample, Unread};
 
@@ -133,7 +133,7 @@ impl Part {
             132 => self.heart_rates.take(message),
             162 if self.utc_offset_s.is_none() => self.take_zone(message.int(3), message.int(253)),
             206 => {
-                if let Some((field, description)) = developer::description(message) {
+                if let Some((field, description)) = decode::description(message) {
                     self.descriptions.insert(field, description);
                 }
             }

@@ -1,0 +1,78 @@
+//! What is called what in a lake: its charter, its buckets, and the keys of the landing and the archives.
+
+use serde::{Deserialize, Serialize};
+
+use super::backend::{Backend, Key};
+use crate::error::Result;
+
+/// The version of the layout. A lake of a newer one is refused, one of an older is brought over.
+pub const FORMAT: u32 = 2;
+/// Enough that a bucket of millions of activities fits in memory many times over.
+pub const BUCKETS: u32 = 128;
+pub const HASH: &str = "xxh64";
+
+/// `lake.toml`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Charter {
+    pub format: u32,
+    pub buckets: u32,
+    pub hash: String,
+}
+
+pub fn write_charter(backend: &dyn Backend, charter: &Charter) -> Result<()> {
+    let text = toml::to_string(charter).expect("the charter is plain");
+    backend.put(&Key::new("lake.toml"), &mut |out| out.write_all(text.as_bytes())).map(drop)
+}
+
+/// A bucket's number, below the lake's bucket count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bucket(pub u32);
+
+impl std::fmt::Display for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:03}", self.0)
+    }
+}
+
+const SEGMENT_SUFFIX: &str = ".jsonl.zst";
+const IMPORT_SUFFIX: &str = ".json";
+pub const ARCHIVES: &str = "landing/archives";
+
+/// Where all segments lie.
+pub fn landing_folder() -> Key {
+    Key::new("landing/strava")
+}
+
+pub fn segment_key(bucket: Bucket, run: u32, number: u32) -> Key {
+    landing_folder().join(&format!("{bucket}/{run:06}-{number:03}{SEGMENT_SUFFIX}"))
+}
+
+/// The bucket, run and number of a segment.
+pub fn segment(key: &Key) -> Option<(Bucket, u32, u32)> {
+    let mut parts = key.as_str().rsplit('/');
+    let (run, number) = parts.next()?.strip_suffix(SEGMENT_SUFFIX)?.split_once('-')?;
+    Some((Bucket(parts.next()?.parse().ok()?), run.parse().ok()?, number.parse().ok()?))
+}
+
+/// Where all archives lie.
+pub fn archives_folder() -> Key {
+    Key::new(ARCHIVES)
+}
+
+/// Where the archives of a bucket lie.
+pub fn archives_of(bucket: Bucket) -> Key {
+    archives_folder().join(&bucket.to_string())
+}
+
+pub fn archive_key(bucket: Bucket, sha256: &str) -> Key {
+    archives_of(bucket).join(sha256)
+}
+
+pub fn import_key(bucket: Bucket, number: u32) -> Key {
+    archives_of(bucket).join(&format!("{number:06}{IMPORT_SUFFIX}"))
+}
+
+/// The number of an import.
+pub fn import(key: &Key) -> Option<u32> {
+    key.file_name().strip_suffix(IMPORT_SUFFIX)?.parse().ok()
+}
