@@ -132,7 +132,7 @@ pub fn describe(s: &Summary, seconds: f64) {
         say!("learned the weights from {}", output::count_of(s.learned_from, "pair", "pairs"));
     }
     if s.buckets_rewritten == 0 {
-        say!("nothing has changed; matches and golden activities are as they were");
+        say!("nothing has changed; matches and workouts are up to date");
         return;
     }
     say!(
@@ -224,8 +224,8 @@ fn decide(context: &Context, args: Decide) -> Result<Exit> {
     answers::keep(&lake, &given, jiff::Timestamp::now())?;
     let count = |answer: Option<Answer>| given.iter().filter(|g| g.answer == answer).count();
     say!(
-        "remembered {} answers ({} same, {} different, {} taken back); `longrun dedupe` follows them",
-        given.len(),
+        "remembered {} ({} same, {} different, {} taken back); `longrun dedupe` follows them",
+        output::count_of(given.len() as u64, "answer", "answers"),
         count(Some(Answer::Same)),
         count(Some(Answer::Different)),
         count(None)

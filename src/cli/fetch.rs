@@ -15,7 +15,7 @@ use crate::fetch::walk::Anew;
 use crate::fetch::{self, Event, Options, Stop, Summary, Why};
 use crate::http;
 use crate::model::secret::Secret;
-use crate::sources::strava::endpoints::Depth;
+use crate::sources::strava::endpoints::{self, Depth};
 use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
@@ -249,19 +249,22 @@ fn show(bar: &ProgressBar, announced: &mut Option<Timestamp>, event: &Event) {
 /// The summary for people.
 pub fn describe(summary: &Summary) {
     let s = summary;
-    let answers: Vec<String> =
-        s.answers.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
+    let answers = endpoints::ALL.iter().map(|endpoint| {
+        (s.answers.get(endpoint.answers).copied().unwrap_or(0), endpoint.answer, endpoint.answers)
+    });
+    let came = answers.chain([(s.gone, "not there", "not there"), (s.retries, "repeated", "repeated")]);
+    let came: Vec<String> = came
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, more)| output::count_of(number, one, more))
+        .collect();
     say!(
-        "{} {} of {} {}; {} calls in {}: {}, {} not there, {} repeated",
-        output::count(s.activities as u64),
-        if s.activities == 1 { "activity" } else { "activities" },
-        output::count(s.accounts as u64),
-        if s.accounts == 1 { "account" } else { "accounts" },
-        output::count(s.requests),
+        "{} of {}; {} in {}{}{}",
+        output::count_of(s.activities as u64, "activity", "activities"),
+        output::count_of(s.accounts as u64, "account", "accounts"),
+        output::count_of(s.requests, "call", "calls"),
         output::seconds(s.seconds),
-        answers.join(", "),
-        output::count(s.gone),
-        output::count(s.retries),
+        if came.is_empty() { "" } else { ": " },
+        came.join(", "),
     );
     if s.waits > 0 {
         say!(

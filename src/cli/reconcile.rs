@@ -82,8 +82,8 @@ pub fn describe(reconciled: &Reconciled, list: usize) {
     let without_runs = reconciled.users.iter().filter(|user| user.runs == 0).count();
     if without_runs > 0 {
         say!(
-            "the pipeline told of no run at all of {} users: if they have some, import those first",
-            output::count(without_runs as u64)
+            "the pipeline's exports have no runs of {}: if there are some, import those first",
+            output::count_of(without_runs as u64, "user", "users")
         );
     }
 }

@@ -105,7 +105,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }
         What::Pipeline { people, file } => {
             let bytes = synth::pipeline::write(&file, people.options())?;
-            say!("wrote {}; `longrun pipeline import {}` takes it in", output::bytes(bytes), file.display());
+            say!(
+                "wrote {}; import it with `longrun pipeline import {}`",
+                output::bytes(bytes),
+                file.display()
+            );
             return Ok(Exit::Done);
         }
         What::Landing { people } => {

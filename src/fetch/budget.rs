@@ -30,8 +30,9 @@ pub struct RateSeen {
     pub read: Option<PairSeen>,
 }
 
+/// The quarter hour and the day of one of the two limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Pair {
+pub struct Windows {
     pub short: Window,
     pub day: Window,
 }
@@ -51,8 +52,8 @@ pub enum Grant {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {
-    pub overall: Pair,
-    pub read: Pair,
+    pub overall: Windows,
+    pub read: Windows,
     in_flight: u32,
     reserve: Reserve,
     /// Calls that are not ours.
@@ -67,7 +68,7 @@ pub struct Budget {
 impl Budget {
     /// The first guess: Strava's limits for a new application. `reserve` is what is kept for others.
     pub fn new(short_s: u32, day_s: u32, reserve: Reserve) -> Budget {
-        let pair = |short, day| Pair {
+        let pair = |short, day| Windows {
             short: Window { limit: short, used: 0, length_s: short_s, index: i64::MIN },
             day: Window { limit: day, used: 0, length_s: day_s, index: i64::MIN },
         };
@@ -270,7 +271,7 @@ impl Room {
 
 impl Window {
     fn end_ms(&self, now_ms: i64) -> i64 {
-        // An answer may have told of the next window already: the clock is a little behind the server's.
+        // An answer may be of the next window already: the clock is a little behind the server's.
         let index = now_ms.div_euclid(self.length_ms()).max(self.index);
         index.saturating_add(1).saturating_mul(self.length_ms())
     }

@@ -351,13 +351,13 @@ impl<'a> Fetch<'a> {
                 let trouble = super::outage::Trouble::OfOneThing;
                 self.scheduler.trouble(index, &header.ask, trouble, reason, None, now_ms);
             }
-            Ok(told) => {
-                if told == endpoints::Told::Nothing {
+            Ok(news) => {
+                if news == endpoints::News::Nothing {
                     self.summary.gone += 1;
                 } else {
                     *self.summary.answers.entry(endpoints::answers(&header.ask)).or_default() += 1;
                 }
-                self.scheduler.landed(index, &header.ask, told, header.fetched_at, now_ms);
+                self.scheduler.landed(index, &header.ask, news, header.fetched_at, now_ms);
                 watch(Event::Landed {
                     done: self.summary.answers.values().sum::<u64>() + self.summary.gone,
                     left: self.scheduler.left(),

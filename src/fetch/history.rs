@@ -24,7 +24,7 @@ pub struct History {
     pub unreadable: BTreeMap<Bucket, String>,
 }
 
-/// Reads what has landed of accounts. What archives told counts as fetched, unless they are to be ignored.
+/// Reads what has landed of accounts. What archives have counts as fetched, unless they are to be ignored.
 pub fn read(lake: &Lake, accounts: &[Account], ignore_archives: bool) -> Result<History> {
     let mut by_bucket: BTreeMap<Bucket, HashMap<&str, &str>> = BTreeMap::new();
     for account in accounts {
@@ -60,9 +60,9 @@ fn read_bucket(
         // What landed for another user, who had the account before, is theirs.
         if wanted.get(header.account_id.as_str()).is_some_and(|user| *user == header.user_id) {
             // An answer that cannot be read does not bring the account on.
-            if let Ok(told) = endpoints::read(&header.ask, header.status, &body) {
+            if let Ok(news) = endpoints::read(&header.ask, header.status, &body) {
                 let account = progress.entry(header.account_id).or_default();
-                account.take(&header.ask, told, header.fetched_at);
+                account.take(&header.ask, news, header.fetched_at);
             }
         }
     }

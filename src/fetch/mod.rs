@@ -29,7 +29,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use self::budget::{Budget, Pair};
+use self::budget::{Budget, Windows};
 use self::client::App;
 use self::walk::Anew;
 use crate::sources::strava::endpoints::Depth;
@@ -88,7 +88,7 @@ pub struct Summary {
     pub landed_bytes: u64,
     pub seconds: f64,
     /// The read pair as last seen.
-    pub budget: Option<Pair>,
+    pub budget: Option<Windows>,
     /// Why it ended before everything was there.
     pub stopped: Option<Stop>,
     pub failures: Vec<Failure>,
@@ -123,7 +123,7 @@ pub enum Why {
     Outage(String),
 }
 
-/// What a watcher is told.
+/// What a watcher sees.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// `left` is how many requests are still owed, as far as is known.

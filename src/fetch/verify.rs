@@ -120,7 +120,7 @@ fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
     Ok(())
 }
 
-/// What the list told of and no row has.
+/// What the list has and no row.
 fn rows(lake: &Lake, bucket: Bucket, accounts: &[Account], found: &mut Verified) -> Result<()> {
     let key = lake.activities(strava::SOURCE, bucket);
     let mut there: HashSet<(String, String)> = HashSet::new();

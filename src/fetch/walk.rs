@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::sources::strava::api::ListEntry;
 use crate::sources::strava::archive::ArchivedEntry;
-use crate::sources::strava::endpoints::{self, About, Depth, OF_ACTIVITIES, Told};
+use crate::sources::strava::endpoints::{self, About, Depth, News, OF_ACTIVITIES};
 use crate::store::landing::Ask;
 
 /// A later walk goes this far below the newest activity known: devices sync late.
@@ -117,9 +117,9 @@ struct At {
 pub struct Known {
     pub start_s: i64,
     pub manual: bool,
-    /// What the list's line says, hashed; 0 before the list told of it.
+    /// What the list's line says, hashed; 0 before a list had it.
     print: u64,
-    /// The last walk that listed it; 0 where only an archive told of it.
+    /// The last walk that listed it; 0 where only an archive has it.
     scan: u32,
     /// When it can have come to be: its start, or when a later walk first listed it.
     since_s: i64,
@@ -168,30 +168,30 @@ impl Known {
 }
 
 impl Progress {
-    /// Takes in what an answer told.
-    pub fn take(&mut self, ask: &Ask, told: Told, at: Timestamp) {
-        match (ask, told) {
-            (Ask::List { scan, until_s, before_s, page }, Told::Page(entries)) => {
+    /// Takes in an answer.
+    pub fn take(&mut self, ask: &Ask, news: News, at: Timestamp) {
+        match (ask, news) {
+            (Ask::List { scan, until_s, before_s, page }, News::Page(entries)) => {
                 self.listed(*scan, (*until_s, *before_s, *page), &entries, at);
             }
             // No list at all, which is a refusal and no answer.
             (Ask::List { .. }, _) => {}
-            (ask, told) => {
+            (ask, news) => {
                 let Some((index, id)) = endpoints::place(ask) else { return };
                 let known = self.known.entry(id.into()).or_default();
                 let had = &mut known.had[index];
-                *had = match (told, *had) {
-                    (Told::Nothing, Had::Nothing { times, print, .. }) if print == known.print => {
+                *had = match (news, *had) {
+                    (News::Nothing, Had::Nothing { times, print, .. }) if print == known.print => {
                         Had::Nothing { print, at_s: at.as_second(), times: times.saturating_add(1) }
                     }
-                    (Told::Nothing, _) => Had::Nothing { print: known.print, at_s: at.as_second(), times: 1 },
+                    (News::Nothing, _) => Had::Nothing { print: known.print, at_s: at.as_second(), times: 1 },
                     _ => Had::Whole { print: known.print, at_s: at.as_second() },
                 };
             }
         }
     }
 
-    /// Takes in what an imported archive told of: its activities are not asked for one by one again.
+    /// Takes in what an imported archive has: its activities are not asked for one by one again.
     pub fn archived(&mut self, entries: &[ArchivedEntry]) {
         for entry in entries {
             let known = self.known.entry(entry.id.as_str().into()).or_default();
@@ -281,7 +281,7 @@ impl Progress {
             }
             Walk::Ended if self.is_fresh(wanted) => None,
             Walk::NotBegun | Walk::Ended => {
-                // What an archive told shortens no walk: it may lack what nobody knows of.
+                // An archive shortens no walk: it may lack what nobody knows of.
                 let is_shortened = self.whole_at.is_some_and(|at| at >= wanted.whole_since);
                 let until_s = self.newest_s(now).map(|s| s - LOOKBACK_S).filter(|_| is_shortened);
                 Some(Ask::List { scan: self.scans + 1, until_s, before_s: None, page: 1 })
@@ -349,7 +349,7 @@ impl Progress {
         self.known.len() - self.gone
     }
 
-    /// Activities that the list or an archive told of, and that are there.
+    /// Activities that the list or an archive has, and that are not gone.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.known.iter().filter(|(_, known)| !known.is_gone).map(|(id, _)| &**id)
     }

@@ -38,7 +38,7 @@ fn walk_with(
     for pages in 0.. {
         let now = at(NOW_S + pages as i64 * pause_s);
         let Some(ask) = progress.next_page(wanted, now) else { return pages };
-        progress.take(&ask, Told::Page(serve(history, &ask, size)), now);
+        progress.take(&ask, News::Page(serve(history, &ask, size)), now);
         assert!(pages < 10_000, "the walk does not end");
     }
     unreachable!()
@@ -83,7 +83,7 @@ fn a_later_walk_stops_below_what_is_known() {
     history.push(entry(9_998, 1_985 * 86_400 + 7));
     let mut later = progress.clone();
     let ask = later.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)).unwrap();
-    later.take(&ask, Told::Page(serve(&history, &ask, 200)), at(NOW_S + 200));
+    later.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + 200));
     assert_eq!(later.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)), None, "one page is enough");
     assert_eq!(later.activities(), 2_002);
 }
@@ -116,7 +116,7 @@ fn a_page_out_of_order_ends_no_walk_and_loses_nothing() {
     for (number, page) in pages.into_iter().enumerate() {
         let now = at(NOW_S + number as i64 * 86_400);
         let ask = progress.next_page(&wanted(NOW_S), now).unwrap();
-        progress.take(&ask, Told::Page(page), now);
+        progress.take(&ask, News::Page(page), now);
         asked.push(ask);
     }
     assert!(progress.is_walked() && progress.activities() == 15);
@@ -128,12 +128,12 @@ fn a_resumed_walk_counts_as_of_its_first_page_and_goes_on_below_what_it_saw() {
     let mut history: Vec<ListEntry> = (0..1_000).map(|i| entry(i, NOW_S - i as i64 * 100)).collect();
     let mut progress = Progress::default();
     let first = progress.next_page(&wanted(NOW_S), at(NOW_S)).unwrap();
-    progress.take(&first, Told::Page(serve(&history, &first, 200)), at(NOW_S));
+    progress.take(&first, News::Page(serve(&history, &first, 200)), at(NOW_S));
     // Meanwhile three of the first page were deleted: page 2 begins three later now.
     history.drain(10..13);
     let later_s = NOW_S + 86_400;
     while let Some(ask) = progress.next_page(&wanted(NOW_S), at(later_s)) {
-        progress.take(&ask, Told::Page(serve(&history, &ask, 200)), at(later_s));
+        progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(later_s));
     }
     assert_eq!(progress.walked_at(), Some(at(NOW_S)));
     assert!((200..1_000).all(|id| progress.known.contains_key(id.to_string().as_str())));
@@ -161,7 +161,7 @@ fn what_an_archive_told_is_not_asked_for_again() {
 fn what_is_owed_is_newest_first_and_leaves_out_what_cannot_be_there() {
     let mut progress = Progress::default();
     walk(&mut progress, &[entry(5, 50), entry(1, 10), entry(2, 20)]);
-    progress.take(&detail("2"), Told::Whole, at(NOW_S));
+    progress.take(&detail("2"), News::Whole, at(NOW_S));
     assert_eq!(
         owed(&progress),
         ["activity 5", "activity 1", "the streams of activity 2", "the streams of activity 1"]
@@ -174,14 +174,14 @@ fn what_was_edited_is_owed_again_and_counts_alone_ask_for_nothing() {
     let history = [entry(1, 10), entry(2, 20)];
     walk(&mut progress, &history);
     for id in ["1", "2"] {
-        progress.take(&detail(id), Told::Whole, at(NOW_S));
-        progress.take(&endpoints::of_activities(1).ask(id, 0), Told::Whole, at(NOW_S));
+        progress.take(&detail(id), News::Whole, at(NOW_S));
+        progress.take(&endpoints::of_activities(1).ask(id, 0), News::Whole, at(NOW_S));
     }
     assert_eq!(owed(&progress), Vec::<String>::new());
     let mut edited = history.clone();
     edited[1].print = 2;
     let ask = progress.next_page(&wanted(NOW_S + 1_000), at(NOW_S + 2_000)).unwrap();
-    progress.take(&ask, Told::Page(edited.map(Some).to_vec()), at(NOW_S + 2_000));
+    progress.take(&ask, News::Page(edited.map(Some).to_vec()), at(NOW_S + 2_000));
     assert_eq!(owed(&progress), ["activity 2", "the streams of activity 2"]);
 }
 
@@ -190,7 +190,7 @@ fn what_is_to_be_fetched_anew_is_owed_once_more_and_not_after_that() {
     let mut progress = Progress::default();
     walk(&mut progress, &[entry(1, 10), entry(2, 20), entry(3, 30)]);
     for id in ["1", "2", "3"] {
-        progress.take(&detail(id), Told::Whole, at(NOW_S));
+        progress.take(&detail(id), News::Whole, at(NOW_S));
     }
     let anew = |since_s: i64, ids: &[&str]| Wanted {
         anew: Some(Anew {
@@ -205,7 +205,7 @@ fn what_is_to_be_fetched_anew_is_owed_once_more_and_not_after_that() {
     };
     assert_eq!(owed(&progress, &anew(20, &[])), ["3", "2"]);
     assert_eq!(owed(&progress, &anew(0, &["1"])), ["1"]);
-    progress.take(&detail("1"), Told::Whole, at(NOW_S + 15));
+    progress.take(&detail("1"), News::Whole, at(NOW_S + 15));
     assert_eq!(owed(&progress, &anew(0, &["1"])), Vec::<String>::new());
 }
 
@@ -216,14 +216,14 @@ fn what_is_not_there_yet_is_asked_for_after_hours_then_days_then_never() {
     let old = entry(2, NOW_S - 90 * DAY_S);
     walk(&mut progress, &[fresh, old]);
     for id in ["1", "2"] {
-        progress.take(&detail(id), Told::Nothing, at(NOW_S));
+        progress.take(&detail(id), News::Nothing, at(NOW_S));
     }
     let mut now_s = NOW_S;
     let mut asked = Vec::new();
     while now_s < NOW_S + 60 * DAY_S {
         for owed in progress.owed(0, &wanted(NOW_S), at(now_s)) {
             asked.push((owed.id.to_string(), (now_s - NOW_S) / 3_600));
-            progress.take(&detail(&owed.id), Told::Nothing, at(now_s));
+            progress.take(&detail(&owed.id), News::Nothing, at(now_s));
         }
         now_s += 3_600;
     }
@@ -241,7 +241,7 @@ fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
     let again = Wanted { whole_since: at(NOW_S + 100), ..wanted(NOW_S + 100) };
     let rewalk = |progress: &mut Progress, history: &[ListEntry], second: i64| {
         while let Some(ask) = progress.next_page(&again, at(second)) {
-            progress.take(&ask, Told::Page(serve(history, &ask, 200)), at(second));
+            progress.take(&ask, News::Page(serve(history, &ask, 200)), at(second));
         }
     };
     rewalk(&mut progress, &history, NOW_S + 200);
@@ -249,7 +249,7 @@ fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
     assert!(!owed(&progress).contains(&"activity 3".to_string()));
     history.push(deleted);
     let ask = Ask::List { scan: 3, until_s: None, before_s: None, page: 1 };
-    progress.take(&ask, Told::Page(serve(&history, &ask, 200)), at(NOW_S + 300));
+    progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + 300));
     assert_eq!(progress.gone().count(), 0);
 }
 

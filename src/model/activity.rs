@@ -198,12 +198,12 @@ record! {
         /// Fields of the source that have no column, as a JSON object.
         #[col(detail, golden = Nobody)]
         pub extra: Option<String>,
-        /// How it came: `api`, `archive`, `file`, or `api+archive` where both told of it.
+        /// How it came: `api`, `archive`, `file`, or `api+archive` where both had it.
         #[col(golden = Nobody)]
         pub origin: String,
         #[col(golden = Nobody, statistics)]
         pub fetched_at: Timestamp,
-        /// When the whole of it was last fetched; null while only a list told of it.
+        /// When the whole of it was last fetched; null while only a list had it.
         #[col(detail, golden = Nobody)]
         pub detail_at: Option<Timestamp>,
         /// When the source's terms ask for it to be fetched anew or forgotten.
@@ -213,7 +213,7 @@ record! {
         /// `#` index within.
         #[col(golden = Nobody, encoding = Prefixes)]
         pub raw_ref: String,
-        /// Where the archive's own telling is, where the API told of it too.
+        /// Where the archive's own record is, where the API has one too.
         #[col(golden = Nobody)]
         pub archive_ref: Option<String>,
         #[col(golden = Nobody)]
@@ -222,7 +222,7 @@ record! {
 }
 
 impl Activity {
-    /// Takes what is absent here from another telling of the same activity, which may have
+    /// Takes what is absent here from another record of the same activity, which may have
     /// computed some of it.
     pub fn complete_with(&mut self, mut other: Activity) {
         let absent = self.absent();

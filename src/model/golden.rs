@@ -1,4 +1,4 @@
-//! The row of a workout: what its records told, put together.
+//! The row of a workout: what its records say, put together.
 
 use std::sync::Arc;
 

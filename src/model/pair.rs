@@ -49,7 +49,7 @@ record! {
         /// `match`, `review` or `no_match`.
         pub decision: String,
         /// `weight`; or `assigned` (another pair was worth more), `conflict` (it would have brought together
-        /// what cannot be one), `rivals` (another record fits about as well), `copy` (told twice by one
+        /// what cannot be one), `rivals` (another record fits about as well), `copy` (given twice by one
         /// source), `part`, `group` (others brought them together), or `person`.
         pub reason: String,
     }

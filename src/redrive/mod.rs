@@ -114,7 +114,7 @@ pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
 /// Buckets whose plans are ready before anybody needs them.
 const BUCKETS_AHEAD: usize = 1;
 
-/// Sends what is owed. What was done is told even where it ends in an error.
+/// Sends what is owed. Says what was done even where it ends in an error.
 pub fn run(
     lake: &Lake,
     options: &Options,

@@ -278,7 +278,7 @@ fn pushes(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<Arc
 fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     a.origin = "api".to_string();
-    // Without samples it is a summary, and does not come over what a whole one told.
+    // Without samples it is a summary, and does not replace a whole one.
     a.detail_at = a.detail_at.filter(|_| has_samples);
     let summary = if has_samples { value.get("summary").unwrap_or(value) } else { value };
     let (mut start_s, mut summary_id, mut steps) = (None, None, None);

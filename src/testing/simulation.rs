@@ -21,7 +21,7 @@ use crate::fetch::reserve::Reserve;
 use crate::fetch::scheduler::{Bounds, Scheduler, Step};
 use crate::fetch::walk::{Progress, Wanted};
 use crate::model::secret::Secret;
-use crate::sources::strava::endpoints::{Depth, Told, list::PER_PAGE};
+use crate::sources::strava::endpoints::{Depth, News, list::PER_PAGE};
 use crate::sources::strava::{self, api::ListEntry};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
@@ -294,8 +294,8 @@ fn land(scheduler: &mut Scheduler, account: usize, sent: Sent, now_ms: i64, size
         return;
     }
     let told = match &sent.ask {
-        Ask::List { before_s, page, .. } => Told::Page(page_of(account, size, *before_s, *page)),
-        _ => Told::Whole,
+        Ask::List { before_s, page, .. } => News::Page(page_of(account, size, *before_s, *page)),
+        _ => News::Whole,
     };
     let at = Timestamp::from_second(at_s).expect("a time");
     scheduler.landed(account, &sent.ask, told, at, now_ms);

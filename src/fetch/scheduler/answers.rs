@@ -6,7 +6,7 @@ use super::{Effect, LOOKED_AT, Scheduler};
 use crate::fetch::Failure;
 use crate::fetch::budget::RateSeen;
 use crate::fetch::outage::{Outage, Suspect, Trouble};
-use crate::sources::strava::endpoints::{self, Told};
+use crate::sources::strava::endpoints::{self, News};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
 
@@ -47,12 +47,12 @@ impl Scheduler {
     }
 
     /// An answer has landed.
-    pub fn landed(&mut self, index: usize, ask: &Ask, told: Told, at: Timestamp, local_ms: i64) {
+    pub fn landed(&mut self, index: usize, ask: &Ask, news: News, at: Timestamp, local_ms: i64) {
         self.api_is_well(index, ask, local_ms);
         let now = self.now(local_ms);
         let activities = self.accounts[index].progress.activities();
         let is_unparked = self.change(index, |work, wanted| {
-            work.progress.take(ask, told, at);
+            work.progress.take(ask, news, at);
             work.refused_tokens.remove(ask);
             if endpoints::activity(ask).is_none() {
                 work.listed(wanted, now);

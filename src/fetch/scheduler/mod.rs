@@ -56,7 +56,7 @@ pub enum Step {
     End,
 }
 
-/// What is to be told to others, or kept.
+/// What others have to know, or to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Failed(Failure),

@@ -46,7 +46,7 @@ const LANES_OF_BATCHES: usize = 256;
 /// Bytes of messages that wait for a call, or are in one.
 const MOST_BYTES_ON_THE_WAY: usize = 64 << 20;
 
-/// What somebody who watches is told.
+/// What a watcher sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Messages that ended, of this run.
@@ -95,7 +95,7 @@ struct Driver<'a> {
     driven: Driven,
 }
 
-/// Sends everything that the plans have. What was done is told even where it ends in an error.
+/// Sends everything that the plans have. Says what was done even where it ends in an error.
 pub async fn run(
     lake: &Lake,
     options: &Options,

@@ -140,8 +140,8 @@ fn write_activity(out: &mut Json, p: &Payload) {
 }
 
 fn write_session(out: &mut Json, p: &Payload) {
-    let told = |value: f64| if p.as_f32 { f64::from(value as f32) } else { value };
-    let distance = p.distance_m.map(told);
+    let rounded = |value: f64| if p.as_f32 { f64::from(value as f32) } else { value };
+    let distance = p.distance_m.map(rounded);
     out.open(b'{');
     out.time("start_time", p.start);
     out.number("total_elapsed_time", p.elapsed_s);
@@ -169,7 +169,7 @@ fn write_session(out: &mut Json, p: &Payload) {
                 out.time("start_time", start);
             }
             out.number("total_elapsed_time", lap.elapsed_s.unwrap_or(0.0));
-            out.number("total_distance", lap.distance_m.map_or(0.0, told));
+            out.number("total_distance", lap.distance_m.map_or(0.0, rounded));
             out.close(b'}');
         }
         out.close(b']');
@@ -180,7 +180,7 @@ fn write_session(out: &mut Json, p: &Payload) {
         p.sets.iter().for_each(|set| write_set(out, set));
         out.close(b']');
     }
-    if let Some(calories) = p.calories_kcal.map(told).filter(|calories| calories.is_finite()) {
+    if let Some(calories) = p.calories_kcal.map(rounded).filter(|calories| calories.is_finite()) {
         out.present_number("total_calories", calories);
     }
     if let Some((mean, highest)) = samples.and_then(Samples::heart_rates) {
@@ -196,7 +196,7 @@ fn write_set(out: &mut Json, set: &ExerciseSet) {
     out.text("exercise_name", set.exercise_name.as_deref().unwrap_or_default());
     out.whole("reps", set.reps.unwrap_or(0));
     out.number("weight_kg", set.weight_kg.unwrap_or(0.0));
-    // Of a set only the duration is told, not when it began.
+    // Of a set only the duration is known, not when it began.
     out.whole("duration_seconds", set.duration_s.unwrap_or(0.0) as i32);
     out.text("notes", set.notes.as_deref().unwrap_or_default());
     out.text("superset_id", set.superset_id.as_deref().unwrap_or_default());

@@ -5,6 +5,7 @@ use crate::sources::strava::api;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     kind: "detail",
+    answer: "detail",
     answers: "details",
     depth: Depth::Detail,
     of_activity: Some(|_| true),

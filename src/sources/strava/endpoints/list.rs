@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Answer, Depth, Endpoint, OnRow, Row, Told};
+use super::{Answer, Depth, Endpoint, News, OnRow, Row};
 use crate::sources::strava::api;
 use crate::sources::{Fault, ReadFrom};
 use crate::store::landing::Ask;
@@ -12,6 +12,7 @@ pub const PER_PAGE: u32 = 200;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     kind: "list",
+    answer: "page",
     answers: "pages",
     depth: Depth::List,
     of_activity: None,
@@ -21,12 +22,12 @@ pub static ENDPOINT: Endpoint = Endpoint {
     rows,
 };
 
-fn read(body: &[u8]) -> Result<Told, String> {
+fn read(body: &[u8]) -> Result<News, String> {
     let entries = api::list_entries(body)?;
     if !entries.is_empty() && entries.iter().all(Option::is_none) {
         return Err(format!("none of the {} records on the page can be read", entries.len()));
     }
-    Ok(Told::Page(entries))
+    Ok(News::Page(entries))
 }
 
 fn path(ask: &Ask) -> String {

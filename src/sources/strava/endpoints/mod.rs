@@ -44,7 +44,8 @@ pub enum Depth {
 pub struct Endpoint {
     /// As landing frames name it.
     pub kind: &'static str,
-    /// What a summary calls its answers.
+    /// What a summary calls one of its answers, and several.
+    pub answer: &'static str,
     pub answers: &'static str,
     /// A fetch of this depth wants it.
     pub depth: Depth,
@@ -55,7 +56,7 @@ pub struct Endpoint {
     /// What a request was for, for a person.
     pub describe: fn(&Ask) -> String,
     /// What an answer of status 200 tells a walk. An error says why it tells nothing.
-    pub read: fn(&[u8]) -> Result<Told, String>,
+    pub read: fn(&[u8]) -> Result<News, String>,
     /// The rows that are in an answer of status 200.
     pub rows: fn(Answer, &ReadFrom, OnRow),
 }
@@ -70,7 +71,7 @@ pub struct About<'a> {
 
 /// What an answer tells a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum News {
     /// A page of the list; None stands for a record that cannot be read.
     Page(Vec<Option<ListEntry>>),
     /// What was asked of an activity is there.
@@ -167,10 +168,10 @@ impl Endpoint {
 }
 
 /// What a landed answer tells a walk.
-pub fn read(ask: &Ask, status: u16, body: &[u8]) -> Result<Told, String> {
+pub fn read(ask: &Ask, status: u16, body: &[u8]) -> Result<News, String> {
     match of(ask) {
         Some(endpoint) if status == 200 => (endpoint.read)(body),
-        _ => Ok(Told::Nothing),
+        _ => Ok(News::Nothing),
     }
 }
 
@@ -179,11 +180,11 @@ fn id(ask: &Ask) -> &str {
 }
 
 /// JSON, and whether there is anything in it: `{}` is what a fresh upload has.
-fn whole(body: &[u8]) -> Result<Told, String> {
+fn whole(body: &[u8]) -> Result<News, String> {
     let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     read.map_err(|e| format!("not valid JSON: {e}"))?;
     let has_nothing = matches!(body.trim_ascii(), [b'{', inner @ .., b'}'] | [b'[', inner @ .., b']'] if inner.trim_ascii().is_empty());
-    Ok(if has_nothing { Told::Nothing } else { Told::Whole })
+    Ok(if has_nothing { News::Nothing } else { News::Whole })
 }
 
 #[cfg(test)]
@@ -192,8 +193,8 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_nothing_yet() {
-        assert_eq!(whole(b" {\n} "), Ok(Told::Nothing));
-        assert_eq!(whole(b"{\"id\":1}"), Ok(Told::Whole));
+        assert_eq!(whole(b" {\n} "), Ok(News::Nothing));
+        assert_eq!(whole(b"{\"id\":1}"), Ok(News::Whole));
         assert!(whole(b"{\"id\":").is_err());
     }
 
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_longrun_asked_for_tells_nothing_here() {
-        let ask: Ask = serde_json::from_str(r#"{"kind":"weather","id":"7","start_s":5}"#).unwrap();
-        assert_eq!((index(&ask), read(&ask, 200, b"{")), (None, Ok(Told::Nothing)));
+        let ask: Ask = serde_json::from_str(r#"{"kind":"aurora","id":"7","start_s":5}"#).unwrap();
+        assert_eq!((index(&ask), read(&ask, 200, b"{")), (None, Ok(News::Nothing)));
     }
 }

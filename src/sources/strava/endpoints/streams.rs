@@ -8,6 +8,7 @@ const KEYS: &str =
 
 pub static ENDPOINT: Endpoint = Endpoint {
     kind: "streams",
+    answer: "set of streams",
     answers: "streams",
     depth: Depth::Streams,
     // What was typed in has no samples.

@@ -5,6 +5,7 @@ use crate::sources::strava::api;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     kind: "weather",
+    answer: "weather",
     answers: "weathers",
     depth: Depth::Detail,
     of_activity: Some(|about| about.id.starts_with("outside")),
@@ -19,7 +20,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 #[test]
 fn a_new_endpoint_is_one_file_and_everything_follows_from_it() {
-    use super::{OF_ACTIVITIES, Told, of_activities};
+    use super::{News, OF_ACTIVITIES, of_activities};
     use crate::fetch::walk::{Progress, Wanted};
     use jiff::{SignedDuration, Timestamp};
 
@@ -32,7 +33,7 @@ fn a_new_endpoint_is_one_file_and_everything_follows_from_it() {
     let now: Timestamp = "2024-06-01T00:00:00Z".parse().unwrap();
     let wanted = Wanted::new(Depth::Detail, now, SignedDuration::ZERO, None);
     let list = progress.next_page(&wanted, now).unwrap();
-    progress.take(&list, Told::Page(page.to_vec()), now);
+    progress.take(&list, News::Page(page.to_vec()), now);
     let index = OF_ACTIVITIES - 1;
     let owed = progress.owed(index, &wanted, now);
     assert_eq!(owed.iter().map(|owed| &*owed.id).collect::<Vec<_>>(), ["outside-1"]);
