@@ -159,6 +159,9 @@ fn in_time(scored: &Scored) -> &'static str {
         "piece" => "One is a small piece of the time of the other.",
         "sequence" => "One is one of several that follow each other within the other.",
         "overlap" => "They overlap for most of the shorter one.",
+        "company" => {
+            "They overlap, but somebody else recorded at that time with the account of one of them."
+        }
         "partly" => "They overlap for a part of the shorter one.",
         "touch" => "They hardly touch.",
         "zone" => "They lie apart by that day's offset from UTC, and last equally long.",

@@ -10,9 +10,17 @@ const GAP_E5: i32 = 2_700;
 /// A ride of 600 km. What is walked after that is not looked at.
 const MAX_CELLS: usize = 8_192;
 
-/// The cells of a track, sorted.
+/// Where a track went.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Footprint(Vec<u64>);
+pub struct Footprint {
+    /// The cells that it touched, sorted.
+    cells: Vec<u64>,
+    /// Its first and its last point, in whole 1e-5 degrees.
+    ends: Option<[Point; 2]>,
+}
+
+/// Latitude and longitude, in whole 1e-5 degrees.
+type Point = (i32, i32);
 
 /// One row of cells up.
 const ROW: u64 = 1 << 32;
@@ -73,24 +81,31 @@ impl Footprint {
             }
             before = Some((lat, lon));
         }
-        Footprint::sorted(cells)
-    }
-
-    fn sorted(mut cells: Vec<u64>) -> Footprint {
         cells.sort_unstable();
         cells.dedup();
         cells.shrink_to_fit();
-        Footprint(cells)
+        let points = || lat_e5.iter().copied().zip(lon_e5.iter().copied());
+        Footprint { cells, ends: points().next().zip(points().next_back()).map(|(first, last)| [first, last]) }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.cells.is_empty()
+    }
+
+    /// Whether another track begins where this one ended, as far as both are known.
+    pub fn leads_to(&self, next: &Footprint) -> Option<bool> {
+        // Some 600 m: receivers take their time, and people cross a street for lunch.
+        const NEAR_E5: f64 = 540.0;
+        let ([_, (lat, lon)], [(next_lat, next_lon), _]) = (self.ends?, next.ends?);
+        let narrowed = (f64::from(lat) / 100_000.0).to_radians().cos();
+        let (north, east) = (f64::from(next_lat) - f64::from(lat), f64::from(next_lon) - f64::from(lon));
+        Some(north.hypot(east * narrowed) <= NEAR_E5)
     }
 
     /// No place at all, or hardly more than one: a receiver that lay still in a room says nothing of a way.
     pub fn is_one_place(&self) -> bool {
         const FEWEST_CELLS: usize = 4;
-        self.0.len() < FEWEST_CELLS
+        self.cells.len() < FEWEST_CELLS
     }
 
     /// The share of this one's cells that the other was in or beside.
@@ -98,18 +113,18 @@ impl Footprint {
         let mut shared = 0_usize;
         // One place in the other's cells for each of the rows below, of and above a cell.
         let mut at = [0_usize; 3];
-        for cell in &self.0 {
+        for cell in &self.cells {
             let mut is_shared = false;
             for (row, at) in [cell.wrapping_sub(ROW), *cell, cell.wrapping_add(ROW)].iter().zip(&mut at) {
                 let first = row.wrapping_sub(1);
-                while other.0.get(*at).is_some_and(|cell| *cell < first) {
+                while other.cells.get(*at).is_some_and(|cell| *cell < first) {
                     *at += 1;
                 }
-                is_shared |= other.0.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
+                is_shared |= other.cells.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
             }
             shared += usize::from(is_shared);
         }
-        shared as f64 / self.0.len().max(1) as f64
+        shared as f64 / self.cells.len().max(1) as f64
     }
 }
 
@@ -151,9 +166,9 @@ mod tests {
     #[test]
     fn a_gap_is_not_walked_and_a_track_around_the_world_ends() {
         let gap = Footprint::of(&[0, 50_000], &[0, 0]);
-        assert_eq!(gap.0.len(), 2);
+        assert_eq!(gap.cells.len(), 2);
         let lat: Vec<i32> = (0..200_000).map(|i| (i % 7_000) * 2_000 - 7_000_000).collect();
         let lon: Vec<i32> = (0..200_000).map(|i| i * 180 - 18_000_000).collect();
-        assert!(Footprint::of(&lat, &lon).0.len() <= MAX_CELLS);
+        assert!(Footprint::of(&lat, &lon).cells.len() <= MAX_CELLS);
     }
 }

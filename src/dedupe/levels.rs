@@ -57,6 +57,8 @@ pub const COMPARISONS: [Comparison; 6] = [
             level("sequence", 0.03, 0.000_1),
             // They overlap for most of the shorter, for some of it, or hardly.
             level("overlap", 0.02, 0.000_15),
+            // They overlap, and somebody else recorded with the account of one of them at that time.
+            level("company", 0.005, 0.005),
             level("partly", 0.01, 0.000_2),
             level("touch", 0.001, 0.06),
             // Apart by what a zone is off, by other whole hours, by quarters, by any time; one starts where

@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::Thresholds;
 use super::block::{self, Pair};
 use super::clock::{Clock, Sighting};
-use super::cluster::{self, Group};
+use super::cluster::{self, Clusters, Group};
+use super::company::Company;
 use super::compare::{self, Confusion};
 use super::decide;
 use super::learn::Seen;
 use super::levels::{DISTANCE, Pattern, SPORT, TIME, TRACK, number};
 use super::record::{Quality, Record};
+use super::outing;
 use super::relation::{self, Kind, Timing};
 use super::sequence;
 use super::timeline::{self, Placed};
@@ -111,6 +113,7 @@ pub struct Compared {
     /// Sorted by pair.
     pub pairs: Vec<Scored>,
     pub placed: Vec<Placed>,
+    company: Company,
     crowded: u64,
 }
 
@@ -124,12 +127,14 @@ pub fn compare(records: &[Record], weights: &Weights) -> Compared {
     let mut pairs: Vec<Scored> = candidates.pairs.iter().map(new).collect();
     set_clocks(records, &placed, &mut pairs, weights);
     learn_sports(records, &mut pairs, weights);
+    let company = Company::of(records, &pairs);
+    company.mark(&mut pairs, weights);
     sequence::mark(records, &placed, &mut pairs, weights);
     mark_alone(records, &mut pairs, weights);
     for scored in &mut pairs {
         scored.shift_s += told_shift_s(records, &placed, scored.pair);
     }
-    Compared { pairs, placed, crowded: candidates.crowded }
+    Compared { pairs, placed, company, crowded: candidates.crowded }
 }
 
 /// What the second record was moved by against the first when they were placed.
@@ -288,23 +293,17 @@ pub fn seen(records: &[Record], weights: &Weights, answers: &Answers) -> Seen {
 
 /// Links one person's records, which are sorted by start, source and id.
 pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answers: &Answers) -> Linked {
-    let Compared { mut pairs, placed, crowded } = compare(records, weights);
+    let Compared { mut pairs, placed, company, crowded } = compare(records, weights);
     decide::add_answered(records, &mut pairs, weights, answers);
-    decide::decide(records, &placed, &mut pairs, thresholds, answers);
+    decide::by_persons(records, &mut pairs, answers);
+    decide::at_once(records, &mut pairs, &company, thresholds);
     let joins = sequence::joins(records, &placed, &pairs);
-    let groups = cluster::groups(records, &placed, &mut pairs, &joins, answers);
-    settle(&mut pairs, &groups);
+    let of_joins = sequence::pairs(records, &joins);
+    let mut clusters = Clusters::new(records, &placed, &pairs, &company, answers);
+    clusters.bring_together(&mut pairs, |s| s.reason == Reason::Person || !of_joins.contains(&s.pair));
+    let apart = decide::apart(records, &mut pairs, &clusters, thresholds);
+    clusters.bring_together(&mut pairs, |s| apart.contains(&s.pair));
+    let groups = outing::groups(&clusters, &joins);
+    cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { pairs, groups, placed, crowded }
-}
-
-/// What came together through others is settled, whatever the pair by itself was worth.
-fn settle(pairs: &mut [Scored], groups: &[Group]) {
-    let count = groups.iter().flat_map(|group| &group.members).map(|(at, _)| at + 1).max().unwrap_or(0);
-    let groups_of = cluster::groups_of(count, groups);
-    for scored in pairs.iter_mut().filter(|s| s.decision != Decision::Match && s.reason != Reason::Person) {
-        let (of_a, of_b) = (&groups_of[scored.pair.a], &groups_of[scored.pair.b]);
-        if of_a.iter().any(|number| of_b.contains(number)) {
-            (scored.decision, scored.reason) = (Decision::Match, Reason::Group);
-        }
-    }
 }

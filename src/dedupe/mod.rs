@@ -16,6 +16,7 @@ mod assign;
 pub mod block;
 pub mod clock;
 pub mod cluster;
+mod company;
 mod compare;
 mod decide;
 mod explain;
@@ -25,6 +26,7 @@ pub mod learn;
 pub mod levels;
 pub mod link;
 mod matches;
+mod outing;
 pub mod record;
 pub mod relation;
 #[cfg(test)]
@@ -59,7 +61,7 @@ use record::Record;
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

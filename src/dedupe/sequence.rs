@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::block::{self, Pair};
 use super::levels::{ABSENT, SPORT, TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
@@ -93,6 +94,7 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
         relation::kind(s.pattern[TIME]) == Kind::Part
             && s.pattern[TRACK] != number(TRACK, "elsewhere")
             && s.pattern[TIME] != number(TIME, "partly")
+            && s.pattern[TIME] != number(TIME, "company")
     };
     let wholes = within(placed, pairs, can_be);
     if wholes.is_empty() {
@@ -163,4 +165,12 @@ pub fn joins(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Joi
     }
     joins.sort_by_key(|join| (join.parts.len(), records[join.whole].start_s, join.whole));
     joins
+}
+
+/// The pairs of a part and its whole.
+pub fn pairs(records: &[Record], joins: &[Join]) -> BTreeSet<Pair> {
+    let of = |join: &Join| -> Vec<Pair> {
+        join.parts.iter().map(|part| block::pair(records, *part, join.whole)).collect()
+    };
+    joins.iter().flat_map(of).collect()
 }

@@ -1,0 +1,133 @@
+//! One account, two people: a couple, a family, a club. At one time their account holds records that cannot be of
+//! one body, and so that two records overlap in time says little about either.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::block::Pair;
+use super::levels::{DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
+use super::link::Scored;
+use super::record::Record;
+use super::relation::{self, Kind};
+use super::weights::Weights;
+use crate::sources::Source;
+
+/// Whether two records of one source may be of one workout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// As two records of two sources.
+    Free,
+    /// If each has another source that tells of it, too: whoever uses the account now and then has no other.
+    Doubtful,
+    /// A body is in one place, and does one thing at a time.
+    Cut,
+}
+
+/// What is known of who used a person's accounts.
+#[derive(Debug, Default)]
+pub struct Company {
+    /// Records beside which somebody else recorded with the same account.
+    beside: HashSet<usize>,
+    /// Accounts where that is a habit.
+    shared: HashSet<Source>,
+}
+
+/// A heart beats at one rate, on whatever wrist; bands read wrong by a few beats per minute.
+const OTHER_HEART_BPM: f64 = 12.0;
+const ONE_HEART_BPM: f64 = 4.0;
+
+fn is(scored: &Scored, comparison: usize, level: &str) -> bool {
+    scored.pattern[comparison] == number(comparison, level)
+}
+
+fn is_any(scored: &Scored, comparison: usize, levels: &[&str]) -> bool {
+    levels.iter().any(|level| is(scored, comparison, level))
+}
+
+fn kind(scored: &Scored) -> Kind {
+    relation::kind(scored.pattern[TIME])
+}
+
+/// Beats per minute that two hearts are apart.
+fn hearts(a: &Record, b: &Record) -> Option<f64> {
+    a.heart_rate_bpm.zip(b.heart_rate_bpm).map(|(one, other)| (one - other).abs())
+}
+
+impl Company {
+    pub fn of(records: &[Record], pairs: &[Scored]) -> Company {
+        const A_HABIT: usize = 3;
+        let mut company = Company::default();
+        let mut times: BTreeMap<Source, usize> = BTreeMap::new();
+        for scored in pairs.iter().filter(|s| is_of_two(records, s)) {
+            let Pair { a, b } = scored.pair;
+            company.beside.extend([a, b]);
+            *times.entry(records[a].source).or_insert(0) += 1;
+        }
+        company.shared.extend(times.into_iter().filter(|(_, n)| *n >= A_HABIT).map(|(source, _)| source));
+        company
+    }
+
+    /// Marks what overlaps at such a time and does not lie on one way.
+    pub fn mark(&self, pairs: &mut [Scored], weights: &Weights) {
+        for scored in pairs.iter_mut().filter(|s| kind(s) == Kind::Part) {
+            let is_beside = [scored.pair.a, scored.pair.b].iter().any(|at| self.beside.contains(at));
+            if is_beside && !is_any(scored, TRACK, &["same", "inside"]) && !is(scored, IDENTITY, "same") {
+                scored.pattern[TIME] = number(TIME, "company");
+                scored.bits = weights.score(&scored.pattern);
+            }
+        }
+    }
+
+    /// Of two records of one source.
+    pub fn tie(&self, records: &[Record], scored: &Scored) -> Tie {
+        let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
+        let is_copy = is(scored, TIME, "same") && is(scored, DISTANCE, "same") && is(scored, TRACK, "same");
+        if is(scored, IDENTITY, "same") || is_copy {
+            return Tie::Free;
+        }
+        if !is_at_once(scored) || is(scored, TRACK, "elsewhere") {
+            return Tie::Cut;
+        }
+        // A hub takes over what it is given, under whatever name.
+        let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same");
+        let has_other_heart =
+            kind(scored) == Kind::Whole && hearts(a, b).is_some_and(|bpm| bpm > OTHER_HEART_BPM);
+        if is_other_sport || has_other_heart {
+            return Tie::Cut;
+        }
+        let one_heart = hearts(a, b).is_some_and(|bpm| bpm <= ONE_HEART_BPM);
+        let is_one_way = is_any(scored, TRACK, &["same", "inside"]);
+        // Of a couple that trains together only the hearts differ.
+        if self.shared.contains(&a.source) && !one_heart {
+            return Tie::Doubtful;
+        }
+        let is_sure = match kind(scored) {
+            _ if is(scored, TIME, "sequence") => true,
+            // A walk that a band found in a hike is in its own source beside the hike.
+            _ if is_any(scored, TIME, &["piece", "company"]) => false,
+            Kind::Whole => !is(scored, TIME, "loose") || is_one_way || one_heart || has_one_size(scored),
+            _ => is_one_way || one_heart,
+        };
+        if is_sure { Tie::Free } else { Tie::Doubtful }
+    }
+}
+
+fn has_one_size(scored: &Scored) -> bool {
+    is_any(scored, DISTANCE, &["same", "close"])
+}
+
+/// Whether two overlap enough that they cannot be one after the other.
+fn is_at_once(scored: &Scored) -> bool {
+    matches!(kind(scored), Kind::Whole | Kind::Part) && !is(scored, TIME, "partly")
+}
+
+/// Whether two records of one source are of two people: at one time at two places, or with two hearts.
+fn is_of_two(records: &[Record], scored: &Scored) -> bool {
+    let Pair { a, b } = scored.pair;
+    if records[a].source != records[b].source || !is_at_once(scored) {
+        return false;
+    }
+    // A receiver that is far off goes on and off with the others.
+    let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
+    let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
+    is_elsewhere || (kind(scored) == Kind::Whole && is_any(scored, EFFORT, &["different", "other"]))
+}

@@ -1,0 +1,213 @@
+//! Clusters to workouts: wholes and parts put where they belong, and how each record tells of its workout.
+//!
+//! A whole and its parts are one outing where somebody went on after a break: runs on skis with lifts between them,
+//! the legs of a triathlon, the halves of a hike. They are several where one device ran through while somebody did
+//! one thing after another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cluster::{Clusters, Group, Role};
+use super::sequence::Join;
+use crate::model::sport::{ANY_FAMILY, Sport};
+
+
+/// A watch that is started again at once was stopped by mistake.
+const STARTED_AGAIN_S: i64 = 15;
+/// Between the legs of a triathlon people change their shoes.
+const LONGEST_TRANSITION_S: i64 = 20 * 60;
+/// After a longer break it is another outing, unless the parts are longer still.
+const LONGEST_BREAK_S: i64 = 40 * 60;
+/// The family of sports on snow.
+const SNOW: &str = "snow";
+/// Swim, ride and run, in the orders in which people race.
+const RACES: [&[&str]; 4] =
+    [&["swim", "ride", "run"], &["run", "ride", "run"], &["swim", "run"], &["ride", "run"]];
+/// Parts in parts in parts are none.
+const MOST_NESTED: usize = 8;
+
+/// One way in which a whole is cut: its parts, in the order of time, and the longest pause between two.
+#[derive(Debug, Clone, PartialEq)]
+struct Cut {
+    parts: Vec<usize>,
+    gap_s: i64,
+}
+
+/// What is cut into what.
+#[derive(Debug, Default)]
+struct Parts {
+    wholes: BTreeMap<usize, Vec<Cut>>,
+    whole_of: BTreeMap<usize, usize>,
+}
+
+/// The groups, with recordings in parts put where they belong.
+pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
+    let Parts { wholes, whole_of } = parts(clusters, joins);
+    let several: BTreeMap<usize, &Cut> =
+        wholes.iter().filter_map(|(whole, cuts)| Some((*whole, several(clusters, *whole, cuts)?))).collect();
+    // What is told in parts where the whole is one workout belongs to it.
+    let mut parts_of: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut wholes_of: BTreeMap<usize, usize> = BTreeMap::new();
+    for (part, whole) in &whole_of {
+        match several.get(whole) {
+            None => drop(parts_of.entry(*whole).or_default().insert(*part)),
+            Some(cut) if cut.parts.contains(part) => drop(wholes_of.insert(*part, *whole)),
+            Some(_) => {}
+        }
+    }
+    let absorbed: BTreeSet<usize> = parts_of.values().flatten().copied().collect();
+    let mut groups = Vec::new();
+    for (cluster, members) in clusters.members.iter().enumerate() {
+        if members.is_empty() || absorbed.contains(&cluster) || several.contains_key(&cluster) {
+            continue;
+        }
+        let mut group = with_roles(clusters, members);
+        let mut below: Vec<usize> = parts_of.get(&cluster).into_iter().flatten().copied().collect();
+        while let Some(part) = below.pop() {
+            group.extend(clusters.members[part].iter().map(|at| (*at, Role::Part)));
+            below.extend(parts_of.get(&part).into_iter().flatten());
+        }
+        if let Some(whole) = wholes_of.get(&cluster) {
+            group.extend(clusters.members[*whole].iter().map(|at| (*at, Role::Whole)));
+        }
+        groups.push(Group { members: group });
+    }
+    // Wholes of wholes of wholes: whatever was left over is a workout of its own.
+    let told: BTreeSet<usize> =
+        groups.iter().flat_map(|g: &Group| g.members.iter().map(|(at, _)| *at)).collect();
+    for members in clusters.members.iter().filter(|members| !members.is_empty()) {
+        if members.iter().all(|at| !told.contains(at)) {
+            groups.push(Group { members: with_roles(clusters, members) });
+        }
+    }
+    for group in &mut groups {
+        group.members.sort_by_key(|(at, role)| {
+            let record = &clusters.records[*at];
+            (*role, record.source, record.source_id.clone())
+        });
+    }
+    groups.sort_by_key(|group| group.members.iter().map(|(at, _)| *at).min());
+    groups
+}
+
+/// Which clusters are parts of which, by the joins that do not contradict each other.
+fn parts(clusters: &Clusters, joins: &[Join]) -> Parts {
+    let mut parts = Parts::default();
+    for join in joins {
+        let whole = clusters.of[join.whole];
+        let mut cut: Vec<usize> = join.parts.iter().map(|part| clusters.of[*part]).collect();
+        let mut told = BTreeSet::new();
+        cut.retain(|part| *part != whole && told.insert(*part));
+        let is_free = |part: &usize| {
+            let is_above = std::iter::successors(Some(whole), |at| parts.whole_of.get(at).copied());
+            // A part of a part of it, or of another whole, is no part of its own.
+            parts.whole_of.get(part).is_none_or(|of| *of == whole)
+                && !is_above.take(MOST_NESTED).any(|above| above == *part)
+                && !clusters.are_two(*part, whole)
+        };
+        cut.retain(is_free);
+        let is_apart = |at: usize| cut[at + 1..].iter().any(|other| clusters.are_two(cut[at], *other));
+        if !cut.is_empty() && !(0..cut.len()).any(is_apart) {
+            parts.whole_of.extend(cut.iter().map(|part| (*part, whole)));
+            let cuts = parts.wholes.entry(whole).or_default();
+            if cuts.iter().all(|other| other.parts != cut) {
+                cuts.push(Cut { parts: cut, gap_s: join.gap_s });
+            }
+        }
+    }
+    parts
+}
+
+/// The parts of a whole that are workouts of their own; None where all are one outing. Of several ways to cut it
+/// the one that most sources tell.
+fn several<'c>(clusters: &Clusters, whole: usize, cuts: &'c [Cut]) -> Option<&'c Cut> {
+    cuts.iter().filter(|cut| !is_outing(clusters, whole, cut)).max_by_key(|cut| tell(clusters, cut))
+}
+
+/// How many sources tell of the part that most tell of.
+fn tell(clusters: &Clusters, cut: &Cut) -> usize {
+    cut.parts.iter().map(|part| clusters.sources(*part).len()).max().unwrap_or(0)
+}
+
+/// Whether the parts of a whole are one outing.
+fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    let known: Vec<Sport> = cut.parts.iter().filter_map(|part| sport(clusters, *part)).collect();
+    let families: BTreeSet<&str> = known.iter().chain(&sport(clusters, whole)).map(|s| s.family).collect();
+    // Whoever goes down a mountain goes up again by lift.
+    if families.iter().eq([&SNOW]) {
+        return true;
+    }
+    let legs: Vec<&str> = known.iter().map(|s| s.family).collect();
+    if legs.len() == cut.parts.len() && RACES.contains(&legs.as_slice()) {
+        return cut.gap_s <= LONGEST_TRANSITION_S;
+    }
+    let length_s: i64 = cut.parts.iter().map(|part| length_s(clusters, *part)).sum();
+    families.len() <= 1
+        && cut.gap_s <= LONGEST_BREAK_S.max(length_s / 2)
+        && cut.parts.windows(2).all(|two| leads_to(clusters, two[0], two[1]) != Some(false))
+        && (tell(clusters, cut) <= clusters.sources(whole).len() || cut.gap_s <= STARTED_AGAIN_S)
+}
+
+fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
+    clusters.members[cluster].iter().map(|at| clusters.placed[*at].length_s).max().unwrap_or(0)
+}
+
+/// Whether one part begins where another ended, as far as their tracks tell.
+fn leads_to(clusters: &Clusters, one: usize, next: usize) -> Option<bool> {
+    let track = |cluster: usize| {
+        let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
+        records.filter(|r| !r.is_virtual && !r.footprint.is_empty()).map(|r| &r.footprint).next()
+    };
+    track(one)?.leads_to(track(next)?)
+}
+
+/// What most records of a cluster call the sport.
+fn sport(clusters: &Clusters, cluster: usize) -> Option<Sport> {
+    let mut votes: BTreeMap<&str, (usize, Sport)> = BTreeMap::new();
+    let sports = clusters.members[cluster].iter().filter_map(|at| clusters.records[*at].sport);
+    for sport in sports.filter(|sport| sport.family != ANY_FAMILY) {
+        votes.entry(sport.family).or_insert((0, sport)).0 += 1;
+    }
+    votes.into_values().max_by_key(|(votes, _)| *votes).map(|(_, sport)| sport)
+}
+
+/// How each record of one cluster tells of its workout: by the length that most sources agree on, and of
+/// as many the longest.
+fn with_roles(clusters: &Clusters, members: &[usize]) -> Vec<(usize, Role)> {
+    const ALIKE: f64 = 0.1;
+    const MUCH_SHORTER: f64 = 0.8;
+    const MUCH_LONGER: f64 = 1.25;
+    let length_s = |at: usize| clusters.placed[at].length_s as f64;
+    let measured: Vec<usize> = members
+        .iter()
+        .copied()
+        .filter(|at| clusters.placed[*at].length_s > 0 && !clusters.placed[*at].is_by_hand)
+        .collect();
+    let agree = |at: usize| -> usize {
+        let alike = measured
+            .iter()
+            .filter(|other| (length_s(**other) - length_s(at)).abs() <= ALIKE * length_s(at));
+        alike.map(|other| clusters.records[*other].source).collect::<BTreeSet<_>>().len()
+    };
+    let reference = measured
+        .iter()
+        .copied()
+        .max_by(|x, y| agree(*x).cmp(&agree(*y)).then(length_s(*x).total_cmp(&length_s(*y))));
+    let Some(reference) = reference else {
+        return members.iter().map(|at| (*at, Role::Same)).collect();
+    };
+    let went_as_far = |at: usize| {
+        let both = clusters.records[at].distance_m.zip(clusters.records[reference].distance_m);
+        both.is_some_and(|(one, other)| (one - other).abs() <= 0.15 * other)
+    };
+    let role = |at: usize| {
+        if !measured.contains(&at) || went_as_far(at) {
+            return Role::Same;
+        }
+        match length_s(at) / length_s(reference) {
+            share if share < MUCH_SHORTER => Role::Part,
+            share if share > MUCH_LONGER => Role::Whole,
+            _ => Role::Same,
+        }
+    };
+    members.iter().map(|at| (*at, role(*at))).collect()
+}
