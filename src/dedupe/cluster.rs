@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
 use super::company::{Company, Tie};
-use super::levels::{TRACK, number};
+use super::levels::{TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
-use super::relation;
+use super::relation::{self, Kind};
+use super::sequence::Join;
 use super::timeline::Placed;
+use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
 
@@ -86,8 +88,8 @@ pub struct Clusters<'a> {
     bits: HashMap<Pair, f64>,
     /// Of pairs of one source.
     ties: HashMap<Pair, Tie>,
-    /// Pairs that were at two places at one time.
-    elsewhere: BTreeSet<Pair>,
+    /// Pairs that were at two places at one time, or are two things that one device recorded.
+    two: BTreeSet<Pair>,
 }
 
 impl<'a> Clusters<'a> {
@@ -98,7 +100,7 @@ impl<'a> Clusters<'a> {
         company: &Company,
         answers: &'a Answers,
     ) -> Clusters<'a> {
-        let is_elsewhere = |s: &&Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere");
+        let is_elsewhere = |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere");
         let is_within = |s: &&Scored| records[s.pair.a].source == records[s.pair.b].source;
         let bits = |s: &Scored| s.bits.clamp(-MOST_BITS, MOST_BITS);
         Clusters {
@@ -109,13 +111,17 @@ impl<'a> Clusters<'a> {
             members: (0..records.len()).map(|record| vec![record]).collect(),
             bits: pairs.iter().map(|s| (s.pair, bits(s))).collect(),
             ties: pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect(),
-            elsewhere: pairs.iter().filter(is_elsewhere).map(|s| s.pair).collect(),
+            two: pairs
+                .iter()
+                .filter(|s| is_elsewhere(s) || (is_within(s) && is_of_one_device(records, s)))
+                .map(|s| s.pair)
+                .collect(),
         }
     }
 
     /// Brings together what the matches among these pairs say, the surest first. What cannot come together is left
     /// with why.
-    pub fn bring_together(&mut self, pairs: &mut [Scored], is_meant: impl Fn(&Scored) -> bool) {
+    pub fn bring_together(&mut self, pairs: &[Scored], is_meant: impl Fn(&Scored) -> bool) {
         let is_edge = |s: &Scored| s.decision == Decision::Match && is_meant(s);
         let mut left: Vec<usize> = (0..pairs.len()).filter(|at| is_edge(&pairs[*at])).collect();
         left.sort_by(|x, y| {
@@ -125,9 +131,7 @@ impl<'a> Clusters<'a> {
         });
         for _ in 0..MOST_ROUNDS {
             let before = left.len();
-            left.retain(|at| {
-                !self.merge(pairs[*at].pair, pairs[*at].reason == Reason::Person)
-            });
+            left.retain(|at| !self.merge(pairs[*at].pair, pairs[*at].reason == Reason::Person));
             if left.len() == before || left.is_empty() {
                 break;
             }
@@ -157,9 +161,9 @@ impl<'a> Clusters<'a> {
     /// Whether a person said of two of their records that they are different.
     fn is_denied(&self, one: usize, other: usize) -> bool {
         !self.answers.is_empty()
-            && self.members[one].iter().any(|x| {
-                self.members[other].iter().any(|y| self.answer(*x, *y) == Some(Answer::Different))
-            })
+            && self.members[one]
+                .iter()
+                .any(|x| self.members[other].iter().any(|y| self.answer(*x, *y) == Some(Answer::Different)))
     }
 
     /// What keeps two clusters apart.
@@ -218,12 +222,45 @@ impl<'a> Clusters<'a> {
         self.members[cluster].iter().map(|record| self.records[*record].source).collect()
     }
 
-    /// Whether a person said of two clusters that they are different, or they were at two places at one time.
+    /// The record of a cluster that lasts neither long nor short among the others.
+    pub fn typical(&self, cluster: usize) -> usize {
+        let mut members = self.members[cluster].clone();
+        members.sort_by_key(|at| (self.placed[*at].length_s, *at));
+        members[(members.len() - 1) / 2]
+    }
+
+    /// All pairs of a record of a whole and one of a part of it.
+    pub fn pairs_of(&self, joins: &[Join]) -> BTreeSet<Pair> {
+        let members = |at: usize| &self.members[self.of[at]];
+        let of = |join: &Join| -> Vec<Pair> {
+            let parts = join.parts.iter().flat_map(|part| members(*part));
+            parts
+                .flat_map(|x| members(join.whole).iter().map(|y| block::pair(self.records, *x, *y)))
+                .collect()
+        };
+        joins.iter().flat_map(of).collect()
+    }
+
+    /// Whether a person said of two clusters that they are different, or a pair between them cannot be one.
     pub fn are_two(&self, one: usize, other: usize) -> bool {
-        let were_two = |x: usize, y: usize| self.elsewhere.contains(&block::pair(self.records, x, y));
+        let were_two = |x: usize, y: usize| self.two.contains(&block::pair(self.records, x, y));
         self.is_denied(one, other)
             || self.members[one].iter().any(|x| self.members[other].iter().any(|y| were_two(*x, *y)))
     }
+}
+
+/// Whether two records overlap and are of two things, where one device records one thing at a time.
+fn is_of_one_device(records: &[Record], scored: &Scored) -> bool {
+    let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
+    let is_at_once = matches!(relation::kind(scored.pattern[TIME]), Kind::Whole | Kind::Part);
+    let is_one_thing = match (a.sport, b.sport) {
+        (Some(one), Some(other)) => {
+            one.family == other.family || [one.family, other.family].contains(&ANY_FAMILY)
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    !a.source.spec().gathers && is_at_once && !is_one_thing
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is
@@ -260,16 +297,17 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             asked.entry((one.min(other), one.max(other))).or_insert(number);
         }
     }
-    let surest: BTreeMap<(usize, usize), usize> = pairs.iter().enumerate().fold(asked, |mut surest, (at, s)| {
-        let (one, other) = (clusters.of[s.pair.a], clusters.of[s.pair.b]);
-        if s.decision == Decision::Review
-            && let Some(best) = surest.get_mut(&(one.min(other), one.max(other)))
-            && s.bits > pairs[*best].bits
-        {
-            *best = at;
-        }
-        surest
-    });
+    let surest: BTreeMap<(usize, usize), usize> =
+        pairs.iter().enumerate().fold(asked, |mut surest, (at, s)| {
+            let (one, other) = (clusters.of[s.pair.a], clusters.of[s.pair.b]);
+            if s.decision == Decision::Review
+                && let Some(best) = surest.get_mut(&(one.min(other), one.max(other)))
+                && s.bits > pairs[*best].bits
+            {
+                *best = at;
+            }
+            surest
+        });
     for (at, scored) in pairs.iter_mut().enumerate() {
         let (one, other) = (clusters.of[scored.pair.a], clusters.of[scored.pair.b]);
         let is_surest = surest.get(&(one.min(other), one.max(other))) == Some(&at);

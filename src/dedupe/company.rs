@@ -55,26 +55,41 @@ fn hearts(a: &Record, b: &Record) -> Option<f64> {
 impl Company {
     pub fn of(records: &[Record], pairs: &[Scored]) -> Company {
         const A_HABIT: usize = 3;
+        // And so much of what is told at one time there that it is one.
+        const A_SHARE: usize = 5;
         let mut company = Company::default();
         let mut times: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut copies: BTreeMap<Source, usize> = BTreeMap::new();
         for scored in pairs.iter().filter(|s| is_of_two(records, s)) {
             let Pair { a, b } = scored.pair;
             company.beside.extend([a, b]);
             *times.entry(records[a].source).or_insert(0) += 1;
         }
-        company.shared.extend(times.into_iter().filter(|(_, n)| *n >= A_HABIT).map(|(source, _)| source));
+        for scored in pairs.iter().filter(|s| is_copy(records, s)) {
+            *copies.entry(records[scored.pair.a].source).or_insert(0) += 1;
+        }
+        let is_habit = |source: &Source, n: usize| {
+            n >= A_HABIT && A_SHARE * n >= copies.get(source).copied().unwrap_or(0)
+        };
+        company.shared.extend(times.into_iter().filter(|(source, n)| is_habit(source, *n)).map(|(s, _)| s));
         company
     }
 
     /// Marks what overlaps at such a time and does not lie on one way.
     pub fn mark(&self, pairs: &mut [Scored], weights: &Weights) {
         for scored in pairs.iter_mut().filter(|s| kind(s) == Kind::Part) {
-            let is_beside = [scored.pair.a, scored.pair.b].iter().any(|at| self.beside.contains(at));
-            if is_beside && !is_any(scored, TRACK, &["same", "inside"]) && !is(scored, IDENTITY, "same") {
+            if self.is_beside(scored.pair)
+                && !is_any(scored, TRACK, &["same", "inside"])
+                && !is(scored, IDENTITY, "same")
+            {
                 scored.pattern[TIME] = number(TIME, "company");
                 scored.bits = weights.score(&scored.pattern);
             }
         }
+    }
+
+    fn is_beside(&self, pair: Pair) -> bool {
+        self.beside.contains(&pair.a) || self.beside.contains(&pair.b)
     }
 
     /// Of two records of one source.
@@ -104,8 +119,9 @@ impl Company {
             _ if is(scored, TIME, "sequence") => true,
             // A walk that a band found in a hike is in its own source beside the hike.
             _ if is_any(scored, TIME, &["piece", "company"]) => false,
-            Kind::Whole => !is(scored, TIME, "loose") || is_one_way || one_heart || has_one_size(scored),
-            _ => is_one_way || one_heart,
+            _ if is(scored, TIME, "overlap") => is_one_way,
+            Kind::Whole => true,
+            _ => is_one_way || one_heart || !self.is_beside(scored.pair),
         };
         if is_sure { Tie::Free } else { Tie::Doubtful }
     }
@@ -130,4 +146,12 @@ fn is_of_two(records: &[Record], scored: &Scored) -> bool {
     let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
     let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
     is_elsewhere || (kind(scored) == Kind::Whole && is_any(scored, EFFORT, &["different", "other"]))
+}
+
+/// Whether two records of one source are the same by all that they say.
+fn is_copy(records: &[Record], scored: &Scored) -> bool {
+    let Pair { a, b } = scored.pair;
+    records[a].source == records[b].source
+        && is_any(scored, TIME, &["same", "aligned", "close"])
+        && (has_one_size(scored) || is_any(scored, EFFORT, &["same", "close"]))
 }

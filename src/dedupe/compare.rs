@@ -87,7 +87,14 @@ fn distance_of_part(a: &Record, b: &Record) -> u8 {
         true => (one, other),
         false => (other, one),
     };
-    number(DISTANCE, if part <= 1.35 * whole { "within" } else { "beyond" })
+    let pace = |r: &Record, metres: f64| metres / r.moving_s.or(r.elapsed_s).unwrap_or(0.0).max(1.0);
+    let paces = (pace(a, one), pace(b, other));
+    let name = match part <= 1.35 * whole {
+        true if (paces.0 - paces.1).abs() <= 0.08 * paces.0.max(paces.1) => "pace",
+        true => "within",
+        false => "beyond",
+    };
+    number(DISTANCE, name)
 }
 
 pub fn sport(a: &Record, b: &Record, confusion: &Confusion) -> u8 {

@@ -83,8 +83,9 @@ pub fn apart(
     let is_told = |at: usize| clusters.members[of(at)].len() > 1;
     let is_meant = |s: &Scored| {
         // Two that others confirm at their own times are two, unless a zone lies between them.
-        let is_edit =
-            ["quarter", "end_for_start", "moved"].iter().any(|level| s.pattern[TIME] == number(TIME, level));
+        let is_edit = ["quarter", "end_for_start", "end_alone", "moved"]
+            .iter()
+            .any(|level| s.pattern[TIME] == number(TIME, level));
         is_apart(s) && !(is_edit && is_told(s.pair.a) && is_told(s.pair.b))
     };
     let is_taken = |(at, source): &(usize, Source)| sources[of(*at)].contains(source);

@@ -153,20 +153,22 @@ fn in_time(scored: &Scored) -> &'static str {
         "same" => "They start and end at the same second.",
         "aligned" | "close" => "They start and end together.",
         "loose" => "They start and end within minutes of each other.",
+        "slid" => "They overlap and last equally long: one was put earlier or later.",
         "starts" => "They start together, and one ends earlier.",
         "ends" => "They end together, and one starts later.",
         "contained" => "One lies within the other and is most of it.",
         "piece" => "One is a small piece of the time of the other.",
         "sequence" => "One is one of several that follow each other within the other.",
         "overlap" => "They overlap for most of the shorter one.",
-        "company" => {
-            "They overlap, but somebody else recorded at that time with the account of one of them."
-        }
+        "company" => "They overlap, but somebody else recorded at that time with the account of one of them.",
         "partly" => "They overlap for a part of the shorter one.",
         "touch" => "They hardly touch.",
         "zone" => "They lie apart by that day's offset from UTC, and last equally long.",
         "hour" | "quarter" => "They lie apart by what a zone can be off, and last equally long.",
         "end_for_start" => "One starts when the other ends, and they last equally long.",
+        "end_alone" => {
+            "One starts when the other ends, they last equally long, and neither has another that it could be."
+        }
         "moved" => "They lie apart, and last equally long to the second.",
         "day" => "Of one only the day is known, and both sizes agree.",
         "day_one" => "Of one only the day is known, and one of its sizes agrees.",

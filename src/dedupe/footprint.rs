@@ -85,7 +85,10 @@ impl Footprint {
         cells.dedup();
         cells.shrink_to_fit();
         let points = || lat_e5.iter().copied().zip(lon_e5.iter().copied());
-        Footprint { cells, ends: points().next().zip(points().next_back()).map(|(first, last)| [first, last]) }
+        Footprint {
+            cells,
+            ends: points().next().zip(points().next_back()).map(|(first, last)| [first, last]),
+        }
     }
 
     pub fn is_empty(&self) -> bool {

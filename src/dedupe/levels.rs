@@ -47,6 +47,8 @@ pub const COMPARISONS: [Comparison; 6] = [
             level("aligned", 0.14, 0.000_02),
             level("close", 0.16, 0.000_04),
             level("loose", 0.05, 0.000_1),
+            // They last equally long, and one was put a while earlier or later.
+            level("slid", 0.02, 0.000_1),
             // They start together, or end together, and one goes on or began earlier.
             level("starts", 0.08, 0.000_35),
             level("ends", 0.03, 0.000_2),
@@ -56,10 +58,10 @@ pub const COMPARISONS: [Comparison; 6] = [
             // One of several that follow each other and make up the other.
             level("sequence", 0.03, 0.000_1),
             // They overlap for most of the shorter, for some of it, or hardly.
-            level("overlap", 0.02, 0.000_15),
+            level("overlap", 0.005, 0.000_15),
             // They overlap, and somebody else recorded with the account of one of them at that time.
             level("company", 0.005, 0.005),
-            level("partly", 0.01, 0.000_2),
+            level("partly", 0.004, 0.000_2),
             level("touch", 0.001, 0.06),
             // Apart by what a zone is off, by other whole hours, by quarters, by any time; one starts where
             // the other ends. Sizes agree closely.
@@ -67,6 +69,8 @@ pub const COMPARISONS: [Comparison; 6] = [
             level("hour", 0.01, 0.003),
             level("quarter", 0.002, 0.01),
             level("end_for_start", 0.003, 0.003),
+            // And neither has another that it could be one with.
+            level("end_alone", 0.006, 0.000_2),
             level("moved", 0.004, 0.02),
             // Only the day is known, or what was typed in: both sizes agree, one does, none.
             level("day", 0.03, 0.002),
@@ -86,8 +90,9 @@ pub const COMPARISONS: [Comparison; 6] = [
             level("near", 0.09, 0.09),
             level("miles_for_km", 0.02, 0.02),
             level("different", 0.19, 0.78),
-            // No more than its time allows, or more than the whole has.
-            of_part("within", 0.95, 0.75),
+            // As fast as the whole; no more than the whole has; more.
+            of_part("pace", 0.40, 0.14),
+            of_part("within", 0.55, 0.61),
             of_part("beyond", 0.05, 0.25),
         ],
     },

@@ -6,7 +6,7 @@
 //!            record lies) pairs)
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Thresholds;
 use super::block::{self, Pair};
@@ -17,8 +17,8 @@ use super::compare::{self, Confusion};
 use super::decide;
 use super::learn::Seen;
 use super::levels::{DISTANCE, Pattern, SPORT, TIME, TRACK, number};
-use super::record::{Quality, Record};
 use super::outing;
+use super::record::{Quality, Record};
 use super::relation::{self, Kind, Timing};
 use super::sequence;
 use super::timeline::{self, Placed};
@@ -131,6 +131,7 @@ pub fn compare(records: &[Record], weights: &Weights) -> Compared {
     company.mark(&mut pairs, weights);
     sequence::mark(records, &placed, &mut pairs, weights);
     mark_alone(records, &mut pairs, weights);
+    mark_ends(records, &mut pairs, weights);
     for scored in &mut pairs {
         scored.shift_s += told_shift_s(records, &placed, scored.pair);
     }
@@ -251,6 +252,28 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     }
 }
 
+/// Marks starts that are ends, where neither record has another that it could be one with. What follows at once is
+/// else more often the next class than the same one.
+fn mark_ends(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
+    const END: u8 = number(TIME, "end_for_start");
+    const ALONE: u8 = number(TIME, "end_alone");
+    let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
+    let is_at_once =
+        |s: &&Scored| matches!(relation::kind(s.pattern[TIME]), Kind::Whole | Kind::Part) && s.bits > 0.0;
+    let taken: HashSet<(usize, Source)> =
+        pairs.iter().filter(is_at_once).flat_map(|s| sides(s.pair)).collect();
+    let mut rivals: HashMap<(usize, Source), u32> = HashMap::new();
+    for side in pairs.iter().filter(|s| s.pattern[TIME] == END).flat_map(|s| sides(s.pair)) {
+        *rivals.entry(side).or_insert(0) += 1;
+    }
+    for scored in pairs.iter_mut().filter(|s| s.pattern[TIME] == END) {
+        if sides(scored.pair).iter().all(|side| rivals[side] == 1 && !taken.contains(side)) {
+            scored.pattern[TIME] = ALONE;
+            scored.bits = weights.score(&scored.pattern);
+        }
+    }
+}
+
 /// Weeks that sources are moved against each other, so that what is left are pairs by chance: of the same
 /// days and hours of the week.
 const MOVED_WEEKS: [i64; 4] = [1, -1, 3, -4];
@@ -297,12 +320,16 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     decide::add_answered(records, &mut pairs, weights, answers);
     decide::by_persons(records, &mut pairs, answers);
     decide::at_once(records, &mut pairs, &company, thresholds);
-    let joins = sequence::joins(records, &placed, &pairs);
-    let of_joins = sequence::pairs(records, &joins);
     let mut clusters = Clusters::new(records, &placed, &pairs, &company, answers);
-    clusters.bring_together(&mut pairs, |s| s.reason == Reason::Person || !of_joins.contains(&s.pair));
+    clusters.bring_together(&pairs, |s| {
+        s.reason == Reason::Person || relation::kind(s.pattern[TIME]) != Kind::Part
+    });
+    // What is cut into several stays cut, until it is known whether they are one outing.
+    let joins = sequence::joins(&clusters, &pairs);
+    let of_joins = clusters.pairs_of(&joins);
+    clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
     let apart = decide::apart(records, &mut pairs, &clusters, thresholds);
-    clusters.bring_together(&mut pairs, |s| apart.contains(&s.pair));
+    clusters.bring_together(&pairs, |s| apart.contains(&s.pair));
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { pairs, groups, placed, crowded }

@@ -7,21 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
-use super::sequence::Join;
+use super::sequence::{Join, SNOW};
 use crate::model::sport::{ANY_FAMILY, Sport};
-
 
 /// A watch that is started again at once was stopped by mistake.
 const STARTED_AGAIN_S: i64 = 15;
 /// Between the legs of a triathlon people change their shoes.
 const LONGEST_TRANSITION_S: i64 = 20 * 60;
-/// After a longer break it is another outing, unless the parts are longer still.
-const LONGEST_BREAK_S: i64 = 40 * 60;
-/// The family of sports on snow.
-const SNOW: &str = "snow";
+/// After a longer break it is another outing, unless it is a third of the parts at most.
+const LONGEST_BREAK_S: i64 = 15 * 60;
 /// Swim, ride and run, in the orders in which people race.
-const RACES: [&[&str]; 4] =
-    [&["swim", "ride", "run"], &["run", "ride", "run"], &["swim", "run"], &["ride", "run"]];
+const RACES: [[&str; 3]; 2] = [["swim", "ride", "run"], ["run", "ride", "run"]];
 /// Parts in parts in parts are none.
 const MOST_NESTED: usize = 8;
 
@@ -137,12 +133,12 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
         return true;
     }
     let legs: Vec<&str> = known.iter().map(|s| s.family).collect();
-    if legs.len() == cut.parts.len() && RACES.contains(&legs.as_slice()) {
+    if legs.len() == cut.parts.len() && RACES.iter().any(|race| legs == race) {
         return cut.gap_s <= LONGEST_TRANSITION_S;
     }
     let length_s: i64 = cut.parts.iter().map(|part| length_s(clusters, *part)).sum();
     families.len() <= 1
-        && cut.gap_s <= LONGEST_BREAK_S.max(length_s / 2)
+        && cut.gap_s <= LONGEST_BREAK_S.max(length_s / 3)
         && cut.parts.windows(2).all(|two| leads_to(clusters, two[0], two[1]) != Some(false))
         && (tell(clusters, cut) <= clusters.sources(whole).len() || cut.gap_s <= STARTED_AGAIN_S)
 }
@@ -183,9 +179,8 @@ fn with_roles(clusters: &Clusters, members: &[usize]) -> Vec<(usize, Role)> {
         .filter(|at| clusters.placed[*at].length_s > 0 && !clusters.placed[*at].is_by_hand)
         .collect();
     let agree = |at: usize| -> usize {
-        let alike = measured
-            .iter()
-            .filter(|other| (length_s(**other) - length_s(at)).abs() <= ALIKE * length_s(at));
+        let alike =
+            measured.iter().filter(|other| (length_s(**other) - length_s(at)).abs() <= ALIKE * length_s(at));
         alike.map(|other| clusters.records[*other].source).collect::<BTreeSet<_>>().len()
     };
     let reference = measured

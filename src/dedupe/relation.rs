@@ -50,13 +50,13 @@ pub enum Kind {
 
 /// By the numbers of the levels.
 pub fn kind(level: u8) -> Kind {
-    const LOOSE: u8 = number(TIME, "loose");
+    const SLID: u8 = number(TIME, "slid");
     const PARTLY: u8 = number(TIME, "partly");
     const TOUCH: u8 = number(TIME, "touch");
     const MOVED: u8 = number(TIME, "moved");
     const DAY_ONLY: u8 = number(TIME, "day_only");
     match level {
-        level if level <= LOOSE => Kind::Whole,
+        level if level <= SLID => Kind::Whole,
         level if level <= PARTLY => Kind::Part,
         TOUCH => Kind::Apart,
         level if level <= MOVED => Kind::Shifted,
@@ -176,6 +176,7 @@ fn overlapping(a: (&Record, &Placed), b: (&Record, &Placed), clock_s: i64) -> Op
     match () {
         () if off_s <= together_s && share >= 0.5 => Some("starts"),
         () if ends_off_s <= together_s && share >= 0.5 => Some("ends"),
+        () if share >= 0.2 && within(3.0, 0.01) => Some("slid"),
         () if share >= 0.9 && is_half => Some("contained"),
         () if share >= 0.9 => Some("piece"),
         () if share >= 0.4 => Some("overlap"),
@@ -226,6 +227,11 @@ fn shifted(a: (&Record, &Placed), b: (&Record, &Placed), ahead_s: i64) -> Option
     let found = |name: &str, shift_s: i64| Some(Timing { level: number(TIME, name), shift_s });
     let shift_s = (ahead_s as f64 / QUARTER_S as f64).round() as i64 * QUARTER_S;
     let is_quarter = shift_s != 0 && (ahead_s - shift_s).abs() <= SHIFTED_S;
+    // With its own length taken off it starts where the other does.
+    let [of_a, of_b] = [a, b].map(|(_, placed)| placed.length_s);
+    if [ahead_s + of_a, ahead_s - of_b].iter().any(|s| s.abs() <= 25) && within(45.0, 0.03) {
+        return found("end_for_start", ahead_s);
+    }
     let is_contradicted = a.1.is_settled && b.1.is_settled;
     if is_quarter && within(60.0, 0.04) {
         let zones = [a.1.offset_s, b.1.offset_s].into_iter().flatten();
@@ -237,10 +243,6 @@ fn shifted(a: (&Record, &Placed), b: (&Record, &Placed), ahead_s: i64) -> Option
             _ if within(30.0, 0.01) => found("quarter", shift_s),
             _ => None,
         };
-    }
-    let end_to_start_s = [ahead_s - a.1.length_s, ahead_s + b.1.length_s];
-    if end_to_start_s.iter().any(|s| s.abs() <= 60) && within(30.0, 0.02) {
-        return found("end_for_start", ahead_s);
     }
     if within(2.0, 0.003) { found("moved", ahead_s) } else { None }
 }

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::block::{self, Pair};
+use super::block::Pair;
+use super::cluster::Clusters;
 use super::levels::{ABSENT, SPORT, TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
@@ -29,6 +30,8 @@ pub struct Join {
 const MOST_OF_WHOLE: f64 = 0.92;
 /// and lies within it.
 const LEAST_INSIDE: f64 = 0.7;
+/// The family of sports on snow.
+pub const SNOW: &str = "snow";
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 
@@ -115,8 +118,11 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             && (last - span.1).abs() <= near_s
             && covered_s as f64 >= 0.5 * length_s;
         let is_whole_told_again = |source| twins.contains(&(whole, source));
+        let is_on_snow = |at: usize| records[at].sport.is_some_and(|sport| sport.family == SNOW);
         let fits = |scored: &Scored| {
-            scored.pattern[SPORT] != number(SPORT, "different") && scored.pattern[SPORT] != ABSENT
+            let Pair { a, b } = scored.pair;
+            scored.pattern[SPORT] != number(SPORT, "different")
+                && (scored.pattern[SPORT] != ABSENT || is_on_snow(a) || is_on_snow(b))
         };
         let fitting = slots(placed, parts.iter().filter(|(_, n)| fits(&pairs[*n])).map(|(part, _)| *part));
         let fitting_s: i64 = fitting.iter().map(|slot| relation::overlap_s(slot.span, span)).sum();
@@ -127,7 +133,11 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             let scored = &mut pairs[*number_of_pair];
             let (of_part, of_whole) = (records[*part].source, records[whole].source);
             let is_told_alike = is_whole_told_again(of_part) || twins.contains(&(*part, of_whole));
-            if fills || (are_many && fits(scored) && of_part != of_whole && !is_told_alike) {
+            let is_within = of_part == of_whole;
+            // One goes down a mountain many times; elsewhere pieces of a whole that was told twice are others.
+            let is_new = is_on_snow(*part) || (!is_within && !is_told_alike);
+            // A watch records one thing at a time.
+            if (fills && (!is_within || fits(scored))) || (are_many && fits(scored) && is_new) {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if scored.pattern[SPORT] == number(SPORT, "different") {
                     scored.pattern[SPORT] = ABSENT;
@@ -149,28 +159,38 @@ fn twins(records: &[Record], pairs: &[Scored]) -> BTreeSet<(usize, crate::source
         .collect()
 }
 
-/// The wholes that match several records, one after the other; those pairs are of a part and its whole.
-pub fn joins(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Join> {
-    let is_meant = |s: &Scored| s.decision == Decision::Match && s.reason != Reason::Person;
+/// The clusters that hold several others, one after the other. Each is named by one of its records, because clusters
+/// still grow.
+pub fn joins(clusters: &Clusters, pairs: &[Scored]) -> Vec<Join> {
+    let mut wholes: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let is_meant = |s: &&Scored| s.decision == Decision::Match && s.reason != Reason::Person;
+    for scored in pairs.iter().filter(is_meant) {
+        let (a, b) = (scored.pair.a, scored.pair.b);
+        for (part, whole) in [(a, b), (b, a)] {
+            if is_part(&clusters.placed[part], &clusters.placed[whole])
+                && clusters.of[part] != clusters.of[whole]
+            {
+                wholes.entry(clusters.of[whole]).or_default().insert(clusters.of[part]);
+            }
+        }
+    }
     let mut joins = Vec::new();
-    for (whole, parts) in within(placed, pairs, is_meant) {
-        let all = slots(placed, parts.iter().map(|(part, _)| *part));
+    for (whole, parts) in wholes.iter().filter(|(_, parts)| parts.len() > 1) {
+        let of_whole = clusters.typical(*whole);
+        let placed = |cluster: &usize| clusters.placed[clusters.typical(*cluster)];
+        let fits = |part: &&usize| {
+            is_part(&placed(part), &clusters.placed[of_whole]) && !clusters.are_two(**part, *whole)
+        };
+        let typical = parts.iter().filter(fits).map(|part| clusters.typical(*part));
+        let all = slots(clusters.placed, typical);
         if all.len() < 2 {
             continue;
         }
         let gaps = all.windows(2).map(|two| two[1].span.0 - two[0].span.1);
         let gap_s = gaps.max().unwrap_or(0);
         let parts: Vec<usize> = all.into_iter().flat_map(|slot| slot.parts).collect();
-        joins.push(Join { whole, parts, gap_s });
+        joins.push(Join { whole: of_whole, parts, gap_s });
     }
-    joins.sort_by_key(|join| (join.parts.len(), records[join.whole].start_s, join.whole));
+    joins.sort_by_key(|join| (join.parts.len(), clusters.placed[join.whole].start_s, join.whole));
     joins
-}
-
-/// The pairs of a part and its whole.
-pub fn pairs(records: &[Record], joins: &[Join]) -> BTreeSet<Pair> {
-    let of = |join: &Join| -> Vec<Pair> {
-        join.parts.iter().map(|part| block::pair(records, *part, join.whole)).collect()
-    };
-    joins.iter().flat_map(of).collect()
 }

@@ -30,6 +30,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_APPLE_HEALTH",
     ranks: Ranks { written: 50, measured: 40, sets: 50, sent: 40 },
     can_echo: false,
+    gathers: true,
     only_sport: None,
     recognises,
     read,

@@ -20,6 +20,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_FILE_UPLOAD",
     ranks: Ranks { written: 70, measured: 20, sets: 70, sent: 70 },
     can_echo: false,
+    gathers: true,
     only_sport: None,
     recognises,
     read,

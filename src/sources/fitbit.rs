@@ -27,6 +27,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_FITBIT",
     ranks: Ranks { written: 40, measured: 60, sets: 40, sent: 30 },
     can_echo: false,
+    gathers: false,
     only_sport: None,
     recognises,
     read,

@@ -27,6 +27,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_FILE_UPLOAD",
     ranks: Ranks { written: 30, measured: 10, sets: 20, sent: 60 },
     can_echo: false,
+    gathers: false,
     only_sport: None,
     recognises,
     read,

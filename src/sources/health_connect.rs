@@ -24,6 +24,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_HEALTH_CONNECT",
     ranks: Ranks { written: 60, measured: 50, sets: 60, sent: 50 },
     can_echo: false,
+    gathers: true,
     only_sport: None,
     recognises,
     read,

@@ -25,6 +25,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_HEVY",
     ranks: Ranks { written: 20, measured: 70, sets: 10, sent: 20 },
     can_echo: true,
+    gathers: false,
     only_sport: Some("weight_training"),
     recognises,
     read,

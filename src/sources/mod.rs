@@ -92,6 +92,7 @@ mod tests {
             fitglue: "SOURCE_FILE_UPLOAD",
             ranks: Ranks { written: 80, measured: 80, sets: 80, sent: 80 },
             can_echo: false,
+            gathers: true,
             only_sport: Some("walk"),
             recognises: |archive| archive.ending(".toy").next().is_some(),
             read,

@@ -17,6 +17,9 @@ pub struct Spec {
     pub ranks: Ranks,
     /// Whether the live pipeline uploads there, so that a record of it may be what the pipeline itself made.
     pub can_echo: bool,
+    /// Whether recordings of many devices and apps come together there. Elsewhere one device records one thing at a
+    /// time.
+    pub gathers: bool,
     /// The canonical sport of all of its records, where it has only one.
     pub only_sport: Option<&'static str>,
     /// Whether an archive looks like one of this source.

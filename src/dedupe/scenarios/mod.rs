@@ -1,7 +1,9 @@
 //! What people report of duplicates, as small persons made by hand: each class of trouble is found, and each
 //! neighbour stays apart, whatever the weights were learned from.
 
+mod accounts;
 mod neighbours;
+mod outings;
 mod troubles;
 
 use std::collections::BTreeSet;

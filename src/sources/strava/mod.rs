@@ -14,6 +14,7 @@ pub const SPEC: Spec = Spec {
     fitglue: "SOURCE_STRAVA",
     ranks: Ranks { written: 10, measured: 30, sets: 30, sent: 10 },
     can_echo: true,
+    gathers: true,
     only_sport: None,
     recognises: archive::recognises,
     read: archive::read,

@@ -1,0 +1,45 @@
+//! One account, several devices or several people.
+
+use super::*;
+use crate::sources::Source::{Apple, Garmin, Strava};
+
+#[test]
+fn copies_of_two_devices_in_one_hub_are_one_though_their_sizes_differ() {
+    let mut person = Person::default();
+    person.add(record(Strava, "told", "run", 0, 74.0, 15.3)).heart_rate_bpm = Some(151.0);
+    // A foot pod counts twice the way, under another name; a band rounds.
+    person.add(record(Apple, "pod", "workout", 4, 74.0, 31.5));
+    person.add(record(Apple, "band", "run", 30, 72.0, 15.6));
+    person.link().are_one(&["told", "pod", "band"]);
+}
+
+#[test]
+fn somebody_who_rides_elsewhere_on_one_evening_makes_overlaps_of_that_evening_say_little() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "own", "ride", 480, 50.0, 15.0));
+    person.add(record(Strava, "child", "walk", 700, 51.0, 3.0)).footprint = way(30.0, 0.0, 3.0);
+    person.add(record(Strava, "partner", "ride", 0, 92.0, 26.0)).footprint = way(60.0, 0.0, 26.0);
+    let found = person.link();
+    found.are_two("own", "partner");
+    found.are_two("own", "child");
+    found.are_two("partner", "child");
+}
+
+#[test]
+fn a_couple_that_trains_together_is_two_hearts() {
+    let mut person = Person::default();
+    for day in 0..4 {
+        let at = day * DAY_S;
+        let own =
+            |r: &mut Record, bpm: f64| (r.heart_rate_bpm, r.footprint) = (Some(bpm), way(0.0, 0.0, 9.0));
+        own(person.add(record(Garmin, &format!("g{day}"), "run", at, 52.0, 9.0)), 143.0);
+        own(person.add(record(Strava, &format!("hers{day}"), "run", at + 3, 52.0, 9.02)), 143.0);
+        own(person.add(record(Strava, &format!("his{day}"), "run", at + 21, 52.2, 9.05)), 168.0);
+    }
+    let found = person.link();
+    for day in 0..4 {
+        found.are_one(&[&format!("g{day}"), &format!("hers{day}")]);
+        found.are_two(&format!("his{day}"), &format!("hers{day}"));
+        found.are_two(&format!("his{day}"), &format!("g{day}"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Wholes and parts: what is one outing though it was recorded in pieces, and what is several though one device ran
+//! through.
+
+use super::*;
+use crate::sources::Source::{Apple, Files, Fitbit, Garmin, Strava};
+
+/// The runs of a day on skis: name, minute and minutes.
+const RUNS: [(&str, i64, f64); 5] =
+    [("a", 12, 6.0), ("b", 34, 9.0), ("c", 66, 4.5), ("d", 151, 11.0), ("e", 223, 7.0)];
+
+#[test]
+fn a_day_on_skis_and_all_its_runs_are_one_outing() {
+    // However the whole calls itself, and also where its own source tells of the runs.
+    for (sport, beside) in [("alpine_ski", Strava), ("workout", Apple), ("snowboard", Garmin)] {
+        let mut person = Person::default();
+        person.add(record(Garmin, "day", sport, 0, 250.0, 55.0));
+        for (name, minute, minutes) in RUNS {
+            person.add(record(beside, name, "alpine_ski", minute * 60, minutes, minutes / 3.0));
+        }
+        if beside == Garmin {
+            person.add(record(Fitbit, "band", "alpine_ski", 20, 249.5, 54.0));
+        }
+        person.link().are_one(&["day", "a", "b", "c", "d", "e"]);
+    }
+}
+
+#[test]
+fn the_halves_of_a_hike_are_one_outing_where_the_second_begins_at_the_hut() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "whole", "hike", 0, 310.0, 17.0)).footprint = way(0.0, 0.0, 17.0);
+    person.add(record(Fitbit, "to the hut", "hike", 60, 150.0, 9.0)).footprint = way(0.0, 0.0, 9.0);
+    person.add(record(Fitbit, "from the hut", "hike", 205 * 60, 104.0, 8.0)).footprint = way(0.0, 9.0, 17.0);
+    let found = person.link();
+    found.are_one(&["whole", "to the hut", "from the hut"]);
+    let whole = found.linked.groups.iter().find(|group| group.members.len() == 3).expect("they are one");
+    let parts = whole.members.iter().filter(|(_, role)| *role == crate::dedupe::cluster::Role::Part);
+    assert_eq!(parts.count(), 2, "{whole:?}");
+}
+
+#[test]
+fn two_errands_that_a_watch_ran_through_are_two_and_it_belongs_to_both() {
+    // Not from where the other ended, of another sport, or hours later.
+    for (place, sport, minute) in [(6.0, "ride", 35), (0.0, "run", 35), (0.0, "ride", 300)] {
+        let mut person = Person::default();
+        person.add(record(Fitbit, "through", "ride", 5, minute as f64 + 28.0, 17.0));
+        person.add(record(Garmin, "first", "ride", 0, 30.0, 9.0)).footprint = way(0.0, 0.0, 9.0);
+        person.add(record(Garmin, "second", sport, minute * 60, 28.0, 8.0)).footprint = way(place, 9.0, 17.0);
+        let found = person.link();
+        found.are_one(&["through", "first"]);
+        found.are_one(&["through", "second"]);
+        found.are_two("first", "second");
+    }
+}
+
+#[test]
+fn what_one_watch_records_while_it_records_is_no_part_of_it() {
+    // A warm-up within the time of the strength training, by the same watch; the log says when the sets began.
+    let mut person = Person::default();
+    person.add(record(Garmin, "strength", "weight_training", 0, 75.0, 0.0)).heart_rate_bpm = Some(112.0);
+    person.add(record(Garmin, "treadmill", "run", 90, 11.0, 2.0)).heart_rate_bpm = Some(141.0);
+    person.add(record(Files, "treadmill again", "run", 92, 11.0, 2.0));
+    person.add(record(Hevy, "sets", "weight_training", 14 * 60, 58.0, 0.0));
+    let found = person.link();
+    found.are_one(&["strength", "sets"]);
+    found.are_one(&["treadmill", "treadmill again"]);
+    found.are_two("strength", "treadmill");
+    found.are_two("strength", "treadmill again");
+}
+
+#[test]
+fn what_was_put_a_while_later_and_lasts_as_long_is_one() {
+    // Somebody set the start by eye; nothing else was on that day.
+    let mut person = Person::default();
+    person.add(record(Garmin, "told", "yoga", 0, 61.4, 0.0));
+    person.add(record(Strava, "put later", "yoga", 1_300, 61.4, 0.0));
+    person.link().are_one(&["told", "put later"]);
+    // Two that train one after the other at their own pace are not.
+    two(record(Garmin, "hers", "run", 0, 40.0, 7.0), record(Strava, "his", "run", 1_200, 47.0, 10.5))
+        .are_two("hers", "his");
+}
+
+#[test]
+fn a_start_that_is_an_end_is_found_where_neither_has_another_and_not_where_classes_follow() {
+    two(record(Garmin, "told", "ride", 0, 74.3, 31.0), record(Fitbit, "stamped", "ride", 4_470, 74.1, 30.1))
+        .are_one(&["told", "stamped"]);
+    let mut person = Person::default();
+    for (source, late_s) in [(Garmin, 0), (Apple, 9)] {
+        person.add(record(source, &format!("{source} first"), "yoga", late_s, 45.0, 0.0));
+        person.add(record(source, &format!("{source} second"), "yoga", 2_710 + late_s, 45.0, 0.0));
+    }
+    let found = person.link();
+    found.are_one(&["garmin first", "apple first"]);
+    found.are_one(&["garmin second", "apple second"]);
+    found.are_two("garmin first", "apple second");
+    found.are_two("apple first", "garmin second");
+}
