@@ -83,7 +83,7 @@ pub fn apart(
     let is_told = |at: usize| clusters.members[of(at)].len() > 1;
     let is_meant = |s: &Scored| {
         // Two that others confirm at their own times are two, unless a zone lies between them.
-        let is_edit = ["quarter", "end_for_start", "end_alone", "moved"]
+        let is_edit = ["quarter", "end_for_start", "end_alone", "moved", "moved_alone"]
             .iter()
             .any(|level| s.pattern[TIME] == number(TIME, level));
         is_apart(s) && !(is_edit && is_told(s.pair.a) && is_told(s.pair.b))

@@ -169,7 +169,11 @@ fn in_time(scored: &Scored) -> &'static str {
         "end_alone" => {
             "One starts when the other ends, they last equally long, and neither has another that it could be."
         }
-        "moved" => "They lie apart, and last equally long to the second.",
+        "moved" => "They lie apart, and last equally long.",
+        "hour_alone" => {
+            "They lie apart by what a zone can be off, last equally long, and neither has another that it could be."
+        }
+        "moved_alone" => "They lie apart, last equally long, and neither has another that it could be.",
         "day" => "Of one only the day is known, and both sizes agree.",
         "day_one" => "Of one only the day is known, and one of its sizes agrees.",
         "day_alone" => "Of one only the day is known, and nothing else of that day fits.",

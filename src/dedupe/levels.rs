@@ -72,6 +72,9 @@ pub const COMPARISONS: [Comparison; 6] = [
             // And neither has another that it could be one with.
             level("end_alone", 0.006, 0.000_2),
             level("moved", 0.004, 0.02),
+            // And neither has another that it could be one with, so nothing speaks for two workouts.
+            level("hour_alone", 0.02, 0.001),
+            level("moved_alone", 0.01, 0.002),
             // Only the day is known, or what was typed in: both sizes agree, one does, none.
             level("day", 0.03, 0.002),
             level("day_one", 0.01, 0.005),

@@ -131,7 +131,7 @@ pub fn compare(records: &[Record], weights: &Weights) -> Compared {
     company.mark(&mut pairs, weights);
     sequence::mark(records, &placed, &mut pairs, weights);
     mark_alone(records, &mut pairs, weights);
-    mark_ends(records, &mut pairs, weights);
+    mark_lonely(records, &placed, &mut pairs, weights);
     for scored in &mut pairs {
         scored.shift_s += told_shift_s(records, &placed, scored.pair);
     }
@@ -252,23 +252,43 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     }
 }
 
-/// Marks starts that are ends, where neither record has another that it could be one with. What follows at once is
-/// else more often the next class than the same one.
-fn mark_ends(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
-    const END: u8 = number(TIME, "end_for_start");
-    const ALONE: u8 = number(TIME, "end_alone");
+const MOVED_ALONE: u8 = number(TIME, "moved_alone");
+
+/// What lies apart and has no other that it could be one with, on either side: nothing speaks for two workouts then.
+const ALONE: [(u8, u8); 5] = [
+    (number(TIME, "end_for_start"), number(TIME, "end_alone")),
+    (number(TIME, "zone"), number(TIME, "hour_alone")),
+    (number(TIME, "hour"), number(TIME, "hour_alone")),
+    (number(TIME, "quarter"), MOVED_ALONE),
+    (number(TIME, "moved"), MOVED_ALONE),
+];
+
+/// Marks what lies apart and is alone. What has a partner, or follows at once, is more often another class or lap.
+fn mark_lonely(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights: &Weights) {
+    let alone =
+        |s: &Scored| ALONE.iter().find(|(level, _)| *level == s.pattern[TIME]).map(|(_, alone)| *alone);
     let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
-    let is_at_once =
-        |s: &&Scored| matches!(relation::kind(s.pattern[TIME]), Kind::Whole | Kind::Part) && s.bits > 0.0;
-    let taken: HashSet<(usize, Source)> =
-        pairs.iter().filter(is_at_once).flat_map(|s| sides(s.pair)).collect();
+    let is_at_once = |s: &&Scored| {
+        matches!(relation::kind(s.pattern[TIME]), Kind::Whole | Kind::Part | Kind::ByHand) && s.bits > 0.0
+    };
+    let partners: Vec<Pair> = pairs.iter().filter(is_at_once).map(|s| s.pair).collect();
+    let taken: HashSet<(usize, Source)> = partners.iter().flat_map(|pair| sides(*pair)).collect();
+    let told: HashSet<usize> = partners.iter().flat_map(|pair| [pair.a, pair.b]).collect();
     let mut rivals: HashMap<(usize, Source), u32> = HashMap::new();
-    for side in pairs.iter().filter(|s| s.pattern[TIME] == END).flat_map(|s| sides(s.pair)) {
+    for side in pairs.iter().filter(|s| alone(s).is_some()).flat_map(|s| sides(s.pair)) {
         *rivals.entry(side).or_insert(0) += 1;
     }
-    for scored in pairs.iter_mut().filter(|s| s.pattern[TIME] == END) {
-        if sides(scored.pair).iter().all(|side| rivals[side] == 1 && !taken.contains(side)) {
-            scored.pattern[TIME] = ALONE;
+    for scored in pairs.iter_mut() {
+        let Some(level) = alone(scored) else { continue };
+        let Pair { a, b } = scored.pair;
+        let are_both_told = told.contains(&a) && told.contains(&b);
+        // To school and back: the next lap lasts as long as the one before.
+        let is_next_lap = level == MOVED_ALONE && relation::is_next_to(&placed[a], &placed[b]);
+        if !are_both_told
+            && !is_next_lap
+            && sides(scored.pair).iter().all(|side| rivals[side] == 1 && !taken.contains(side))
+        {
+            scored.pattern[TIME] = level;
             scored.bits = weights.score(&scored.pattern);
         }
     }

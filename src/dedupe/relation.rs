@@ -53,7 +53,7 @@ pub fn kind(level: u8) -> Kind {
     const SLID: u8 = number(TIME, "slid");
     const PARTLY: u8 = number(TIME, "partly");
     const TOUCH: u8 = number(TIME, "touch");
-    const MOVED: u8 = number(TIME, "moved");
+    const MOVED: u8 = number(TIME, "moved_alone");
     const DAY_ONLY: u8 = number(TIME, "day_only");
     match level {
         level if level <= SLID => Kind::Whole,
@@ -129,7 +129,7 @@ fn is_sure_of_hand(hand: &Record) -> bool {
 }
 
 /// One right after the other: a course after a course has a round start, too.
-fn is_next_to(a: &Placed, b: &Placed) -> bool {
+pub fn is_next_to(a: &Placed, b: &Placed) -> bool {
     let gap_s = a.start_s.max(b.start_s) - a.end_s().min(b.end_s());
     gap_s <= 2 * NEAR_S
 }
@@ -176,13 +176,19 @@ fn overlapping(a: (&Record, &Placed), b: (&Record, &Placed), clock_s: i64) -> Op
     match () {
         () if off_s <= together_s && share >= 0.5 => Some("starts"),
         () if ends_off_s <= together_s && share >= 0.5 => Some("ends"),
-        () if share >= 0.2 && within(3.0, 0.01) => Some("slid"),
+        () if share >= 0.2 && within(3.0, 0.01) && !are_far_apart(a.0, b.0) => Some("slid"),
         () if share >= 0.9 && is_half => Some("contained"),
         () if share >= 0.9 => Some("piece"),
         () if share >= 0.4 => Some("overlap"),
         () if share >= 0.2 => Some("partly"),
         () => None,
     }
+}
+
+/// Whether both say how far they went, and one went much further.
+fn are_far_apart(a: &Record, b: &Record) -> bool {
+    let both = a.distance_m.zip(b.distance_m);
+    both.is_some_and(|(one, other)| (one - other).abs() > 0.12 * one.max(other))
 }
 
 /// Whether what was typed in can be of the day of the other. Where only a date was given it is written as
@@ -244,5 +250,13 @@ fn shifted(a: (&Record, &Placed), b: (&Record, &Placed), ahead_s: i64) -> Option
             _ => None,
         };
     }
-    if within(2.0, 0.003) { found("moved", ahead_s) } else { None }
+    let has_one_distance = a.0.distance_m.zip(b.0.distance_m).is_some_and(|(one, other)| {
+        let off_m = (one - other).abs();
+        off_m <= 0.045 * one.max(other)
+    });
+    if within(2.0, 0.003) || (has_one_distance && within(30.0, 0.03)) {
+        found("moved", ahead_s)
+    } else {
+        None
+    }
 }

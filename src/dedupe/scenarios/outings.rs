@@ -94,3 +94,19 @@ fn a_start_that_is_an_end_is_found_where_neither_has_another_and_not_where_class
     found.are_two("garmin first", "apple second");
     found.are_two("apple first", "garmin second");
 }
+
+#[test]
+fn a_lonely_pair_that_lies_an_hour_apart_is_one_and_the_next_lap_is_another() {
+    // The night after the clocks changed; nothing else on that day.
+    two(record(Garmin, "told", "run", 0, 44.2, 8.31), record(Fitbit, "an hour on", "run", 3_604, 43.9, 8.4))
+        .are_one(&["told", "an hour on"]);
+    // Half an hour later and as long: the way back.
+    two(record(Garmin, "there", "run", 0, 24.2, 4.31), record(Fitbit, "back", "run", 1_830, 23.9, 4.4))
+        .are_two("there", "back");
+    // Where either has another that it could be, an hour says little.
+    let mut person = Person::default();
+    person.add(record(Garmin, "told", "run", 0, 44.2, 8.31));
+    person.add(record(Fitbit, "told again", "run", 8, 44.1, 8.35));
+    person.add(record(Fitbit, "an hour on", "run", 3_604, 43.9, 8.4));
+    person.link().are_two("told", "an hour on");
+}
