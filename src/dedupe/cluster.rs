@@ -222,6 +222,14 @@ impl<'a> Clusters<'a> {
         self.members[cluster].iter().map(|record| self.records[*record].source).collect()
     }
 
+    /// All that is known of the pairs between two clusters.
+    pub fn bits_between(&self, one: usize, other: usize) -> f64 {
+        let bits =
+            |x: usize, y: usize| self.bits.get(&block::pair(self.records, x, y)).copied().unwrap_or(0.0);
+        let of = |x: &usize| -> f64 { self.members[other].iter().map(|y| bits(*x, *y)).sum() };
+        self.members[one].iter().map(of).sum()
+    }
+
     /// The record of a cluster that lasts neither long nor short among the others.
     pub fn typical(&self, cluster: usize) -> usize {
         let mut members = self.members[cluster].clone();

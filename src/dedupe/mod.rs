@@ -32,6 +32,7 @@ pub mod relation;
 #[cfg(test)]
 mod scenarios;
 mod sequence;
+mod snow;
 pub mod timeline;
 pub mod weights;
 pub mod zones;

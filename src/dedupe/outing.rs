@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
 use super::sequence::{Join, SNOW};
+use super::snow;
 use crate::model::sport::{ANY_FAMILY, Sport};
 
 /// A watch that is started again at once was stopped by mistake.
 const STARTED_AGAIN_S: i64 = 15;
 /// Between the legs of a triathlon people change their shoes.
 const LONGEST_TRANSITION_S: i64 = 20 * 60;
-/// After a longer break it is another outing, unless it is a third of the parts at most.
+/// After a longer break it is another outing, unless the outing is long, too.
 const LONGEST_BREAK_S: i64 = 15 * 60;
 /// Swim, ride and run, in the orders in which people race.
 const RACES: [[&str; 3]; 2] = [["swim", "ride", "run"], ["run", "ride", "run"]];
@@ -75,6 +76,7 @@ pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
             groups.push(Group { members: with_roles(clusters, members) });
         }
     }
+    snow::gather(clusters, &mut groups);
     for group in &mut groups {
         group.members.sort_by_key(|(at, role)| {
             let record = &clusters.records[*at];
@@ -126,21 +128,34 @@ fn tell(clusters: &Clusters, cut: &Cut) -> usize {
 
 /// Whether the parts of a whole are one outing.
 fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
-    let known: Vec<Sport> = cut.parts.iter().filter_map(|part| sport(clusters, *part)).collect();
-    let families: BTreeSet<&str> = known.iter().chain(&sport(clusters, whole)).map(|s| s.family).collect();
+    let told = cut.parts.iter().chain([&whole]).filter_map(|cluster| sport(clusters, *cluster));
+    let families: BTreeSet<&str> = told.map(|s| s.family).collect();
     // Whoever goes down a mountain goes up again by lift.
     if families.iter().eq([&SNOW]) {
         return true;
     }
-    let legs: Vec<&str> = known.iter().map(|s| s.family).collect();
-    if legs.len() == cut.parts.len() && RACES.iter().any(|race| legs == race) {
-        return cut.gap_s <= LONGEST_TRANSITION_S;
+    let legs: Vec<Option<&str>> =
+        cut.parts.iter().map(|part| sport(clusters, *part).map(|s| s.family)).collect();
+    if is_race(&legs) && cut.gap_s <= LONGEST_TRANSITION_S {
+        return true;
     }
-    let length_s: i64 = cut.parts.iter().map(|part| length_s(clusters, *part)).sum();
+    let leads = cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1]));
+    let leads: Vec<Option<bool>> = leads.collect();
+    let is_on_one_way = leads.iter().all(|leads| *leads == Some(true));
+    // Lunch takes a quarter of the day; where the way goes on it may take half.
+    let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };
     families.len() <= 1
-        && cut.gap_s <= LONGEST_BREAK_S.max(length_s / 3)
-        && cut.parts.windows(2).all(|two| leads_to(clusters, two[0], two[1]) != Some(false))
+        && cut.gap_s <= LONGEST_BREAK_S.max(longest_s)
+        && !leads.contains(&Some(false))
         && (tell(clusters, cut) <= clusters.sources(whole).len() || cut.gap_s <= STARTED_AGAIN_S)
+}
+
+/// Whether these are the legs of a race, in its order; of one of them nobody may know what it was.
+fn is_race(legs: &[Option<&str>]) -> bool {
+    let is_one = |race: &&[&str; 3]| {
+        legs.len() == race.len() && legs.iter().zip(**race).all(|(leg, of)| leg.is_none_or(|leg| leg == of))
+    };
+    RACES.iter().any(|race| is_one(&race)) && legs.iter().filter(|leg| leg.is_none()).count() <= 1
 }
 
 fn length_s(clusters: &Clusters, cluster: usize) -> i64 {

@@ -15,6 +15,7 @@ use super::record::Record;
 use super::relation::{self, Kind};
 use super::timeline::Placed;
 use super::weights::Weights;
+use crate::sources::Source;
 
 /// A record that others make up together.
 #[derive(Debug, Clone)]
@@ -117,7 +118,6 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
         let fills = (first - span.0).abs() <= near_s
             && (last - span.1).abs() <= near_s
             && covered_s as f64 >= 0.5 * length_s;
-        let is_whole_told_again = |source| twins.contains(&(whole, source));
         let is_on_snow = |at: usize| records[at].sport.is_some_and(|sport| sport.family == SNOW);
         let fits = |scored: &Scored| {
             let Pair { a, b } = scored.pair;
@@ -132,14 +132,17 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
         for (part, number_of_pair) in parts.iter().filter(|(part, _)| in_sequence.contains(part)) {
             let scored = &mut pairs[*number_of_pair];
             let (of_part, of_whole) = (records[*part].source, records[whole].source);
-            let is_told_alike = is_whole_told_again(of_part) || twins.contains(&(*part, of_whole));
             let is_within = of_part == of_whole;
-            // One goes down a mountain many times; elsewhere pieces of a whole that was told twice are others.
-            let is_new = is_on_snow(*part) || (!is_within && !is_told_alike);
+            // Whose devices tell of the whole and of a piece of it tell of two things, but for what people go down
+            // many times.
+            let tells_both = |source: Source, other: usize| {
+                !source.spec().gathers && (is_within || twins.contains(&(other, source)))
+            };
+            let is_new = is_on_snow(*part) || !(tells_both(of_part, whole) || tells_both(of_whole, *part));
             // A watch records one thing at a time.
             if (fills && (!is_within || fits(scored))) || (are_many && fits(scored) && is_new) {
                 scored.pattern[TIME] = number(TIME, "sequence");
-                if scored.pattern[SPORT] == number(SPORT, "different") {
+                if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
                     scored.pattern[SPORT] = ABSENT;
                 }
                 scored.bits = weights.score(&scored.pattern);
@@ -149,7 +152,7 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
 }
 
 /// Records that have one of the same length in a source.
-fn twins(records: &[Record], pairs: &[Scored]) -> BTreeSet<(usize, crate::sources::Source)> {
+fn twins(records: &[Record], pairs: &[Scored]) -> BTreeSet<(usize, Source)> {
     const LAST: u8 = number(TIME, "loose");
     let are_twins = |s: &&Scored| s.pattern[TIME] <= LAST && s.bits > 0.0;
     pairs
@@ -176,10 +179,14 @@ pub fn joins(clusters: &Clusters, pairs: &[Scored]) -> Vec<Join> {
     }
     let mut joins = Vec::new();
     for (whole, parts) in wholes.iter().filter(|(_, parts)| parts.len() > 1) {
-        let of_whole = clusters.typical(*whole);
-        let placed = |cluster: &usize| clusters.placed[clusters.typical(*cluster)];
+        let is_within = |part: usize| {
+            let wholes = &clusters.members[*whole];
+            wholes.iter().any(|whole| is_part(&clusters.placed[part], &clusters.placed[*whole]))
+        };
         let fits = |part: &&usize| {
-            is_part(&placed(part), &clusters.placed[of_whole]) && !clusters.are_two(**part, *whole)
+            is_within(clusters.typical(**part))
+                && !clusters.are_two(**part, *whole)
+                && clusters.bits_between(**part, *whole) > 0.0
         };
         let typical = parts.iter().filter(fits).map(|part| clusters.typical(*part));
         let all = slots(clusters.placed, typical);
@@ -189,7 +196,7 @@ pub fn joins(clusters: &Clusters, pairs: &[Scored]) -> Vec<Join> {
         let gaps = all.windows(2).map(|two| two[1].span.0 - two[0].span.1);
         let gap_s = gaps.max().unwrap_or(0);
         let parts: Vec<usize> = all.into_iter().flat_map(|slot| slot.parts).collect();
-        joins.push(Join { whole: of_whole, parts, gap_s });
+        joins.push(Join { whole: clusters.typical(*whole), parts, gap_s });
     }
     joins.sort_by_key(|join| (join.parts.len(), clusters.placed[join.whole].start_s, join.whole));
     joins
