@@ -7,14 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
-use super::company::{Company, Tie};
+use super::company::{self, Company, Tie};
 use super::levels::{TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
 use super::relation::{self, Kind};
 use super::sequence::Join;
 use super::timeline::Placed;
-use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
 
@@ -177,10 +176,14 @@ impl<'a> Clusters<'a> {
             for y in &self.members[other] {
                 let pair = block::pair(self.records, *x, *y);
                 let bits = self.bits.get(&pair).copied();
-                if self.records[*x].source == self.records[*y].source {
+                if self.two.contains(&pair) {
+                    return Apart::Two;
+                }
+                let source = self.records[*x].source;
+                if source == self.records[*y].source {
                     match self.ties.get(&pair) {
                         None | Some(Tie::Cut) => return Apart::Two,
-                        Some(Tie::Doubtful) => is_doubtful |= !are_told_elsewhere,
+                        Some(Tie::Doubtful) => is_doubtful |= !(are_told_elsewhere && source.spec().gathers),
                         Some(Tie::Free) => {}
                     }
                     sum += bits.map_or(NEVER_COMPARED_BITS, |bits| bits - ONE_SOURCE_BITS);
@@ -261,14 +264,7 @@ impl<'a> Clusters<'a> {
 fn is_of_one_device(records: &[Record], scored: &Scored) -> bool {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
     let is_at_once = matches!(relation::kind(scored.pattern[TIME]), Kind::Whole | Kind::Part);
-    let is_one_thing = match (a.sport, b.sport) {
-        (Some(one), Some(other)) => {
-            one.family == other.family || [one.family, other.family].contains(&ANY_FAMILY)
-        }
-        (None, None) => true,
-        _ => false,
-    };
-    !a.source.spec().gathers && is_at_once && !is_one_thing
+    !a.source.spec().gathers && is_at_once && !company::is_one_thing(a, b)
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is

@@ -9,6 +9,7 @@ use super::link::Scored;
 use super::record::Record;
 use super::relation::{self, Kind};
 use super::weights::Weights;
+use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
 
 /// Whether two records of one source may be of one workout.
@@ -77,11 +78,8 @@ impl Company {
 
     /// Marks what overlaps at such a time and does not lie on one way.
     pub fn mark(&self, pairs: &mut [Scored], weights: &Weights) {
-        for scored in pairs.iter_mut().filter(|s| kind(s) == Kind::Part) {
-            if self.is_beside(scored.pair)
-                && !is_any(scored, TRACK, &["same", "inside"])
-                && !is(scored, IDENTITY, "same")
-            {
+        for scored in pairs.iter_mut().filter(|s| kind(s) == Kind::Part || is(s, TIME, "slid")) {
+            if self.is_beside(scored.pair) && !is_on_one_way(scored) && !is(scored, IDENTITY, "same") {
                 scored.pattern[TIME] = number(TIME, "company");
                 scored.bits = weights.score(&scored.pattern);
             }
@@ -115,15 +113,36 @@ impl Company {
         if self.shared.contains(&a.source) && !one_heart {
             return Tie::Doubtful;
         }
+        let gathers = a.source.spec().gathers;
+        if !gathers && kind(scored) == Kind::Part && !is_one_thing(a, b) {
+            return Tie::Cut;
+        }
         let is_sure = match kind(scored) {
             _ if is(scored, TIME, "sequence") => true,
             // A walk that a band found in a hike is in its own source beside the hike.
             _ if is_any(scored, TIME, &["piece", "company"]) => false,
             _ if is(scored, TIME, "overlap") => is_one_way,
             Kind::Whole => true,
-            _ => is_one_way || one_heart || !self.is_beside(scored.pair),
+            _ => is_one_way || one_heart || (gathers && !self.is_beside(scored.pair)),
         };
         if is_sure { Tie::Free } else { Tie::Doubtful }
+    }
+}
+
+/// Whether both went along one way, as one sport. In a valley everybody starts on the same road.
+fn is_on_one_way(scored: &Scored) -> bool {
+    is(scored, TRACK, "same")
+        || (is(scored, TRACK, "inside") && !is_any(scored, SPORT, &["kin", "different"]))
+}
+
+/// Whether two may be of one sport, as far as they say.
+pub fn is_one_thing(a: &Record, b: &Record) -> bool {
+    match (a.sport, b.sport) {
+        (Some(one), Some(other)) => {
+            one.family == other.family || [one.family, other.family].contains(&ANY_FAMILY)
+        }
+        (None, None) => true,
+        _ => false,
     }
 }
 

@@ -54,7 +54,7 @@ pub fn pattern(a: &Record, b: &Record, timing: Timing, confusion: &Confusion) ->
     pattern[SPORT] = sport(a, b, confusion);
     pattern[TRACK] = track(a, b);
     pattern[IDENTITY] = identity(a, b, kind);
-    pattern[EFFORT] = if kind == Kind::Part { heart_rate_of_part(a, b) } else { effort(a, b) };
+    pattern[EFFORT] = if kind == Kind::Part { heart_rate_of_part(a, b, timing) } else { effort(a, b) };
     pattern
 }
 
@@ -178,14 +178,27 @@ fn effort(a: &Record, b: &Record) -> u8 {
     number(EFFORT, name)
 }
 
-/// The mean of a part can be another than that of the whole; only hearts that cannot be one speak.
-fn heart_rate_of_part(a: &Record, b: &Record) -> u8 {
+/// The mean of a part can be another than that of the whole, as far as the rest of the whole leaves it to a heart.
+fn heart_rate_of_part(a: &Record, b: &Record, timing: Timing) -> u8 {
     let (Some(one), Some(other)) = (a.heart_rate_bpm, b.heart_rate_bpm) else { return ABSENT };
-    let shares = |r: &Record| r.elapsed_s.unwrap_or(0.0);
-    let is_most = shares(a).min(shares(b)) >= 0.7 * shares(a).max(shares(b));
+    let seconds = |r: &Record| r.elapsed_s.unwrap_or(0.0);
+    let (part, whole) =
+        if seconds(a) <= seconds(b) { ((a, one), (b, other)) } else { ((b, other), (a, one)) };
+    let share = seconds(part.0) / seconds(whole.0).max(1.0);
+    let is_inside = ["starts", "ends", "contained", "piece", "sequence"]
+        .iter()
+        .any(|level| timing.level == number(TIME, level));
+    let rest_bpm = (whole.1 - share * part.1) / (1.0 - share).max(0.02);
     match (one - other).abs() {
         off if off <= 4.0 => number(EFFORT, "close"),
-        off if off > 30.0 && is_most => number(EFFORT, "different"),
+        off if off > 30.0 && share >= 0.7 => number(EFFORT, "different"),
+        off if off > 10.0 && is_inside && !(LOWEST_BPM..=HIGHEST_BPM).contains(&rest_bpm) => {
+            number(EFFORT, "other")
+        }
         _ => ABSENT,
     }
 }
+
+/// Means over minutes that no heart of somebody who trains goes below or beyond.
+const LOWEST_BPM: f64 = 45.0;
+const HIGHEST_BPM: f64 = 205.0;

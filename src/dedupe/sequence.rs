@@ -33,6 +33,8 @@ const MOST_OF_WHOLE: f64 = 0.92;
 const LEAST_INSIDE: f64 = 0.7;
 /// The family of sports on snow.
 pub const SNOW: &str = "snow";
+/// That of sports on the spot.
+const GYM: &str = "gym";
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 
@@ -118,6 +120,8 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
         let fills = (first - span.0).abs() <= near_s
             && (last - span.1).abs() <= near_s
             && covered_s as f64 >= 0.5 * length_s;
+        let is_in_gym = records[whole].sport.is_some_and(|sport| sport.family == GYM)
+            && records[whole].distance_m.is_none();
         let is_on_snow = |at: usize| records[at].sport.is_some_and(|sport| sport.family == SNOW);
         let fits = |scored: &Scored| {
             let Pair { a, b } = scored.pair;
@@ -139,8 +143,9 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
                 !source.spec().gathers && (is_within || twins.contains(&(other, source)))
             };
             let is_new = is_on_snow(*part) || !(tells_both(of_part, whole) || tells_both(of_whole, *part));
-            // A watch records one thing at a time.
-            if (fills && (!is_within || fits(scored))) || (are_many && fits(scored) && is_new) {
+            // A watch in the gym does not record the way there, and records one thing at a time.
+            let may_be_any = !is_within && !is_in_gym;
+            if (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new) {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
                     scored.pattern[SPORT] = ABSENT;

@@ -1,7 +1,7 @@
 //! One account, several devices or several people.
 
 use super::*;
-use crate::sources::Source::{Apple, Garmin, Strava};
+use crate::sources::Source::{Apple, Fitbit, Garmin, Strava};
 
 #[test]
 fn copies_of_two_devices_in_one_hub_are_one_though_their_sizes_differ() {
@@ -42,4 +42,29 @@ fn a_couple_that_trains_together_is_two_hearts() {
         found.are_two(&format!("his{day}"), &format!("hers{day}"));
         found.are_two(&format!("his{day}"), &format!("g{day}"));
     }
+}
+
+#[test]
+fn a_part_whose_heart_leaves_none_to_the_rest_is_no_part() {
+    // 63 minutes at 111 within 85 at 142: the rest would have been at 230.
+    let mut long = record(Strava, "gym", "workout", 0, 85.0, 0.0);
+    long.heart_rate_bpm = Some(142.0);
+    let mut run = record(Garmin, "run", "run", 20, 63.0, 12.5);
+    run.heart_rate_bpm = Some(111.0);
+    two(long, run).are_two("gym", "run");
+}
+
+#[test]
+fn two_pairs_that_a_watch_and_a_band_tell_apart_are_two_though_they_overlap() {
+    let mut person = Person::default();
+    for (source, late_s) in [(Garmin, 0), (Fitbit, 6)] {
+        let long = person.add(record(source, &format!("{source} long"), "walk", late_s, 80.0, 6.0));
+        long.heart_rate_bpm = Some(114.0);
+        let short = person.add(record(source, &format!("{source} short"), "walk", 1_800 + late_s, 42.0, 3.6));
+        short.heart_rate_bpm = Some(101.0);
+    }
+    let found = person.link();
+    found.are_one(&["garmin long", "fitbit long"]);
+    found.are_one(&["garmin short", "fitbit short"]);
+    found.are_two("garmin long", "fitbit short");
 }

@@ -110,3 +110,26 @@ fn a_lonely_pair_that_lies_an_hour_apart_is_one_and_the_next_lap_is_another() {
     person.add(record(Fitbit, "an hour on", "run", 3_604, 43.9, 8.4));
     person.link().are_two("told", "an hour on");
 }
+
+#[test]
+fn runs_of_one_day_on_snow_are_one_outing_without_a_whole_and_those_of_two_days_are_two() {
+    let mut person = Person::default();
+    for day in 0..2 {
+        for (name, minute, minutes) in RUNS {
+            let at = day * DAY_S + minute * 60;
+            person.add(record(Strava, &format!("{name}{day}"), "snowboard", at, minutes, minutes / 3.0));
+        }
+    }
+    let found = person.link();
+    for day in 0..2 {
+        let names: Vec<String> = RUNS.iter().map(|(name, _, _)| format!("{name}{day}")).collect();
+        found.are_one(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    found.are_two("e0", "a1");
+    // Runs of another sport are repetitions.
+    let mut person = Person::default();
+    for (name, minute, minutes) in RUNS {
+        person.add(record(Strava, name, "run", minute * 60, minutes, minutes / 5.0));
+    }
+    person.link().are_two("a", "b");
+}
