@@ -287,16 +287,13 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
     sources::read(source, &archive, &from, &mut |item| {
         let at = format!("{}{}", from.raw_ref, item.at);
         match item.found {
-            Found::NoActivity => contents.not_activities += 1,
+            Found::NoActivity | Found::Gone(_) => contents.not_activities += 1,
             Found::Fault(fault) => contents.rejects.push(format!("{at}: {fault}")),
             Found::Activity(mut taken) => {
-                let checked = sources::check(&mut taken);
-                let faults = taken.faults.iter().chain(checked.as_ref().err());
-                contents.rejects.extend(faults.map(|fault| format!("{at}: {fault}")));
-                if checked.is_ok() {
-                    contents.activities += 1;
-                    contents.samples += taken.streams.map_or(0, |s| u64::from(s.samples.unsigned_abs()));
-                }
+                sources::check(&mut taken);
+                contents.rejects.extend(taken.faults.iter().map(|fault| format!("{at}: {fault}")));
+                contents.activities += 1;
+                contents.samples += taken.streams.map_or(0, |s| u64::from(s.samples.unsigned_abs()));
             }
         }
         Ok(())

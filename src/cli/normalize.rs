@@ -7,7 +7,7 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::model::sport::Rules;
-use crate::normalize::{self, Summary};
+use crate::normalize::{self, Summary, UnnamedSports};
 use crate::store::each::Run;
 use crate::store::lake::Lake;
 
@@ -57,6 +57,27 @@ pub fn normalize(lake: &Lake) -> Result<Run<Summary>> {
     run
 }
 
+/// Names of sports that are shown to people.
+const SHOWN: usize = 5;
+
+fn say_unnamed(sports: &UnnamedSports) {
+    let all = sports.all();
+    if all.is_empty() {
+        return;
+    }
+    let shown = all.iter().take(SHOWN);
+    let mut names: Vec<String> = shown
+        .map(|sport| {
+            format!("{} {} ({})", sport.source, sport.name.escape_debug(), output::count(sport.records))
+        })
+        .collect();
+    if all.len() > SHOWN {
+        names.push(format!("{} more", output::count((all.len() - SHOWN) as u64)));
+    }
+    let many = output::count_of(all.len() as u64, "sport", "sports");
+    say!("{many} without a name here: {}", names.join(", "));
+}
+
 /// Prints the summary.
 pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
     if s.buckets_rewritten == 0 {
@@ -93,6 +114,7 @@ pub fn describe(lake: &Lake, s: &Summary, seconds: f64) {
         output::count_of(s.buckets_rewritten, "bucket", "buckets"),
         output::seconds(seconds)
     );
+    say_unnamed(&s.unnamed_sports);
     if s.rejects > 0 {
         say!(
             "{}; {} says what, why and where the bytes are",

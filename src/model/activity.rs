@@ -10,7 +10,7 @@ use crate::model::columns::record;
 use crate::model::polyline::Track;
 
 /// Written to every row, so that a reader can tell what the columns meant.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// Longer is no workout: an expedition, or a device that was never stopped.
 const LONGEST_S: f64 = 60.0 * 86_400.0;
@@ -55,8 +55,15 @@ record! {
         #[col(golden = Start)]
         pub timezone: Option<String>,
         /// How far the start can be trusted: `exact`, `minute`, `hidden` or `zone_unknown`.
-        #[col(golden = Start, with = "start_time")]
+        #[col(golden = Start, with = "start_time", statistics)]
         pub start_quality: String,
+        /// Of a start without a zone (`zone_unknown`): the offset that the person's other records of that day say. The
+        /// start is not moved by it.
+        #[col(golden = Nobody)]
+        pub utc_offset_guess_s: Option<i32>,
+        /// Which record says so, and by what: `strava 123: timezone Europe/Berlin`.
+        #[col(golden = Nobody)]
+        pub guess_from: Option<String>,
         #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S, statistics)]
         pub elapsed_s: Option<f64>,
         #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S)]

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod column;
 pub mod columns;
+pub mod extra;
 pub mod golden;
 pub mod hex;
 pub mod pair;

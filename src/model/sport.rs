@@ -1,9 +1,9 @@
-//! Canonical sports, and every source's names for them: the table `data/sports.csv`.
+//! Canonical sports, and every source's names for them: the tables `data/sports.csv` and, for the languages that
+//! Strava writes its archives in, `data/strava_sports.csv`.
 //!
-//! Canonical are the live pipeline's 50 activity types and the six sports Strava has added
-//! since. A cell holds a source's names, `|` between them; case, spaces and marks do not count.
-//! A name that is not in the table is kept raw, never guessed. An athlete's own rules come
-//! before the table.
+//! Canonical are the live pipeline's 50 activity types and the six sports Strava has added since. A cell holds a
+//! source's names, `|` between them; case, spaces and punctuation do not count. A name that is in no table is kept
+//! raw, never guessed, and `normalize` counts it. An athlete's own rules come before the tables.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -13,6 +13,12 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 
 const TABLE: &str = include_str!("../../data/sports.csv");
+/// A line is a language, a sport and its names there. They are Strava's own where public exports show them, and
+/// otherwise what people who speak the language call the sport.
+const LANGUAGES: &str = include_str!("../../data/strava_sports.csv");
+const STRAVA: &str = "strava";
+/// Device files come from every service. Names that are not in their own column are looked up in these, in order.
+const FILES: (&str, [&str; 2]) = ("files", ["garmin", STRAVA]);
 /// Says only that somebody exercised.
 pub const ANY_FAMILY: &str = "any";
 
@@ -49,6 +55,14 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         }
         table.sports.push(sport);
     }
+    let of_strava = table.by_name.entry(STRAVA).or_default();
+    for line in LANGUAGES.lines().skip(1) {
+        let [_language, name, names] = line.splitn(3, ',').collect::<Vec<_>>()[..] else {
+            panic!("{line:?} is not a language, a sport and its names");
+        };
+        let sport = table.sports.iter().find(|sport| sport.name == name).expect("the sport is in the table");
+        of_strava.extend(names.split('|').map(|name| (squashed(name), sport.name)));
+    }
     table
 });
 
@@ -61,12 +75,24 @@ pub fn named(name: &str) -> Option<Sport> {
     all().iter().find(|sport| sport.name == name).copied()
 }
 
-/// The canonical name of what a source calls `raw`. A name that goes from the general to the
-/// special (`running/trail`) is known by its beginning where it is not as a whole.
+/// The canonical name of what a source calls `raw`. A name that goes from the general to the special
+/// (`running/trail`) and is not known as a whole is known by its beginning, or by its end where the beginning says
+/// only that somebody exercised (`generic/lap_swimming`).
 pub fn canonical(source: &str, raw: &str) -> Option<&'static str> {
-    let names = SPORTS.by_name.get(source)?;
-    let known = |name: &str| names.get(&squashed(name)).copied();
-    known(raw).or_else(|| known(raw.split_once('/')?.0))
+    let columns = [source].into_iter().chain(FILES.1.into_iter().filter(|_| source == FILES.0));
+    let known = |name: &str| {
+        let name = squashed(name);
+        columns.clone().find_map(|column| SPORTS.by_name.get(column)?.get(&name).copied())
+    };
+    let pair = || {
+        let (general, special) = raw.split_once('/')?;
+        let says_nothing = |name: &&str| named(name).is_none_or(|sport| sport.family == ANY_FAMILY);
+        match known(general) {
+            Some(sport) if !says_nothing(&sport) => Some(sport),
+            vague => known(special).or(vague),
+        }
+    };
+    known(raw).or_else(pair)
 }
 
 /// Letters and digits in lower case.
@@ -154,10 +180,34 @@ mod tests {
             ("files", "running/trail", "trail_run"),
             ("files", "running/some_new_kind", "run"),
             ("files", "Biking", "ride"),
+            ("files", "generic/lap_swimming", "swim"),
+            ("files", "training/elliptical", "elliptical"),
+            ("files", "training/some_new_kind", "workout"),
+            ("files", "resort_skiing_snowboarding_ws", "alpine_ski"),
+            ("files", "Course à pied", "run"),
         ] {
             assert_eq!(canonical(source, raw), Some(sport), "{source} {raw}");
         }
         assert_eq!(canonical("fitbit", "Radfahrt"), None);
+    }
+
+    #[test]
+    fn no_name_of_strava_means_two_sports_in_any_language() {
+        let mut sport_of: HashMap<String, &str> = HashMap::new();
+        for sport in all() {
+            sport_of.insert(squashed(sport.strava), sport.name);
+        }
+        let mut languages = std::collections::BTreeSet::new();
+        for line in LANGUAGES.lines().skip(1) {
+            let cells: Vec<&str> = line.split(',').collect();
+            languages.insert(cells[0]);
+            for name in cells[2].split('|') {
+                let sport = sport_of.entry(squashed(name)).or_insert(cells[1]);
+                assert_eq!(*sport, cells[1], "{name:?} in {:?}", cells[0]);
+                assert_eq!(canonical(STRAVA, name), Some(cells[1]), "{name:?}");
+            }
+        }
+        assert!(languages.len() >= 18, "{languages:?}");
     }
 
     #[test]

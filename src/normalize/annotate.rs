@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, RecordBatch, String
 use arrow::datatypes::Float64Type;
 use twox_hash::XxHash64;
 
+use super::UnnamedSports;
 use crate::error::{Error, Result};
 use crate::fitglue::uploads::Uploads;
 use crate::model::columns::{TimeType, second_of};
@@ -39,8 +40,8 @@ impl Annotations {
         self.rules_digest ^ uploads
     }
 
-    /// Rows of activities with what is said of them.
-    pub fn apply(&self, source: Source, batch: &RecordBatch) -> RecordBatch {
+    /// Rows of activities with what is said of them. Sports that nothing is known of are counted in `unnamed`.
+    pub fn apply(&self, source: Source, batch: &RecordBatch, unnamed: &mut UnnamedSports) -> RecordBatch {
         let schema = batch.schema();
         let column = |name: &str| batch.column(schema.index_of(name).expect("activities have it"));
         let words = |name: &str| column(name).as_string::<i32>();
@@ -55,7 +56,11 @@ impl Annotations {
             let ruled = titles.is_valid(row).then(|| self.rules.decide(titles.value(row))).flatten();
             let named = || sport::canonical(source.name(), raw.is_valid(row).then(|| raw.value(row))?);
             let told = source.spec().only_sport.or_else(named);
-            sports.append_option(ruled.map(|(sport, _)| sport).or(told));
+            let sport = ruled.map(|(sport, _)| sport).or(told);
+            if sport.is_none() && raw.is_valid(row) {
+                unnamed.add(source.name(), raw.value(row), 1);
+            }
+            sports.append_option(sport);
             rules.append_option(ruled.map(|(_, words)| words));
             let elapsed_s = elapsed.is_valid(row).then(|| elapsed.value(row));
             let start_s = second_of(starts.value(row));

@@ -7,8 +7,8 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
 use jiff::tz::TimeZone;
 
-use super::Summary;
 use super::annotate::Annotations;
+use super::{Summary, UnnamedSports, gone, zones};
 use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
@@ -25,6 +25,7 @@ pub struct Filling {
     pub summary: Summary,
     api: ActivityColumns,
     archive: ActivityColumns,
+    gone: Option<ActivityColumns>,
     origins: Origins,
     streams: BTreeMap<i16, StreamsColumns>,
     rejects: RejectColumns,
@@ -38,6 +39,8 @@ pub struct Rows {
     pub summary: Summary,
     api: Vec<RecordBatch>,
     archive: Vec<RecordBatch>,
+    /// Records that their source no longer has.
+    gone: Vec<RecordBatch>,
     origins: Origins,
     streams: BTreeMap<i16, Vec<RecordBatch>>,
     rejects: Vec<RecordBatch>,
@@ -80,24 +83,25 @@ impl Filling {
         match item.found {
             Found::NoActivity => self.summary.not_activities += 1,
             Found::Fault(fault) => self.reject(&reject(&fault, false)),
+            Found::Gone(gone) => {
+                self.summary.gone += 1;
+                self.bytes += 512;
+                self.gone.get_or_insert_default().push(&gone::row(gone, &item.at, from));
+            }
             Found::Activity(taken) => self.parsed(*taken, reject),
         }
     }
 
     /// Takes an activity, after the checks that every source's activities pass.
     pub fn parsed(&mut self, mut taken: Parsed, reject: impl Fn(&Fault, bool) -> Reject) {
-        let checked = sources::check(&mut taken);
+        sources::check(&mut taken);
         taken.faults.iter().for_each(|fault| self.reject(&reject(fault, true)));
-        match checked {
-            Err(fault) => self.reject(&reject(&fault, false)),
-            Ok(()) => {
-                self.activity(&taken.activity);
-                taken.streams.into_iter().for_each(|streams| self.streams(streams));
-            }
-        }
+        self.activity(&taken.activity);
+        taken.streams.into_iter().for_each(|streams| self.streams(streams));
     }
 
     pub fn finish(mut self) -> Rows {
+        let has_rejects = self.summary.rejects > 0;
         let mut rows =
             Rows { summary: self.summary, origins: self.origins, bytes: self.bytes, ..Rows::default() };
         if self.origins.api {
@@ -106,7 +110,8 @@ impl Filling {
         if self.origins.archive {
             rows.archive.push(batch::<Activity>(&mut self.archive));
         }
-        if self.summary.rejects > 0 {
+        rows.gone.extend(self.gone.as_mut().map(batch::<Activity>));
+        if has_rejects {
             rows.rejects.push(batch::<Reject>(&mut self.rejects));
         }
         for (year, mut columns) in self.streams {
@@ -121,6 +126,7 @@ impl Rows {
         self.summary += other.summary;
         self.api.extend(other.api);
         self.archive.extend(other.archive);
+        self.gone.extend(other.gone);
         self.origins.api |= other.origins.api;
         self.origins.archive |= other.origins.archive;
         for (year, batches) in other.streams {
@@ -150,7 +156,9 @@ impl Rows {
             api: origins_before.api || self.origins.api,
             archive: origins_before.archive || self.origins.archive,
         };
-        let made = MadeFrom { origins, annotations: annotations.digest(lake, bucket, source), ..made };
+        // What is proposed for starts without a zone is proposed anew for rows that are new.
+        let annotated = annotations.digest(lake, bucket, source);
+        let made = MadeFrom { origins, annotations: annotated, datasets: 0, ..made };
         for (year, mut new) in self.streams {
             summary.written_bytes += bring_from_other_years(lake, bucket, name, year, &mut new)?;
             let key = lake.streams(name, bucket, year);
@@ -168,8 +176,10 @@ impl Rows {
             let rows = merge(Table::Rejects, &versions);
             summary.written_bytes += dataset::write(lake, &key, Table::Rejects, &made, rows)?;
         }
+        let gone = gone::keep(lake, bucket, source, &made, self.gone, &mut summary)?;
         let rows_before = if before.is_some() { dataset::row_count(lake, &activities)? } else { 0 };
-        let marked = |rows: RecordBatch| annotations.apply(source, &rows);
+        let mut unnamed = UnnamedSports::default();
+        let marked = |rows: RecordBatch| annotations.apply(source, &rows, &mut unnamed);
         if origins.are_both() {
             // Each origin's rows are kept by themselves: what one of them says later must not hide
             // what the other one said.
@@ -180,11 +190,12 @@ impl Rows {
             ] {
                 let part = lake.origins(name, origin, bucket);
                 let mut versions = match (is_only_one, origins_before.are_both()) {
-                    (true, _) => current(lake, &activities)?,
+                    (true, _) => zones::without(current(lake, &activities)?),
                     (false, true) => current(lake, &part)?,
                     (false, false) => Vec::new(),
                 };
                 versions.extend(new);
+                gone.leave_out(&mut versions);
                 let merged: Vec<RecordBatch> = merge(Table::Activities, &versions).collect();
                 summary.written_bytes +=
                     dataset::write(lake, &part, Table::Activities, &made, merged.clone())?;
@@ -193,12 +204,14 @@ impl Rows {
             let rows = coalesce(&parts[0], &parts[1]).map(marked);
             summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
         } else {
-            let mut versions = current(lake, &activities)?;
+            let mut versions = zones::without(current(lake, &activities)?);
             versions.extend(self.api);
             versions.extend(self.archive);
+            gone.leave_out(&mut versions);
             let rows = merge(Table::Activities, &versions).map(marked);
             summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
         }
+        summary.unnamed_sports += unnamed;
         summary.activities_added = dataset::row_count(lake, &activities)?.saturating_sub(rows_before);
         Ok(summary)
     }
@@ -264,6 +277,6 @@ fn without(rejects: &RecordBatch, archives: &[String]) -> RecordBatch {
 }
 
 /// The rows of a file; none where it is of another schema.
-fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
+pub(super) fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
     if dataset::made_from(lake, key)?.is_some() { dataset::read(lake, key, None) } else { Ok(Vec::new()) }
 }

@@ -7,6 +7,9 @@
 
 mod annotate;
 mod batch;
+mod gone;
+mod unnamed;
+mod zones;
 
 use std::ops::AddAssign;
 
@@ -27,6 +30,7 @@ use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segmen
 use crate::store::names;
 use annotate::Annotations;
 use batch::{Filling, Rows};
+pub use unnamed::UnnamedSports;
 
 /// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket.
 const CHUNK_BYTES: usize = 192 << 20;
@@ -34,7 +38,7 @@ const CHUNK_BYTES: usize = 192 << 20;
 const GROUP_BYTES: usize = 2 << 20;
 
 /// What a run did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
     pub buckets_rewritten: u64,
     pub responses: u64,
@@ -44,7 +48,7 @@ pub struct Summary {
     pub records: u64,
     /// Records that are sound and no workouts.
     pub not_activities: u64,
-    /// Responses that say that something is not there any more.
+    /// Responses and records that say that something is not there any more.
     pub gone: u64,
     /// Rows that were not there before.
     pub activities_added: u64,
@@ -56,6 +60,8 @@ pub struct Summary {
     pub archive_bytes: u64,
     pub json_bytes: u64,
     pub written_bytes: u64,
+    /// Of the activities in the files that were written.
+    pub unnamed_sports: UnnamedSports,
 }
 
 impl AddAssign for Summary {
@@ -75,6 +81,7 @@ impl AddAssign for Summary {
         self.archive_bytes += other.archive_bytes;
         self.json_bytes += other.json_bytes;
         self.written_bytes += other.written_bytes;
+        self.unnamed_sports += other.unnamed_sports;
     }
 }
 
@@ -165,6 +172,17 @@ fn normalize_bucket(
             Err(e) => return Err(e),
         }
     }
+    if failed.is_none() {
+        match zones::settle(lake, bucket) {
+            Ok(0) => {}
+            Ok(bytes) => {
+                summary.written_bytes += bytes;
+                summary.buckets_rewritten += 1;
+            }
+            Err(e) if !e.is_everywhere() => failed = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
     // Sources share a bucket, which counts once.
     summary.buckets_rewritten = summary.buckets_rewritten.min(1);
     if let Some((_, what)) = stored.damaged.first() {
@@ -243,6 +261,8 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
     }
 
     fn commit(&self, rows: &mut Rows, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
+        // A file that is written again has all of its rows counted again.
+        summary.unnamed_sports = UnnamedSports::default();
         *summary += std::mem::take(rows).commit(
             self.lake,
             self.bucket,

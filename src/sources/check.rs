@@ -5,21 +5,23 @@ use jiff::{SignedDuration, Timestamp};
 use super::formats::recording::settle_sums;
 use super::formats::time::EARLIEST_S;
 use super::{Fault, Parsed, bounds};
-use crate::model::activity::Doubt;
 
-/// Takes out of an activity the values that cannot be, and reports each of them. One that cannot be dated is refused
-/// as a whole. What is plausible stands at the columns.
-pub fn check(taken: &mut Parsed) -> Result<(), Fault> {
+/// Clocks of phones and servers differ, and zones are taken for one another, by no more than this.
+const AHEAD: SignedDuration = SignedDuration::from_hours(48);
+
+/// Takes out of an activity the values that cannot be, and reports each of them. What is plausible stands at the
+/// columns. A start that cannot be is kept, because the rest is dated by it, and doubted.
+pub fn check(taken: &mut Parsed) {
     let Parsed { activity: a, streams, faults } = taken;
-    let latest = a.fetched_at.saturating_add(SignedDuration::from_hours(48)).unwrap_or(Timestamp::MAX);
-    if a.start_time.as_second() < EARLIEST_S || a.start_time > latest {
-        return Err(Fault::field("start_time", format!("{} cannot be", a.start_time)).of(Some(&a.source_id)));
+    let latest = a.fetched_at.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+    if a.start_time.as_second() < EARLIEST_S {
+        a.doubt("start_time", format!("{} is before anybody wore a recorder", a.start_time));
+    } else if a.start_time > latest {
+        a.doubt("start_time", format!("{} is after it was read", a.start_time));
     }
     for (column, value) in a.take_implausible() {
         let reason = column.refusal(value);
-        a.doubts
-            .get_or_insert_default()
-            .push(Doubt { field: column.name.to_string(), reason: reason.clone() });
+        a.doubt(column.name, reason.clone());
         faults.push(Fault::field(column.name, reason).of(Some(&a.source_id)));
     }
     if a.start_lat_deg.is_none() || a.start_lon_deg.is_none() {
@@ -41,5 +43,4 @@ pub fn check(taken: &mut Parsed) -> Result<(), Fault> {
     }
     settle_sums(a);
     bounds::settle(a, streams.as_ref());
-    Ok(())
 }

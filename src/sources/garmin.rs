@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::formats::json::{
-    self, Value, fields, flag, id, is_absent, list_of_records, missing, number, text, whole,
+    Value, fields, flag, id, is_absent, list_of_records, missing, number, text, whole,
 };
 use super::formats::recording::{Recording, Sample};
 use super::formats::zip::{ArchiveEntry, Container};
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::model::activity::{Activity, ExerciseSet, Lap};
+use crate::model::extra;
 
 /// What is true of this source.
 pub const SPEC: Spec = Spec {
@@ -141,7 +142,7 @@ impl Waiting {
         let a = &mut taken.activity;
         let device = file.activity.extra.take();
         a.complete_with(Activity { sport_raw: None, title: None, ..file.activity });
-        a.extra = json::joined(a.extra.take(), "device", device);
+        a.extra = extra::joined(a.extra.take(), "device", device);
         taken.streams = file.streams.map(|mut streams| {
             streams.source_id.clone_from(&a.source_id);
             streams.origin.clone_from(&a.origin);

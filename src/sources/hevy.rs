@@ -14,7 +14,7 @@ use super::formats::csv::{self, Quotes, Table, cell};
 use super::formats::json::{Value, fields, id, is_absent, list_of_records, missing, number, text, whole};
 use super::formats::time::{self, Order};
 use super::formats::zip::{ArchiveEntry, Container};
-use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, in_parallel, records};
+use super::{ArchiveItem, Fault, Found, Gone, OnItem, Parsed, Ranks, ReadFrom, Spec, in_parallel, records};
 use crate::error::Result;
 use crate::model::activity::ExerciseSet;
 
@@ -260,7 +260,16 @@ fn versions_of_body(
         }
         Some(workout_of_body(workout, from, at).map_err(|fault| fault.of(known.as_deref())))
     });
-    items.into_iter().map(|item| (versions.remove(&item.at), item)).collect()
+    let paired = items.into_iter().map(|item| match (versions.remove(&item.at), item.found) {
+        (Some(version), Found::NoActivity) => {
+            // A deletion that is not dated is as old as the export that tells of it.
+            let at = version.at.unwrap_or(from.fetched_at);
+            let gone = Gone { source_id: version.id.clone(), at };
+            (Some(version), ArchiveItem::gone(item.kind, item.at, gone))
+        }
+        (version, found) => (version, ArchiveItem { found, ..item }),
+    });
+    paired.collect()
 }
 
 fn instant(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {

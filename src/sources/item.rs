@@ -81,6 +81,15 @@ pub enum Found {
     Fault(Fault),
     /// Sound, and nothing that is a workout: settings, monitoring, sleep.
     NoActivity,
+    /// The source says that it no longer has a record.
+    Gone(Gone),
+}
+
+/// A record that its source no longer has. Versions that are not newer go; a newer one is a record that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    pub source_id: String,
+    pub at: Timestamp,
 }
 
 impl ArchiveItem {
@@ -94,6 +103,10 @@ impl ArchiveItem {
 
     pub fn fault(kind: &'static str, at: String, fault: Fault) -> ArchiveItem {
         ArchiveItem { kind, at, found: Found::Fault(fault) }
+    }
+
+    pub fn gone(kind: &'static str, at: String, gone: Gone) -> ArchiveItem {
+        ArchiveItem { kind, at, found: Found::Gone(gone) }
     }
 
     pub fn nothing(kind: &'static str, at: String) -> ArchiveItem {

@@ -27,7 +27,7 @@ use formats::zip::Container;
 use parallel::{in_parallel, records};
 
 pub use check::check;
-pub use item::{ArchiveItem, Fault, Found, OnItem, Parsed, ReadFrom};
+pub use item::{ArchiveItem, Fault, Found, Gone, OnItem, Parsed, ReadFrom};
 pub use spec::{Ranks, Spec};
 pub use units::{degrees_e7, degrees_e7_of_semicircles, extra};
 

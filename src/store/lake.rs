@@ -12,6 +12,7 @@
 //! ├── streams/strava-017-2024.parquet            sample series as lists, one row per record
 //! ├── rejects/strava-017.parquet                 what was not taken, why, and where its bytes are
 //! ├── origins/strava-api-017.parquet             what each origin said, where the API and archives both did
+//! ├── origins/hevy-gone-017.parquet              what its source no longer has, and since when
 //! ├── matches/017.parquet · golden/017.parquet   one row per compared pair · one row per workout
 //! ├── reports/report.html
 //! └── locks/ · tmp/                              held while a store is written · in the making

@@ -60,19 +60,47 @@ fn a_bad_field_costs_the_field_and_never_the_activity() {
 fn what_the_api_says_passes_the_checks_of_archives() {
     let of = |fields: &str| {
         page(&format!(r#"[{{"id":1,{fields}}}]"#)).remove(0).map(|mut parsed| {
-            let checked = check(&mut parsed);
-            (parsed, checked)
+            check(&mut parsed);
+            parsed
         })
     };
-    let (_, checked) = of(r#""start_date":"2099-01-01T00:00:00Z""#).unwrap();
-    assert_eq!(checked.unwrap_err().field.as_deref(), Some("start_time"));
-    let (parsed, checked) = of(r#""start_date":"2024-01-01T00:00:00Z","average_heartrate":9999"#).unwrap();
-    checked.unwrap();
+    for start in ["2099-01-01T00:00:00Z", "1970-01-01T00:00:00Z"] {
+        let parsed = of(&format!(r#""start_date":"{start}","distance":5000"#)).unwrap();
+        let a = parsed.activity;
+        assert_eq!((a.start_time.to_string().as_str(), a.distance_m), (start, Some(5000.0)));
+        let doubts = a.doubts.unwrap();
+        assert!(doubts[0].field == "start_time" && doubts[0].reason.contains(start), "{doubts:?}");
+        assert_eq!(parsed.faults, []);
+    }
+    let on_the_moon =
+        of(r#""start_date":"2024-01-01T00:00:00Z","start_latitude":384400.0,"start_longitude":8.0"#);
+    let a = on_the_moon.unwrap().activity;
+    assert_eq!((a.start_lat_deg, a.start_lon_deg), (None, None));
+    assert_eq!(a.doubts.unwrap()[0].field, "start_lat_deg");
+    let parsed = of(r#""start_date":"2024-01-01T00:00:00Z","average_heartrate":9999"#).unwrap();
     assert_eq!((parsed.activity.avg_heart_rate_bpm, parsed.faults.len()), (None, 1));
     // A time that cannot be read is named with the activity it belongs to.
     let fault = of(r#""start_date":"yesterday""#).unwrap_err();
     assert_eq!((fault.source_id.as_deref(), fault.field.as_deref()), (Some("1"), Some("start_date")));
     assert!(fault.reason.contains("yesterday"), "{fault}");
+}
+
+#[test]
+fn a_start_is_hidden_in_the_first_second_of_the_athletes_own_day_only() {
+    let quality =
+        |fields: &str| page(&format!(r#"[{{"id":1,{fields}}}]"#)).remove(0).unwrap().activity.start_quality;
+    let cases = [
+        (r#""start_date":"2024-05-03T22:00:01Z","start_date_local":"2024-05-04T00:00:01Z""#, "hidden"),
+        (r#""start_date":"2024-05-03T22:00:01Z","utc_offset":7200.0"#, "hidden"),
+        (r#""start_date":"2024-05-03T22:00:01Z","timezone":"(GMT+01:00) Europe/Berlin""#, "hidden"),
+        (r#""start_date":"2024-05-04T00:00:01Z","start_date_local":"2024-05-04T02:00:01Z""#, "exact"),
+        (r#""start_date":"2024-05-04T00:00:01Z","utc_offset":-18000"#, "exact"),
+        (r#""start_date":"2024-05-04T00:00:01Z","utc_offset":0"#, "hidden"),
+        (r#""start_date":"2024-05-04T00:00:01Z""#, "exact"),
+    ];
+    for (fields, expected) in cases {
+        assert_eq!(quality(fields), expected, "{fields}");
+    }
 }
 
 #[test]
@@ -126,24 +154,50 @@ fn of_hevys_events_in_several_files_the_newest_counts_and_a_deletion_deletes() {
         let folder = place.folder.path().join("hevy");
         place.run(&["import", "hevy", folder.to_str().unwrap(), "--user", "u"]).expect(0);
         place.run(&["normalize"]).expect(0);
-        let mut rows: Vec<(String, String)> = place
-            .rows("activities")
-            .into_iter()
-            .map(|row| (row["source_id"].clone(), row["title"].clone()))
-            .collect();
-        rows.sort();
-        let pair = |id: &str, title: &str| (id.to_string(), title.to_string());
-        assert_eq!(rows, [pair("a", "second"), pair("c", "first")]);
+        assert_eq!(titles(&place, "u"), [pair("a", "second"), pair("c", "first")]);
     }
-    // Imported one after the other, the newest version counts as well, whichever comes last.
+    // Imported one after the other, in any order and with a normalize in between or without, it ends the same.
     for (first, second) in [(&older, &newer), (&newer, &older)] {
-        let place = Place::new();
-        for (name, body) in [("1.json", first), ("2.json", second)] {
-            let file = place.file(name, body);
-            place.run(&["import", "hevy", &file, "--user", "u"]).expect(0);
+        for in_steps in [true, false] {
+            let place = Place::new();
+            for (name, body) in [("1.json", first), ("2.json", second)] {
+                let file = place.file(name, body);
+                place.run(&["import", "hevy", &file, "--user", "u"]).expect(0);
+                // Somebody else has a workout of the same id, which stays.
+                place.run(&["import", "hevy", &place.file("3.json", &older), "--user", "v"]).expect(0);
+                if in_steps {
+                    place.run(&["normalize"]).expect(0);
+                }
+            }
             place.run(&["normalize"]).expect(0);
+            assert_eq!(
+                titles(&place, "u"),
+                [pair("a", "second"), pair("c", "first")],
+                "in steps: {in_steps}"
+            );
+            assert_eq!(titles(&place, "v").len(), 3);
+            // And made anew from the archives, as well.
+            std::fs::remove_dir_all(place.lake().join("activities")).unwrap();
+            std::fs::remove_dir_all(place.lake().join("origins")).unwrap();
+            place.run(&["normalize"]).expect(0);
+            assert_eq!(titles(&place, "u"), [pair("a", "second"), pair("c", "first")]);
+            // A version that is newer than the deletion is a workout that came back.
+            let back = events(&[workout("b", "back", "2024-05-08T09:00:00Z")]);
+            place.run(&["import", "hevy", &place.file("4.json", back), "--user", "u"]).expect(0);
+            place.run(&["normalize"]).expect(0);
+            assert_eq!(titles(&place, "u")[1], pair("b", "back"));
         }
-        let rows = place.rows("activities");
-        assert_eq!(rows.iter().find(|row| row["source_id"] == "a").unwrap()["title"], "second");
     }
+}
+
+fn pair(id: &str, title: &str) -> (String, String) {
+    (id.to_string(), title.to_string())
+}
+
+/// Ids and titles of a person's activities.
+fn titles(place: &Place, user: &str) -> Vec<(String, String)> {
+    let rows = place.rows("activities").into_iter().filter(|row| row["user_id"] == user);
+    let mut titles: Vec<(String, String)> = rows.map(|row| pair(&row["source_id"], &row["title"])).collect();
+    titles.sort();
+    titles
 }

@@ -225,15 +225,13 @@ fn read(target: &Target, bytes: &[u8], folder: &std::path::Path) -> (usize, usiz
     let _ = sources::recognise(&archive);
     sources::read(target.source, &archive, &from, &mut |item| {
         match item.found {
-            Found::Activity(mut taken) => match sources::check(&mut taken) {
-                Ok(()) => {
-                    makes_sense(target, &taken);
-                    activities += 1;
-                }
-                Err(_) => rejects += 1,
-            },
+            Found::Activity(mut taken) => {
+                sources::check(&mut taken);
+                makes_sense(target, &taken);
+                activities += 1;
+            }
             Found::Fault(_) => rejects += 1,
-            Found::NoActivity => {}
+            Found::NoActivity | Found::Gone(_) => {}
         }
         Ok(())
     })

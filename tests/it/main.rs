@@ -28,6 +28,8 @@ mod redrive;
 mod reported_files;
 mod reported_sources;
 mod secrets;
+mod sports;
 mod stravalib;
 mod support;
 mod words;
+mod zones;

@@ -42,6 +42,8 @@ struct Tracks {
     is_gpx: bool,
     in_track: bool,
     in_point: bool,
+    /// Elements that are open within the track and outside of its points: a link has a `type` of its own.
+    depth: usize,
     recordings: Vec<Recording>,
     sample: Sample,
     has_time: bool,
@@ -54,6 +56,9 @@ struct Tracks {
 
 impl Tracks {
     fn start(&mut self, start: &quick_xml::events::BytesStart<'_>) {
+        if self.in_track && !self.in_point {
+            self.depth += 1;
+        }
         match xml::local(start) {
             "gpx" => {
                 self.is_gpx = true;
@@ -61,6 +66,7 @@ impl Tracks {
             }
             "trk" => {
                 self.in_track = true;
+                self.depth = 0;
                 self.segment = 0;
                 self.recordings.push(Recording::default());
             }
@@ -91,7 +97,9 @@ impl Tracks {
         }
         let Some(track) = self.recordings.last_mut().filter(|_| self.in_track) else { return };
         if !self.in_point {
+            self.depth = self.depth.saturating_sub(1);
             let slot = match name {
+                _ if self.depth > 0 => return,
                 "name" => &mut track.activity.title,
                 "desc" => &mut track.activity.description,
                 "type" => &mut track.activity.sport_raw,
@@ -120,6 +128,7 @@ impl Tracks {
             "distance" => sample.distance_m = unread.number(text, Lost::Distance),
             "trkpt" => {
                 self.in_point = false;
+                self.depth = self.depth.saturating_sub(1);
                 if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
                     (sample.lat_e7, sample.lon_e7) = (None, None);
                 }

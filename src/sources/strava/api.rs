@@ -7,6 +7,7 @@
 
 use std::hash::Hasher;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use twox_hash::XxHash64;
 
@@ -238,7 +239,8 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
         let offset = local.duration_since(a.start_time).as_secs();
         a.utc_offset_s = a.utc_offset_s.or(i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400));
     }
-    a.start_quality = start_quality(a.start_time, start_local, a.manual == Some(true)).to_string();
+    let local = start_local.or_else(|| local_start(&a));
+    a.start_quality = start_quality(a.start_time, local, a.manual == Some(true)).to_string();
     // `type` follows from `sport_type` where both are there.
     a.sport_raw = a.sport_raw.take().or(old_type);
     a.sport = a.sport_raw.as_deref().and_then(|raw| sport::canonical(SOURCE, raw)).map(str::to_string);
@@ -272,11 +274,19 @@ fn zone_name(timezone: &str) -> &str {
     }
 }
 
-/// A start that the athlete hides comes as the first second of the local day. What was
-/// entered by hand is known to the minute.
+/// The local wall clock as if it were UTC, from the offset or the zone.
+fn local_start(a: &Activity) -> Option<Timestamp> {
+    let offset_s = a.utc_offset_s.or_else(|| {
+        let zone = TimeZone::get(a.timezone.as_deref()?).ok()?;
+        Some(zone.to_offset(a.start_time).seconds())
+    });
+    a.start_time.checked_add(SignedDuration::from_secs(offset_s?.into())).ok()
+}
+
+/// A start that the athlete hides comes as the first second of the athlete's own day; the same second of UTC is as good
+/// as any other. What was entered by hand is known to the minute.
 fn start_quality(start: Timestamp, local: Option<Timestamp>, manual: bool) -> &'static str {
-    let second_of_day = |t: Timestamp| t.as_second().rem_euclid(86_400);
-    if second_of_day(local.unwrap_or(start)) == 1 || second_of_day(start) == 1 {
+    if local.is_some_and(|local| local.as_second().rem_euclid(86_400) == 1) {
         "hidden"
     } else if manual && start.as_second() % 60 == 0 {
         "minute"

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::model::activity::Activity;
+use crate::model::extra;
 use crate::sources::formats::csv::{self, Quotes, Table, cell, number};
-use crate::sources::formats::json;
 use crate::sources::formats::recording::Recording;
 use crate::sources::formats::time::{self, Order};
 use crate::sources::formats::zip::{ArchiveEntry, Container};
@@ -387,7 +387,7 @@ fn add_file(
             // What the table says stands; then what the device says; the rest is computed.
             let device = recording.activity.extra.take();
             whole.fill_from(Activity { sport_raw: None, title: None, ..recording.activity });
-            whole.extra = json::joined(whole.extra.take(), "device", device);
+            whole.extra = extra::joined(whole.extra.take(), "device", device);
             let (whole, streams) = Recording::new(whole, recording.samples).finish();
             taken.activity = whole;
             let a = &taken.activity;

@@ -104,6 +104,18 @@ pub fn row_count(lake: &Lake, key: &Key) -> Result<u64> {
     Ok(metadata.metadata().file_metadata().num_rows().unsigned_abs())
 }
 
+/// The greatest word of a column, by the statistics of its row groups; None where there is no row, or no statistics.
+pub fn greatest_word(lake: &Lake, key: &Key, column: &str) -> Result<Option<String>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(None) };
+    let metadata =
+        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let groups = metadata.metadata().row_groups().iter();
+    let chunks =
+        groups.flat_map(|group| group.columns()).filter(|chunk| chunk.column_path().string() == column);
+    let greatest = chunks.filter_map(|chunk| chunk.statistics()?.max_bytes_opt());
+    Ok(greatest.max().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
 pub(super) fn damaged(lake: &Lake, key: &Key, error: &dyn std::fmt::Display) -> Error {
     let what = format!("{error}; delete it and run `longrun normalize`, which makes it anew");
     Error::damaged(lake.place(key), what)

@@ -25,8 +25,9 @@ pub struct Account {
     pub expires_at: i64,
 }
 
+/// What lists of accounts are of that were written when there was only one source with an API.
 fn strava() -> String {
-    crate::sources::strava::SOURCE.to_string()
+    "strava".to_string()
 }
 
 impl Account {

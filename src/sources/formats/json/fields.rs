@@ -223,18 +223,6 @@ pub fn missing(field: &str, faults: &[Fault]) -> Fault {
     known.cloned().unwrap_or_else(|| Fault::field(field, "missing"))
 }
 
-/// One object of fields without a column, and another one within it under a name of its own.
-pub fn joined(object: Option<String>, name: &str, other: Option<String>) -> Option<String> {
-    match (object, other) {
-        (Some(object), Some(other)) => {
-            let open = object.strip_suffix('}').unwrap_or(&object);
-            Some(format!("{open},\"{name}\":{other}}}"))
-        }
-        (None, Some(other)) => Some(format!("{{\"{name}\":{other}}}")),
-        (object, None) => object,
-    }
-}
-
 fn write(out: &mut String, value: Value<'_, '_>, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("nested deeper than {MAX_DEPTH} levels"));

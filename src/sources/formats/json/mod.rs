@@ -14,8 +14,8 @@ use crate::sources::Fault;
 use scan::{Scan, element_end};
 
 pub use fields::{
-    fields, flag, id, is_absent, joined, kind, list, list_of_records, missing, number, rounded, series, text,
-    time, whole,
+    fields, flag, id, is_absent, kind, list, list_of_records, missing, number, rounded, series, text, time,
+    whole,
 };
 pub use value::{Elements, Value};
 

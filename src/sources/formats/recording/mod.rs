@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_is_moved_through_for_as_long_as_its_way_takes() {
+        // Points a minute and a half apart, at 3 m/s: a track that was thinned out.
+        let sparse: Vec<Sample> = (0..10).map(|n| at(n * 90, 0.0, n as f64 * 270.0)).collect();
+        assert_eq!(sums::moving_s(&sparse).map(f64::round), Some(810.0));
+        // A minute at 3 m/s, an hour's stop in which 30 m were walked, and another minute.
+        let mut stop: Vec<Sample> = (0..=60).map(|s| at(s, 0.0, s as f64 * 3.0)).collect();
+        stop.extend((0..=60).map(|s| at(3660 + s, 0.0, 210.0 + s as f64 * 3.0)));
+        assert_eq!(sums::moving_s(&stop).map(f64::round), Some(130.0));
+    }
+
+    #[test]
     fn noise_is_no_climb() {
         let samples: Vec<Sample> = (0..600).map(|s| at(s, 100.0 + (s % 3) as f64, 0.0)).collect();
         assert_eq!(climbs(&samples), Some((0.0, 0.0)));

@@ -6,7 +6,7 @@ use crate::model::polyline::Track;
 
 /// Slower than this is standing still, in metres per second.
 const STANDSTILL_MPS: f64 = 0.5;
-/// Nobody knows what happened in a longer hole.
+/// Nobody knows what happened in a longer hole: it was moved for as long as the way takes at the usual speed.
 const LONGEST_STEP_S: f64 = 60.0;
 /// The share of an activity that samples have to cover before its sums are computed from them.
 const LEAST_SHARE: f64 = 0.5;
@@ -159,7 +159,9 @@ fn track(points: impl Iterator<Item = (i32, i32)>) -> Track {
 /// Seconds between samples of one stretch that were left faster than a standstill; None where
 /// nothing tells.
 pub fn moving_s(samples: &[Sample]) -> Option<f64> {
-    let mut moving_s = None;
+    let (mut tells, mut moving_s, mut moving_m) = (false, 0.0, 0.0);
+    // Seconds and metres of the long ones.
+    let mut holes: Vec<(f64, f64)> = Vec::new();
     for part in stretches(samples) {
         // Samples of other sensors may lie between those that tell where.
         let mut located = part.iter().filter(|s| s.distance_m.is_some() || s.lat_e7.is_some());
@@ -172,13 +174,18 @@ pub fn moving_s(samples: &[Sample]) -> Option<f64> {
             };
             before = sample;
             let Some(metres) = metres else { continue };
-            let moving = moving_s.get_or_insert(0.0);
-            if seconds > 0.0 && seconds <= LONGEST_STEP_S && metres / seconds >= STANDSTILL_MPS {
-                *moving += seconds;
+            tells = true;
+            if seconds > LONGEST_STEP_S {
+                holes.push((seconds, metres));
+            } else if seconds > 0.0 && metres / seconds >= STANDSTILL_MPS {
+                moving_s += seconds;
+                moving_m += metres;
             }
         }
     }
-    moving_s
+    let usual_mps = if moving_s > 0.0 { moving_m / moving_s } else { STANDSTILL_MPS };
+    moving_s += holes.iter().map(|(seconds, metres)| (metres / usual_mps).clamp(0.0, *seconds)).sum::<f64>();
+    tells.then_some(moving_s)
 }
 
 fn distance_m(a: &Sample, b: &Sample) -> Option<f64> {

@@ -12,7 +12,7 @@ use super::notes::{Notes, Reader};
 use super::upsert::lists;
 use super::{Keys, OUTPUT_ROWS, Row, sort_as_table, taken};
 use crate::model::column::Column;
-use crate::sources::formats::json;
+use crate::model::extra;
 use crate::store::dataset::Table;
 
 /// The rows of activities that the API and archives have, in the order of the table; of each, one row.
@@ -159,7 +159,7 @@ impl<'a> Both<'a> {
         if pair.api.is_none() {
             return text(pair.archive);
         }
-        json::joined(text(pair.api), "archive", text(pair.archive))
+        extra::joined(text(pair.api), "archive", text(pair.archive))
     }
 
     /// Of what each row says of single columns, what is true of the columns that it gives.
