@@ -12,6 +12,7 @@
 use serde::Serialize;
 
 use super::reserve::{Reserve, Watch};
+use crate::store::state::rates::Observed;
 pub use crate::store::state::rates::Window;
 
 /// What an answer's headers say of one pair of windows.
@@ -22,6 +23,9 @@ pub struct PairSeen {
     pub short_used: u32,
     pub day_used: u32,
 }
+
+/// The reserve is learned anew each time that live traffic was watched for so much longer.
+const LEARN_EVERY_S: f64 = 900.0;
 
 /// The four rate headers of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +62,8 @@ pub struct Budget {
     reserve: Reserve,
     /// Calls that are not ours.
     pub live: Watch,
+    /// For how long live traffic had been watched when the reserve was last learned.
+    learned_at_s: f64,
     /// Whether the limits and counts are the server's own, as of the last answer. If not, requests go out one
     /// at a time.
     is_learned: bool,
@@ -77,14 +83,25 @@ impl Budget {
             read: pair(100, 1_000),
             in_flight: 0,
             reserve,
-            live: Watch::new(),
+            live: Watch::default(),
+            learned_at_s: 0.0,
             is_learned: false,
             is_restored: false,
         }
     }
 
-    pub fn set_reserve(&mut self, reserve: Reserve) {
-        self.reserve = reserve;
+    /// With what is known of live traffic from before.
+    pub fn knowing(self, live: &[Observed]) -> Budget {
+        Budget { live: Watch::knowing(live), ..self }
+    }
+
+    /// What is kept follows what is seen, where nobody asked for a share.
+    fn learn(&mut self) {
+        let watched_s = self.live.watched_s();
+        if watched_s - self.learned_at_s >= LEARN_EVERY_S && !matches!(self.reserve, Reserve::Share(_)) {
+            self.reserve = Reserve::learn(&self.live.known());
+            self.learned_at_s = watched_s;
+        }
     }
 
     /// Takes a request out of the budget, if it has one left.
@@ -92,8 +109,8 @@ impl Budget {
         let grant = self.look(now_ms);
         if grant == Grant::Go {
             self.in_flight += 1;
-            let short = &self.read.short;
-            self.live.sent(short.index_at(now_ms.div_euclid(1_000)), short.length_ms());
+            let day = &self.read.day;
+            self.live.sent(day.index_at(now_ms.div_euclid(1_000)), day.length_ms());
         }
         grant
     }
@@ -123,8 +140,8 @@ impl Budget {
     pub fn answered(&mut self, date_s: i64, seen: RateSeen) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(read) = seen.read {
-            let index = self.read.short.index_at(date_s);
-            self.live.counted(index, read.short_used, date_s * 1_000);
+            self.live.counted(self.read.day.index_at(date_s), read.day_used, date_s * 1_000);
+            self.learn();
         }
         let is_restored = self.is_restored;
         for (pair, seen) in [(&mut self.overall, seen.overall), (&mut self.read, seen.read)] {
@@ -266,70 +283,6 @@ impl Room {
         let days = (rest - 1) / self.day;
         let last = rest - days * self.day;
         Some(next(self.day_s) + days as i64 * self.day_s + (windows(last, 0) - 1) * self.short_s)
-    }
-}
-
-impl Window {
-    fn end_ms(&self, now_ms: i64) -> i64 {
-        // An answer may be of the next window already: the clock is a little behind the server's.
-        let index = now_ms.div_euclid(self.length_ms()).max(self.index);
-        index.saturating_add(1).saturating_mul(self.length_ms())
-    }
-
-    fn index_at(&self, date_s: i64) -> i64 {
-        date_s.div_euclid(i64::from(self.length_s))
-    }
-
-    fn length_ms(&self) -> i64 {
-        i64::from(self.length_s) * 1_000
-    }
-
-    /// When a request fits: now, when the reserve has shrunk enough, or at the reset.
-    fn free_at(&self, now_ms: i64, in_flight: u32, reserve: &Reserve) -> i64 {
-        let end_ms = self.end_ms(now_ms);
-        let used = if self.index_at(now_ms.div_euclid(1000)) > self.index { 0 } else { self.used };
-        let Some(left) = self.limit.checked_sub(used.saturating_add(in_flight).saturating_add(1)) else {
-            return end_ms;
-        };
-        let fits = |ms: i64| reserve.kept(self.limit, self.length_ms(), ms, end_ms) <= left;
-        if fits(now_ms) {
-            return now_ms;
-        }
-        // What is kept only shrinks, so the first time at which it fits lies between these.
-        let (mut too_early, mut fits_at) = (now_ms, end_ms);
-        while fits_at - too_early > 1 {
-            let middle = too_early + (fits_at - too_early) / 2;
-            if fits(middle) { fits_at = middle } else { too_early = middle }
-        }
-        fits_at
-    }
-
-    fn left_at(&self, now_s: i64) -> u32 {
-        if self.index_at(now_s) > self.index { self.limit } else { self.limit.saturating_sub(self.used) }
-    }
-
-    fn roll(&mut self, date_s: i64) -> bool {
-        let index = self.index_at(date_s);
-        if index > self.index {
-            (self.index, self.used) = (index, 0);
-        }
-        index == self.index
-    }
-
-    fn saw(&mut self, date_s: i64, used: u32, limit: u32) {
-        // An answer from a window that has ended says nothing about this one.
-        if self.roll(date_s) {
-            self.used = self.used.max(used);
-            if limit > 0 {
-                self.limit = limit;
-            }
-        }
-    }
-
-    fn count(&mut self, date_s: i64) {
-        if self.roll(date_s) {
-            self.used = self.used.saturating_add(1);
-        }
     }
 }
 

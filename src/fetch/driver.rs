@@ -134,8 +134,9 @@ impl<'a> Fetch<'a> {
         }
         let now = Timestamp::now();
         let clock = ServerClock::guess(now.as_millisecond() + rates.ahead_ms()?);
-        let reserve = Reserve::choose(options.reserve, &rates.live()?);
-        let mut budget = Budget::new(options.short_window_s, options.day_s, reserve);
+        let live = rates.live()?;
+        let reserve = Reserve::choose(options.reserve, &live);
+        let mut budget = Budget::new(options.short_window_s, options.day_s, reserve).knowing(&live);
         budget.restore(&rates.windows()?, clock.now_ms(0));
         let wanted = Wanted::new(options.depth, now, options.max_age, options.whole_age);
         let wanted = Wanted { anew: options.anew.clone(), ..wanted };

@@ -21,6 +21,7 @@ pub mod survey;
 mod verdict;
 pub mod verify;
 pub mod walk;
+mod window;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

@@ -20,10 +20,12 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reserve {
-    /// Of a full window.
+    /// Of a full window: somebody asked for it.
     Share(f64),
-    /// Calls that live traffic makes per second, in each hour of the UTC day.
-    Learned(Vec<f64>),
+    /// The same until enough was learned, with room for chance.
+    Guess(f64),
+    /// Calls that live traffic makes per second, in each hour of the UTC day, and how many that was learned from.
+    Learned { per_s: Vec<f64>, from_calls: f64 },
 }
 
 /// What is kept until enough was learned.
@@ -32,14 +34,14 @@ const FIRST_SHARE: f64 = 0.2;
 impl Reserve {
     /// The share that was asked for, or what was learned.
     pub fn choose(share: Option<f64>, observed: &[Observed]) -> Reserve {
-        share.map_or_else(|| Reserve::learn(observed, FIRST_SHARE), Reserve::Share)
+        share.map_or_else(|| Reserve::learn(observed), Reserve::Share)
     }
 
-    /// Learned, where enough was seen; the share otherwise.
-    pub fn learn(observed: &[Observed], share: f64) -> Reserve {
+    /// Learned, where enough was seen; a guess otherwise.
+    pub fn learn(observed: &[Observed]) -> Reserve {
         let (seconds, calls) = observed.iter().fold((0.0, 0.0), |(s, c), o| (s + o.seconds, c + o.calls));
         if seconds < ENOUGH_S {
-            return Reserve::Share(share);
+            return Reserve::Guess(FIRST_SHARE);
         }
         let mean = calls / seconds;
         let of_hour = |hour: usize| {
@@ -48,7 +50,7 @@ impl Reserve {
             // What little was seen of an hour is taken together with an hour of the mean.
             (calls + mean * 3_600.0) / (seconds + 3_600.0)
         };
-        Reserve::Learned((0..HOURS).map(of_hour).collect())
+        Reserve::Learned { per_s: (0..HOURS).map(of_hour).collect(), from_calls: calls }
     }
 
     /// Calls of a window that are kept, with this limit and length, from `now_ms` to its end.
@@ -60,9 +62,15 @@ impl Reserve {
                 // Rounded up: until the reset one call is kept, because another may have been made unseen.
                 (f64::from(limit) * share * left_ms as f64 / length_ms as f64).ceil() as u32
             }
-            Reserve::Learned(per_s) => {
-                let expected = expected(per_s, now_ms, end_ms);
+            Reserve::Guess(share) => {
+                let expected = f64::from(limit) * share * left_ms as f64 / length_ms as f64;
                 (expected + CHANCE * expected.sqrt()).ceil().min(most) as u32
+            }
+            Reserve::Learned { per_s, from_calls } => {
+                let expected = expected(per_s, now_ms, end_ms);
+                // Of the calls themselves, and of what was learned from few.
+                let variance = expected + expected * expected / from_calls.max(1.0);
+                (expected + CHANCE * variance.sqrt()).ceil().min(most) as u32
             }
         }
     }
@@ -70,8 +78,8 @@ impl Reserve {
     /// The share of a whole window that is not ours, on average.
     pub fn share_of(&self, limit: u32, length_ms: i64) -> f64 {
         match self {
-            Reserve::Share(share) => share / 2.0,
-            Reserve::Learned(per_s) => {
+            Reserve::Share(share) | Reserve::Guess(share) => share / 2.0,
+            Reserve::Learned { per_s, .. } => {
                 let mean = per_s.iter().sum::<f64>() / HOURS as f64;
                 (mean * length_ms as f64 / 1_000.0 / f64::from(limit.max(1))).min(MOST)
             }
@@ -82,71 +90,122 @@ impl Reserve {
 /// Calls between two times.
 fn expected(per_s: &[f64], from_ms: i64, to_ms: i64) -> f64 {
     let mut calls = 0.0;
-    let mut at_ms = from_ms;
-    while at_ms < to_ms {
-        let next_ms = ((at_ms.div_euclid(HOUR_MS) + 1) * HOUR_MS).min(to_ms);
-        let hour = at_ms.div_euclid(HOUR_MS).rem_euclid(HOURS as i64) as usize;
-        calls += per_s[hour] * (next_ms - at_ms) as f64 / 1_000.0;
-        at_ms = next_ms;
-    }
+    for_hours(from_ms, to_ms, |hour, seconds| calls += per_s[hour] * seconds);
     calls
 }
 
-/// Watches a window for calls that are not ours.
-#[derive(Debug, Clone, PartialEq)]
+/// Watches the day's count for calls that are not ours.
+///
+/// The count of a day goes on when nothing of ours is sent, so every answer says how many others there were since the
+/// one before, however long that was: in the minutes in which a window is spent, and in the hours until the next.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Watch {
-    /// None for the window that this process began in: others of our calls may be in its count.
-    window: Option<i64>,
-    ours: u32,
-    others: u32,
-    until_ms: i64,
-    seen: Vec<Observed>,
-    current: i64,
+    day: Option<Day>,
+    /// By hour of the UTC day: all that is known, and what of it is not written down yet.
+    known: [Seen; HOURS],
+    unsaved: [Seen; HOURS],
 }
 
+#[derive(Debug, Clone, PartialEq)]
+struct Day {
+    index: i64,
+    ours: u32,
+    /// Others' calls until `until_ms`; None in a day that this process did not see the beginning of, until it knows
+    /// how many were counted before.
+    others: Option<i64>,
+    until_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Seen {
+    seconds: f64,
+    calls: f64,
+}
+
+/// What was watched for less is not worth writing down yet.
+const LEAST_S: f64 = 60.0;
+
 impl Watch {
-    pub fn new() -> Watch {
-        Watch { window: None, ours: 0, others: 0, until_ms: 0, seen: Vec::new(), current: i64::MIN }
+    /// With what was seen before.
+    pub fn knowing(observed: &[Observed]) -> Watch {
+        let mut watch = Watch::default();
+        for one in observed {
+            watch.known[usize::from(one.hour) % HOURS].add(one.seconds, one.calls);
+        }
+        watch
     }
 
-    /// A call of ours goes out in this window.
+    /// A call of ours goes out on this day.
     pub fn sent(&mut self, index: i64, length_ms: i64) {
-        if index != self.current {
-            self.end(length_ms);
-            self.window = (self.current != i64::MIN).then_some(index);
-            (self.current, self.ours, self.others) = (index, 0, 0);
-            self.until_ms = index.saturating_mul(length_ms);
+        let is_first = self.day.is_none();
+        match &mut self.day {
+            Some(day) if day.index >= index => day.ours += 1,
+            day => {
+                let until_ms = index.saturating_mul(length_ms);
+                *day = Some(Day { index, ours: 1, others: (!is_first).then_some(0), until_ms });
+            }
         }
-        self.ours += 1;
     }
 
-    /// The server has counted so many in it.
+    /// The server has counted so many on it.
     pub fn counted(&mut self, index: i64, used: u32, now_ms: i64) {
-        if index == self.current {
-            self.others = self.others.max(used.saturating_sub(self.ours));
-            self.until_ms = self.until_ms.max(now_ms);
+        let Some(day) = self.day.as_mut().filter(|day| day.index == index) else { return };
+        // What is in flight may not be counted yet, so this is too few at times, and never too many.
+        let others = i64::from(used) - i64::from(day.ours);
+        match day.others {
+            Some(before) if now_ms > day.until_ms => {
+                let calls = (others - before).max(0) as f64;
+                let per_s = calls / ((now_ms - day.until_ms) as f64 / 1_000.0);
+                for_hours(day.until_ms, now_ms, |hour, seconds| {
+                    self.known[hour].add(seconds, per_s * seconds);
+                    self.unsaved[hour].add(seconds, per_s * seconds);
+                });
+                day.others = Some(before.max(others));
+                day.until_ms = now_ms;
+            }
+            Some(_) => {}
+            None => (day.others, day.until_ms) = (Some(others), now_ms),
         }
     }
 
-    fn end(&mut self, length_ms: i64) {
-        let Some(window) = self.window else { return };
-        let begin_ms = window.saturating_mul(length_ms);
-        let seconds = (self.until_ms - begin_ms) as f64 / 1_000.0;
-        if seconds > 0.0 {
-            let hour = begin_ms.div_euclid(HOUR_MS).rem_euclid(HOURS as i64) as u8;
-            self.seen.push(Observed { hour, seconds, calls: f64::from(self.others) });
-        }
+    /// For how long calls were watched, ever.
+    pub fn watched_s(&self) -> f64 {
+        self.known.iter().map(|seen| seen.seconds).sum()
+    }
+
+    /// All that is known.
+    pub fn known(&self) -> Vec<Observed> {
+        observed(&self.known)
     }
 
     /// What was seen since the last time.
     pub fn take(&mut self) -> Vec<Observed> {
-        std::mem::take(&mut self.seen)
+        if self.unsaved.iter().map(|seen| seen.seconds).sum::<f64>() < LEAST_S {
+            return Vec::new();
+        }
+        observed(&std::mem::take(&mut self.unsaved))
     }
 }
 
-impl Default for Watch {
-    fn default() -> Watch {
-        Watch::new()
+impl Seen {
+    fn add(&mut self, seconds: f64, calls: f64) {
+        self.seconds += seconds;
+        self.calls += calls;
+    }
+}
+
+fn observed(seen: &[Seen; HOURS]) -> Vec<Observed> {
+    let hours = seen.iter().zip(0..).filter(|(seen, _)| seen.seconds > 0.0);
+    hours.map(|(seen, hour)| Observed { hour, seconds: seen.seconds, calls: seen.calls }).collect()
+}
+
+/// Goes through the hours of the UTC day from one time to another, with the seconds that fall in each.
+fn for_hours(from_ms: i64, to_ms: i64, mut each: impl FnMut(usize, f64)) {
+    let mut at_ms = from_ms;
+    while at_ms < to_ms {
+        let next_ms = ((at_ms.div_euclid(HOUR_MS) + 1) * HOUR_MS).min(to_ms);
+        each(at_ms.div_euclid(HOUR_MS).rem_euclid(HOURS as i64) as usize, (next_ms - at_ms) as f64 / 1_000.0);
+        at_ms = next_ms;
     }
 }
 
@@ -158,7 +217,7 @@ mod tests {
     fn live_traffic_is_learned_by_the_hour_and_kept_for() {
         let busy = Observed { hour: 14, seconds: 20.0 * 3_600.0, calls: 2_000.0 };
         let quiet = Observed { hour: 3, seconds: 20.0 * 3_600.0, calls: 20.0 };
-        let reserve = Reserve::learn(&[busy, quiet], 0.2);
+        let reserve = Reserve::learn(&[busy, quiet]);
         let window = |hour: i64| reserve.kept(100, 900_000, hour * HOUR_MS, hour * HOUR_MS + 900_000);
         assert!(window(14) > 35 && window(3) < 8, "{} {}", window(14), window(3));
         assert_eq!(reserve.kept(100, 900_000, 900_000, 900_000), 0, "nothing at the reset");
@@ -168,17 +227,26 @@ mod tests {
     #[test]
     fn little_observation_teaches_nothing() {
         let little = Observed { hour: 14, seconds: 3_600.0, calls: 2_000.0 };
-        assert_eq!(Reserve::learn(&[little], 0.2), Reserve::Share(0.2));
+        assert_eq!(Reserve::learn(&[little]), Reserve::Guess(0.2));
     }
 
     #[test]
-    fn only_what_is_not_ours_is_seen_and_never_in_the_first_window() {
-        let mut watch = Watch::new();
-        for (index, others) in [(10, 7), (11, 3), (12, 0)] {
-            (0..5).for_each(|_| watch.sent(index, 900_000));
-            watch.counted(index, 5 + others, index * 900_000 + 450_000);
-        }
-        assert_eq!(watch.take(), [Observed { hour: 2, seconds: 450.0, calls: 3.0 }]);
+    fn only_what_is_not_ours_is_seen_also_while_nothing_is_sent() {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let mut watch = Watch::default();
+        // The first answer only says where the count stood.
+        watch.sent(10, DAY_MS);
+        watch.counted(10, 70, 10 * DAY_MS + 2 * HOUR_MS);
         assert_eq!(watch.take(), []);
+        (0..5).for_each(|_| watch.sent(10, DAY_MS));
+        watch.counted(10, 81, 10 * DAY_MS + 4 * HOUR_MS);
+        let of = |hour: u8, calls: f64| Observed { hour, seconds: 3_600.0, calls };
+        assert_eq!(watch.take(), [of(2, 3.0), of(3, 3.0)]);
+        // A new day begins with nothing, and one of ours is still under way.
+        (0..5).for_each(|_| watch.sent(11, DAY_MS));
+        watch.counted(11, 4, 11 * DAY_MS + HOUR_MS);
+        assert_eq!(watch.take(), [of(0, 0.0)]);
+        watch.counted(11, 9, 11 * DAY_MS + 2 * HOUR_MS);
+        assert_eq!(watch.take(), [of(1, 4.0)]);
     }
 }

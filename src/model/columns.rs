@@ -15,8 +15,9 @@ use jiff::Timestamp;
 
 use super::column::Column;
 
-/// Collects one column.
-pub trait Builder: Default {
+/// Collects one column. It begins with no memory: there are a hundred beside it, and most stay short or empty.
+pub trait Builder {
+    fn new() -> Self;
     fn finish(&mut self) -> ArrayRef;
 }
 
@@ -141,12 +142,6 @@ impl<T: Value> Cell for Option<T> {
 
 macro_rules! plain {
     ($($rust:ty, $builder:ty, $data_type:expr, |$value:ident| $stored:expr $(, number: $number:expr)?;)*) => {$(
-        impl Builder for $builder {
-            fn finish(&mut self) -> ArrayRef {
-                Arc::new(<$builder>::finish(self))
-            }
-        }
-
         impl Value for $rust {
             type Builder = $builder;
 
@@ -171,6 +166,30 @@ macro_rules! plain {
     )*};
 }
 
+macro_rules! builders {
+    ($($builder:ty: $new:expr;)*) => {$(
+        impl Builder for $builder {
+            fn new() -> Self {
+                $new
+            }
+
+            fn finish(&mut self) -> ArrayRef {
+                Arc::new(<$builder>::finish(self))
+            }
+        }
+    )*};
+}
+
+builders! {
+    BooleanBuilder: BooleanBuilder::with_capacity(0);
+    Int32Builder: Int32Builder::with_capacity(0);
+    Int64Builder: Int64Builder::with_capacity(0);
+    Float32Builder: Float32Builder::with_capacity(0);
+    Float64Builder: Float64Builder::with_capacity(0);
+    StringBuilder: StringBuilder::with_capacity(0, 0);
+    Utc: Utc(TimestampMicrosecondBuilder::with_capacity(0));
+}
+
 plain! {
     bool, BooleanBuilder, DataType::Boolean, |v| *v;
     i64, Int64Builder, DataType::Int64, |v| *v;
@@ -178,12 +197,6 @@ plain! {
     f64, Float64Builder, DataType::Float64, |v| *v, number: *v;
     String, StringBuilder, DataType::Utf8, |v| v;
     Timestamp, Utc, DataType::Timestamp(TIME_UNIT, Some("UTC".into())), |v| v.as_microsecond();
-}
-
-impl Builder for Int32Builder {
-    fn finish(&mut self) -> ArrayRef {
-        Arc::new(Int32Builder::finish(self))
-    }
 }
 
 /// By itself, because tracks are long lists of these.
@@ -222,7 +235,6 @@ pub fn second_of(microseconds: i64) -> i64 {
 }
 
 /// Collects a time column.
-#[derive(Default)]
 pub struct Utc(TimestampMicrosecondBuilder);
 
 impl Utc {
@@ -250,13 +262,11 @@ pub struct ListBuilder<T: Cell> {
     elements: T::Builder,
 }
 
-impl<T: Cell> Default for ListBuilder<T> {
-    fn default() -> Self {
-        ListBuilder { ends: vec![0], present: Vec::new(), length: 0, elements: T::Builder::default() }
-    }
-}
-
 impl<T: Cell> Builder for ListBuilder<T> {
+    fn new() -> Self {
+        ListBuilder { ends: vec![0], present: Vec::new(), length: 0, elements: T::Builder::new() }
+    }
+
     fn finish(&mut self) -> ArrayRef {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         let present = NullBuffer::from(std::mem::take(&mut self.present));
@@ -322,10 +332,15 @@ macro_rules! record {
             $($(#[doc = $doc])* pub $field: $type,)*
         }
 
-        #[derive(Default)]
         pub struct $columns {
             $($field: <$type as $crate::model::columns::Cell>::Builder,)*
             present: Vec<bool>,
+        }
+
+        impl Default for $columns {
+            fn default() -> Self {
+                $crate::model::columns::Builder::new()
+            }
         }
 
         impl $name {
@@ -409,6 +424,10 @@ macro_rules! record {
         }
 
         impl $crate::model::columns::Builder for $columns {
+            fn new() -> Self {
+                $columns { $($field: $crate::model::columns::Builder::new(),)* present: Vec::new() }
+            }
+
             fn finish(&mut self) -> ::arrow::array::ArrayRef {
                 use $crate::model::columns::Columns;
                 let nulls = ::arrow::buffer::NullBuffer::from(std::mem::take(&mut self.present));

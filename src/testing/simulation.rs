@@ -25,7 +25,6 @@ use crate::sources::strava::endpoints::{Depth, News, list::PER_PAGE};
 use crate::sources::strava::{self, api::ListEntry};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
-use crate::store::state::rates::Observed;
 
 const BEGIN_S: i64 = 1_790_000_000;
 const DAY_S: i64 = 86_400;
@@ -179,8 +178,7 @@ pub fn run(options: &Options) -> Outcome {
         patience_ms: i64::MAX,
         has_app: true,
     };
-    let mut observed: Vec<Observed> = Vec::new();
-    let reserve = Reserve::choose(options.reserve, &observed);
+    let reserve = Reserve::choose(options.reserve, &[]);
     let budget = Budget::new(limits.short_window_s, limits.day_s, reserve);
     let clock = ServerClock::guess(begin.as_millisecond() - BEHIND_MS);
     let mut scheduler = Scheduler::new(works.collect(), wanted, budget, clock, bounds, 0);
@@ -200,17 +198,9 @@ pub fn run(options: &Options) -> Outcome {
     let end_ms = i64::from(options.days) * DAY_S * 1_000;
     let mut now_ms = 0_i64;
     let mut has_ended = false;
-    let mut learned_on = 0;
     while now_ms < end_ms && !has_ended {
         let server_s = BEGIN_S + now_ms.div_euclid(1_000);
         outcome.decisions += 1;
-        let today = day_of(server_s);
-        if today != learned_on {
-            // As a run that is begun anew each day would.
-            learned_on = today;
-            observed.extend(scheduler.budget.live.take());
-            scheduler.budget.set_reserve(Reserve::choose(options.reserve, &observed));
-        }
         let step = scheduler.next(now_ms);
         match step {
             Step::Get { account, ask } => {

@@ -7,7 +7,7 @@ use super::State;
 use crate::error::Result;
 use crate::store::lake::Lake;
 
-/// One fixed window, as the server last told of it.
+/// One fixed window, as the server last said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Window {
     pub limit: u32,

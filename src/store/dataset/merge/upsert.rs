@@ -256,7 +256,7 @@ pub fn lists<T>(values: impl Iterator<Item = Vec<T>>) -> ArrayRef
 where
     Option<Vec<T>>: Cell,
 {
-    let mut column = <Option<Vec<T>> as Cell>::Builder::default();
+    let mut column = <Option<Vec<T>> as Cell>::Builder::new();
     for list in values {
         Some(list).filter(|list| !list.is_empty()).add(&mut column);
     }
