@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Subcommand;
+use jiff::civil::Date;
 
 use super::odds::Odds;
 use super::output::say;
@@ -11,8 +12,12 @@ use super::{Context, Exit, output};
 use crate::dedupe::weights::Weights;
 use crate::dedupe::{self, Options, Summary};
 use crate::error::{Error, Result};
+use crate::sources::Source;
+use crate::store::dataset;
+use crate::store::dataset::cells::Rows;
 use crate::store::lake::Lake;
 use crate::store::state::answers::{self, Answer, Given};
+use crate::store::state::zones;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -36,9 +41,9 @@ struct Run {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say of two activities that they are the same workout, or different ones
+    /// Say of two activities that they are the same workout, or different ones; or in which zone a source's clocks were
     ///
-    /// It is remembered, overrides every weight, and takes effect with the next `dedupe`.
+    /// It is remembered, overrides everything that longrun finds itself, and takes effect with the next `dedupe`.
     Decide(Decide),
     /// Say in sentences why two activities are one workout or two, and what would change it
     Explain(Explain),
@@ -50,7 +55,7 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["pair", "file"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["pair", "zone", "file"]))]
 struct Decide {
     /// Two activities, as SOURCE:ID
     #[arg(long, num_args = 2, value_names = ["A", "B"], requires = "answer")]
@@ -58,6 +63,16 @@ struct Decide {
     /// `same` or `different`; `forget` takes an answer back
     #[arg(value_parser = ["same", "different", "forget"])]
     answer: Option<String>,
+    /// In which time zone the clocks of a source were, as SOURCE ZONE (`hevy Europe/Berlin`); `forget` for the zone
+    /// takes it back. `UTC` says that its times are right as they are
+    #[arg(long, num_args = 2, value_names = ["SOURCE", "ZONE"], requires = "user", conflicts_with = "answer")]
+    zone: Option<Vec<String>>,
+    /// The first day that --zone is about; else ever since
+    #[arg(long, value_name = "DATE", requires = "zone")]
+    from: Option<Date>,
+    /// The last day that --zone is about; else for good
+    #[arg(long, value_name = "DATE", requires = "zone")]
+    to: Option<Date>,
     /// Many answers: a CSV of `user,a,b,answer`, the user as in the lake
     #[arg(long, value_name = "CSV", conflicts_with_all = ["answer", "user"])]
     file: Option<PathBuf>,
@@ -208,6 +223,9 @@ fn explain(context: &Context, args: &Explain) -> Result<Exit> {
 
 fn decide(context: &Context, args: Decide) -> Result<Exit> {
     let lake = context.open()?;
+    if let Some(zone) = &args.zone {
+        return decide_zone(&lake, &args, zone);
+    }
     let given = match (&args.file, args.pair, args.answer) {
         (Some(file), _, _) => answers::read_file(file)?,
         (None, Some(pair), Some(answer)) => {
@@ -230,5 +248,29 @@ fn decide(context: &Context, args: Decide) -> Result<Exit> {
         count(Some(Answer::Different)),
         count(None)
     );
+    Ok(Exit::Done)
+}
+
+/// Remembers in which zone a source's clocks were, or takes that back.
+fn decide_zone(lake: &Lake, args: &Decide, zone: &[String]) -> Result<Exit> {
+    let (source, zone) = (&zone[0], Some(zone[1].clone()).filter(|zone| zone != "forget"));
+    let user_id = args.user.clone().expect("clap asks for it");
+    let named = Source::named(source).ok_or_else(|| Error::Usage(format!("{source:?} is no source")))?;
+    let is_known = dataset::sources(lake, lake.bucket(&user_id))?.iter().any(|name| name == named.name())
+        && dataset::read(lake, &lake.activities(named.name(), lake.bucket(&user_id)), Some(&["user_id"]))?
+            .iter()
+            .any(|batch| (0..batch.num_rows()).any(|row| Rows(batch).text("user_id", row) == user_id));
+    if zone.is_some() && !is_known {
+        return Err(Error::Usage(format!("{user_id} has no activities of {source}")));
+    }
+    let given =
+        zones::Given { user_id, source: named.name().to_string(), from: args.from, to: args.to, zone };
+    let changed = zones::keep(lake, &given, jiff::Timestamp::now())?;
+    match &given.zone {
+        Some(zone) => {
+            say!("remembered that the clocks of {source} were in {zone}; `longrun dedupe` follows it")
+        }
+        None => say!("took back {}", output::count_of(changed as u64, "answer", "answers")),
+    }
     Ok(Exit::Done)
 }

@@ -99,7 +99,8 @@ impl<'a> Clusters<'a> {
         company: &Company,
         answers: &'a Answers,
     ) -> Clusters<'a> {
-        let is_elsewhere = |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere");
+        let is_elsewhere =
+            |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere") && is_at_once(s);
         let is_within = |s: &&Scored| records[s.pair.a].source == records[s.pair.b].source;
         let bits = |s: &Scored| s.bits.clamp(-MOST_BITS, MOST_BITS);
         Clusters {
@@ -158,7 +159,7 @@ impl<'a> Clusters<'a> {
     }
 
     /// Whether a person said of two of their records that they are different.
-    fn is_denied(&self, one: usize, other: usize) -> bool {
+    pub fn is_denied(&self, one: usize, other: usize) -> bool {
         !self.answers.is_empty()
             && self.members[one]
                 .iter()
@@ -260,11 +261,14 @@ impl<'a> Clusters<'a> {
     }
 }
 
+fn is_at_once(scored: &Scored) -> bool {
+    matches!(relation::kind(scored.pattern[TIME]), Kind::Whole | Kind::Part)
+}
+
 /// Whether two records overlap and are of two things, where one device records one thing at a time.
 fn is_of_one_device(records: &[Record], scored: &Scored) -> bool {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
-    let is_at_once = matches!(relation::kind(scored.pattern[TIME]), Kind::Whole | Kind::Part);
-    !a.source.spec().gathers && is_at_once && !company::is_one_thing(a, b)
+    !a.source.spec().gathers && is_at_once(scored) && !company::is_one_thing(a, b)
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is

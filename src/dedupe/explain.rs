@@ -138,6 +138,7 @@ fn described(r: &Record, placed: &Placed) -> String {
         let by = if moved_s < 0 { "earlier" } else { "later" };
         let why = match placed.why {
             Why::LocalTime => "it gives local time without a zone, and that day's zone is known",
+            Why::Answered => "somebody said in which zone its clock was",
             Why::EndForStart => "around that day its source stamps ends as starts",
             Why::Clock | Why::Told => {
                 "around that day its clock or zone is off by this, as its neighbours show"

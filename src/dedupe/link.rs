@@ -117,9 +117,9 @@ pub struct Compared {
     crowded: u64,
 }
 
-/// Compares one person's records, which are sorted by start.
-pub fn compare(records: &[Record], weights: &Weights) -> Compared {
-    let placed = timeline::place(records, &Zones::of(records));
+/// Compares one person's records, which are sorted by start, where they truly lie.
+pub fn compare(records: &[Record], weights: &Weights, answers: &Answers) -> Compared {
+    let placed = timeline::place(records, &answers.zones);
     let candidates = block::candidates(records, &placed);
     let new = |(pair, timing): &block::Candidate| {
         scored(records, *pair, (0, *timing), weights, &Confusion::default())
@@ -304,7 +304,7 @@ pub fn seen(records: &[Record], weights: &Weights, answers: &Answers) -> Seen {
     const WEEK_S: i64 = 7 * 86_400;
     let mut seen = Seen::default();
     let is_across = |records: &[Record], pair: Pair| records[pair.a].source != records[pair.b].source;
-    let mut pairs = compare(records, weights).pairs;
+    let mut pairs = compare(records, weights, answers).pairs;
     decide::add_answered(records, &mut pairs, weights, answers);
     for scored in pairs.iter().filter(|s| is_across(records, s.pair)) {
         match decide::answer(records, answers, scored.pair) {
@@ -322,7 +322,7 @@ pub fn seen(records: &[Record], weights: &Weights, answers: &Answers) -> Seen {
             (record.file, record.upload, record.came_from) = (None, None, None);
         }
         moved.sort_by_key(|record| (record.start_s, record.source));
-        let zones = Zones::of(&moved);
+        let zones = Zones::of(&moved, &answers.zones);
         let placed: Vec<Placed> = moved.iter().map(|record| Placed::as_told(record, &zones)).collect();
         for (pair, timing) in block::candidates(&moved, &placed).pairs {
             if is_across(&moved, pair) {
@@ -336,7 +336,7 @@ pub fn seen(records: &[Record], weights: &Weights, answers: &Answers) -> Seen {
 
 /// Links one person's records, which are sorted by start, source and id.
 pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answers: &Answers) -> Linked {
-    let Compared { mut pairs, placed, company, crowded } = compare(records, weights);
+    let Compared { mut pairs, placed, company, crowded } = compare(records, weights, answers);
     decide::add_answered(records, &mut pairs, weights, answers);
     decide::by_persons(records, &mut pairs, answers);
     decide::at_once(records, &mut pairs, &company, thresholds);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::Pair;
 use super::cluster::Clusters;
-use super::levels::{ABSENT, SPORT, TIME, TRACK, number};
+use super::levels::{ABSENT, EFFORT, SPORT, TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
 use super::relation::{self, Kind};
@@ -149,6 +149,10 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
                     scored.pattern[SPORT] = ABSENT;
+                }
+                // Of several things in one recording the mean says little.
+                if scored.pattern[EFFORT] != number(EFFORT, "close") {
+                    scored.pattern[EFFORT] = ABSENT;
                 }
                 scored.bits = weights.score(&scored.pattern);
             }

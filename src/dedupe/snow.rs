@@ -32,7 +32,14 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
     let mut days: Vec<Day> = Vec::new();
     for (_, number) in order {
         let day = day(clusters, &groups[number], number);
-        match days.last_mut().filter(|last| goes_on(last, &day)) {
+        let is_denied = |last: &Day| {
+            let members = |group: &usize| groups[*group].members.iter().map(|(at, _)| clusters.of[*at]);
+            last.groups
+                .iter()
+                .flat_map(members)
+                .any(|one| members(&number).any(|other| clusters.is_denied(one, other)))
+        };
+        match days.last_mut().filter(|last| goes_on(last, &day) && !is_denied(last)) {
             Some(last) => {
                 last.span.1 = last.span.1.max(day.span.1);
                 last.runs.extend(day.runs);

@@ -17,8 +17,9 @@ use super::compare::{self, Confusion};
 use super::levels::{SPORT, number};
 use super::record::{Quality, Record};
 use super::relation::{self, DAY_S, FURTHEST_SHIFT_S};
-use super::zones::Zones;
+use super::zones::{self, Zones};
 use crate::sources::Source;
+use crate::store::state::zones::ZoneAnswers;
 
 /// Where one record was found to lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +74,8 @@ pub enum Why {
     Clock,
     /// Its starts are ends.
     EndForStart,
+    /// Somebody said in which zone its clock was.
+    Answered,
 }
 
 impl Why {
@@ -82,6 +85,7 @@ impl Why {
             Why::LocalTime => "local_time",
             Why::Clock => "clock",
             Why::EndForStart => "end_for_start",
+            Why::Answered => "answered",
         }
     }
 }
@@ -140,31 +144,54 @@ pub const LONGEST_S: i64 = 48 * 3600;
 /// Records of others that one is held against at a time.
 const MOST_NEAR: usize = 24;
 
-/// Places one person's records, which are sorted by start.
-pub fn place(records: &[Record], zones: &Zones) -> Vec<Placed> {
-    let mut placed: Vec<Placed> = records.iter().map(|r| Placed::as_told(r, zones)).collect();
+/// Places one person's records, which are sorted by start. What people said of a clock holds, and is what others are
+/// held against first.
+pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
+    let zones = Zones::of(records, answers);
+    let mut placed: Vec<Placed> = records.iter().map(|r| Placed::as_told(r, &zones)).collect();
+    let answered = follow(records, answers, &mut placed);
     let channels = channels(records, &placed);
-    if channels.len() < 2 {
-        local_times(records, &channels, &mut placed);
+    let all: Vec<Channel> = [answered].into_iter().filter(|own| !own.is_empty()).chain(channels).collect();
+    let settled = usize::from(all.first().is_some_and(|own| is_answered(own, &placed)));
+    if all.len() < 2 {
+        local_times(records, &all[settled..], &mut placed);
         return placed;
     }
     let mut line = Line::default();
-    for (at, own) in channels.iter().enumerate() {
-        if at > 0 {
+    for (at, own) in all.iter().enumerate() {
+        if at >= settled.max(1) {
             settle(records, own, &mut placed, &line);
-        } else {
+        } else if at >= settled {
             local_times(records, std::slice::from_ref(own), &mut placed);
         }
-        line = Line::of(&channels[..=at], &placed);
+        line = Line::of(&all[..=at], &placed);
     }
-    for own in &channels {
+    for own in &all[settled..] {
         put_back(records, own, &mut placed, &line);
     }
-    line = Line::of(&channels, &placed);
-    for own in &channels {
+    line = Line::of(&all, &placed);
+    for own in &all {
         mark_settled(records, own, &mut placed, &line);
     }
     placed
+}
+
+/// Puts records where somebody said their clocks were; which.
+fn follow(records: &[Record], answers: &ZoneAnswers, placed: &mut [Placed]) -> Channel {
+    let mut answered = Channel::new();
+    for (at, record) in records.iter().enumerate() {
+        if let Some((start_s, offset_s)) = zones::answered(record, answers) {
+            placed[at].start_s = start_s;
+            placed[at].offset_s = Some(offset_s);
+            placed[at].why = Why::Answered;
+            answered.push(at);
+        }
+    }
+    answered
+}
+
+fn is_answered(own: &Channel, placed: &[Placed]) -> bool {
+    own.first().is_some_and(|at| placed[*at].why == Why::Answered)
 }
 
 /// Records of one clock, by their places: those of one device of a source. What people typed in has none.
@@ -174,7 +201,8 @@ type Channel = Vec<usize>;
 fn channels(records: &[Record], placed: &[Placed]) -> Vec<Channel> {
     const FEWEST: usize = 4;
     let mut by_device: BTreeMap<(Source, u64), Channel> = BTreeMap::new();
-    for (at, record) in records.iter().enumerate().filter(|(at, _)| !placed[*at].is_by_hand) {
+    let is_open = |at: usize| !placed[at].is_by_hand && placed[at].why != Why::Answered;
+    for (at, record) in records.iter().enumerate().filter(|(at, _)| is_open(*at)) {
         by_device.entry((record.source, record.device.unwrap_or(0))).or_default().push(at);
     }
     let mut channels: Vec<Channel> = Vec::new();

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::record::Record;
+use super::record::{Quality, Record};
 use crate::sources::Source;
+use crate::store::state::zones::ZoneAnswers;
 
 /// One record that says where it was: when, the offset it gave, and the zone.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub struct Zones {
 const LAST_ASKED: Source = Source::Apple;
 
 impl Zones {
-    /// Of records that are sorted by start.
-    pub fn of(records: &[Record]) -> Zones {
+    /// Of records that are sorted by start, and what was said about them.
+    pub fn of(records: &[Record], answers: &ZoneAnswers) -> Zones {
         let tells = |is_asked: &dyn Fn(&Record) -> bool| -> Vec<Sight> {
             let told = records.iter().filter(|r| is_asked(r));
             told.filter_map(|r| Some((r, r.utc_offset_s?)))
@@ -41,6 +42,12 @@ impl Zones {
         if sights.is_empty() {
             sights = tells(&|_| true);
         }
+        for record in records {
+            if let Some((start_s, offset_s)) = answered(record, answers) {
+                sights.push(Sight { at_s: start_s, offset_s, zone: zone_of(record, answers).cloned() });
+            }
+        }
+        sights.sort_by_key(|sight| sight.at_s);
         Zones { sights }
     }
 
@@ -57,4 +64,22 @@ impl Zones {
         };
         Some(nearest.zone.as_ref().and_then(of_zone).unwrap_or(nearest.offset_s))
     }
+}
+
+/// What a record's clock showed when it began, as if that were UTC.
+fn clock_s(record: &Record) -> i64 {
+    record.start_s + i64::from(record.utc_offset_s.unwrap_or(0))
+}
+
+fn zone_of<'a>(record: &Record, answers: &'a ZoneAnswers) -> Option<&'a TimeZone> {
+    let zone = answers.of(record.source.name(), clock_s(record));
+    zone.filter(|_| record.quality != Quality::Hidden)
+}
+
+/// When a record truly began by what somebody said of its clock, and what that was ahead of UTC.
+pub fn answered(record: &Record, answers: &ZoneAnswers) -> Option<(i64, i64)> {
+    let zone = zone_of(record, answers)?;
+    let shown = Timestamp::from_second(clock_s(record)).ok()?.to_zoned(TimeZone::UTC).datetime();
+    let start_s = zone.to_timestamp(shown).ok()?.as_second();
+    Some((start_s, clock_s(record) - start_s))
 }

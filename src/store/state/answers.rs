@@ -1,7 +1,8 @@
-//! What people said about pairs: it overrides everything, and survives every run.
+//! What people said about pairs, and about the zones of clocks: it overrides everything, and survives every run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use arrow::array::AsArray;
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
+use super::zones::{self, ZoneAnswers};
 use crate::error::{Error, Result};
 use crate::store::dataset;
 use crate::store::lake::{Bucket, Lake};
@@ -25,30 +27,34 @@ type Names = (String, String);
 
 /// One person's answers.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answers(BTreeMap<Names, Answer>);
+pub struct Answers {
+    pairs: BTreeMap<Names, Answer>,
+    pub zones: ZoneAnswers,
+}
 
 fn ordered(one: &str, other: &str) -> Names {
     if one <= other { (one.to_string(), other.to_string()) } else { (other.to_string(), one.to_string()) }
 }
 
 impl Answers {
+    /// Whether nothing was said about any pair.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     pub fn of(&self, one: &str, other: &str) -> Option<Answer> {
-        if self.0.is_empty() {
+        if self.pairs.is_empty() {
             return None;
         }
-        self.0.get(&ordered(one, other)).copied()
+        self.pairs.get(&ordered(one, other)).copied()
     }
 
     pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.keys().map(|(one, other)| (one.as_str(), other.as_str()))
+        self.pairs.keys().map(|(one, other)| (one.as_str(), other.as_str()))
     }
 
     pub fn add(&mut self, one: &str, other: &str, answer: Answer) {
-        self.0.insert(ordered(one, other), answer);
+        self.pairs.insert(ordered(one, other), answer);
     }
 }
 
@@ -56,7 +62,7 @@ impl Answers {
 #[derive(Debug, Default)]
 pub struct AllAnswers(BTreeMap<String, Answers>);
 
-static NONE: Answers = Answers(BTreeMap::new());
+static NONE: LazyLock<Answers> = LazyLock::new(Answers::default);
 
 impl AllAnswers {
     pub fn read(lake: &Lake) -> Result<AllAnswers> {
@@ -69,7 +75,7 @@ impl AllAnswers {
     }
 
     pub fn len(&self) -> u64 {
-        self.0.values().map(|answers| answers.0.len() as u64).sum()
+        self.0.values().map(|answers| (answers.pairs.len() + answers.zones.len()) as u64).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -80,7 +86,10 @@ impl AllAnswers {
     pub fn digest(&self, lake: &Lake, bucket: Bucket) -> u64 {
         let of_bucket = self.0.iter().filter(|(user_id, _)| lake.bucket(user_id) == bucket);
         of_bucket.fold(0, |digest, (user_id, answers)| {
-            XxHash64::oneshot(digest, format!("{user_id:?} {:?}", answers.0).as_bytes())
+            XxHash64::oneshot(
+                digest,
+                format!("{user_id:?} {:?} {:?}", answers.pairs, answers.zones).as_bytes(),
+            )
         })
     }
 }
@@ -93,6 +102,9 @@ fn read(db: &Connection) -> rusqlite::Result<AllAnswers> {
         let answer = if row.get::<_, String>(3)? == "same" { Answer::Same } else { Answer::Different };
         let answers = all.0.entry(row.get(0)?).or_default();
         answers.add(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, answer);
+    }
+    for (user_id, zone) in zones::read(db)? {
+        all.0.entry(user_id).or_default().zones.add(zone);
     }
     Ok(all)
 }
