@@ -4,6 +4,7 @@
 //! that cannot be one, or of two things one after the other; where nobody said otherwise; and where all that is
 //! known of the pairs between them speaks for it: one good pair does not outvote three bad ones.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
@@ -60,7 +61,7 @@ const MOST_BITS: f64 = 20.0;
 /// That a source tells twice is rarer than that two sources tell.
 const ONE_SOURCE_BITS: f64 = 2.0;
 /// Nobody tells of one workout more often; a thousand records of one second are an error.
-const MOST_MEMBERS: usize = 128;
+const MOST_MEMBERS: usize = 64;
 /// What did not come together can when others have: so often they are asked again.
 const MOST_ROUNDS: usize = 4;
 
@@ -87,6 +88,10 @@ pub struct Clusters<'a> {
     bits: HashMap<Pair, f64>,
     /// Of pairs of one source.
     ties: HashMap<Pair, Tie>,
+    /// Pairs of records that were looked at to see whether their clusters come together.
+    looked_at: Cell<u64>,
+    /// Clusters that did not come together, with the sizes that they had: while they have these, they will not.
+    refused: HashMap<(usize, usize), (usize, usize)>,
     /// Pairs that were at two places at one time, or are two things that one device recorded.
     two: BTreeSet<Pair>,
 }
@@ -109,6 +114,8 @@ impl<'a> Clusters<'a> {
             answers,
             of: (0..records.len()).collect(),
             members: (0..records.len()).map(|record| vec![record]).collect(),
+            looked_at: Cell::new(0),
+            refused: HashMap::new(),
             bits: pairs.iter().map(|s| (s.pair, bits(s))).collect(),
             ties: pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect(),
             two: pairs
@@ -144,14 +151,19 @@ impl<'a> Clusters<'a> {
         if one == other {
             return true;
         }
+        let (to, from) = (one.min(other), one.max(other));
+        let sizes = (self.members[to].len(), self.members[from].len());
+        if sizes.0 + sizes.1 > MOST_MEMBERS || self.refused.get(&(to, from)) == Some(&sizes) {
+            return false;
+        }
         let may = match is_certain {
             true => !self.is_denied(one, other),
             false => self.apart(one, other) == Apart::Not,
         };
-        if !may || self.members[one].len() + self.members[other].len() > MOST_MEMBERS {
+        if !may {
+            self.refused.insert((to, from), sizes);
             return false;
         }
-        let (to, from) = (one.min(other), one.max(other));
         let moved = std::mem::take(&mut self.members[from]);
         moved.iter().for_each(|record| self.of[*record] = to);
         self.members[to].extend(moved);
@@ -171,6 +183,8 @@ impl<'a> Clusters<'a> {
         if self.is_denied(one, other) {
             return Apart::Two;
         }
+        let product = self.members[one].len() * self.members[other].len();
+        self.looked_at.set(self.looked_at.get() + product as u64);
         let are_told_elsewhere = self.sources(one).len() > 1 && self.sources(other).len() > 1;
         let (mut sum, mut is_doubtful) = (0.0, false);
         for x in &self.members[one] {
@@ -220,6 +234,10 @@ impl<'a> Clusters<'a> {
             return None;
         }
         self.answers.of(&self.records[x].name(), &self.records[y].name())
+    }
+
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.get()
     }
 
     pub fn sources(&self, cluster: usize) -> BTreeSet<Source> {
@@ -277,6 +295,7 @@ fn is_of_one_device(records: &[Record], scored: &Scored) -> bool {
 pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_joins: &BTreeSet<Pair>) {
     let groups_of = groups_of(clusters.records.len(), groups);
     let mut asked: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut known: HashMap<(usize, usize), Apart> = HashMap::new();
     for (number, scored) in pairs.iter_mut().enumerate().filter(|(_, s)| s.reason != Reason::Person) {
         let Pair { a, b } = scored.pair;
         if groups_of[a].iter().any(|group| groups_of[b].contains(group)) {
@@ -293,7 +312,13 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
         }
         let was_match = scored.decision == Decision::Match;
         let (one, other) = (clusters.of[a], clusters.of[b]);
-        let apart = if one == other { Apart::Not } else { clusters.apart(one, other) };
+        let both = (one.min(other), one.max(other));
+        let apart = match known.get(&both) {
+            Some(apart) => *apart,
+            None if one == other => Apart::Not,
+            None => clusters.apart(one, other),
+        };
+        known.insert(both, apart);
         (scored.decision, scored.reason) = match apart {
             Apart::Two => (Decision::NoMatch, Reason::Assigned),
             Apart::Doubtful => (Decision::Review, Reason::Copy),

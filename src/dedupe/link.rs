@@ -106,6 +106,8 @@ pub struct Linked {
     /// Where each record truly lies.
     pub placed: Vec<Placed>,
     pub crowded: u64,
+    /// Pairs of records that were looked at while groups came together: what a crowded day costs.
+    pub looked_at: u64,
 }
 
 /// The candidates with their patterns, zones and clocks found.
@@ -352,5 +354,5 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     clusters.bring_together(&pairs, |s| apart.contains(&s.pair));
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
-    Linked { pairs, groups, placed, crowded }
+    Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }
 }

@@ -7,6 +7,7 @@ use arrow::datatypes::Int32Type;
 use jiff::Timestamp;
 
 use super::calendar::{Begin, Counting};
+use super::clocks;
 use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
     Pipeline, RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
@@ -29,6 +30,7 @@ struct Collecting {
     users: HashSet<String>,
     sources: BTreeMap<String, SourceFigures>,
     source_pairs: BTreeMap<(String, String), Between>,
+    clocks: clocks::Counting,
     conflicts: BTreeMap<(String, String, String), u64>,
     pairs: Vec<Pair>,
     workouts: Vec<Workout>,
@@ -158,6 +160,7 @@ impl Collecting {
         let mut sightings: BTreeMap<(&str, String, String), Vec<Sighting>> = BTreeMap::new();
         for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
             let (decision, reason) = (decisions.value(row), reasons.value(row));
+            self.clocks.take(rows, row);
             let counts = &mut self.overview.pairs;
             counts.compared += 1;
             counts.matches += u64::from(decision == "match");
@@ -255,6 +258,7 @@ impl Collecting {
             .map(|((a, b), between)| between.finish(a, b))
             .filter(|pair| pair.matches + pair.review > 0)
             .collect();
+        (self.overview.clocks, self.overview.answered_odds) = self.clocks.clocks();
         self.overview.source_pairs.sort_by_key(|pair| std::cmp::Reverse(pair.matches));
         self.overview.conflicts = self
             .conflicts

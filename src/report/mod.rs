@@ -4,6 +4,7 @@
 //! many as a browser scrolls smoothly: those that a person should look at first.
 
 mod calendar;
+mod clocks;
 mod collect;
 mod page;
 pub mod stats;
@@ -16,6 +17,7 @@ use crate::redrive::reconcile::Reconciled;
 use crate::store::lake::Lake;
 
 pub use calendar::{Calendar, Month};
+pub use clocks::{AnsweredOdds, ClockFigures};
 pub use page::html;
 
 /// What is shown.
@@ -57,6 +59,10 @@ pub struct Overview {
     pub pairs: Decisions,
     pub sources: Vec<SourceFigures>,
     pub source_pairs: Vec<SourcePair>,
+    /// Zones and clocks that were found, by the records in `matches` that were moved for it.
+    pub clocks: Vec<ClockFigures>,
+    /// How the odds of pairs fared with people who looked at them.
+    pub answered_odds: Vec<AnsweredOdds>,
     pub conflicts: Vec<ConflictFigures>,
     pub rejects: Vec<RejectFigures>,
     /// Where the workouts stand with the live pipeline, if its runs were imported.

@@ -2,6 +2,7 @@
 //! neighbour stays apart, whatever the weights were learned from.
 
 mod accounts;
+mod crowds;
 mod neighbours;
 mod outings;
 mod troubles;

@@ -39,6 +39,20 @@ table("reject-table", [w("Source"), w("Kind"), w("Reason"), n("Count"), w("Examp
 table("weight-table", [w("Comparison"), w("Level"), n("Of matches"), n("Of others"), n("Bits")],
   data.weights.flatMap(c => c.levels.map(([level, m, u, b], at) => [at ? "" : c.name, word(level), (100 * m).toFixed(2) + " %", (100 * u).toFixed(2) + " %", bits(b)])), "No weights were learned yet.");
 
+if (o.clocks.length) {
+  for (const part of document.querySelectorAll("#clocks, nav a[href='#clocks']")) part.hidden = false;
+  const day = ms => new Date(ms).toISOString().slice(0, 10);
+  const by = s => `${s < 0 ? "−" : "+"}${duration(Math.abs(s))}`;
+  const why = c => ({ local_time: "local time written as UTC", clock: "the clock was off", end_for_start: "ends stamped as starts", answered: "as you said" }[c.why] || c.why);
+  table("clock-table", [w("User"), w("Source"), w("Why"), w("Moved by"), w("From"), w("To"), n("Records")],
+    o.clocks.map(c => [c.user, c.source, why(c), c.least_s === c.most_s ? by(c.least_s) : `${by(c.least_s)} to ${by(c.most_s)}`, day(c.from_ms), day(c.to_ms), count(c.records)]), "");
+}
+if (o.answered_odds.length) {
+  $("answered").hidden = false;
+  table("answered-table", [w("Pairs that you answered, by the odds they had"), n("Pairs"), n("The same")],
+    o.answered_odds.map(line => [`from ${line.odds_from} to 1`, count(line.pairs), percent(line.same, line.pairs)]), "");
+}
+
 /* the live pipeline */
 if (o.pipeline) {
   const { totals, users, all_users } = o.pipeline;
