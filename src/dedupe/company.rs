@@ -138,6 +138,7 @@ fn is_on_one_way(scored: &Scored) -> bool {
 /// Whether two may be of one sport, as far as they say.
 pub fn is_one_thing(a: &Record, b: &Record) -> bool {
     match (a.sport, b.sport) {
+        _ if a.is_parent || b.is_parent => true,
         (Some(one), Some(other)) => {
             one.family == other.family || [one.family, other.family].contains(&ANY_FAMILY)
         }

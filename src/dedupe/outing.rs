@@ -128,6 +128,10 @@ fn tell(clusters: &Clusters, cut: &Cut) -> usize {
 
 /// Whether the parts of a whole are one outing.
 fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    // Its legs have rows of their own, and are what is counted.
+    if clusters.members[whole].iter().any(|at| clusters.records[*at].is_parent) {
+        return false;
+    }
     let told = cut.parts.iter().chain([&whole]).filter_map(|cluster| sport(clusters, *cluster));
     let families: BTreeSet<&str> = told.map(|s| s.family).collect();
     // Whoever goes down a mountain goes up again by lift.

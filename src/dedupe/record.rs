@@ -59,6 +59,8 @@ pub struct Record {
     /// On a trainer or in a game: where its track lies is no place.
     pub is_virtual: bool,
     pub is_manual: bool,
+    /// A multisport event whose legs have rows of their own, and are what sums count.
+    pub is_parent: bool,
 }
 
 impl Record {
@@ -92,7 +94,7 @@ impl Record {
 }
 
 /// The columns that records are made of.
-pub const COLUMNS: [&str; 22] = [
+pub const COLUMNS: [&str; 23] = [
     "user_id",
     "source",
     "source_id",
@@ -115,6 +117,7 @@ pub const COLUMNS: [&str; 22] = [
     "trainer",
     "file_sha256",
     "manual",
+    "is_parent",
 ];
 
 /// The records of a batch of activities, in its order. Rows of a source that is not known have none.
@@ -135,6 +138,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
     let starts = column("start_time").as_primitive::<TimeType>();
     let offsets = column("utc_offset_s").as_primitive::<Int32Type>();
     let (manual, trainer) = (column("manual").as_boolean(), column("trainer").as_boolean());
+    let parents = column("is_parent").as_boolean();
     let record = |row: usize| {
         let source = Source::named(words("source").value(row))?;
         let source_id = words("source_id").value(row).to_string();
@@ -168,6 +172,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             zone: text("timezone").map(zone_name),
             is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),
+            is_parent: parents.is_valid(row) && parents.value(row),
             source_id,
         })
     };

@@ -50,6 +50,7 @@ fn record(source: Source, name: &str, sport: &str, start_s: i64, minutes: f64, k
         zone: None,
         is_virtual: sport.starts_with("virtual"),
         is_manual: false,
+        is_parent: false,
     }
 }
 

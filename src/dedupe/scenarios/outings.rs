@@ -25,6 +25,24 @@ fn a_day_on_skis_and_all_its_runs_are_one_outing() {
 }
 
 #[test]
+fn the_legs_of_an_event_that_has_them_as_rows_stay_workouts_and_belong_to_it() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "event", "workout", 0, 170.0, 51.5)).is_parent = true;
+    for (sport, minute, minutes, km) in
+        [("swim", 0, 30.0, 1.5), ("ride", 33, 75.0, 40.0), ("run", 111, 59.0, 10.0)]
+    {
+        person.add(record(Garmin, sport, sport, minute * 60, minutes, km));
+        person.add(record(Strava, &format!("{sport} again"), sport, minute * 60 + 4, minutes, km));
+    }
+    let found = person.link();
+    for sport in ["swim", "ride", "run"] {
+        found.are_one(&["event", sport, &format!("{sport} again")]);
+    }
+    found.are_two("swim", "ride");
+    found.are_two("ride", "run");
+}
+
+#[test]
 fn the_halves_of_a_hike_are_one_outing_where_the_second_begins_at_the_hut() {
     let mut person = Person::default();
     person.add(record(Garmin, "whole", "hike", 0, 310.0, 17.0)).footprint = way(0.0, 0.0, 17.0);
