@@ -107,8 +107,7 @@ impl<'a> Clusters<'a> {
         let is_elsewhere =
             |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere") && is_at_once(s);
         let is_within = |s: &&Scored| records[s.pair.a].source == records[s.pair.b].source;
-        let bits = |s: &Scored| s.bits.clamp(-MOST_BITS, MOST_BITS);
-        Clusters {
+        let mut clusters = Clusters {
             records,
             placed,
             answers,
@@ -116,14 +115,22 @@ impl<'a> Clusters<'a> {
             members: (0..records.len()).map(|record| vec![record]).collect(),
             looked_at: Cell::new(0),
             refused: HashMap::new(),
-            bits: pairs.iter().map(|s| (s.pair, bits(s))).collect(),
+            bits: HashMap::new(),
             ties: pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect(),
             two: pairs
                 .iter()
                 .filter(|s| is_elsewhere(s) || (is_within(s) && is_of_one_device(records, s)))
                 .map(|s| s.pair)
                 .collect(),
-        }
+        };
+        clusters.weigh(pairs);
+        clusters
+    }
+
+    /// Takes over what pairs are worth now.
+    pub fn weigh(&mut self, pairs: &[Scored]) {
+        self.bits = pairs.iter().map(|s| (s.pair, s.bits.clamp(-MOST_BITS, MOST_BITS))).collect();
+        self.refused.clear();
     }
 
     /// Brings together what the matches among these pairs say, the surest first. What cannot come together is left
@@ -145,6 +152,19 @@ impl<'a> Clusters<'a> {
         }
     }
 
+    /// Brings together two clusters of which a hub holds a copy each, where each of them says that it lies. Whether it
+    /// did.
+    pub fn bring_with_copies(&mut self, pair: Pair) -> bool {
+        let (one, other) = (self.of[pair.a], self.of[pair.b]);
+        let may = one != other
+            && self.members[one].len() + self.members[other].len() <= MOST_MEMBERS
+            && !self.are_two(one, other);
+        if may {
+            self.unite(one.min(other), one.max(other));
+        }
+        may
+    }
+
     /// Whether the two are in one cluster now.
     fn merge(&mut self, pair: Pair, is_certain: bool) -> bool {
         let (one, other) = (self.of[pair.a], self.of[pair.b]);
@@ -164,10 +184,14 @@ impl<'a> Clusters<'a> {
             self.refused.insert((to, from), sizes);
             return false;
         }
+        self.unite(to, from);
+        true
+    }
+
+    fn unite(&mut self, to: usize, from: usize) {
         let moved = std::mem::take(&mut self.members[from]);
         moved.iter().for_each(|record| self.of[*record] = to);
         self.members[to].extend(moved);
-        true
     }
 
     /// Whether a person said of two of their records that they are different.

@@ -6,7 +6,7 @@
 //!            record lies) pairs)
 //! ```
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::Thresholds;
 use super::block::{self, Pair};
@@ -17,6 +17,7 @@ use super::compare::{self, Confusion};
 use super::decide;
 use super::learn::Seen;
 use super::levels::{DISTANCE, Pattern, SPORT, TIME, TRACK, number};
+use super::lonely;
 use super::outing;
 use super::record::{Quality, Record};
 use super::relation::{self, Kind, Timing};
@@ -133,7 +134,6 @@ pub fn compare(records: &[Record], weights: &Weights, answers: &Answers) -> Comp
     company.mark(&mut pairs, weights);
     sequence::mark(records, &placed, &mut pairs, weights);
     mark_alone(records, &mut pairs, weights);
-    mark_lonely(records, &placed, &mut pairs, weights);
     for scored in &mut pairs {
         scored.shift_s += told_shift_s(records, &placed, scored.pair);
     }
@@ -254,48 +254,6 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     }
 }
 
-const MOVED_ALONE: u8 = number(TIME, "moved_alone");
-
-/// What lies apart and has no other that it could be one with, on either side: nothing speaks for two workouts then.
-const ALONE: [(u8, u8); 5] = [
-    (number(TIME, "end_for_start"), number(TIME, "end_alone")),
-    (number(TIME, "zone"), number(TIME, "hour_alone")),
-    (number(TIME, "hour"), number(TIME, "hour_alone")),
-    (number(TIME, "quarter"), MOVED_ALONE),
-    (number(TIME, "moved"), MOVED_ALONE),
-];
-
-/// Marks what lies apart and is alone. What has a partner, or follows at once, is more often another class or lap.
-fn mark_lonely(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights: &Weights) {
-    let alone =
-        |s: &Scored| ALONE.iter().find(|(level, _)| *level == s.pattern[TIME]).map(|(_, alone)| *alone);
-    let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
-    let is_at_once = |s: &&Scored| {
-        matches!(relation::kind(s.pattern[TIME]), Kind::Whole | Kind::Part | Kind::ByHand) && s.bits > 0.0
-    };
-    let partners: Vec<Pair> = pairs.iter().filter(is_at_once).map(|s| s.pair).collect();
-    let taken: HashSet<(usize, Source)> = partners.iter().flat_map(|pair| sides(*pair)).collect();
-    let told: HashSet<usize> = partners.iter().flat_map(|pair| [pair.a, pair.b]).collect();
-    let mut rivals: HashMap<(usize, Source), u32> = HashMap::new();
-    for side in pairs.iter().filter(|s| alone(s).is_some()).flat_map(|s| sides(s.pair)) {
-        *rivals.entry(side).or_insert(0) += 1;
-    }
-    for scored in pairs.iter_mut() {
-        let Some(level) = alone(scored) else { continue };
-        let Pair { a, b } = scored.pair;
-        let are_both_told = told.contains(&a) && told.contains(&b);
-        // To school and back: the next lap lasts as long as the one before.
-        let is_next_lap = level == MOVED_ALONE && relation::is_next_to(&placed[a], &placed[b]);
-        if !are_both_told
-            && !is_next_lap
-            && sides(scored.pair).iter().all(|side| rivals[side] == 1 && !taken.contains(side))
-        {
-            scored.pattern[TIME] = level;
-            scored.bits = weights.score(&scored.pattern);
-        }
-    }
-}
-
 /// Weeks that sources are moved against each other, so that what is left are pairs by chance: of the same
 /// days and hours of the week.
 const MOVED_WEEKS: [i64; 4] = [1, -1, 3, -4];
@@ -350,8 +308,17 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let joins = sequence::joins(&clusters, &pairs);
     let of_joins = clusters.pairs_of(&joins);
     clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
+    let lonely = lonely::mark(&clusters, &mut pairs, weights);
+    clusters.weigh(&pairs);
     let apart = decide::apart(records, &mut pairs, &clusters, thresholds);
     clusters.bring_together(&pairs, |s| apart.contains(&s.pair));
+    for pair in lonely {
+        let at = pairs.binary_search_by_key(&pair, |s| s.pair).expect("it is one of them");
+        let is_sure = pairs[at].bits >= thresholds.match_odds.log2() && pairs[at].reason != Reason::Person;
+        if is_sure && clusters.bring_with_copies(pair) {
+            (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Weight);
+        }
+    }
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }

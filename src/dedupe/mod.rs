@@ -25,6 +25,7 @@ mod golden;
 pub mod learn;
 pub mod levels;
 pub mod link;
+mod lonely;
 mod matches;
 mod outing;
 pub mod record;

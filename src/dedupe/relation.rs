@@ -235,7 +235,7 @@ fn shifted(a: (&Record, &Placed), b: (&Record, &Placed), ahead_s: i64) -> Option
     let is_quarter = shift_s != 0 && (ahead_s - shift_s).abs() <= SHIFTED_S;
     // With its own length taken off it starts where the other does.
     let [of_a, of_b] = [a, b].map(|(_, placed)| placed.length_s);
-    if [ahead_s + of_a, ahead_s - of_b].iter().any(|s| s.abs() <= 25) && within(45.0, 0.03) {
+    if [ahead_s + of_a, ahead_s - of_b].iter().any(|s| s.abs() <= 60) && within(60.0, 0.045) {
         return found("end_for_start", ahead_s);
     }
     let is_contradicted = a.1.is_settled && b.1.is_settled;
