@@ -69,7 +69,6 @@ impl Record {
     pub fn is_by_hand(&self) -> bool {
         let is_round = |value: Option<f64>, step: f64| value.is_none_or(|value| value % step == 0.0);
         let is_measured = self.heart_rate_bpm.is_some()
-            || self.calories_kcal.is_some()
             || !self.footprint.is_empty()
             || self.file.is_some()
             || self.device.is_some();
