@@ -283,16 +283,25 @@ impl<'a> Clusters<'a> {
         members[(members.len() - 1) / 2]
     }
 
-    /// All pairs of a record of a whole and one of a part of it.
+    /// The records of a record's cluster.
+    pub fn members_beside(&self, at: usize) -> Vec<usize> {
+        self.members[self.of[at]].clone()
+    }
+
+    /// All pairs of a record of a whole and one of a part of it, however it is cut.
     pub fn pairs_of(&self, joins: &[Join]) -> BTreeSet<Pair> {
-        let members = |at: usize| &self.members[self.of[at]];
-        let of = |join: &Join| -> Vec<Pair> {
-            let parts = join.parts.iter().flat_map(|part| members(*part));
+        let mut cuts: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for join in joins {
+            let parts = join.parts.iter().map(|part| self.of[*part]);
+            cuts.entry(self.of[join.whole]).or_default().extend(parts);
+        }
+        let of = |(whole, parts): (usize, BTreeSet<usize>)| -> Vec<Pair> {
+            let parts = parts.into_iter().filter(|part| *part != whole).flat_map(|part| &self.members[part]);
             parts
-                .flat_map(|x| members(join.whole).iter().map(|y| block::pair(self.records, *x, *y)))
+                .flat_map(|x| self.members[whole].iter().map(|y| block::pair(self.records, *x, *y)))
                 .collect()
         };
-        joins.iter().flat_map(of).collect()
+        cuts.into_iter().flat_map(of).collect()
     }
 
     /// Whether a person said of two clusters that they are different, or a pair between them cannot be one.

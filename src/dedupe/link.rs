@@ -6,7 +6,7 @@
 //!            record lies) pairs)
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Thresholds;
 use super::block::{self, Pair};
@@ -306,6 +306,12 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     });
     // What is cut into several stays cut, until it is known whether they are one outing.
     let joins = sequence::joins(&clusters, &pairs);
+    // Two records of one whole, of which one lacks an end, are one whole first.
+    let wholes: BTreeSet<usize> = joins.iter().flat_map(|join| clusters.members_beside(join.whole)).collect();
+    let of_joins = clusters.pairs_of(&joins);
+    clusters.bring_together(&pairs, |s| {
+        [s.pair.a, s.pair.b].iter().all(|at| wholes.contains(at)) && !of_joins.contains(&s.pair)
+    });
     let of_joins = clusters.pairs_of(&joins);
     clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
     let lonely = lonely::mark(&clusters, &mut pairs, weights);

@@ -59,7 +59,9 @@ pub fn mark(clusters: &Clusters, pairs: &mut [Scored], weights: &Weights) -> Vec
             continue;
         }
         let shared = shared(clusters, one, other);
-        if shared == Shared::Device || (level == MOVED_ALONE && is_moved_by_chance(clusters, scored.pair)) {
+        // A clock that is off is off in no copy of another time.
+        let may_be_copies = shared == Shared::Nothing || (shared == Shared::Hub && level == END_ALONE);
+        if !may_be_copies || (level == MOVED_ALONE && is_moved_by_chance(clusters, scored.pair)) {
             continue;
         }
         scored.pattern[TIME] = level;
