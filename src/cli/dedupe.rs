@@ -268,7 +268,7 @@ fn decide_zone(lake: &Lake, args: &Decide, zone: &[String]) -> Result<Exit> {
     let changed = zones::keep(lake, &given, jiff::Timestamp::now())?;
     match &given.zone {
         Some(zone) => {
-            say!("remembered that the clocks of {source} were in {zone}; `longrun dedupe` follows it")
+            say!("remembered that the clocks of {source} were in {zone}; `longrun dedupe` follows it");
         }
         None => say!("took back {}", output::count_of(changed as u64, "answer", "answers")),
     }

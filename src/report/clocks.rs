@@ -43,7 +43,7 @@ const ODDS: [f64; 6] = [0.0, 0.05, 1.0, 20.0, 100.0, 1000.0];
 #[derive(Debug, Default)]
 pub struct Counting {
     /// Of each record, when it says that it began, what it was moved by, and why.
-    moved: BTreeMap<(String, String, String), BTreeMap<(i64, String), i64>>,
+    moved: BTreeMap<Channel, Moved>,
     answered: [(u64, u64); ODDS.len()],
 }
 
@@ -75,9 +75,12 @@ impl Counting {
     }
 }
 
-type Channel = ((String, String, String), BTreeMap<(i64, String), i64>);
+/// User, source, and why its records were moved.
+type Channel = (String, String, String);
+/// By start and id, what a record was moved by.
+type Moved = BTreeMap<(i64, String), i64>;
 
-fn stretches(((user, source, why), moved): Channel) -> Vec<ClockFigures> {
+fn stretches(((user, source, why), moved): (Channel, Moved)) -> Vec<ClockFigures> {
     let mut stretches: Vec<ClockFigures> = Vec::new();
     // Of local times only the zone is known, and each day's offset follows from it.
     let is_one = why != "clock";
