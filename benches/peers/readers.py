@@ -40,7 +40,12 @@ def utc(time):
 
 
 def number(value):
-    return float(value) if isinstance(value, (int, float)) and value == value else None
+    """A number, also where a reader has a type of its own for it."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return None
+    return value if value == value else None
 
 
 def fit(path):
