@@ -31,6 +31,7 @@
 //! - [`report`]: the report page, and sums
 //! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
+//! - [`numbers`]: numbers as people read them
 //! - [`error`]: errors, by what the reader can do about them
 //! - `testing`: an emulated Strava, invented people, and how good the matching is on them; a cargo feature, on by
 //!   default, that only commands, tests and benches use
@@ -68,6 +69,7 @@ pub mod fitglue;
 pub mod http;
 pub mod model;
 pub mod normalize;
+pub mod numbers;
 pub mod redrive;
 pub mod report;
 pub mod sources;

@@ -324,27 +324,27 @@ fn describe_plan(plan: &Summary) {
     let users = plan.users.iter().filter(|user| user.send > 0).count() as u64;
     say!(
         "{} owed; {} of {} would go to {}, oldest first, in about {} at this pace",
-        counted(plan.owed, "workout is", "workouts are"),
+        output::count_of(plan.owed, "workout is", "workouts are"),
         output::count(plan.send),
-        counted(users, "user", "users"),
+        output::count_of(users, "user", "users"),
         plan.sink,
         output::seconds(plan.takes_s)
     );
     if plan.send_again > 0 {
         say!(
             "{} begun before without a known end, and would go again under the same id",
-            counted(plan.send_again, "of them was", "of them were")
+            output::count_of(plan.send_again, "of them was", "of them were")
         );
     }
     for (pipeline, count) in &plan.pipelines {
-        say!("  pipeline {pipeline}: {}", counted(*count, "message", "messages"));
+        say!("  pipeline {pipeline}: {}", output::count_of(*count, "message", "messages"));
     }
     if !plan.syncs.is_empty() {
         let posts: Vec<String> =
             plan.syncs.iter().map(|(name, count)| format!("{} to {name}", output::count(*count))).collect();
         say!(
             "users will see {} ({}), and a push or a question for each run whose pipeline has such a booster",
-            counted(plan.syncs.values().sum(), "upload", "uploads"),
+            output::count_of(plan.syncs.values().sum(), "upload", "uploads"),
             posts.join(", ")
         );
     }
@@ -354,8 +354,8 @@ fn describe_plan(plan: &Summary) {
         let syncs: u64 = limited.iter().map(|user| user.syncs).sum();
         say!(
             "{} on the hobbyist's tier would spend {} of this month",
-            counted(limited.len() as u64, "user", "users"),
-            counted(syncs, "sync", "syncs")
+            output::count_of(limited.len() as u64, "user", "users"),
+            output::count_of(syncs, "sync", "syncs")
         );
     }
     describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
@@ -366,20 +366,15 @@ fn describe_plan(plan: &Summary) {
     }
 }
 
-/// `1 workout`, `2,000 workouts`
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", output::count(count), if count == 1 { one } else { many })
-}
-
 fn describe_rest(delivered_before: u64, beyond_limit: u64, held: &AllHeld) {
     if delivered_before > 0 {
         say!(
             "{} delivered before and not sent again; the pipeline's newest export does not have them yet",
-            counted(delivered_before, "was", "were")
+            output::count_of(delivered_before, "was", "were")
         );
     }
     if beyond_limit > 0 {
-        say!("{} beyond --limit", counted(beyond_limit, "is", "are"));
+        say!("{} beyond --limit", output::count_of(beyond_limit, "is", "are"));
     }
     for (reason, figures) in held {
         say!(
@@ -403,11 +398,11 @@ pub fn describe(driven: &Driven) {
         Some(said) => say!("{said}"),
         None => say!(
             "delivered {} ({}) to {} in {}, with {}",
-            counted(driven.delivered, "message", "messages"),
+            output::count_of(driven.delivered, "message", "messages"),
             output::bytes(driven.delivered_bytes),
             driven.sink,
             output::seconds(driven.seconds),
-            counted(driven.attempts, "attempt", "attempts")
+            output::count_of(driven.attempts, "attempt", "attempts")
         ),
     }
     if driven.sent_again > 0 {
@@ -417,7 +412,7 @@ pub fn describe(driven: &Driven) {
         );
     }
     if let Some(why) = &driven.rejected_why {
-        say!("{} refused, such as {why}", counted(driven.rejected, "message was", "messages were"));
+        say!("{} refused, such as {why}", output::count_of(driven.rejected, "message was", "messages were"));
     }
     if let Some(file) = &driven.dead_letters {
         say!("what was refused is in {file}, each with its answer");

@@ -99,7 +99,7 @@ impl Budget {
     fn learn(&mut self) {
         let watched_s = self.live.watched_s();
         if watched_s - self.learned_at_s >= LEARN_EVERY_S && !matches!(self.reserve, Reserve::Share(_)) {
-            self.reserve = Reserve::learn(&self.live.known());
+            self.reserve = Reserve::learn(&self.live.known(), self.live.recent_per_s());
             self.learned_at_s = watched_s;
         }
     }

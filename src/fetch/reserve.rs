@@ -11,7 +11,11 @@ use crate::store::state::rates::Observed;
 /// Below this much observation, a share is kept.
 const ENOUGH_S: f64 = 6.0 * 3_600.0;
 /// How many standard deviations of chance there is room for.
-const CHANCE: f64 = 3.0;
+const CHANCE: f64 = 4.0;
+/// By this share the same hour differs from day to day.
+const DAYS_DIFFER: f64 = 0.25;
+/// What is recent: the last half hour counts most, and tells of the next.
+const RECENT_MS: i64 = 1_800_000;
 /// Never more than this share of a limit.
 const MOST: f64 = 0.9;
 const HOURS: usize = 24;
@@ -24,8 +28,8 @@ pub enum Reserve {
     Share(f64),
     /// The same until enough was learned, with room for chance.
     Guess(f64),
-    /// Calls that live traffic makes per second, in each hour of the UTC day, and how many that was learned from.
-    Learned { per_s: Vec<f64>, from_calls: f64 },
+    /// Calls that live traffic makes per second, in each hour of the UTC day, and of late.
+    Learned { per_s: Vec<f64>, recent_per_s: f64 },
 }
 
 /// What is kept until enough was learned.
@@ -34,11 +38,11 @@ const FIRST_SHARE: f64 = 0.2;
 impl Reserve {
     /// The share that was asked for, or what was learned.
     pub fn choose(share: Option<f64>, observed: &[Observed]) -> Reserve {
-        share.map_or_else(|| Reserve::learn(observed), Reserve::Share)
+        share.map_or_else(|| Reserve::learn(observed, 0.0), Reserve::Share)
     }
 
     /// Learned, where enough was seen; a guess otherwise.
-    pub fn learn(observed: &[Observed]) -> Reserve {
+    pub fn learn(observed: &[Observed], recent_per_s: f64) -> Reserve {
         let (seconds, calls) = observed.iter().fold((0.0, 0.0), |(s, c), o| (s + o.seconds, c + o.calls));
         if seconds < ENOUGH_S {
             return Reserve::Guess(FIRST_SHARE);
@@ -50,7 +54,7 @@ impl Reserve {
             // What little was seen of an hour is taken together with an hour of the mean.
             (calls + mean * 3_600.0) / (seconds + 3_600.0)
         };
-        Reserve::Learned { per_s: (0..HOURS).map(of_hour).collect(), from_calls: calls }
+        Reserve::Learned { per_s: (0..HOURS).map(of_hour).collect(), recent_per_s }
     }
 
     /// Calls of a window that are kept, with this limit and length, from `now_ms` to its end.
@@ -66,10 +70,10 @@ impl Reserve {
                 let expected = f64::from(limit) * share * left_ms as f64 / length_ms as f64;
                 (expected + CHANCE * expected.sqrt()).ceil().min(most) as u32
             }
-            Reserve::Learned { per_s, from_calls } => {
-                let expected = expected(per_s, now_ms, end_ms);
-                // Of the calls themselves, and of what was learned from few.
-                let variance = expected + expected * expected / from_calls.max(1.0);
+            Reserve::Learned { per_s, recent_per_s } => {
+                let expected = expected(per_s, *recent_per_s, now_ms, end_ms);
+                // Of the calls themselves, and of one day from another.
+                let variance = expected + (DAYS_DIFFER * expected).powi(2);
                 (expected + CHANCE * variance.sqrt()).ceil().min(most) as u32
             }
         }
@@ -88,10 +92,13 @@ impl Reserve {
 }
 
 /// Calls between two times.
-fn expected(per_s: &[f64], from_ms: i64, to_ms: i64) -> f64 {
+fn expected(per_s: &[f64], recent_per_s: f64, from_ms: i64, to_ms: i64) -> f64 {
     let mut calls = 0.0;
     for_hours(from_ms, to_ms, |hour, seconds| calls += per_s[hour] * seconds);
-    calls
+    // Who calls more than this hour is known for goes on with it for a while.
+    let soon_ms = to_ms.min(from_ms + RECENT_MS);
+    let more_per_s = recent_per_s - per_s[from_ms.div_euclid(HOUR_MS).rem_euclid(HOURS as i64) as usize];
+    calls + more_per_s.max(0.0) * (soon_ms - from_ms).max(0) as f64 / 1_000.0
 }
 
 /// Watches the day's count for calls that are not ours.
@@ -104,6 +111,7 @@ pub struct Watch {
     /// By hour of the UTC day: all that is known, and what of it is not written down yet.
     known: [Seen; HOURS],
     unsaved: [Seen; HOURS],
+    recent_per_s: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -155,7 +163,10 @@ impl Watch {
         match day.others {
             Some(before) if now_ms > day.until_ms => {
                 let calls = (others - before).max(0) as f64;
-                let per_s = calls / ((now_ms - day.until_ms) as f64 / 1_000.0);
+                let seconds = (now_ms - day.until_ms) as f64 / 1_000.0;
+                let per_s = calls / seconds;
+                let weight = 1.0 - (-seconds * 1_000.0 / RECENT_MS as f64).exp();
+                self.recent_per_s += weight * (per_s - self.recent_per_s);
                 for_hours(day.until_ms, now_ms, |hour, seconds| {
                     self.known[hour].add(seconds, per_s * seconds);
                     self.unsaved[hour].add(seconds, per_s * seconds);
@@ -171,6 +182,11 @@ impl Watch {
     /// For how long calls were watched, ever.
     pub fn watched_s(&self) -> f64 {
         self.known.iter().map(|seen| seen.seconds).sum()
+    }
+
+    /// How many calls others made of late.
+    pub fn recent_per_s(&self) -> f64 {
+        self.recent_per_s
     }
 
     /// All that is known.
@@ -217,7 +233,7 @@ mod tests {
     fn live_traffic_is_learned_by_the_hour_and_kept_for() {
         let busy = Observed { hour: 14, seconds: 20.0 * 3_600.0, calls: 2_000.0 };
         let quiet = Observed { hour: 3, seconds: 20.0 * 3_600.0, calls: 20.0 };
-        let reserve = Reserve::learn(&[busy, quiet]);
+        let reserve = Reserve::learn(&[busy, quiet], 0.0);
         let window = |hour: i64| reserve.kept(100, 900_000, hour * HOUR_MS, hour * HOUR_MS + 900_000);
         assert!(window(14) > 35 && window(3) < 8, "{} {}", window(14), window(3));
         assert_eq!(reserve.kept(100, 900_000, 900_000, 900_000), 0, "nothing at the reset");
@@ -227,7 +243,7 @@ mod tests {
     #[test]
     fn little_observation_teaches_nothing() {
         let little = Observed { hour: 14, seconds: 3_600.0, calls: 2_000.0 };
-        assert_eq!(Reserve::learn(&[little]), Reserve::Guess(0.2));
+        assert_eq!(Reserve::learn(&[little], 0.0), Reserve::Guess(0.2));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{Capabilities, Carries, Message, Opening, Outcome, Pace, Place, Sendi
 use crate::error::{Error, Result};
 use crate::fitglue::enricher::{self, WouldRun};
 use crate::fitglue::users::Users;
+use crate::numbers::{self, count_of};
 use crate::store::local::{self, Appender};
 
 pub const SPEC: Spec = Spec {
@@ -161,36 +162,31 @@ impl Inner {
     }
 }
 
-/// `1 run`, `20 runs`
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 impl Report {
     /// In sentences.
     fn said(&self, path: &Path) -> String {
         let pipelines = self.pipelines.values().map(|of_user| of_user.len() as u64).sum();
         let uploads: Vec<String> =
-            self.uploads.iter().map(|(to, count)| format!("{count} to {to}")).collect();
+            self.uploads.iter().map(|(to, count)| format!("{} to {to}", numbers::count(*count))).collect();
         let mut said = format!(
             "rehearsed: {} would make {} in {} of {}",
-            counted(self.messages, "message", "messages"),
-            counted(self.runs, "run", "runs"),
-            counted(pipelines, "pipeline", "pipelines"),
-            counted(self.pipelines.len() as u64, "user", "users"),
+            count_of(self.messages, "message", "messages"),
+            count_of(self.runs, "run", "runs"),
+            count_of(pipelines, "pipeline", "pipelines"),
+            count_of(self.pipelines.len() as u64, "user", "users"),
         );
         if !uploads.is_empty() {
             said += &format!(", with uploads: {}", uploads.join(", "));
         }
         if self.tier_blocked > 0 {
-            said += &format!("; {} blocked by the tier", counted(self.tier_blocked, "would be", "would be"));
+            said += &format!("; {} would be blocked by the tier", numbers::count(self.tier_blocked));
         }
         for (why, count) in &self.dropped {
-            said += &format!("; {} would vanish, because {why}", counted(*count, "message", "messages"));
+            said += &format!("; {} would vanish, because {why}", count_of(*count, "message", "messages"));
         }
         said += &format!(
             "; {} out of order; {} lists it by user and pipeline",
-            counted(self.out_of_order, "run", "runs"),
+            count_of(self.out_of_order, "run", "runs"),
             path.display()
         );
         said
