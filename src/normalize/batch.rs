@@ -14,14 +14,14 @@ use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, S
 use crate::model::columns::Columns;
 use crate::sources::{self, ArchiveItem, Fault, Found, Parsed, Source};
 use crate::store::backend::Key;
-use crate::store::dataset::cells::Rows as Cells;
+use crate::store::dataset::cells::Rows;
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
 use crate::store::dataset::{self, MadeFrom, Origins, Table, batch};
 use crate::store::lake::{Bucket, Lake};
 
-/// Rows of one source, in columns that fill.
+/// Rows of one source, in columns, while they are collected.
 #[derive(Default)]
-pub struct Filling {
+pub struct Collected {
     pub summary: Summary,
     api: ActivityColumns,
     archive: ActivityColumns,
@@ -35,7 +35,7 @@ pub struct Filling {
 
 /// Rows of one source, as batches.
 #[derive(Default)]
-pub struct Rows {
+pub struct Batches {
     pub summary: Summary,
     api: Vec<RecordBatch>,
     archive: Vec<RecordBatch>,
@@ -49,7 +49,7 @@ pub struct Rows {
     pub bytes: usize,
 }
 
-impl Filling {
+impl Collected {
     pub fn activity(&mut self, activity: &Activity) {
         let points = activity.track_lat_e5.as_ref().map_or(0, Vec::len);
         self.summary.points += points as u64;
@@ -100,10 +100,10 @@ impl Filling {
         taken.streams.into_iter().for_each(|streams| self.streams(streams));
     }
 
-    pub fn finish(mut self) -> Rows {
+    pub fn finish(mut self) -> Batches {
         let has_rejects = self.summary.rejects > 0;
         let mut rows =
-            Rows { summary: self.summary, origins: self.origins, bytes: self.bytes, ..Rows::default() };
+            Batches { summary: self.summary, origins: self.origins, bytes: self.bytes, ..Batches::default() };
         if self.origins.api {
             rows.api.push(batch::<Activity>(&mut self.api));
         }
@@ -121,8 +121,8 @@ impl Filling {
     }
 }
 
-impl Rows {
-    pub fn add(&mut self, other: Rows) {
+impl Batches {
+    pub fn add(&mut self, other: Batches) {
         self.summary += other.summary;
         self.api.extend(other.api);
         self.archive.extend(other.archive);
@@ -231,13 +231,13 @@ fn bring_from_other_years(
 ) -> Result<u64> {
     let mut wanted: HashSet<(String, String)> = HashSet::new();
     for batch in new.iter() {
-        let rows = Cells(batch);
+        let rows = Rows(batch);
         wanted.extend(
             (0..batch.num_rows()).map(|row| (rows.text("user_id", row), rows.text("source_id", row))),
         );
     }
     let is_wanted = |batch: &RecordBatch| -> BooleanArray {
-        let rows = Cells(batch);
+        let rows = Rows(batch);
         let key = |row: usize| (rows.text("user_id", row), rows.text("source_id", row));
         (0..batch.num_rows()).map(|row| Some(wanted.contains(&key(row)))).collect()
     };
@@ -265,7 +265,7 @@ fn bring_from_other_years(
 
 /// Rejects without those of these archives.
 fn without(rejects: &RecordBatch, archives: &[String]) -> RecordBatch {
-    let rows = Cells(rejects);
+    let rows = Rows(rejects);
     let is_of = |raw_ref: &str, archive: &String| {
         raw_ref
             .strip_prefix(archive.as_str())

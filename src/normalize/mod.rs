@@ -29,7 +29,7 @@ use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment};
 use crate::store::names;
 use annotate::Annotations;
-use batch::{Filling, Rows};
+use batch::{Batches, Collected};
 pub use unnamed::UnnamedSports;
 
 /// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket.
@@ -231,7 +231,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         // A file of another schema counts as none: its rows are made anew from everything there is.
         let mut made = before.clone().unwrap_or_default();
         let mut summary = Summary::default();
-        let mut rows = Rows::default();
+        let mut rows = Batches::default();
         if self.source == Source::Strava {
             check_landing(self.lake, stored, made.landing)?;
             self.take_landing(&mut rows, &mut made, &mut summary)?;
@@ -260,7 +260,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         Ok(summary)
     }
 
-    fn commit(&self, rows: &mut Rows, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
+    fn commit(&self, rows: &mut Batches, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
         // A file that is written again has all of its rows counted again.
         summary.unnamed_sports = UnnamedSports::default();
         *summary += std::mem::take(rows).commit(
@@ -276,7 +276,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
 
     /// Takes the responses that have landed. The last chunk of them is left in `rows`, so that archives
     /// join it.
-    fn take_landing(&self, rows: &mut Rows, made: &mut MadeFrom, summary: &mut Summary) -> Result<()> {
+    fn take_landing(&self, rows: &mut Batches, made: &mut MadeFrom, summary: &mut Summary) -> Result<()> {
         let mut frames = Frames::open(self.lake, self.bucket, made.landing)?;
         loop {
             let mut chunk = Vec::new();
@@ -293,12 +293,12 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
                     }
                     Piece::Damaged { segment, offset, bytes } => {
                         landed_bytes += bytes;
-                        let mut filling = Filling::default();
-                        filling.reject(&damaged_frame(
+                        let mut collected = Collected::default();
+                        collected.reject(&damaged_frame(
                             format!("{segment}@{offset}"),
                             format!("{bytes} damaged bytes; what lies behind them was read"),
                         ));
-                        rows.add(filling.finish());
+                        rows.add(collected.finish());
                     }
                 }
             }
@@ -309,7 +309,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             if rows.bytes > 0 {
                 self.commit(rows, made, summary)?;
             }
-            let parsed: Vec<Rows> = groups(chunk).into_par_iter().map(parse).collect();
+            let parsed: Vec<Batches> = groups(chunk).into_par_iter().map(parse).collect();
             parsed.into_iter().for_each(|group| rows.add(group));
             rows.bytes = rows.bytes.max(chunk_bytes).max(1);
             rows.summary.landing_bytes += landed_bytes;
@@ -323,7 +323,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
     fn take_archive(
         &self,
         import: &Import,
-        rows: &mut Rows,
+        rows: &mut Batches,
         made: &MadeFrom,
         summary: &mut Summary,
     ) -> Result<Option<FileState>> {
@@ -335,7 +335,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             raw_ref: archives::raw_ref(self.bucket, import),
             zone: import.zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
         };
-        let mut filling = Filling::default();
+        let mut collected = Collected::default();
         let opened = archives::find(self.lake, self.bucket, import).and_then(|found| {
             let scratch = self.lake.backend().scratch()?;
             Ok((Container::open(&found.path, &import.name, &scratch)?, found.state))
@@ -343,8 +343,8 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         let (archive, state) = match opened {
             Ok(opened) => opened,
             Err(e) if import.in_place.is_some() => {
-                filling.reject(&from.reject("archive", "", &Fault::record(e.to_string()), false));
-                rows.add(filling.finish());
+                collected.reject(&from.reject("archive", "", &Fault::record(e.to_string()), false));
+                rows.add(collected.finish());
                 return Ok(None);
             }
             Err(e) => return Err(e),
@@ -357,14 +357,14 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             from.fetched_at = from.fetched_at.max(changed_at);
         }
         sources::read(self.source, &archive, &from, &mut |item| {
-            filling.item(item, &from);
-            if rows.bytes + filling.bytes >= CHUNK_BYTES {
-                rows.add(std::mem::take(&mut filling).finish());
+            collected.item(item, &from);
+            if rows.bytes + collected.bytes >= CHUNK_BYTES {
+                rows.add(std::mem::take(&mut collected).finish());
                 self.commit(rows, made, summary)?;
             }
             Ok(())
         })?;
-        rows.add(filling.finish());
+        rows.add(collected.finish());
         Ok(Some(state))
     }
 }
@@ -396,24 +396,24 @@ fn groups(frames: Vec<Frame>) -> Vec<Vec<Frame>> {
     groups
 }
 
-fn parse(frames: Vec<Frame>) -> Rows {
-    let mut filling = Filling::default();
+fn parse(frames: Vec<Frame>) -> Batches {
+    let mut collected = Collected::default();
     for frame in frames {
         let raw_ref = frame.place();
-        filling.summary.responses += 1;
-        filling.summary.json_bytes += frame.line_bytes() as u64;
+        collected.summary.responses += 1;
+        collected.summary.json_bytes += frame.line_bytes() as u64;
         match frame.open() {
-            Ok((header, body)) => take(&mut filling, &frame, header, body, raw_ref),
-            Err(why) => filling.reject(&damaged_frame(raw_ref, why.to_string())),
+            Ok((header, body)) => take(&mut collected, &frame, header, body, raw_ref),
+            Err(why) => collected.reject(&damaged_frame(raw_ref, why.to_string())),
         }
     }
-    filling.finish()
+    collected.finish()
 }
 
 /// Takes what a response says.
-fn take(filling: &mut Filling, frame: &Frame, header: Header, body: Vec<u8>, raw_ref: String) {
+fn take(collected: &mut Collected, frame: &Frame, header: Header, body: Vec<u8>, raw_ref: String) {
     if header.status != 200 {
-        filling.summary.gone += 1;
+        collected.summary.gone += 1;
         return;
     }
     let from = sources::ReadFrom {
@@ -427,7 +427,7 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, body: Vec<u8>, raw
     let Some(endpoint) = endpoints::of(&header.ask) else {
         let fault =
             Fault::record("a newer longrun asked for it; it is kept, and read by that one".to_string());
-        filling.reject(&from.reject("frame", "", &fault, false));
+        collected.reject(&from.reject("frame", "", &fault, false));
         return;
     };
     let again = || frame.open().expect("it opened before").1;
@@ -436,12 +436,12 @@ fn take(filling: &mut Filling, frame: &Frame, header: Header, body: Vec<u8>, raw
         let reject =
             |fault: &Fault, is_kept| from.reject(endpoint.kind, &format!("#{index}"), fault, is_kept);
         match row {
-            Ok(Row::Activity(taken)) => filling.parsed(*taken, reject),
+            Ok(Row::Activity(taken)) => collected.parsed(*taken, reject),
             Ok(Row::Streams(streams, faults)) => {
-                faults.iter().for_each(|fault| filling.reject(&reject(fault, true)));
-                filling.streams(*streams);
+                faults.iter().for_each(|fault| collected.reject(&reject(fault, true)));
+                collected.streams(*streams);
             }
-            Err(fault) => filling.reject(&reject(&fault, false)),
+            Err(fault) => collected.reject(&reject(&fault, false)),
         }
     });
 }

@@ -108,14 +108,14 @@ fn is_computed(a: &Activity, column: &str) -> bool {
 /// Some say calories and mean thousandths of what others call so.
 fn settle_calories(a: &mut Activity, seconds: f64) {
     let most = KCAL_PER_H * seconds / 3600.0 + SPARE_KCAL;
-    let Some(told) = a.calories_kcal.filter(|kcal| *kcal > most) else { return };
-    let read = told / 1000.0;
+    let Some(stated) = a.calories_kcal.filter(|kcal| *kcal > most) else { return };
+    let read = stated / 1000.0;
     if (0.01 * most..=most).contains(&read) {
         a.calories_kcal = Some(read);
-        a.doubt("calories_kcal", format!("{told} is read as cal"));
+        a.doubt("calories_kcal", format!("{stated} is read as cal"));
     } else {
         a.calories_kcal = None;
-        a.doubt("calories_kcal", format!("{told} kcal in {seconds} s"));
+        a.doubt("calories_kcal", format!("{stated} kcal in {seconds} s"));
     }
 }
 

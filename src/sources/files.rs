@@ -83,8 +83,8 @@ pub fn items(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<
                     let reason = "counts from the device's own start: its clock was never set";
                     return ArchiveItem::fault("file", at, Fault::field("start_time", reason));
                 }
-                let (told, streams) = recording.finish();
-                let mut activity = from.adopt(told, &at);
+                let (stated, streams) = recording.finish();
+                let mut activity = from.adopt(stated, &at);
                 activity.source_id = match many {
                     1 => file.sha256[..32].to_string(),
                     _ => format!("{}-{}", &file.sha256[..32], index + 1),

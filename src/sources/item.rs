@@ -123,8 +123,8 @@ impl ReadFrom {
         self.adopt(Activity::default(), at)
     }
 
-    /// Makes an activity that of the user, told at a place.
-    pub fn adopt(&self, told: Activity, at: &str) -> Activity {
+    /// Makes an activity the user's, from a place of an archive.
+    pub fn adopt(&self, stated: Activity, at: &str) -> Activity {
         Activity {
             user_id: self.user_id.clone(),
             source: self.source.name().to_string(),
@@ -135,7 +135,7 @@ impl ReadFrom {
             detail_at: Some(self.fetched_at),
             raw_ref: format!("{}{at}", self.raw_ref),
             schema_version: SCHEMA_VERSION,
-            ..told
+            ..stated
         }
     }
 

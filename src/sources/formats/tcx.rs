@@ -220,12 +220,12 @@ impl Activities {
         }
         let a = &mut recording.activity;
         let starts = a.laps.iter().flatten().filter_map(|lap| lap.start_time);
-        recording.told.starts_ms = starts.map(|start| start.as_millisecond()).collect();
-        recording.told.starts_ms.sort_unstable();
+        recording.stated.starts_ms = starts.map(|start| start.as_millisecond()).collect();
+        recording.stated.starts_ms.sort_unstable();
         if let Some(id) =
-            self.id.filter(|_| recording.samples.is_empty() && recording.told.starts_ms.is_empty())
+            self.id.filter(|_| recording.samples.is_empty() && recording.stated.starts_ms.is_empty())
         {
-            recording.told.starts_ms.push(id.as_millisecond());
+            recording.stated.starts_ms.push(id.as_millisecond());
             a.doubt("start_time", "only the name of the activity tells it");
         }
         a.moving_s = a.moving_s.or(sums.moving_s);

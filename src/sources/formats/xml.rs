@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_document_in_memory_reads_as_one_that_comes_in_pieces() {
-        let told = |node: Node<'_>| match node {
+        let stated = |node: Node<'_>| match node {
             Node::Start(start) => format!("<{} {:?}", local(start), attribute(start, "b")),
             Node::End(name, text) => format!("{name}={text}"),
         };
@@ -392,12 +392,12 @@ mod tests {
         ] {
             let (mut whole, mut pieces) = (Vec::new(), Vec::new());
             walk(document, |node| {
-                whole.push(told(node));
+                whole.push(stated(node));
                 Ok(())
             })
             .unwrap();
             walk_stream(document.as_bytes(), |node| {
-                pieces.push(told(node));
+                pieces.push(stated(node));
                 Ok(())
             })
             .unwrap();

@@ -125,7 +125,7 @@ fn find<'a>(files: &HashMap<String, &'a ArchiveEntry>, name: &str) -> Option<&'a
 }
 
 /// The table with English names, and how its dates are to be read.
-struct Rows {
+struct Activities {
     header: Vec<String>,
     rows: Vec<StringRecord>,
     order: Order,
@@ -188,7 +188,7 @@ fn english(header: &[String]) -> Result<Header, Fault> {
     )))
 }
 
-fn read_table(text: &str) -> Result<(Rows, Columns), Fault> {
+fn read_table(text: &str) -> Result<(Activities, Columns), Fault> {
     let mut table = csv::table(text, Quotes::Doubled)?;
     // Older exports escape quotes with a backslash. What reads better is what was meant.
     if text.contains("\\\"") {
@@ -233,7 +233,7 @@ fn read_table(text: &str) -> Result<(Rows, Columns), Fault> {
         return Err(Fault::record("the table has no column for the id or the date of an activity"));
     }
     let order = order(&table.rows, columns.date);
-    Ok((Rows { header, rows: table.rows, order, is_in_metres }, columns))
+    Ok((Activities { header, rows: table.rows, order, is_in_metres }, columns))
 }
 
 /// Whether dates of numbers begin with the month: they do where a second number is above 12.
@@ -261,7 +261,7 @@ fn start_time(row: &StringRecord, columns: &Columns, order: Order) -> Result<Tim
 
 fn activity(
     row: &StringRecord,
-    table: &Rows,
+    table: &Activities,
     columns: &Columns,
     from: &ReadFrom,
     at: &str,

@@ -83,10 +83,10 @@ impl Part {
         let mut recording = Recording { is_device_time, ..Recording::default() };
         let unix_ms = |fit_s: i64| (fit_s + EPOCH_S) * 1000;
         if session.begins_s().is_some() {
-            recording.told.starts_ms.push(unix_ms(start_s));
+            recording.stated.starts_ms.push(unix_ms(start_s));
             // Some write the start in its place.
             let end_s = session.end_s.filter(|end_s| *end_s > start_s).or(session.ends_s());
-            recording.told.end_ms = end_s.map(unix_ms);
+            recording.stated.end_ms = end_s.map(unix_ms);
         }
         let a = &mut recording.activity;
         a.start_time = time(start_s);

@@ -40,7 +40,7 @@ impl Session {
         self.end_s.max(by_length)
     }
 
-    /// When it began, where only its end and its length are told.
+    /// When it began, where only its end and its length are stated.
     pub fn begins_s(&self) -> Option<i64> {
         self.start_s.or_else(|| Some(self.end_s? - self.elapsed_s.or(self.timer_s)?.round() as i64))
     }

@@ -45,14 +45,14 @@ impl Recording {
         }
         self.leave_other_days();
         order(&mut self.samples, &mut self.unread);
-        let told = self.told_start();
+        let stated = self.stated_start();
         let first = self.samples.first().map(|s| s.time_ms);
-        let start_ms = told.or(first).or(self.told.starts_ms.first().copied());
+        let start_ms = stated.or(first).or(self.stated.starts_ms.first().copied());
         if let Some(start_ms) = start_ms {
             self.activity.start_time = Timestamp::from_millisecond(start_ms).unwrap_or_default();
             self.leave_outside(start_ms);
         }
-        if told.is_none() && !self.told.starts_ms.is_empty() && first.is_some() {
+        if stated.is_none() && !self.stated.starts_ms.is_empty() && first.is_some() {
             self.activity.doubt(
                 "start_time",
                 "the start in the file does not fit its samples: the first sample is taken",
@@ -75,18 +75,20 @@ impl Recording {
         let ends = |cluster: &[i64]| (cluster[0], cluster[cluster.len() - 1]);
         let (begin, end) = ends(largest);
         // What the file itself says to belong to it stays.
-        let told_start = self.told.starts_ms.iter().find(|start| **start - SLACK_MS <= begin);
-        let is_told_length = |told: i64| {
-            told <= ELSEWHERE_MS && self.told_length_ms().is_none_or(|length| told <= 2 * length + SLACK_MS)
+        let stated_start = self.stated.starts_ms.iter().find(|start| **start - SLACK_MS <= begin);
+        let is_stated_length = |stated: i64| {
+            stated <= ELSEWHERE_MS
+                && self.stated_length_ms().is_none_or(|length| stated <= 2 * length + SLACK_MS)
         };
-        let told = told_start.copied().zip(self.told.end_ms);
-        let told = told.filter(|(from, to)| to + SLACK_MS >= end && is_told_length(to - from));
+        let stated = stated_start.copied().zip(self.stated.end_ms);
+        let stated = stated.filter(|(from, to)| to + SLACK_MS >= end && is_stated_length(to - from));
         let is_of_another_day = |cluster: &&&[i64]| {
             let (first, last) = ends(cluster);
-            let is_told = told.is_some_and(|(from, to)| (from - SLACK_MS..=to + SLACK_MS).contains(&first));
+            let is_stated =
+                stated.is_some_and(|(from, to)| (from - SLACK_MS..=to + SLACK_MS).contains(&first));
             let away = (first - end).max(begin - last);
             away > 0
-                && !is_told
+                && !is_stated
                 && (away > ELSEWHERE_MS
                     || cluster.len() * FEW_IN < times.len()
                     || (away > FAR_MS && cluster.len() * FAR_FEW_IN < times.len()))
@@ -107,7 +109,7 @@ impl Recording {
     }
 
     /// How long the file says that it took, at most.
-    fn told_length_ms(&self) -> Option<i64> {
+    fn stated_length_ms(&self) -> Option<i64> {
         let a = &self.activity;
         let laps_s =
             a.laps.as_ref().map(|laps| laps.iter().filter_map(|lap| lap.elapsed_s.or(lap.moving_s)).sum());
@@ -115,12 +117,12 @@ impl Recording {
         longest.filter(|s| *s > 0.0).map(|s| (s * 1000.0) as i64)
     }
 
-    /// The first of the told starts that most samples agree with.
-    fn told_start(&self) -> Option<i64> {
+    /// The first of the stated starts that most samples agree with.
+    fn stated_start(&self) -> Option<i64> {
         let Some(first_ms) = self.samples.first().map(|s| s.time_ms) else {
-            return self.told.starts_ms.first().copied();
+            return self.stated.starts_ms.first().copied();
         };
-        let length = self.told_length_ms();
+        let length = self.stated_length_ms();
         let agrees = |start: &i64| {
             if (start - first_ms).abs() <= SLACK_MS {
                 return true;
@@ -133,22 +135,22 @@ impl Recording {
             if runs_before {
                 return false;
             }
-            let length = length.or(self.told.end_ms.map(|end| end - start)).unwrap_or(HOLE_MS);
+            let length = length.or(self.stated.end_ms.map(|end| end - start)).unwrap_or(HOLE_MS);
             let end = start + length + SLACK_MS;
             let within =
                 self.samples.iter().filter(|s| (start - SLACK_MS..=end).contains(&s.time_ms)).count();
             first_ms <= end && 2 * within >= self.samples.len()
         };
-        let told = self.told.starts_ms.iter().copied().take(MOST_STARTS).find(agrees)?;
+        let stated = self.stated.starts_ms.iter().copied().take(MOST_STARTS).find(agrees)?;
         // Fractions of a second that the samples leave off.
-        Some(if (0..1000).contains(&(told - first_ms)) { first_ms } else { told })
+        Some(if (0..1000).contains(&(stated - first_ms)) { first_ms } else { stated })
     }
 
     /// Samples before the start, and those that begin again long after the end.
     fn leave_outside(&mut self, start_ms: i64) {
         leave_out(&mut self.samples, &mut self.unread, Lost::OutsideSample, |s| s.time_ms < start_ms);
         let elapsed_ms = self.activity.elapsed_s.map(|s| start_ms + (s * 1000.0) as i64);
-        let Some(end_ms) = self.told.end_ms.max(elapsed_ms).filter(|end| *end > start_ms) else { return };
+        let Some(end_ms) = self.stated.end_ms.max(elapsed_ms).filter(|end| *end > start_ms) else { return };
         let mut before = start_ms;
         let is_after = |s: &&Sample| {
             let hole = s.time_ms - before;

@@ -22,7 +22,7 @@ impl Recording {
             return;
         }
         let last_m = self.samples.iter().filter_map(|s| s.distance_m).fold(0.0, f64::max);
-        let is_total = |told: f64| (told - last_m).abs() <= last_m * SAME;
+        let is_total = |stated: f64| (stated - last_m).abs() <= last_m * SAME;
         if !self.activity.distance_m.is_some_and(is_total) {
             begin_counters_at(&mut self.samples, begin_m);
         }

@@ -50,7 +50,7 @@ pub struct Recording {
     pub activity: Activity,
     pub samples: Vec<Sample>,
     /// When the file itself says that it was.
-    pub told: Extent,
+    pub stated: Extent,
     /// What could not be taken.
     pub unread: Unread,
     /// The sums and the samples are of one device, and not of different tellings.
@@ -106,7 +106,7 @@ impl Recording {
         for lap in self.activity.laps.iter_mut().flatten() {
             lap.start_time = lap.start_time.and_then(moved);
         }
-        self.told.end_ms = self.told.end_ms.map(|end_ms| end_ms + by_ms);
+        self.stated.end_ms = self.stated.end_ms.map(|end_ms| end_ms + by_ms);
     }
 
     /// Makes sense of what a file says, for its reader: the times agree, the samples hold what can

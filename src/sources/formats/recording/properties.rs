@@ -80,18 +80,18 @@ proptest! {
     #[test]
     fn what_lies_outside_the_told_extent_is_left_out(many in 60_usize..300, stale in 1_usize..15, hours in 7_i64..900) {
         let sound = ride(many, 10, false);
-        let told = |samples: Vec<Sample>| {
+        let stated = |samples: Vec<Sample>| {
             let length_s = (many as i64 - 1) * 10;
             let activity = Activity { elapsed_s: Some(length_s as f64), ..Activity::default() };
             let mut recording = Recording::new(activity, samples);
-            recording.told = Extent { starts_ms: vec![START_MS], end_ms: Some(START_MS + length_s * 1000) };
+            recording.stated = Extent { starts_ms: vec![START_MS], end_ms: Some(START_MS + length_s * 1000) };
             recording.make_sense();
             recording
         };
         let earlier = ride(stale, 1, false).into_iter().map(|s| Sample { time_ms: s.time_ms - hours * 3_600_000, ..s });
-        let mut read = told(earlier.chain(sound.clone()).collect());
+        let mut read = stated(earlier.chain(sound.clone()).collect());
         prop_assert_eq!(read.unread.count(Lost::OutsideSample), stale);
-        let expected = told(sound);
+        let expected = stated(sound);
         prop_assert!(read.activity.partial.take().is_some());
         prop_assert_eq!((read.activity, read.samples), (expected.activity, expected.samples));
     }

@@ -46,7 +46,7 @@ fn is_near(a: f64, b: f64) -> bool {
 
 fn settle_elapsed(r: &mut Recording) {
     let start_ms = r.activity.start_time.as_millisecond();
-    let own_s = r.told.end_ms.map(|end| (end - start_ms) as f64 / 1000.0).filter(|s| *s > 0.0);
+    let own_s = r.stated.end_ms.map(|end| (end - start_ms) as f64 / 1000.0).filter(|s| *s > 0.0);
     let a = &mut r.activity;
     let Some(elapsed_s) = a.elapsed_s else { return };
     let covered_s = covered_s(a, &r.samples).unwrap_or(0.0);
@@ -93,7 +93,7 @@ fn settle_moving(a: &mut Activity) {
 }
 
 fn settle_distance(a: &mut Activity, samples: &[Sample]) {
-    let Some(told_m) = a.distance_m else { return };
+    let Some(stated_m) = a.distance_m else { return };
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return };
     let sampled_s = (last.time_ms - first.time_ms) as f64 / 1000.0;
     if sampled_s < 0.9 * a.elapsed_s.unwrap_or(sampled_s) {
@@ -102,53 +102,54 @@ fn settle_distance(a: &mut Activity, samples: &[Sample]) {
     let counted_m = counted_m(samples).filter(|m| *m > 100.0);
     let path_m = path_m(samples).filter(|m| *m > 100.0);
     let is_in_miles = |true_m: f64| {
-        [told_m / true_m, true_m / told_m].iter().any(|ratio| (ratio / KM_PER_MILE - 1.0).abs() <= NOISE)
+        [stated_m / true_m, true_m / stated_m].iter().any(|ratio| (ratio / KM_PER_MILE - 1.0).abs() <= NOISE)
     };
-    let is_off =
-        |by: f64, told: f64, true_m: f64| told > by * true_m || told * by < true_m || is_in_miles(true_m);
+    let is_off = |by: f64, stated: f64, true_m: f64| {
+        stated > by * true_m || stated * by < true_m || is_in_miles(true_m)
+    };
     let outvoted = match (counted_m, path_m) {
         (Some(counted), Some(path)) if (counted - path).abs() <= AGREE * counted => {
-            Some(counted).filter(|counted| is_off(OFF, told_m, *counted))
+            Some(counted).filter(|counted| is_off(OFF, stated_m, *counted))
         }
         // Positions shake where somebody stays in one place.
-        (Some(counted), _) => Some(counted).filter(|counted| is_off(FAR_OFF, told_m, *counted)),
-        (None, Some(path)) => Some(path).filter(|path| is_off(FAR_OFF, told_m, *path) && told_m > 0.0),
+        (Some(counted), _) => Some(counted).filter(|counted| is_off(FAR_OFF, stated_m, *counted)),
+        (None, Some(path)) => Some(path).filter(|path| is_off(FAR_OFF, stated_m, *path) && stated_m > 0.0),
         (None, None) => None,
     };
     if let Some(sampled_m) = outvoted {
-        a.doubt("distance_m", format!("{told_m} m, and the samples cover {sampled_m:.1} m"));
+        a.doubt("distance_m", format!("{stated_m} m, and the samples cover {sampled_m:.1} m"));
         a.distance_m = None;
     }
 }
 
 /// An average is a distance by a time, whichever of the two times a device takes.
 fn settle_average_speed(a: &mut Activity) {
-    let (Some(told), Some(metres)) = (a.avg_speed_mps, a.distance_m) else { return };
+    let (Some(stated), Some(metres)) = (a.avg_speed_mps, a.distance_m) else { return };
     let Some(elapsed_s) = a.elapsed_s.or(a.moving_s).filter(|s| *s > 0.0) else { return };
     let moving_s = a.moving_s.filter(|s| *s > 0.0).unwrap_or(elapsed_s);
     let (slowest, fastest) = (metres / elapsed_s, metres / moving_s);
-    if told == 0.0 && metres > 100.0 {
+    if stated == 0.0 && metres > 100.0 {
         a.avg_speed_mps = None;
         return;
     }
-    if told <= FAR_OFF * fastest && told * FAR_OFF >= slowest {
+    if stated <= FAR_OFF * fastest && stated * FAR_OFF >= slowest {
         return;
     }
     let unit = [("km/h", KMH_PER_MPS), ("miles per hour", MPH_PER_MPS)].into_iter().find(|(_, per_mps)| {
-        let read = told / per_mps;
+        let read = stated / per_mps;
         (slowest * (1.0 - AGREE)..=fastest * (1.0 + AGREE)).contains(&read)
     });
     match unit {
         Some((name, per_mps)) => {
-            a.doubt("avg_speed_mps", format!("{told} is read as {name}"));
-            a.avg_speed_mps = Some(told / per_mps);
-            if let Some(max) = a.max_speed_mps.filter(|max| *max >= told) {
+            a.doubt("avg_speed_mps", format!("{stated} is read as {name}"));
+            a.avg_speed_mps = Some(stated / per_mps);
+            if let Some(max) = a.max_speed_mps.filter(|max| *max >= stated) {
                 a.doubt("max_speed_mps", format!("{max} is read as {name}"));
                 a.max_speed_mps = Some(max / per_mps);
             }
         }
         None => {
-            a.doubt("avg_speed_mps", format!("{told} m/s, and distance by time is {fastest:.3} m/s"));
+            a.doubt("avg_speed_mps", format!("{stated} m/s, and distance by time is {fastest:.3} m/s"));
             a.avg_speed_mps = None;
         }
     }

@@ -36,7 +36,7 @@ pub fn fill(a: &mut Activity, samples: &[Sample]) {
     let mut computed = a.computed.take().unwrap_or_default();
     // Samples of a part tell little of the whole.
     let is_whole = match (a.elapsed_s, ends_ms(samples)) {
-        (Some(told), Some((first, last))) => (last - first) as f64 / 1000.0 >= told * LEAST_SHARE,
+        (Some(stated), Some((first, last))) => (last - first) as f64 / 1000.0 >= stated * LEAST_SHARE,
         _ => true,
     };
     let climbs = climbs(samples).filter(|_| is_whole);
