@@ -41,9 +41,9 @@ struct Run {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say of two activities that they are the same workout, or different ones; or in which zone a source's clocks were
+    /// Say whether two activities are one workout, or in which zone a source's clocks were
     ///
-    /// It is remembered, overrides everything that longrun finds itself, and takes effect with the next `dedupe`.
+    /// It is remembered, comes before everything that is found, and takes effect with the next `dedupe`.
     Decide(Decide),
     /// Say in sentences why two activities are one workout or two, and what would change it
     Explain(Explain),
@@ -63,8 +63,7 @@ struct Decide {
     /// `same` or `different`; `forget` takes an answer back
     #[arg(value_parser = ["same", "different", "forget"])]
     answer: Option<String>,
-    /// In which time zone the clocks of a source were, as SOURCE ZONE (`hevy Europe/Berlin`); `forget` for the zone
-    /// takes it back. `UTC` says that its times are right as they are
+    /// In which zone a source's clocks were (`hevy Europe/Berlin`); `forget` takes it back
     #[arg(long, num_args = 2, value_names = ["SOURCE", "ZONE"], requires = "user", conflicts_with = "answer")]
     zone: Option<Vec<String>>,
     /// The first day that --zone is about; else ever since
