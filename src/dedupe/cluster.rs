@@ -13,7 +13,7 @@ use super::levels::{TIME, TRACK, number};
 use super::link::{Decision, Reason, Scored};
 use super::record::Record;
 use super::relation::{self, Kind};
-use super::sequence::Join;
+use super::sequence::{Join, SNOW};
 use super::timeline::Placed;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
@@ -119,7 +119,10 @@ impl<'a> Clusters<'a> {
             ties: pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect(),
             two: pairs
                 .iter()
-                .filter(|s| is_elsewhere(s) || (is_within(s) && is_of_one_device(records, s)))
+                .filter(|s| {
+                    is_elsewhere(s)
+                        || (is_within(s) && are_of_one_device(records, s, company.tie(records, s)))
+                })
                 .map(|s| s.pair)
                 .collect(),
         };
@@ -316,10 +319,14 @@ fn is_at_once(scored: &Scored) -> bool {
     matches!(relation::kind(scored.pattern[TIME]), Kind::Whole | Kind::Part)
 }
 
-/// Whether two records overlap and are of two things, where one device records one thing at a time.
-fn is_of_one_device(records: &[Record], scored: &Scored) -> bool {
+/// Whether two records overlap of which nothing says that they are one, where one device records one thing at a time.
+fn are_of_one_device(records: &[Record], scored: &Scored, tie: Tie) -> bool {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
-    !a.source.spec().gathers && is_at_once(scored) && !company::is_one_thing(a, b)
+    let is_on_snow = |r: &Record| r.sport.is_some_and(|sport| sport.family == SNOW);
+    !a.source.spec().gathers
+        && is_at_once(scored)
+        && (tie != Tie::Free || !company::is_one_thing(a, b))
+        && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent)
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is

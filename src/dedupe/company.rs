@@ -122,7 +122,7 @@ impl Company {
             // A walk that a band found in a hike is in its own source beside the hike.
             _ if is_any(scored, TIME, &["piece", "company"]) => false,
             _ if is(scored, TIME, "overlap") => is_one_way,
-            Kind::Whole => true,
+            Kind::Whole => gathers || !is(scored, TIME, "loose") || one_heart || is_one_way,
             _ => is_one_way || one_heart || (gathers && !self.is_beside(scored.pair)),
         };
         if is_sure { Tie::Free } else { Tie::Doubtful }

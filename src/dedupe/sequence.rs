@@ -145,6 +145,11 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             let is_new = is_on_snow(*part) || !(tells_both(of_part, whole) || tells_both(of_whole, *part));
             // A watch in the gym does not record the way there, and records one thing at a time.
             let may_be_any = !is_within && !is_in_gym;
+            let is_one_device =
+                is_within && !of_part.spec().gathers && !(is_on_snow(*part) || records[whole].is_parent);
+            if is_one_device {
+                continue;
+            }
             if (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new) {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
