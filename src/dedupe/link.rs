@@ -1,9 +1,9 @@
 //! One person's records to pairs with decisions and groups of the same workout: a pure function.
 //!
 //! ```text
-//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ sequence ─ decide ─ cluster
-//! (of days) (where each  (which  (levels)         (seconds) (parts)  (pairs)  (groups)
-//!            record lies) pairs)
+//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ company ─ sequence ─ decide ─ cluster ─ lonely ─ outing, snow
+//! (of days) (where each  (which  (levels)         (seconds) (shared  (parts)  (pairs)  (what     (what    (workouts,
+//!            record lies) pairs)                              accounts)                 overlaps)  lies apart) parts)
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -151,3 +151,23 @@ fn runs_of_one_day_on_snow_are_one_outing_without_a_whole_and_those_of_two_days_
     }
     person.link().are_two("a", "b");
 }
+
+#[test]
+fn a_second_record_of_a_whole_that_lacks_its_beginning_changes_nothing_about_the_parts() {
+    let mut person = Person::default();
+    person.add(record(Fitbit, "through", "ride", 8, 124.0, 17.3));
+    person.add(record(Apple, "its copy, cropped", "ride", 612, 92.0, 13.1));
+    for (name, sport, minute, minutes, km) in
+        [("first", "ride", 0, 28.4, 8.1), ("second", "run", 57, 30.2, 5.3), ("third", "hike", 95, 29.6, 1.6)]
+    {
+        person.add(record(Strava, name, sport, minute * 60, minutes, km));
+        person.add(record(Garmin, &format!("{name} again"), sport, minute * 60 + 3, minutes, km));
+    }
+    let found = person.link();
+    for name in ["first", "second", "third"] {
+        found.are_one(&[name, &format!("{name} again"), "through"]);
+    }
+    found.are_two("first", "second");
+    found.are_two("second", "third");
+    found.are_two("first", "third");
+}

@@ -270,3 +270,13 @@ fn a_band_that_calls_a_sport_by_another_name_is_learned() {
     }
     person.link().are_one(&["a5", "b5"]);
 }
+
+#[test]
+fn one_size_that_agrees_and_one_that_is_roughly_right_make_what_was_typed_in() {
+    // The machine counted another way, and the phone guessed the energy.
+    let mut person = Person::default();
+    person.add(record(Garmin, "told", "rowing", 15 * HOUR_S + 516, 62.4, 10.2)).heart_rate_bpm = Some(131.0);
+    let typed = person.add(record(Apple, "typed", "rowing", 12 * HOUR_S, 60.0, 11.2));
+    typed.calories_kcal = Some(480.0);
+    person.link().are_one(&["told", "typed"]);
+}
