@@ -23,7 +23,7 @@ pub enum Cut {
 /// Longer entries are no entries.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// Reads the entries one at a time, however many there are. `take` is told where each stands, and says whether to
+/// Reads the entries one at a time, however many there are. `take` gets the place of each, and says whether to
 /// go on.
 pub fn each(
     mut input: impl BufRead,
@@ -303,8 +303,8 @@ mod tests {
         assert!(matches!(read("{\n \"runs\": [\n  {\"id\":1},").1, Some(Cut::Broken(_))));
         assert!(matches!(read("{\"id\":1}\n{\"id").1, Some(Cut::Broken(_))));
         let (seen, cut) = read("{\"id\":1}\n{\"id\n{\"id\":3}\n");
-        let told: Vec<(&str, bool)> = seen.iter().map(|(place, is_sound)| (&place[..], *is_sound)).collect();
-        assert_eq!((told, cut), (vec![("line 1", true), ("line 2", false), ("line 3", true)], None));
+        let taken: Vec<(&str, bool)> = seen.iter().map(|(place, is_sound)| (&place[..], *is_sound)).collect();
+        assert_eq!((taken, cut), (vec![("line 1", true), ("line 2", false), ("line 3", true)], None));
     }
 
     #[test]

@@ -55,8 +55,8 @@ impl Annotations {
         for row in 0..batch.num_rows() {
             let ruled = titles.is_valid(row).then(|| self.rules.decide(titles.value(row))).flatten();
             let named = || sport::canonical(source.name(), raw.is_valid(row).then(|| raw.value(row))?);
-            let told = source.spec().only_sport.or_else(named);
-            let sport = ruled.map(|(sport, _)| sport).or(told);
+            let own = source.spec().only_sport.or_else(named);
+            let sport = ruled.map(|(sport, _)| sport).or(own);
             if sport.is_none() && raw.is_valid(row) {
                 unnamed.add(source.name(), raw.value(row), 1);
             }

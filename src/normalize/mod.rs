@@ -103,7 +103,7 @@ pub fn pending_bytes(lake: &Lake) -> Result<u64> {
     Ok(pending)
 }
 
-/// Normalizes everything that is pending. `progress` is told of bytes that are done.
+/// Normalizes everything that is pending. `progress` gets the bytes that are done.
 pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
     let _guard = lake.backend().lock("dataset", "the dataset")?;
     let annotations = Annotations::read(lake)?;

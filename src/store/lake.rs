@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Nothing but Parquet lies in the folders of datasets, and all files of one folder have one schema and lie side by
-//! side, because that is what every reader opens without being told anything (Spark looks no deeper). Nothing crosses
+//! side, because that is what every reader opens without a word (Spark looks no deeper). Nothing crosses
 //! users and a user never leaves a bucket, so a bucket is a complete, independent unit of work.
 
 use std::fs;

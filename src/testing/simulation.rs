@@ -283,12 +283,12 @@ fn land(scheduler: &mut Scheduler, account: usize, sent: Sent, now_ms: i64, size
         scheduler.over_the_limit(account, &sent.ask, None, now_ms);
         return;
     }
-    let told = match &sent.ask {
+    let news = match &sent.ask {
         Ask::List { before_s, page, .. } => News::Page(page_of(account, size, *before_s, *page)),
         _ => News::Whole,
     };
     let at = Timestamp::from_second(at_s).expect("a time");
-    scheduler.landed(account, &sent.ask, told, at, now_ms);
+    scheduler.landed(account, &sent.ask, news, at, now_ms);
 }
 
 /// A page of an account's list: activity `n` of `size` began `n` days before the start.

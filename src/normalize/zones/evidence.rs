@@ -15,7 +15,7 @@ const NEAR_S: i64 = 14 * DAY_S;
 
 /// What one record says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct Evidence {
     pub source: String,
     pub source_id: String,
     /// In UTC.
@@ -41,7 +41,7 @@ type Square = (i32, i32);
 pub struct Person {
     /// Wall clocks without a zone, in days since 1970.
     wanted: BTreeSet<i64>,
-    told: Vec<Told>,
+    evidence: Vec<Evidence>,
     /// Records that say their zone themselves, by where they began, in the order of their starts.
     by_place: BTreeMap<Square, Vec<usize>>,
 }
@@ -60,22 +60,22 @@ impl Person {
         self.wanted.insert(wall_s.div_euclid(DAY_S));
     }
 
-    pub fn told(&mut self, told: Told) {
-        if told.offset_s.is_some() || told.zone.is_some() || told.place.is_some() {
-            self.told.push(told);
+    pub fn add(&mut self, one: Evidence) {
+        if one.offset_s.is_some() || one.zone.is_some() || one.place.is_some() {
+            self.evidence.push(one);
         }
     }
 
-    /// Puts everything in order, once all is told.
+    /// Puts everything in order, once all is there.
     pub fn sort(&mut self) {
         if self.wanted.is_empty() {
-            self.told.clear();
+            self.evidence.clear();
             return;
         }
-        let key = |told: &Told| (told.start_s, told.source.clone(), told.source_id.clone());
-        self.told.sort_by_cached_key(key);
-        for (at, told) in self.told.iter().enumerate().filter(|(_, told)| told.says_itself()) {
-            if let Some(place) = told.place {
+        let key = |one: &Evidence| (one.start_s, one.source.clone(), one.source_id.clone());
+        self.evidence.sort_by_cached_key(key);
+        for (at, one) in self.evidence.iter().enumerate().filter(|(_, one)| one.says_itself()) {
+            if let Some(place) = one.place {
                 self.by_place.entry(square(place)).or_default().push(at);
             }
         }
@@ -85,62 +85,61 @@ impl Person {
     pub fn guess(&self, wall_s: i64) -> Option<Guess> {
         let day = wall_s.div_euclid(DAY_S);
         // Zones reach from 12 hours behind UTC to 14 before it.
-        let near = self.told.partition_point(|told| told.start_s < (day - 1) * DAY_S);
-        let near = self.told[near..].iter().take_while(|told| told.start_s < (day + 2) * DAY_S);
-        let of_day = near.filter_map(|told| {
-            let (by, zone, offset_s) = self.said(told)?;
-            let local_s = told.start_s + i64::from(offset_s);
+        let near = self.evidence.partition_point(|one| one.start_s < (day - 1) * DAY_S);
+        let near = self.evidence[near..].iter().take_while(|one| one.start_s < (day + 2) * DAY_S);
+        let of_day = near.filter_map(|one| {
+            let (by, zone, offset_s) = self.said(one)?;
+            let local_s = one.start_s + i64::from(offset_s);
             let offset_s = zone.as_ref().and_then(|zone| offset_of_wall(zone, wall_s)).unwrap_or(offset_s);
-            (local_s.div_euclid(DAY_S) == day).then(|| (by, (local_s - wall_s).abs(), told, offset_s))
+            (local_s.div_euclid(DAY_S) == day).then(|| (by, (local_s - wall_s).abs(), one, offset_s))
         });
-        let of_day: Vec<(By, i64, &Told, i32)> = of_day.collect();
-        let (by, _, told, offset_s) = of_day
-            .iter()
-            .min_by_key(|(by, apart_s, told, _)| (*by, *apart_s, &told.source, &told.source_id))?;
+        let of_day: Vec<(By, i64, &Evidence, i32)> = of_day.collect();
+        let (by, _, one, offset_s) =
+            of_day.iter().min_by_key(|(by, apart_s, one, _)| (*by, *apart_s, &one.source, &one.source_id))?;
         if of_day.iter().any(|(.., other_s)| other_s != offset_s) {
             return None;
         }
         let said = match by {
-            By::Zone => format!("timezone {}", told.zone.as_deref().unwrap_or_default()),
+            By::Zone => format!("timezone {}", one.zone.as_deref().unwrap_or_default()),
             By::Offset => "utc_offset_s".to_string(),
             By::Position => "start position".to_string(),
         };
-        Some(Guess { offset_s: *offset_s, from: format!("{} {}: {said}", told.source, told.source_id) })
+        Some(Guess { offset_s: *offset_s, from: format!("{} {}: {said}", one.source, one.source_id) })
     }
 
     /// The zone and the offset that a record says, and how.
-    fn said(&self, told: &Told) -> Option<(By, Option<TimeZone>, i32)> {
-        if let Some((zone, offset_s)) = told.itself() {
+    fn said(&self, one: &Evidence) -> Option<(By, Option<TimeZone>, i32)> {
+        if let Some((zone, offset_s)) = one.itself() {
             let by = if zone.is_some() { By::Zone } else { By::Offset };
             return Some((by, zone, offset_s));
         }
-        let (row, column) = square(told.place?);
+        let (row, column) = square(one.place?);
         let squares = (row - 1..=row + 1).flat_map(|row| (column - 1..=column + 1).map(move |c| (row, c)));
-        let neighbours = squares.filter_map(|square| self.nearest(self.by_place.get(&square)?, told.start_s));
+        let neighbours = squares.filter_map(|square| self.nearest(self.by_place.get(&square)?, one.start_s));
         let nearest = neighbours.min_by_key(|other| {
-            ((other.start_s - told.start_s).abs(), other.source.clone(), other.source_id.clone())
+            ((other.start_s - one.start_s).abs(), other.source.clone(), other.source_id.clone())
         })?;
         match nearest.itself()? {
             (Some(zone), _) => {
-                let offset_s = offset_at(&zone, told.start_s)?;
+                let offset_s = offset_at(&zone, one.start_s)?;
                 Some((By::Position, Some(zone), offset_s))
             }
             (None, offset_s) => {
-                ((nearest.start_s - told.start_s).abs() <= NEAR_S).then_some((By::Position, None, offset_s))
+                ((nearest.start_s - one.start_s).abs() <= NEAR_S).then_some((By::Position, None, offset_s))
             }
         }
     }
 
     /// Of records in the order of their starts, the one that began nearest to a time.
-    fn nearest(&self, ordered: &[usize], start_s: i64) -> Option<&Told> {
-        let behind = ordered.partition_point(|at| self.told[*at].start_s < start_s);
+    fn nearest(&self, ordered: &[usize], start_s: i64) -> Option<&Evidence> {
+        let behind = ordered.partition_point(|at| self.evidence[*at].start_s < start_s);
         let around = [behind.checked_sub(1), Some(behind)].into_iter().flatten();
-        let told = around.filter_map(|at| Some(&self.told[*ordered.get(at)?]));
-        told.min_by_key(|told| (told.start_s - start_s).abs())
+        let one = around.filter_map(|at| Some(&self.evidence[*ordered.get(at)?]));
+        one.min_by_key(|one| (one.start_s - start_s).abs())
     }
 }
 
-impl Told {
+impl Evidence {
     fn says_itself(&self) -> bool {
         self.itself().is_some()
     }
@@ -180,13 +179,13 @@ mod tests {
         text.parse::<Timestamp>().unwrap().as_second()
     }
 
-    fn told(id: &str, start: &str) -> Told {
+    fn one(id: &str, start: &str) -> Evidence {
         let source = "strava".to_string();
         let start_s = second(start);
-        Told { source, source_id: id.to_string(), start_s, offset_s: None, zone: None, place: None }
+        Evidence { source, source_id: id.to_string(), start_s, offset_s: None, zone: None, place: None }
     }
 
-    fn guess(wall: &str, all: &[Told]) -> Option<(i32, String)> {
+    fn guess(wall: &str, all: &[Evidence]) -> Option<(i32, String)> {
         let both_ways: Vec<Option<Guess>> = [false, true]
             .into_iter()
             .map(|reversed| {
@@ -195,7 +194,7 @@ mod tests {
                 if reversed {
                     all.reverse();
                 }
-                all.into_iter().for_each(|told| person.told(told));
+                all.into_iter().for_each(|one| person.add(one));
                 person.asks_for(second(wall));
                 person.sort();
                 person.guess(second(wall))
@@ -207,8 +206,9 @@ mod tests {
 
     #[test]
     fn a_record_of_the_same_local_day_says_the_zone_by_its_name_or_its_offset() {
-        let by_offset = Told { offset_s: Some(7200), ..told("1", "2024-05-04T16:00:00Z") };
-        let by_zone = Told { zone: Some("Europe/Berlin".to_string()), ..told("2", "2024-05-04T17:00:00Z") };
+        let by_offset = Evidence { offset_s: Some(7200), ..one("1", "2024-05-04T16:00:00Z") };
+        let by_zone =
+            Evidence { zone: Some("Europe/Berlin".to_string()), ..one("2", "2024-05-04T17:00:00Z") };
         let both = [by_offset.clone(), by_zone];
         assert_eq!(
             guess("2024-05-04T18:30:00Z", &both),
@@ -218,15 +218,15 @@ mod tests {
         assert_eq!(guess("2024-05-04T00:10:00Z", &both[..1]), said);
         assert_eq!(guess("2024-05-05T00:10:00Z", &both), None, "another day");
         // Just after midnight over there, and the day before in UTC.
-        let early = [Told { offset_s: Some(36_000), ..told("3", "2024-05-03T15:00:00Z") }];
+        let early = [Evidence { offset_s: Some(36_000), ..one("3", "2024-05-03T15:00:00Z") }];
         assert!(guess("2024-05-04T20:00:00Z", &early).is_some());
     }
 
     #[test]
     fn records_that_disagree_say_nothing() {
         let flight = [
-            Told { offset_s: Some(7200), ..told("1", "2024-05-04T06:00:00Z") },
-            Told { offset_s: Some(-14_400), ..told("2", "2024-05-04T20:00:00Z") },
+            Evidence { offset_s: Some(7200), ..one("1", "2024-05-04T06:00:00Z") },
+            Evidence { offset_s: Some(-14_400), ..one("2", "2024-05-04T20:00:00Z") },
         ];
         assert_eq!(guess("2024-05-04T18:30:00Z", &flight), None);
     }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn on_the_day_when_clocks_change_the_zone_says_which_offset_it_is() {
         let berlin =
-            |id: &str, start: &str| Told { zone: Some("Europe/Berlin".to_string()), ..told(id, start) };
+            |id: &str, start: &str| Evidence { zone: Some("Europe/Berlin".to_string()), ..one(id, start) };
         let day = [berlin("1", "2024-03-31T00:10:00Z"), berlin("2", "2024-03-31T10:00:00Z")];
         assert_eq!(guess("2024-03-31T01:15:00Z", &day).map(|(offset_s, _)| offset_s), Some(3600));
         assert_eq!(guess("2024-03-31T12:00:00Z", &day).map(|(offset_s, _)| offset_s), Some(7200));
@@ -242,20 +242,21 @@ mod tests {
 
     #[test]
     fn a_place_that_is_known_says_the_zone_of_a_record_that_began_there() {
-        let known = Told {
+        let known = Evidence {
             zone: Some("Europe/Berlin".to_string()),
             place: Some(BERLIN),
-            ..told("1", "2023-01-04T06:00:00Z")
+            ..one("1", "2023-01-04T06:00:00Z")
         };
-        let near = Told { place: Some((52.9, 14.1)), ..told("2", "2024-07-04T06:00:00Z") };
-        let far = Told { place: Some((48.1, 11.5)), ..near.clone() };
+        let near = Evidence { place: Some((52.9, 14.1)), ..one("2", "2024-07-04T06:00:00Z") };
+        let far = Evidence { place: Some((48.1, 11.5)), ..near.clone() };
         let said = Some((7200, "strava 2: start position".to_string()));
         assert_eq!(guess("2024-07-04T18:00:00Z", &[known.clone(), near.clone()]), said);
         assert_eq!(guess("2024-07-04T18:00:00Z", &[known.clone(), far]), None);
         // An offset alone holds for a fortnight.
-        let winter = Told { zone: None, offset_s: Some(3600), ..known.clone() };
+        let winter = Evidence { zone: None, offset_s: Some(3600), ..known.clone() };
         assert_eq!(guess("2024-07-04T18:00:00Z", &[winter, near.clone()]), None);
-        let summer = Told { zone: None, offset_s: Some(7200), start_s: near.start_s - 5 * DAY_S, ..known };
+        let summer =
+            Evidence { zone: None, offset_s: Some(7200), start_s: near.start_s - 5 * DAY_S, ..known };
         assert_eq!(guess("2024-07-04T18:00:00Z", &[summer, near]), said);
     }
 }

@@ -23,7 +23,7 @@ use crate::model::columns::{TimeType, second_of};
 use crate::store::backend::Key;
 use crate::store::dataset::{self, MadeFrom, Table};
 use crate::store::lake::{Bucket, Lake};
-use evidence::{Guess, Person, Told};
+use evidence::{Evidence, Guess, Person};
 
 const UNKNOWN: &str = "zone_unknown";
 const OFFSET: &str = "utc_offset_guess_s";
@@ -70,7 +70,7 @@ pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
     let mut people: BTreeMap<String, Person> = BTreeMap::new();
     for file in &files {
         for batch in dataset::batches(lake, &file.key, Some(&COLUMNS), 8192)? {
-            told(&batch?, &file.source, &mut people);
+            collect(&batch?, &file.source, &mut people);
         }
     }
     people.values_mut().for_each(Person::sort);
@@ -109,7 +109,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a dyn Array {
 }
 
 /// Adds what the records of a batch say of where their people were, and the days that it is wanted of.
-fn told(batch: &RecordBatch, source: &str, people: &mut BTreeMap<String, Person>) {
+fn collect(batch: &RecordBatch, source: &str, people: &mut BTreeMap<String, Person>) {
     let words = |name: &str| column(batch, name).as_string::<i32>();
     let (users, ids) = (words("user_id"), words("source_id"));
     let (qualities, zones) = (words("start_quality"), words("timezone"));
@@ -124,7 +124,7 @@ fn told(batch: &RecordBatch, source: &str, people: &mut BTreeMap<String, Person>
             person.asks_for(start_s);
             continue;
         }
-        person.told(Told {
+        person.add(Evidence {
             source: source.to_string(),
             source_id: ids.value(row).to_string(),
             start_s,

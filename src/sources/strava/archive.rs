@@ -34,7 +34,7 @@ pub fn recognises(archive: &Container) -> bool {
     archive.ending("activities.csv").any(|entry| header_of(&csv::text(&archive.head(entry, 8192))).is_ok())
 }
 
-/// What a fetch has to know of an activity that an archive told.
+/// What a fetch has to know of an activity that an archive has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedEntry {
     pub id: String,

@@ -40,7 +40,7 @@ fn pieces(lake: &Lake, from: Position) -> Vec<Piece> {
 }
 
 /// The bodies that can be read, and the damage between them.
-fn told(lake: &Lake) -> Vec<String> {
+fn answers(lake: &Lake) -> Vec<String> {
     let word = |piece: Piece| match piece {
         Piece::Frame(frame) => match frame.open() {
             Ok((_, body)) => String::from_utf8_lossy(&body).into_owned(),
@@ -105,7 +105,7 @@ fn a_segment_cut_at_any_byte_keeps_its_whole_frames_and_is_never_cut_by_us() {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let kept = ends.iter().filter(|end| **end <= cut as u64).count();
         land(&lake, &[b"[4]"], true);
-        let all = told(&lake);
+        let all = answers(&lake);
         assert_eq!(all.len(), kept + 1, "cut at {cut}: {all:?}");
         assert_eq!(all[kept], "[4]");
         assert_eq!(std::fs::read(&path).unwrap(), &whole[..cut], "an older segment is never touched");
@@ -136,7 +136,7 @@ fn a_broken_byte_costs_its_own_frame_and_never_one_behind_it() {
             broken[at] ^= flip;
             std::fs::write(&path, &broken).unwrap();
             let hit = offsets.iter().rposition(|offset| *offset <= at).unwrap();
-            let all = told(&lake);
+            let all = answers(&lake);
             for (number, body) in bodies.iter().enumerate().filter(|(number, _)| *number != hit) {
                 assert!(all.contains(body), "byte {at} ^ {flip:#x}: frame {number} of {all:?}");
             }
@@ -156,10 +156,10 @@ fn zeros_left_by_a_power_cut_are_a_torn_end_and_so_is_garbage_but_not_before_a_s
         bytes.extend_from_slice(&tail);
         std::fs::write(last(&lake), &bytes).unwrap();
         land(&lake, &[b"[2]"], true);
-        assert_eq!(told(&lake), ["[1]", "[2]"]);
+        assert_eq!(answers(&lake), ["[1]", "[2]"]);
         bytes.extend_from_slice(&segments::seal(1));
         std::fs::write(lake.place(&segments(&lake, lake.bucket("u")).unwrap()[0].key), &bytes).unwrap();
-        let all = told(&lake);
+        let all = answers(&lake);
         assert!(all[1].starts_with(&format!("{} damaged bytes at ", tail.len())), "{all:?}");
     }
 }
@@ -178,7 +178,7 @@ fn a_frame_of_a_newer_longrun_is_kept_and_said_to_be_one() {
     bytes.extend_from_slice(&zstd::bulk::compress(text(VERSION).as_bytes(), 3).unwrap());
     bytes.extend_from_slice(&segments::seal(4));
     std::fs::write(last(&lake), &bytes).unwrap();
-    let all = told(&lake);
+    let all = answers(&lake);
     assert_eq!(all[..2], ["[1]", "[2]"], "a header that can be read is read");
     assert!(all[2].contains("newer longrun") && all[3].contains("damaged"), "{all:?}");
 }

@@ -60,10 +60,10 @@ pub trait History: Send + Sync {
     fn streams(&self, athlete: usize, index: usize) -> Option<Vec<u8>>;
 }
 
-/// Told of every request to the API before it is answered: its number, from 1, and its path.
+/// Called with every request to the API before it is answered: its number, from 1, and its path.
 pub type Hook = Box<dyn Fn(u64, &str) + Send + Sync>;
 
-/// A request, as a script is told of it.
+/// A request, as a script sees it.
 #[derive(Debug, Clone)]
 pub struct Asked<'a> {
     /// From 1. Requests to the token endpoint are not counted.

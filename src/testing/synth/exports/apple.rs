@@ -123,7 +123,7 @@ fn workout(out: &mut String, record: &Record, route: Option<&str>, is_old: bool)
     workout_id(&kind, w.start, end, SOURCE)
 }
 
-/// Whether it is told in the form of the years before iOS 16.
+/// Whether it is written in the form of the years before iOS 16.
 pub fn is_old(record: &Record) -> bool {
     record.workout.seed % 2 == 0
 }
