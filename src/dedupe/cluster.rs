@@ -341,6 +341,8 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
         if groups_of[a].iter().any(|group| groups_of[b].contains(group)) {
             if of_joins.contains(&scored.pair) {
                 scored.reason = Reason::Part;
+            } else if clusters.records[a].source == clusters.records[b].source {
+                scored.reason = Reason::Copy;
             } else if scored.decision != Decision::Match {
                 scored.reason = Reason::Group;
             }
@@ -370,6 +372,7 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             asked.entry((one.min(other), one.max(other))).or_insert(number);
         }
     }
+    mark_copies(clusters.records, pairs);
     let surest: BTreeMap<(usize, usize), usize> =
         pairs.iter().enumerate().fold(asked, |mut surest, (at, s)| {
             let (one, other) = (clusters.of[s.pair.a], clusters.of[s.pair.b]);
@@ -386,6 +389,26 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
         let is_surest = surest.get(&(one.min(other), one.max(other))) == Some(&at);
         if scored.decision == Decision::Review && !is_surest && scored.reason != Reason::Person {
             (scored.decision, scored.reason) = (Decision::NoMatch, Reason::Group);
+        }
+    }
+}
+
+/// Of several records of one source that match another, all but the surest are copies.
+fn mark_copies(records: &[Record], pairs: &mut [Scored]) {
+    let is_meant = |s: &Scored| s.decision == Decision::Match && s.reason == Reason::Weight;
+    let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
+    let mut surest: HashMap<(usize, Source), usize> = HashMap::new();
+    for (at, scored) in pairs.iter().enumerate().filter(|(_, s)| is_meant(s)) {
+        for side in sides(scored.pair) {
+            let best = surest.entry(side).or_insert(at);
+            if scored.bits > pairs[*best].bits {
+                *best = at;
+            }
+        }
+    }
+    for (at, scored) in pairs.iter_mut().enumerate().filter(|(_, s)| is_meant(s)) {
+        if sides(scored.pair).iter().any(|side| surest[side] != at) {
+            scored.reason = Reason::Copy;
         }
     }
 }
