@@ -95,14 +95,18 @@ impl Footprint {
         self.cells.is_empty()
     }
 
-    /// Whether another track begins where this one ended, as far as both are known.
+    /// Whether another track begins where this one ended, or where it began, as far as both are known: whoever goes
+    /// on after a break does so at the hut or at the car.
     pub fn leads_to(&self, next: &Footprint) -> Option<bool> {
         // Some 600 m: receivers take their time, and people cross a street for lunch.
         const NEAR_E5: f64 = 540.0;
-        let ([_, (lat, lon)], [(next_lat, next_lon), _]) = (self.ends?, next.ends?);
-        let narrowed = (f64::from(lat) / 100_000.0).to_radians().cos();
-        let (north, east) = (f64::from(next_lat) - f64::from(lat), f64::from(next_lon) - f64::from(lon));
-        Some(north.hypot(east * narrowed) <= NEAR_E5)
+        let ([first, last], [(next_lat, next_lon), _]) = (self.ends?, next.ends?);
+        let is_near = |(lat, lon): Point| {
+            let narrowed = (f64::from(lat) / 100_000.0).to_radians().cos();
+            let (north, east) = (f64::from(next_lat) - f64::from(lat), f64::from(next_lon) - f64::from(lon));
+            north.hypot(east * narrowed) <= NEAR_E5
+        };
+        Some(is_near(last) || is_near(first))
     }
 
     /// No place at all, or hardly more than one: a receiver that lay still in a room says nothing of a way.

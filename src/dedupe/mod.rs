@@ -63,7 +63,7 @@ use record::Record;
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

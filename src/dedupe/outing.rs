@@ -7,16 +7,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
-use super::sequence::{Join, SNOW};
+use super::relation;
+use super::sequence::{GYM, Join, SNOW};
 use super::snow;
 use crate::model::sport::{ANY_FAMILY, Sport};
 
-/// A watch that is started again at once was stopped by mistake.
-const STARTED_AGAIN_S: i64 = 15;
 /// Between the legs of a triathlon people change their shoes.
 const LONGEST_TRANSITION_S: i64 = 20 * 60;
 /// After a longer break it is another outing, unless the outing is long, too.
 const LONGEST_BREAK_S: i64 = 15 * 60;
+/// Whoever forgets the watch first changes and goes somewhere else.
+const SHORTEST_PAUSE_S: i64 = 10 * 60;
+/// Where the way goes on, people rest as long as this.
+const LONGEST_REST_S: i64 = 100 * 60;
+const FEWEST_REPETITIONS: usize = 4;
+const LONGEST_REPETITION_S: i64 = 15 * 60;
 /// Swim, ride and run, in the orders in which people race.
 const RACES: [[&str; 3]; 2] = [["swim", "ride", "run"], ["run", "ride", "run"]];
 /// Parts in parts in parts are none.
@@ -47,6 +52,8 @@ pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
     for (part, whole) in &whole_of {
         match several.get(whole) {
             None => drop(parts_of.entry(*whole).or_default().insert(*part)),
+            // What a forgotten watch did not move for is no part of it.
+            Some(cut) if stood_still(clusters, *whole, cut) && !is_first(clusters, cut, *part) => {}
             Some(cut) if cut.parts.contains(part) => drop(wholes_of.insert(*part, *whole)),
             Some(_) => {}
         }
@@ -143,15 +150,73 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     if is_race(&legs) && cut.gap_s <= LONGEST_TRANSITION_S {
         return true;
     }
-    let leads = cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1]));
-    let leads: Vec<Option<bool>> = leads.collect();
+    if stood_still(clusters, whole, cut) {
+        return false;
+    }
+    let leads: Vec<Option<bool>> =
+        cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1])).collect();
     let is_on_one_way = leads.iter().all(|leads| *leads == Some(true));
     // Lunch takes a quarter of the day; where the way goes on it may take half.
     let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };
-    families.len() <= 1
-        && cut.gap_s <= LONGEST_BREAK_S.max(longest_s)
-        && !leads.contains(&Some(false))
-        && (tell(clusters, cut) <= clusters.sources(whole).len() || cut.gap_s <= STARTED_AGAIN_S)
+    let families = families.len();
+    if leads.contains(&Some(false)) {
+        return families <= 1 && are_repetitions(clusters, cut);
+    }
+    match families {
+        0 | 1 if is_on_one_way => cut.gap_s <= LONGEST_REST_S.max(longest_s),
+        0 | 1 => cut.gap_s <= LONGEST_BREAK_S.max(longest_s),
+        _ if is_warm_up(&legs) && sport(clusters, whole).is_none_or(|sport| sport.family == GYM) => false,
+        _ if is_on_one_way => cut.gap_s <= 2 * LONGEST_BREAK_S,
+        _ => cut.gap_s <= LONGEST_BREAK_S,
+    }
+}
+
+/// Whether the whole went hardly further than the first of its parts, though others went on: a watch that somebody
+/// forgot to stop lay at home while they did something else.
+fn stood_still(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    let Some(first) = cut.parts.first().map(|part| clusters.typical(*part)) else { return false };
+    let rest = cut.parts.iter().filter(|part| !is_first(clusters, cut, **part));
+    let mut rest_m = 0.0;
+    let mut told_s = clusters.placed[first].end_s();
+    for at in rest.map(|part| clusters.typical(*part)) {
+        let distance_m = distance_m(clusters, clusters.of[at]);
+        if clusters.placed[at].start_s >= told_s - LONGEST_BREAK_S / 3 {
+            rest_m += distance_m.unwrap_or(0.0);
+            told_s = clusters.placed[at].end_s();
+        }
+    }
+    let both = distance_m(clusters, whole).zip(distance_m(clusters, clusters.of[first]));
+    cut.gap_s > SHORTEST_PAUSE_S
+        && both
+            .is_some_and(|(whole_m, first_m)| whole_m <= 1.25 * first_m && whole_m < first_m + rest_m / 2.0)
+}
+
+/// Whether a part is the first of the cut, or at the same time.
+fn is_first(clusters: &Clusters, cut: &Cut, part: usize) -> bool {
+    let placed = |part: usize| &clusters.placed[clusters.typical(part)];
+    cut.parts.first().is_some_and(|first| {
+        let (one, other) = (placed(*first), placed(part));
+        2 * relation::overlap_s(one.span(), other.span()) >= one.length_s.min(other.length_s)
+    })
+}
+
+/// Whether all there is are some minutes on a machine and lifting after that: two, whatever ran through both.
+fn is_warm_up(legs: &[Option<&str>]) -> bool {
+    matches!(legs, [first, Some(GYM)] if *first != Some(GYM))
+}
+
+/// How far a cluster went, by the record in the middle.
+fn distance_m(clusters: &Clusters, cluster: usize) -> Option<f64> {
+    let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
+    let mut told: Vec<f64> = records.filter(|r| !r.is_manual).filter_map(|r| r.distance_m).collect();
+    told.sort_by(f64::total_cmp);
+    told.get(told.len().saturating_sub(1) / 2).copied()
+}
+
+/// Whether the parts are many and short: nobody records the way back to where the next one begins.
+fn are_repetitions(clusters: &Clusters, cut: &Cut) -> bool {
+    cut.parts.len() >= FEWEST_REPETITIONS
+        && cut.parts.iter().all(|part| length_s(clusters, *part) <= LONGEST_REPETITION_S)
 }
 
 /// Whether these are the legs of a race, in its order; of one of them nobody may know what it was.
@@ -166,7 +231,7 @@ fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
     clusters.members[cluster].iter().map(|at| clusters.placed[*at].length_s).max().unwrap_or(0)
 }
 
-/// Whether one part begins where another ended, as far as their tracks tell.
+/// Whether one part begins where another ended or began, as far as their tracks tell.
 fn leads_to(clusters: &Clusters, one: usize, next: usize) -> Option<bool> {
     let track = |cluster: usize| {
         let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);

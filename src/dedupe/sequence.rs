@@ -34,7 +34,7 @@ const LEAST_INSIDE: f64 = 0.7;
 /// The family of sports on snow.
 pub const SNOW: &str = "snow";
 /// That of sports on the spot.
-const GYM: &str = "gym";
+pub const GYM: &str = "gym";
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 

@@ -21,6 +21,16 @@ struct Day {
     groups: Vec<usize>,
 }
 
+impl Day {
+    /// Whether somebody went uphill by themselves, so that there was no lift: a warm-up and a race on skis are two.
+    fn goes_up(&self, clusters: &Clusters, groups: &[Group]) -> bool {
+        let members = self.groups.iter().flat_map(|number| &groups[*number].members);
+        members
+            .filter_map(|(at, _)| clusters.records[*at].sport)
+            .any(|sport| ["nordic_ski", "backcountry_ski"].contains(&sport.name))
+    }
+}
+
 /// Brings together the groups of one day's runs, and with them what tells of the whole day.
 pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
     let mut order: Vec<(i64, usize)> = Vec::new();
@@ -48,7 +58,8 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
             None => days.push(day),
         }
     }
-    for day in days.iter().filter(|day| day.groups.len() > 1) {
+    days.retain(|day| day.groups.len() > 1 && !day.goes_up(clusters, groups));
+    for day in days {
         let mut members = Vec::new();
         for number in &day.groups {
             members.append(&mut groups[*number].members);

@@ -58,7 +58,7 @@ fn the_halves_of_a_hike_are_one_outing_where_the_second_begins_at_the_hut() {
 #[test]
 fn two_errands_that_a_watch_ran_through_are_two_and_it_belongs_to_both() {
     // Not from where the other ended, of another sport, or hours later.
-    for (place, sport, minute) in [(6.0, "ride", 35), (0.0, "run", 35), (0.0, "ride", 300)] {
+    for (place, sport, minute) in [(6.0, "ride", 35), (0.0, "run", 75), (0.0, "ride", 300)] {
         let mut person = Person::default();
         person.add(record(Fitbit, "through", "ride", 5, minute as f64 + 28.0, 17.0));
         person.add(record(Garmin, "first", "ride", 0, 30.0, 9.0)).footprint = way(0.0, 0.0, 9.0);
@@ -68,6 +68,75 @@ fn two_errands_that_a_watch_ran_through_are_two_and_it_belongs_to_both() {
         found.are_one(&["through", "second"]);
         found.are_two("first", "second");
     }
+}
+
+#[test]
+fn laps_from_the_car_are_one_outing_where_a_watch_ran_through_the_rests() {
+    // Each source tells of the laps, and each lap begins where the one before did and ends elsewhere.
+    let mut person = Person::default();
+    person.add(record(Fitbit, "day", "hike", 0, 210.0, 18.3));
+    for (name, minute, from, minutes, km) in
+        [("first", 0, 2.0, 64.0, 6.0), ("second", 90, 2.0, 55.0, 5.2), ("third", 151, 2.0, 58.0, 5.7)]
+    {
+        for source in [Strava, Apple] {
+            let lap = record(source, &format!("{source} {name}"), "hike", minute * 60, minutes, km);
+            person.add(lap).footprint = way(0.0, from, from + km);
+        }
+    }
+    person.link().are_one(&["day", "strava first", "apple second", "strava third"]);
+}
+
+#[test]
+fn repetitions_are_one_outing_where_a_watch_tells_of_them_all_and_else_each_its_own() {
+    for has_whole in [true, false] {
+        let mut person = Person::default();
+        for n in 0..6 {
+            for source in [Strava, Fitbit] {
+                let one = record(source, &format!("{source} {n}"), "run", 700 + n * 430, 4.0, 0.95);
+                person.add(one);
+            }
+        }
+        if has_whole {
+            person.add(record(Garmin, "all", "run", 0, 62.0, 10.4)).footprint = way(0.0, 0.0, 9.0);
+        }
+        let found = person.link();
+        match has_whole {
+            true => found.are_one(&["all", "strava 0", "fitbit 3", "strava 5"]),
+            false => found.are_two("strava 0", "fitbit 3"),
+        }
+    }
+}
+
+#[test]
+fn a_forgotten_watch_that_lay_still_belongs_to_what_it_began_with() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "forgotten", "hike", 0, 152.0, 5.1));
+    person.add(record(Apple, "hike", "hike", 40, 66.0, 5.2)).footprint = way(0.0, 0.0, 5.2);
+    person.add(record(Apple, "dog", "walk", 91 * 60, 37.0, 2.4)).footprint = way(0.0, 0.0, 2.4);
+    let found = person.link();
+    found.are_one(&["forgotten", "hike"]);
+    found.are_two("forgotten", "dog");
+    found.are_two("hike", "dog");
+    // It went on: both halves of what it recorded.
+    let mut person = Person::default();
+    person.add(record(Garmin, "all", "hike", 0, 152.0, 7.7));
+    person.add(record(Apple, "up", "hike", 40, 66.0, 5.2)).footprint = way(0.0, 0.0, 5.2);
+    person.add(record(Apple, "on", "hike", 91 * 60, 57.0, 2.4)).footprint = way(0.0, 5.2, 7.6);
+    person.link().are_one(&["all", "up", "on"]);
+}
+
+#[test]
+fn a_warm_up_and_a_race_on_skis_are_two_because_nobody_took_a_lift() {
+    let mut person = Person::default();
+    person.add(record(Fitbit, "warm-up", "nordic_ski", 0, 14.0, 2.2));
+    // A hub knows one word for all that is done on skis.
+    person.add(record(Apple, "warm-up again", "alpine_ski", 2, 14.0, 2.2));
+    person.add(record(Fitbit, "race", "nordic_ski", 25 * 60, 27.0, 7.4));
+    person.add(record(Fitbit, "cool-down", "nordic_ski", 61 * 60, 12.0, 1.9));
+    let found = person.link();
+    found.are_one(&["warm-up", "warm-up again"]);
+    found.are_two("warm-up", "race");
+    found.are_two("race", "cool-down");
 }
 
 #[test]

@@ -51,14 +51,19 @@ fn treadmills_pools_and_bad_receivers_are_wrong_about_the_distance_only() {
 
 #[test]
 fn a_watch_that_ran_through_holds_each_of_what_it_recorded() {
-    let mut person = Person::default();
-    person.add(record(Garmin, "through", "run", 0, 150.0, 12.0));
-    person.add(record(Strava, "run", "run", 5, 60.0, 11.0));
-    person.add(record(Hevy, "gym", "weight_training", 70 * 60, 79.0, 0.0));
-    let found = person.link();
-    found.are_one(&["through", "run"]);
-    found.are_one(&["through", "gym"]);
-    found.are_two("run", "gym");
+    let run_and_gym = |minute: i64| {
+        let mut person = Person::default();
+        person.add(record(Garmin, "through", "run", 0, minute as f64 + 80.0, 12.0));
+        person.add(record(Strava, "run", "run", 5, 60.0, 11.0));
+        person.add(record(Hevy, "gym", "weight_training", minute * 60, 79.0, 0.0));
+        let found = person.link();
+        found.are_one(&["through", "run"]);
+        found.are_one(&["through", "gym"]);
+        found
+    };
+    // At once after the run it is one outing, and after a meal another.
+    run_and_gym(66).are_one(&["run", "gym"]);
+    run_and_gym(105).are_two("run", "gym");
 }
 
 #[test]
