@@ -197,6 +197,13 @@ impl<'a> Clusters<'a> {
         self.members[to].extend(moved);
     }
 
+    /// Whether a person said of two of these records that they are different.
+    pub fn are_denied(&self, members: &[usize]) -> bool {
+        let is_denied = |x: usize, y: usize| self.answer(x, y) == Some(Answer::Different);
+        !self.answers.is_empty()
+            && (0..members.len()).any(|at| members[at + 1..].iter().any(|y| is_denied(members[at], *y)))
+    }
+
     /// Whether a person said of two of their records that they are different.
     pub fn is_denied(&self, one: usize, other: usize) -> bool {
         !self.answers.is_empty()

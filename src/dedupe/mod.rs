@@ -28,6 +28,7 @@ pub mod link;
 mod lonely;
 mod matches;
 mod outing;
+mod race;
 pub mod record;
 pub mod relation;
 #[cfg(test)]

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
+use super::race;
 use super::relation;
 use super::sequence::{GYM, Join, SNOW};
 use super::snow;
 use crate::model::sport::{ANY_FAMILY, Sport};
 
-/// Between the legs of a triathlon people change their shoes.
-const LONGEST_TRANSITION_S: i64 = 20 * 60;
 /// After a longer break it is another outing, unless the outing is long, too.
 const LONGEST_BREAK_S: i64 = 15 * 60;
 /// Whoever forgets the watch first changes and goes somewhere else.
@@ -22,8 +21,6 @@ const SHORTEST_PAUSE_S: i64 = 10 * 60;
 const LONGEST_REST_S: i64 = 100 * 60;
 const FEWEST_REPETITIONS: usize = 4;
 const LONGEST_REPETITION_S: i64 = 15 * 60;
-/// Swim, ride and run, in the orders in which people race.
-const RACES: [[&str; 3]; 2] = [["swim", "ride", "run"], ["run", "ride", "run"]];
 /// Parts in parts in parts are none.
 const MOST_NESTED: usize = 8;
 
@@ -84,6 +81,7 @@ pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
         }
     }
     snow::gather(clusters, &mut groups);
+    race::gather(clusters, &mut groups);
     for group in &mut groups {
         group.members.sort_by_key(|(at, role)| {
             let record = &clusters.records[*at];
@@ -135,10 +133,6 @@ fn tell(clusters: &Clusters, cut: &Cut) -> usize {
 
 /// Whether the parts of a whole are one outing.
 fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
-    // Its legs have rows of their own, and are what is counted.
-    if clusters.members[whole].iter().any(|at| clusters.records[*at].is_parent) {
-        return false;
-    }
     let told = cut.parts.iter().chain([&whole]).filter_map(|cluster| sport(clusters, *cluster));
     let families: BTreeSet<&str> = told.map(|s| s.family).collect();
     // Whoever goes down a mountain goes up again by lift.
@@ -147,7 +141,7 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     }
     let legs: Vec<Option<&str>> =
         cut.parts.iter().map(|part| sport(clusters, *part).map(|s| s.family)).collect();
-    if is_race(&legs) && cut.gap_s <= LONGEST_TRANSITION_S {
+    if race::is_race(&legs) && cut.gap_s <= race::LONGEST_CHANGE_S {
         return true;
     }
     if stood_still(clusters, whole, cut) {
@@ -217,14 +211,6 @@ fn distance_m(clusters: &Clusters, cluster: usize) -> Option<f64> {
 fn are_repetitions(clusters: &Clusters, cut: &Cut) -> bool {
     cut.parts.len() >= FEWEST_REPETITIONS
         && cut.parts.iter().all(|part| length_s(clusters, *part) <= LONGEST_REPETITION_S)
-}
-
-/// Whether these are the legs of a race, in its order; of one of them nobody may know what it was.
-fn is_race(legs: &[Option<&str>]) -> bool {
-    let is_one = |race: &&[&str; 3]| {
-        legs.len() == race.len() && legs.iter().zip(**race).all(|(leg, of)| leg.is_none_or(|leg| leg == of))
-    };
-    RACES.iter().any(|race| is_one(&race)) && legs.iter().filter(|leg| leg.is_none()).count() <= 1
 }
 
 fn length_s(clusters: &Clusters, cluster: usize) -> i64 {

@@ -22,11 +22,14 @@ struct Day {
 }
 
 impl Day {
+    fn members<'a>(&'a self, groups: &'a [Group]) -> impl Iterator<Item = usize> + 'a {
+        self.groups.iter().flat_map(|number| groups[*number].members.iter().map(|(at, _)| *at))
+    }
+
     /// Whether somebody went uphill by themselves, so that there was no lift: a warm-up and a race on skis are two.
     fn goes_up(&self, clusters: &Clusters, groups: &[Group]) -> bool {
-        let members = self.groups.iter().flat_map(|number| &groups[*number].members);
-        members
-            .filter_map(|(at, _)| clusters.records[*at].sport)
+        self.members(groups)
+            .filter_map(|at| clusters.records[at].sport)
             .any(|sport| ["nordic_ski", "backcountry_ski"].contains(&sport.name))
     }
 }
@@ -59,6 +62,7 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
         }
     }
     days.retain(|day| day.groups.len() > 1 && !day.goes_up(clusters, groups));
+    days.retain(|day| !clusters.are_denied(&day.members(groups).collect::<Vec<_>>()));
     for day in days {
         let mut members = Vec::new();
         for number in &day.groups {

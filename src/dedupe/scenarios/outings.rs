@@ -24,22 +24,54 @@ fn a_day_on_skis_and_all_its_runs_are_one_outing() {
     }
 }
 
+/// A race as one source tells of it: name, minute, minutes and kilometres.
+const RACE: [(&str, i64, f64, f64); 3] =
+    [("swim", 0, 30.0, 1.5), ("ride", 33, 75.0, 40.0), ("run", 111, 59.0, 10.0)];
+
 #[test]
-fn the_legs_of_an_event_that_has_them_as_rows_stay_workouts_and_belong_to_it() {
+fn a_race_is_one_outing_with_its_legs_whether_a_record_tells_of_the_whole_or_not() {
+    // The event as Garmin has it, with its legs as rows; as a ride by a bike computer that ran through; as no record.
+    for whole in [Some(("workout", true)), Some(("ride", false)), None] {
+        let mut person = Person::default();
+        if let Some((sport, is_parent)) = whole {
+            person.add(record(Garmin, "event", sport, 7, 170.0, 51.5)).is_parent = is_parent;
+        }
+        for (sport, minute, minutes, km) in RACE {
+            person.add(record(Fitbit, sport, sport, minute * 60 + 7, minutes, km));
+            // The other recorder told nothing of the swim, and died on the bike.
+            if sport != "swim" {
+                let minutes = if sport == "ride" { 47.0 } else { minutes };
+                person.add(record(Strava, &format!("{sport} again"), sport, minute * 60 + 40, minutes, km));
+            }
+        }
+        let found = person.link();
+        found.are_one(&["swim", "ride", "ride again", "run", "run again"]);
+        if whole.is_some() {
+            found.are_one(&["event", "swim", "ride again", "run"]);
+        }
+    }
+}
+
+#[test]
+fn a_swim_and_a_ride_and_a_run_of_one_day_are_three_and_so_is_a_race_with_a_warm_up() {
     let mut person = Person::default();
-    person.add(record(Garmin, "event", "workout", 0, 170.0, 51.5)).is_parent = true;
-    for (sport, minute, minutes, km) in
-        [("swim", 0, 30.0, 1.5), ("ride", 33, 75.0, 40.0), ("run", 111, 59.0, 10.0)]
-    {
-        person.add(record(Garmin, sport, sport, minute * 60, minutes, km));
-        person.add(record(Strava, &format!("{sport} again"), sport, minute * 60 + 4, minutes, km));
+    for (sport, minute, minutes, km) in RACE {
+        person.add(record(Fitbit, sport, sport, minute * 120 + 7, minutes, km));
+        person.add(record(Strava, &format!("{sport} again"), sport, minute * 120 + 9, minutes, km));
+    }
+    for (name, sport, minute, minutes, km) in [
+        ("warm-up", "run", 0, 12.0, 2.0),
+        ("race", "ride", 20, 61.0, 33.0),
+        ("cool-down", "run", 88, 9.0, 1.4),
+    ] {
+        person.add(record(Fitbit, name, sport, DAY_S + minute * 60 + 7, minutes, km));
     }
     let found = person.link();
-    for sport in ["swim", "ride", "run"] {
-        found.are_one(&["event", sport, &format!("{sport} again")]);
-    }
+    found.are_one(&["ride", "ride again"]);
     found.are_two("swim", "ride");
     found.are_two("ride", "run");
+    found.are_two("warm-up", "race");
+    found.are_two("race", "cool-down");
 }
 
 #[test]
