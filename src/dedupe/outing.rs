@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cluster::{Clusters, Group, Role};
 use super::race;
 use super::relation;
-use super::sequence::{GYM, Join, SNOW};
+use super::sequence::{FEWEST_REPETITIONS, GYM, Join, SNOW};
 use super::snow;
 use crate::model::sport::{ANY_FAMILY, Sport};
 
 /// After a longer break it is another outing, unless the outing is long, too.
 const LONGEST_BREAK_S: i64 = 15 * 60;
+/// So soon after one thing another is begun by whoever goes on.
+const AT_ONCE_S: i64 = 8 * 60;
 /// Whoever forgets the watch first changes and goes somewhere else.
 const SHORTEST_PAUSE_S: i64 = 10 * 60;
 /// Where the way goes on, people rest as long as this.
 const LONGEST_REST_S: i64 = 100 * 60;
-const FEWEST_REPETITIONS: usize = 4;
 const LONGEST_REPETITION_S: i64 = 15 * 60;
 /// Parts in parts in parts are none.
 const MOST_NESTED: usize = 8;
@@ -160,8 +161,8 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
         0 | 1 if is_on_one_way => cut.gap_s <= LONGEST_REST_S.max(longest_s),
         0 | 1 => cut.gap_s <= LONGEST_BREAK_S.max(longest_s),
         _ if is_warm_up(&legs) && sport(clusters, whole).is_none_or(|sport| sport.family == GYM) => false,
-        _ if is_on_one_way => cut.gap_s <= 2 * LONGEST_BREAK_S,
-        _ => cut.gap_s <= LONGEST_BREAK_S,
+        _ if is_on_one_way => cut.gap_s <= LONGEST_BREAK_S,
+        _ => cut.gap_s <= AT_ONCE_S,
     }
 }
 

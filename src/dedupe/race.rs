@@ -80,9 +80,8 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
 
 /// The legs of a race that begins with this one.
 fn race_from(legs: &[Leg], first: usize, race: &Kind) -> Option<[usize; 3]> {
-    let next = |before: usize, family: &str| {
-        let mut after = before + 1..legs.len().min(before + 1 + MOST_LOOKED_AT);
-        after.find(|at| {
+    let next = |before: usize, family: &'static str| {
+        (before + 1..legs.len().min(before + 1 + MOST_LOOKED_AT)).filter(move |at| {
             let change_s = legs[*at].span.0 - legs[before].span.1;
             legs[*at].family == Some(family) && (-LONGEST_OVERLAP_S..=LONGEST_CHANGE_S).contains(&change_s)
         })
@@ -91,8 +90,8 @@ fn race_from(legs: &[Leg], first: usize, race: &Kind) -> Option<[usize; 3]> {
     if legs[first].family != Some(swim) {
         return None;
     }
-    let second = next(first, ride)?;
-    let third = next(second, run)?;
+    // A recorder that died on the bike has no run after it; another has.
+    let (second, third) = next(first, ride).find_map(|ride| Some((ride, next(ride, run).next()?)))?;
     let span = (legs[first].span.0, legs[third].span.1);
     let has_whole = || around(legs, span).iter().any(|leg| is_whole(leg, span));
     (!race.needs_whole || has_whole()).then_some([first, second, third])

@@ -35,6 +35,8 @@ const LEAST_INSIDE: f64 = 0.7;
 pub const SNOW: &str = "snow";
 /// That of sports on the spot.
 pub const GYM: &str = "gym";
+/// So many parts of one sport are no slips of a thumb.
+pub const FEWEST_REPETITIONS: usize = 4;
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 
@@ -147,7 +149,9 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             let may_be_any = !is_within && !is_in_gym;
             let is_one_device =
                 is_within && !of_part.spec().gathers && !(is_on_snow(*part) || records[whole].is_parent);
-            if is_one_device {
+            // Two devices may share an account: one for each repetition, one for all of them.
+            let are_repetitions = fitting.len() >= FEWEST_REPETITIONS && fits(scored);
+            if is_one_device && !are_repetitions {
                 continue;
             }
             if (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new) {
