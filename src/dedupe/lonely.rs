@@ -89,7 +89,8 @@ fn shared(clusters: &Clusters, one: usize, other: usize) -> Shared {
     let (of_one, of_other) = (clusters.sources(one), clusters.sources(other));
     let both: Vec<_> = of_one.intersection(&of_other).collect();
     let has_own = both.len() < of_one.len().min(of_other.len());
-    match both.iter().all(|source| source.spec().gathers) {
+    // People post to Strava themselves; a hub takes over what it is given.
+    match both.iter().all(|source| source.spec().gathers && !source.spec().can_echo) {
         _ if both.is_empty() => Shared::Nothing,
         true if has_own => Shared::Hub,
         _ => Shared::Device,
