@@ -2,7 +2,7 @@
 //!
 //! A whole and its parts are one outing where somebody went on after a break: runs on skis with lifts between them,
 //! the legs of a triathlon, the halves of a hike. They are several where one device ran through while somebody did
-//! one thing after another.
+//! one thing after another: where the way does not go on, or after a long pause.
 
 use std::collections::{BTreeMap, BTreeSet};
 
