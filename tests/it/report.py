@@ -24,6 +24,8 @@ def browser(chromium, chromedriver, width, height, scheme):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    # The check for screen readers goes through every element of the page.
+    driver.set_script_timeout(120)
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
     if width < 600:
         driver.execute_cdp_cmd(

@@ -273,7 +273,8 @@ fn rows_that_are_made_directly_are_those_that_exports_are_read_to() {
     let (one, other) = (decided(&by_files), decided(&direct));
     let apart: Vec<&String> = one.symmetric_difference(&other).collect();
     assert!(one.len() > 800, "{}", one.len());
-    assert!(apart.len() * 100 <= one.len(), "{} of {}: {apart:#?}", apart.len(), one.len());
+    // One in a hundred; a pair that is decided at another level stands on both sides.
+    assert!(apart.len() * 50 <= one.len(), "{} of {}: {apart:#?}", apart.len(), one.len());
     // And so it is measured the same, on the lake with the file of the truth.
     let truth = format!("{}/truth.jsonl", manifest.trim_end_matches("/manifest.csv"));
     dedupe(&by_files, &["--learn"]);
