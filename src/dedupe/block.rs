@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use super::compare::{self, Confusion};
 use super::levels::{SPORT, number};
+use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind, Timing};
-use super::timeline::Placed;
 
 /// Two records, by their places; the first is of the source that comes first, or starts first within one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

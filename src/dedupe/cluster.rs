@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
 use super::company::{self, Company, Tie};
+use super::join::Join;
 use super::levels::{TIME, TRACK, number};
-use super::link::{Decision, Reason, Scored};
+use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind};
-use super::sequence::{Join, SNOW};
-use super::timeline::Placed;
+use super::scored::{Decision, Reason, Scored};
+use crate::model::sport::SNOW;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
 

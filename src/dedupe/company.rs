@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::block::Pair;
 use super::levels::{DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
-use super::link::Scored;
 use super::record::Record;
 use super::relation::{self, Kind};
+use super::scored::Scored;
 use super::weights::Weights;
 use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;

@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Thresholds;
 use super::levels::{COMPARISONS, IDENTITY, TIME, level_name, number};
-use super::link::{Decision, Linked, Reason, Scored};
+use super::link::Linked;
+use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
 use super::relation;
-use super::timeline::{Placed, Why};
+use super::scored::{Decision, Reason, Scored};
 use super::weights::Weights;
 
 /// The explanation of a pair of one person's records, by their places.

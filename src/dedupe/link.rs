@@ -16,88 +16,19 @@ use super::company::Company;
 use super::compare::{self, Confusion};
 use super::decide;
 use super::learn::Seen;
-use super::levels::{DISTANCE, Pattern, SPORT, TIME, TRACK, number};
+use super::levels::{DISTANCE, SPORT, TIME, TRACK, number};
 use super::lonely;
 use super::outing;
+use super::placed::Placed;
 use super::record::{Quality, Record};
-use super::relation::{self, Kind, Timing};
+use super::relation::{self, Kind};
+use super::scored::{Decision, Reason, Scored, scored};
 use super::sequence;
-use super::timeline::{self, Placed};
+use super::timeline;
 use super::weights::Weights;
 use super::zones::Zones;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
-
-/// What became of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    NoMatch,
-    /// It may be; somebody should look.
-    Review,
-    Match,
-}
-
-/// What decided it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The weights by themselves.
-    Weight,
-    /// Another pair of the same record was worth more.
-    Assigned,
-    /// It would have brought together what cannot be one.
-    Conflict,
-    /// Another record fits about as well, and nothing tells which.
-    Rivals,
-    /// The stricter rule for two records of one source.
-    Copy,
-    /// One is one of several parts of the other.
-    Part,
-    /// Others brought them together.
-    Group,
-    /// A person said so.
-    Person,
-}
-
-impl Decision {
-    pub fn name(self) -> &'static str {
-        match self {
-            Decision::Match => "match",
-            Decision::Review => "review",
-            Decision::NoMatch => "no_match",
-        }
-    }
-}
-
-impl Reason {
-    pub fn name(self) -> &'static str {
-        match self {
-            Reason::Weight => "weight",
-            Reason::Assigned => "assigned",
-            Reason::Conflict => "conflict",
-            Reason::Rivals => "rivals",
-            Reason::Copy => "copy",
-            Reason::Part => "part",
-            Reason::Group => "group",
-            Reason::Person => "person",
-        }
-    }
-}
-
-/// Two records, what was found out about them, and what was decided.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scored {
-    pub pair: Pair,
-    /// What the second clock was taken to be ahead.
-    pub clock_s: i64,
-    pub shift_s: i64,
-    pub pattern: Pattern,
-    /// log2 of the odds that it is the same workout.
-    pub bits: f64,
-    pub decision: Decision,
-    pub reason: Reason,
-}
 
 /// Everything that was found out about one person's records.
 #[derive(Debug, Default)]
@@ -144,25 +75,6 @@ pub fn compare(records: &[Record], weights: &Weights, answers: &Answers) -> Comp
 fn told_shift_s(records: &[Record], placed: &[Placed], pair: Pair) -> i64 {
     let moved_s = |at: usize| records[at].start_s - placed[at].start_s;
     moved_s(pair.b) - moved_s(pair.a)
-}
-
-pub(super) fn scored(
-    records: &[Record],
-    pair: Pair,
-    (clock_s, timing): (i64, Timing),
-    weights: &Weights,
-    confusion: &Confusion,
-) -> Scored {
-    let pattern = compare::pattern(&records[pair.a], &records[pair.b], timing, confusion);
-    Scored {
-        pair,
-        clock_s,
-        shift_s: timing.shift_s,
-        pattern,
-        bits: weights.score(&pattern),
-        decision: Decision::NoMatch,
-        reason: Reason::Weight,
-    }
 }
 
 /// Follows clocks that are off by seconds to minutes, and looks at the pairs again that they explain.

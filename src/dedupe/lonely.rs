@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::block::Pair;
 use super::cluster::Clusters;
 use super::levels::{TIME, number};
-use super::link::Scored;
 use super::relation::{self, Kind};
+use super::scored::Scored;
 use super::weights::Weights;
 use crate::sources::Source;
 

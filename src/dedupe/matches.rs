@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::levels::{COMPARISONS, level_name};
-use super::link::Scored;
+use super::placed::Placed;
 use super::record::Record;
-use super::timeline::Placed;
+use super::scored::Scored;
 use super::weights::Weights;
 use crate::model::pair::Match;
 

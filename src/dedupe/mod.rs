@@ -22,17 +22,20 @@ mod decide;
 mod explain;
 pub mod footprint;
 mod golden;
+mod join;
 pub mod learn;
 pub mod levels;
 pub mod link;
 mod lonely;
 mod matches;
 mod outing;
+mod placed;
 mod race;
 pub mod record;
 pub mod relation;
 #[cfg(test)]
 mod scenarios;
+mod scored;
 mod sequence;
 mod snow;
 pub mod timeline;
@@ -59,8 +62,9 @@ use crate::store::each::each_bucket;
 use crate::store::lake::{Bucket, Lake, is_among};
 use crate::store::state::answers::{AllAnswers, Answers};
 use learn::Seen;
-use link::{Decision, Linked, Reason};
+use link::Linked;
 use record::Record;
+use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
@@ -388,7 +392,7 @@ fn dedupe_bucket(
     let mut summary =
         Summary { buckets: 1, buckets_rewritten: 1, users: people.len() as u64, ..Summary::default() };
     for ((_, own), linked) in people.iter().zip(&linked) {
-        let count = |is: &dyn Fn(&link::Scored) -> bool| linked.pairs.iter().filter(|s| is(s)).count() as u64;
+        let count = |is: &dyn Fn(&Scored) -> bool| linked.pairs.iter().filter(|s| is(s)).count() as u64;
         summary.activities += own.records.len() as u64;
         summary.pairs += linked.pairs.len() as u64;
         summary.matches += count(&|s| s.decision == Decision::Match);

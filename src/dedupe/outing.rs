@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
+use super::join::Join;
 use super::race;
 use super::relation;
-use super::sequence::{FEWEST_REPETITIONS, GYM, Join, SNOW};
+use super::sequence::FEWEST_REPETITIONS;
 use super::snow;
-use crate::model::sport::{ANY_FAMILY, Sport};
+use crate::model::sport::{ANY_FAMILY, GYM, SNOW, Sport};
 
 /// After a longer break it is another outing, unless the outing is long, too.
 const LONGEST_BREAK_S: i64 = 15 * 60;

@@ -6,8 +6,8 @@
 //! relations ask for sizes that agree.
 
 use super::levels::{TIME, number};
+use super::placed::Placed;
 use super::record::{Quality, Record};
-use super::timeline::Placed;
 
 /// Zones lie whole quarters of an hour apart,
 pub const QUARTER_S: i64 = 900;

@@ -9,32 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::Pair;
 use super::cluster::Clusters;
+use super::join::Join;
 use super::levels::{ABSENT, EFFORT, SPORT, TIME, TRACK, number};
-use super::link::{Decision, Reason, Scored};
+use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind};
-use super::timeline::Placed;
+use super::scored::{Decision, Reason, Scored};
 use super::weights::Weights;
+use crate::model::sport::{GYM, SNOW};
 use crate::sources::Source;
-
-/// A record that others make up together.
-#[derive(Debug, Clone)]
-pub struct Join {
-    pub whole: usize,
-    /// In the order of time.
-    pub parts: Vec<usize>,
-    /// The longest pause between two of them.
-    pub gap_s: i64,
-}
 
 /// A part is shorter than its whole, by more than what a stop button costs,
 const MOST_OF_WHOLE: f64 = 0.92;
 /// and lies within it.
 const LEAST_INSIDE: f64 = 0.7;
-/// The family of sports on snow.
-pub const SNOW: &str = "snow";
-/// That of sports on the spot.
-pub const GYM: &str = "gym";
 /// So many parts of one sport are no slips of a thumb.
 pub const FEWEST_REPETITIONS: usize = 4;
 /// Parts of one whole that are looked at.

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cluster::{Clusters, Group, Role};
 use super::relation;
-use super::sequence::SNOW;
-use crate::model::sport::ANY_FAMILY;
+use crate::model::sport::{ANY_FAMILY, SNOW};
 use crate::sources::Source;
 
 /// Whoever goes down for longer goes on a tour.

@@ -21,6 +21,10 @@ const STRAVA: &str = "strava";
 const FILES: (&str, [&str; 2]) = ("files", ["garmin", STRAVA]);
 /// Says only that somebody exercised.
 pub const ANY_FAMILY: &str = "any";
+/// The family of sports on snow.
+pub const SNOW: &str = "snow";
+/// That of sports on the spot.
+pub const GYM: &str = "gym";
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
 use crate::sources::{self, ArchiveItem, Fault, Found, Parsed, Source};
-use crate::store::backend::Key;
 use crate::store::dataset::cells::Rows;
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
 use crate::store::dataset::{self, MadeFrom, Origins, Table, batch};
@@ -170,7 +169,7 @@ impl Batches {
         }
         if !self.rejects.is_empty() || !self.read_again.is_empty() {
             let key = lake.rejects(name, bucket);
-            let mut versions = current(lake, &key)?;
+            let mut versions = dataset::current(lake, &key)?;
             versions.iter_mut().for_each(|batch| *batch = without(batch, &self.read_again));
             versions.extend(self.rejects);
             let rows = merge(Table::Rejects, &versions);
@@ -190,8 +189,8 @@ impl Batches {
             ] {
                 let part = lake.origins(name, origin, bucket);
                 let mut versions = match (is_only_one, origins_before.are_both()) {
-                    (true, _) => zones::without(current(lake, &activities)?),
-                    (false, true) => current(lake, &part)?,
+                    (true, _) => zones::without(dataset::current(lake, &activities)?),
+                    (false, true) => dataset::current(lake, &part)?,
                     (false, false) => Vec::new(),
                 };
                 versions.extend(new);
@@ -204,7 +203,7 @@ impl Batches {
             let rows = coalesce(&parts[0], &parts[1]).map(marked);
             summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
         } else {
-            let mut versions = zones::without(current(lake, &activities)?);
+            let mut versions = zones::without(dataset::current(lake, &activities)?);
             versions.extend(self.api);
             versions.extend(self.archive);
             gone.leave_out(&mut versions);
@@ -274,9 +273,4 @@ fn without(rejects: &RecordBatch, archives: &[String]) -> RecordBatch {
     let keeps = |row: usize| !archives.iter().any(|archive| is_of(rows.words("raw_ref").value(row), archive));
     let kept: BooleanArray = (0..rejects.num_rows()).map(|row| Some(keeps(row))).collect();
     filter_record_batch(rejects, &kept).expect("a row has an answer each")
-}
-
-/// The rows of a file; none where it is of another schema.
-pub(super) fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
-    if dataset::made_from(lake, key)?.is_some() { dataset::read(lake, key, None) } else { Ok(Vec::new()) }
 }

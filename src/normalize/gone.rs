@@ -7,7 +7,6 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
 use super::Summary;
-use super::batch::current;
 use crate::error::Result;
 use crate::model::activity::Activity;
 use crate::model::columns::TimeType;
@@ -44,7 +43,7 @@ pub fn keep(
     summary: &mut Summary,
 ) -> Result<AllGone> {
     let key = lake.origins(source.name(), ORIGIN, bucket);
-    let mut versions = current(lake, &key)?;
+    let mut versions = dataset::current(lake, &key)?;
     if !new.is_empty() {
         versions.extend(new);
         versions = merge(Table::Activities, &versions).collect();

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 
 use super::Thresholds;
 use super::footprint::Footprint;
-use super::link::{self, Decision, Linked};
+use super::link::{self, Linked};
 use super::record::{Quality, Record};
+use super::scored::{Decision, Scored};
 use super::weights::Weights;
 use crate::model::sport;
 use crate::sources::Source::{self, Hevy};
@@ -90,7 +91,7 @@ impl Found {
 
     fn told(&self, one: &str, other: &str) -> String {
         let of = |at: usize| self.records[at].source_id.as_str();
-        let pair = |s: &&link::Scored| {
+        let pair = |s: &&Scored| {
             [(of(s.pair.a), of(s.pair.b)), (of(s.pair.b), of(s.pair.a))].contains(&(one, other))
         };
         format!(

@@ -59,6 +59,11 @@ pub fn activities(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Resu
     Ok(batches)
 }
 
+/// The rows of a file; none where it is of another schema.
+pub fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
+    if made_from(lake, key)?.is_some() { read(lake, key, None) } else { Ok(Vec::new()) }
+}
+
 /// Rows of a file, some at a time.
 pub fn batches(
     lake: &Lake,
