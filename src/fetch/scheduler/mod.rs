@@ -1,6 +1,6 @@
 //! Whose turn it is, and whether a request may be sent now: decided without doing it.
 //!
-//! Plain values in, plain values out. The driver sends what [`Scheduler::next`] says and reports what came of it ([`answers`]); a
+//! Plain values in, plain values out. The driver sends what [`Scheduler::next`] says and reports what came of it (`answers`); a
 //! simulation does the same under a clock of its own. A decision costs the logarithm of the number of accounts.
 //!
 //! Lists come before details and details before streams, an unfinished list before a new one, then who ranks higher,

@@ -1,8 +1,8 @@
 //! A Strava that behaves like Strava, on loopback: for `demo`, for tests, and for anyone who
 //! needs one.
 //!
-//! It serves tokens ([`oauth`]), the athlete, lists, activities and streams ([`activities`]), and what else clients ask
-//! for ([`more`]: laps, zones, kudos, comments, photos, statistics, gear). Both pairs of rate windows are counted as
+//! It serves tokens (`oauth`), the athlete, lists, activities and streams (`activities`), and what else clients ask
+//! for (`more`: laps, zones, kudos, comments, photos, statistics, gear). Both pairs of rate windows are counted as
 //! Strava counts them: fixed windows, and every request counts, a refused one too. Every answer has the four rate
 //! headers and the date of its clock, and it says no in Strava's words.
 
