@@ -4,6 +4,7 @@ pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | publish TOPIC FILE
 """
 
 import base64
+import json
 import sys
 import time
 
@@ -33,9 +34,12 @@ def main(verb: str, *args: str) -> None:
             if received:
                 ids = [each.ack_id for each in received]
                 client.acknowledge(request={"subscription": subscription, "ack_ids": ids})
-        pulled.sort(key=lambda message: message.publish_time)
+        # The fake numbers what it is given: all of one request have one time.
+        pulled.sort(key=lambda message: int(message.message_id.lstrip("m")))
         for message in pulled:
-            assert not message.attributes and not message.ordering_key, message
+            # The contract has no attributes. The key keeps each user's messages in order.
+            user = json.loads(message.data)["data"]["user_id"]
+            assert not message.attributes and message.ordering_key == user, message
             print(base64.b64encode(message.data).decode())
     elif verb == "publish":
         topic, file = args[:2]
