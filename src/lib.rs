@@ -61,10 +61,7 @@
 //!
 //! FitGlue's things keep FitGlue's names: pipeline, run, upload, destination, booster, tier, sync.
 
-#![allow(
-    rustdoc::private_intra_doc_links,
-    reason = "a page says which of its parts does what, for whoever reads the code"
-)]
+#![allow(rustdoc::private_intra_doc_links, reason = "pages name their parts, for whoever reads the code")]
 
 pub mod cli;
 pub mod dedupe;

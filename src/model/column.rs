@@ -5,6 +5,11 @@
 
 use std::ops::RangeInclusive;
 
+/// What the attributes of a column are written with.
+pub mod attributes {
+    pub use super::{Column, Encoding::*, Giver::*, Parts::*};
+}
+
 /// One column of a table, and how the stages treat it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {

@@ -380,8 +380,7 @@ macro_rules! record {
         impl $crate::model::columns::TableRow for $name {
             type Columns = $columns;
             const COLUMNS: &'static [$crate::model::column::Column] = &[$({
-                #[allow(unused_imports, reason = "most columns have few attributes or none")]
-                use $crate::model::column::{Column, Encoding::*, Giver::*, Parts::*};
+                use $crate::model::column::attributes::*;
                 Column::named(stringify!($field))$($(.$attribute($($value)?))+)?
             },)*];
         }
