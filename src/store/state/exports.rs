@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{State, rows};
 use crate::error::Result;
 use crate::store::lake::Lake;
 
@@ -107,23 +107,24 @@ impl Exports {
     /// A user's runs, in the order of their ids.
     pub fn runs_of(&self, user_id: &str) -> Result<Vec<RunRow>> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(
+            rows(
+                db,
                 "SELECT run_id, source, source_activity_id, pipeline_id, status, start_s, updated_s
                  FROM runs WHERE user_id = ?1 ORDER BY run_id",
-            )?;
-            let rows = statement.query_map([user_id], |row| {
-                Ok(RunRow {
-                    user_id: user_id.to_string(),
-                    run_id: row.get(0)?,
-                    source: row.get(1)?,
-                    source_activity_id: row.get(2)?,
-                    pipeline_id: row.get(3)?,
-                    status: row.get(4)?,
-                    start_s: row.get(5)?,
-                    updated_s: row.get(6)?,
-                })
-            })?;
-            rows.collect()
+                [user_id],
+                |row| {
+                    Ok(RunRow {
+                        user_id: user_id.to_string(),
+                        run_id: row.get(0)?,
+                        source: row.get(1)?,
+                        source_activity_id: row.get(2)?,
+                        pipeline_id: row.get(3)?,
+                        status: row.get(4)?,
+                        start_s: row.get(5)?,
+                        updated_s: row.get(6)?,
+                    })
+                },
+            )
         })
     }
 
@@ -154,37 +155,36 @@ impl Exports {
 
     pub fn users(&self) -> Result<Vec<KnownUser>> {
         self.read(|db| {
-            let mut statement =
-                db.prepare("SELECT user_id, tier, syncs_used, written_s FROM pipeline_users")?;
-            let rows = statement.query_map([], |row| {
+            rows(db, "SELECT user_id, tier, syncs_used, written_s FROM pipeline_users", [], |row| {
                 Ok(KnownUser {
                     user_id: row.get(0)?,
                     tier: row.get(1)?,
                     syncs_used: row.get::<_, i64>(2)?.unsigned_abs(),
                     written_s: row.get(3)?,
                 })
-            })?;
-            rows.collect()
+            })
         })
     }
 
     /// Everybody's pipelines, by user and id.
     pub fn pipelines(&self) -> Result<Vec<PipelineRow>> {
         self.read(|db| {
-            let mut statement = db.prepare(
-                "SELECT user_id, pipeline_id, source, destinations, disabled FROM pipelines ORDER BY user_id, pipeline_id",
-            )?;
-            let rows = statement.query_map([], |row| {
+            let sql = "SELECT user_id, pipeline_id, source, destinations, disabled FROM pipelines
+                       ORDER BY user_id, pipeline_id";
+            rows(db, sql, [], |row| {
                 let destinations: String = row.get(3)?;
                 Ok(PipelineRow {
                     user_id: row.get(0)?,
                     pipeline_id: row.get(1)?,
                     source: row.get(2)?,
-                    destinations: destinations.split(',').filter(|d| !d.is_empty()).map(str::to_string).collect(),
+                    destinations: destinations
+                        .split(',')
+                        .filter(|d| !d.is_empty())
+                        .map(str::to_string)
+                        .collect(),
                     is_disabled: row.get(4)?,
                 })
-            })?;
-            rows.collect()
+            })
         })
     }
 
@@ -192,15 +192,12 @@ impl Exports {
     pub fn imports(&self) -> Result<Vec<Import>> {
         // As earlier longruns kept them: without what was refused.
         let mut imports: Vec<Import> = self.read(|db| {
-            let mut statement =
-                db.prepare("SELECT taken_in_s, entries, runs FROM pipeline_exports ORDER BY rowid")?;
-            let rows = statement.query_map([], |row| {
+            rows(db, "SELECT taken_in_s, entries, runs FROM pipeline_exports ORDER BY rowid", [], |row| {
                 let imported_s = row.get(0)?;
                 let (entries, runs) =
                     (row.get::<_, i64>(1)?.unsigned_abs(), row.get::<_, i64>(2)?.unsigned_abs());
                 Ok(Import { imported_s, written_s: imported_s, entries, runs, ..Import::default() })
-            })?;
-            rows.collect()
+            })
         })?;
         imports.extend(self.read(|db| {
             let mut statement = db.prepare(

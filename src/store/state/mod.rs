@@ -89,6 +89,16 @@ impl State {
     }
 }
 
+/// All rows of a query, each as `row` makes it.
+fn rows<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    row: impl FnMut(&rusqlite::Row) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    db.prepare_cached(sql)?.query_map(params, row)?.collect()
+}
+
 /// An error of the state database as an error of its file.
 pub fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;

@@ -6,6 +6,7 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::rates::Rates;
+use super::rows;
 use crate::error::Result;
 
 /// One thing that was refused.
@@ -25,10 +26,8 @@ impl Rates {
     /// What is set aside, by account.
     pub fn parked(&self) -> Result<HashMap<String, Vec<Parked>>> {
         self.check(|db| {
-            let mut statement = db.prepare(
-                "SELECT account_id, kind, id, reason, tries, next_s FROM parked WHERE source = 'strava' ORDER BY next_s",
-            )?;
-            let rows = statement.query_map([], |row| {
+            let sql = "SELECT account_id, kind, id, reason, tries, next_s FROM parked WHERE source = 'strava' ORDER BY next_s";
+            let parked = rows(db, sql, [], |row| {
                 Ok(Parked {
                     account_id: row.get(0)?,
                     kind: row.get(1)?,
@@ -39,8 +38,7 @@ impl Rates {
                 })
             })?;
             let mut all: HashMap<String, Vec<Parked>> = HashMap::new();
-            for parked in rows {
-                let parked = parked?;
+            for parked in parked {
                 all.entry(parked.account_id.clone()).or_default().push(parked);
             }
             Ok(all)

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::State;
+use super::{State, rows};
 use crate::error::Result;
 use crate::store::lake::Lake;
 
@@ -43,10 +43,9 @@ impl Rates {
     /// The windows, each with the name of its pair.
     pub fn windows(&self) -> Result<Vec<(String, Window)>> {
         self.check(|db| {
-            let mut statement = db.prepare(
-                "SELECT pair, max_requests, used, length_s, window_index FROM rate_windows WHERE source = 'strava'",
-            )?;
-            let rows = statement.query_map([], |row| {
+            let sql = "SELECT pair, max_requests, used, length_s, window_index FROM rate_windows
+                       WHERE source = 'strava'";
+            rows(db, sql, [], |row| {
                 let window = Window {
                     limit: row.get(1)?,
                     used: row.get(2)?,
@@ -54,8 +53,7 @@ impl Rates {
                     index: row.get(4)?,
                 };
                 Ok((row.get(0)?, window))
-            })?;
-            rows.collect()
+            })
         })
     }
 
@@ -94,12 +92,9 @@ impl Rates {
     /// What live traffic there was, by hour of the UTC day.
     pub fn live(&self) -> Result<Vec<Observed>> {
         self.check(|db| {
-            let mut statement =
-                db.prepare("SELECT hour, seconds, calls FROM live_calls WHERE source = 'strava'")?;
-            let rows = statement.query_map([], |row| {
+            rows(db, "SELECT hour, seconds, calls FROM live_calls WHERE source = 'strava'", [], |row| {
                 Ok(Observed { hour: row.get(0)?, seconds: row.get(1)?, calls: row.get(2)? })
-            })?;
-            rows.collect()
+            })
         })
     }
 
