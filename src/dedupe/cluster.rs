@@ -108,6 +108,12 @@ impl<'a> Clusters<'a> {
         let is_elsewhere =
             |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere") && is_at_once(s);
         let is_within = |s: &&Scored| records[s.pair.a].source == records[s.pair.b].source;
+        let ties: HashMap<Pair, Tie> =
+            pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect();
+        let are_of_one_device =
+            |s: &Scored| ties.get(&s.pair).is_some_and(|tie| are_of_one_device(records, s, *tie));
+        let are_two = |s: &&Scored| is_elsewhere(s) || are_of_one_device(s);
+        let two = pairs.iter().filter(are_two).map(|s| s.pair).collect();
         let mut clusters = Clusters {
             records,
             placed,
@@ -117,15 +123,8 @@ impl<'a> Clusters<'a> {
             looked_at: Cell::new(0),
             refused: HashMap::new(),
             bits: HashMap::new(),
-            ties: pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect(),
-            two: pairs
-                .iter()
-                .filter(|s| {
-                    is_elsewhere(s)
-                        || (is_within(s) && are_of_one_device(records, s, company.tie(records, s)))
-                })
-                .map(|s| s.pair)
-                .collect(),
+            ties,
+            two,
         };
         clusters.weigh(pairs);
         clusters
@@ -159,30 +158,29 @@ impl<'a> Clusters<'a> {
     /// Brings together two clusters of which a hub holds a copy each, where each of them says that it lies. Whether it
     /// did.
     pub fn bring_with_copies(&mut self, pair: Pair) -> bool {
-        let (one, other) = (self.of[pair.a], self.of[pair.b]);
-        let may = one != other
-            && self.members[one].len() + self.members[other].len() <= MOST_MEMBERS
-            && !self.are_two(one, other);
+        let (to, from) = self.both(pair);
+        let may = to != from
+            && self.members[to].len() + self.members[from].len() <= MOST_MEMBERS
+            && !self.are_two(to, from);
         if may {
-            self.unite(one.min(other), one.max(other));
+            self.unite(to, from);
         }
         may
     }
 
     /// Whether the two are in one cluster now.
     fn merge(&mut self, pair: Pair, is_certain: bool) -> bool {
-        let (one, other) = (self.of[pair.a], self.of[pair.b]);
-        if one == other {
+        let (to, from) = self.both(pair);
+        if to == from {
             return true;
         }
-        let (to, from) = (one.min(other), one.max(other));
         let sizes = (self.members[to].len(), self.members[from].len());
         if sizes.0 + sizes.1 > MOST_MEMBERS || self.refused.get(&(to, from)) == Some(&sizes) {
             return false;
         }
         let may = match is_certain {
-            true => !self.is_denied(one, other),
-            false => self.apart(one, other) == Apart::Not,
+            true => !self.is_denied(to, from),
+            false => self.apart(to, from) == Apart::Not,
         };
         if !may {
             self.refused.insert((to, from), sizes);
@@ -211,6 +209,12 @@ impl<'a> Clusters<'a> {
             && self.members[one]
                 .iter()
                 .any(|x| self.members[other].iter().any(|y| self.answer(*x, *y) == Some(Answer::Different)))
+    }
+
+    /// The clusters of a pair, the smaller number first.
+    pub fn both(&self, pair: Pair) -> (usize, usize) {
+        let (one, other) = (self.of[pair.a], self.of[pair.b]);
+        (one.min(other), one.max(other))
     }
 
     /// What keeps two clusters apart.
@@ -361,14 +365,11 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             continue;
         }
         let was_match = scored.decision == Decision::Match;
-        let (one, other) = (clusters.of[a], clusters.of[b]);
-        let both = (one.min(other), one.max(other));
-        let apart = match known.get(&both) {
-            Some(apart) => *apart,
-            None if one == other => Apart::Not,
-            None => clusters.apart(one, other),
-        };
-        known.insert(both, apart);
+        let both = clusters.both(scored.pair);
+        let apart = *known.entry(both).or_insert_with(|| match both {
+            (one, other) if one == other => Apart::Not,
+            (one, other) => clusters.apart(one, other),
+        });
         (scored.decision, scored.reason) = match apart {
             Apart::Two => (Decision::NoMatch, Reason::Assigned),
             Apart::Doubtful => (Decision::Review, Reason::Copy),
@@ -377,15 +378,14 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             Apart::Not => (Decision::Review, scored.reason),
         };
         if scored.decision == Decision::Review {
-            asked.entry((one.min(other), one.max(other))).or_insert(number);
+            asked.entry(both).or_insert(number);
         }
     }
     mark_copies(clusters.records, pairs);
     let surest: BTreeMap<(usize, usize), usize> =
         pairs.iter().enumerate().fold(asked, |mut surest, (at, s)| {
-            let (one, other) = (clusters.of[s.pair.a], clusters.of[s.pair.b]);
             if s.decision == Decision::Review
-                && let Some(best) = surest.get_mut(&(one.min(other), one.max(other)))
+                && let Some(best) = surest.get_mut(&clusters.both(s.pair))
                 && s.bits > pairs[*best].bits
             {
                 *best = at;
@@ -393,8 +393,7 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             surest
         });
     for (at, scored) in pairs.iter_mut().enumerate() {
-        let (one, other) = (clusters.of[scored.pair.a], clusters.of[scored.pair.b]);
-        let is_surest = surest.get(&(one.min(other), one.max(other))) == Some(&at);
+        let is_surest = surest.get(&clusters.both(scored.pair)) == Some(&at);
         if scored.decision == Decision::Review && !is_surest && scored.reason != Reason::Person {
             (scored.decision, scored.reason) = (Decision::NoMatch, Reason::Group);
         }

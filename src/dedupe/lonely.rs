@@ -30,15 +30,8 @@ fn alone(scored: &Scored) -> Option<u8> {
     LEVELS.iter().find(|(level, _)| *level == scored.pattern[TIME]).map(|(_, alone)| *alone)
 }
 
-/// Two clusters, the smaller number first.
-type Both = (usize, usize);
-
 /// Marks the pairs between two clusters that are alone. Of clusters that share a hub, the surest pair is handed back.
 pub fn mark(clusters: &Clusters, pairs: &mut [Scored], weights: &Weights) -> Vec<Pair> {
-    let both = |pair: Pair| -> Both {
-        let (one, other) = (clusters.of[pair.a], clusters.of[pair.b]);
-        (one.min(other), one.max(other))
-    };
     // Each cluster, and the source of the other's record.
     let sides = |pair: Pair| {
         let source = |at: usize| clusters.records[at].source;
@@ -51,10 +44,10 @@ pub fn mark(clusters: &Clusters, pairs: &mut [Scored], weights: &Weights) -> Vec
         rivals.entry(of_a).or_default().insert(of_b.0);
         rivals.entry(of_b).or_default().insert(of_a.0);
     }
-    let mut surest: BTreeMap<Both, (f64, Pair)> = BTreeMap::new();
+    let mut surest: BTreeMap<(usize, usize), (f64, Pair)> = BTreeMap::new();
     for scored in pairs.iter_mut() {
         let Some(level) = alone(scored) else { continue };
-        let (one, other) = both(scored.pair);
+        let (one, other) = clusters.both(scored.pair);
         if one == other || sides(scored.pair).iter().any(|side| rivals[side].len() > 1) {
             continue;
         }

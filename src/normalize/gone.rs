@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 
 use super::Summary;
@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::activity::Activity;
 use crate::model::columns::TimeType;
 use crate::sources::{Gone, ReadFrom, Source};
+use crate::store::dataset::cells::Rows;
 use crate::store::dataset::merge::merge;
 use crate::store::dataset::{self, MadeFrom, Table};
 use crate::store::lake::{Bucket, Lake};
@@ -51,7 +52,7 @@ pub fn keep(
     }
     let mut all = AllGone::default();
     for batch in &versions {
-        let times = column(batch, "fetched_at").as_primitive::<TimeType>();
+        let times = Rows(batch).column("fetched_at").as_primitive::<TimeType>();
         let known = (0..batch.num_rows()).map(|row| (record(batch, row), times.value(row)));
         all.0.extend(known);
     }
@@ -65,7 +66,7 @@ impl AllGone {
             return;
         }
         for batch in versions {
-            let times = column(batch, "fetched_at").as_primitive::<TimeType>();
+            let times = Rows(batch).column("fetched_at").as_primitive::<TimeType>();
             let stays =
                 |row: usize| self.0.get(&record(batch, row)).is_none_or(|end| times.value(row) > *end);
             let kept: BooleanArray = (0..batch.num_rows()).map(|row| Some(stays(row))).collect();
@@ -75,10 +76,6 @@ impl AllGone {
 }
 
 fn record(batch: &RecordBatch, row: usize) -> (String, String) {
-    let word = |name: &str| column(batch, name).as_string::<i32>().value(row).to_string();
-    (word("user_id"), word("source_id"))
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a dyn Array {
-    batch.column_by_name(name).expect("activities have it").as_ref()
+    let rows = Rows(batch);
+    (rows.text("user_id", row), rows.text("source_id", row))
 }

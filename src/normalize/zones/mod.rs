@@ -21,6 +21,7 @@ use twox_hash::XxHash64;
 use crate::error::Result;
 use crate::model::columns::{TimeType, second_of};
 use crate::store::backend::Key;
+use crate::store::dataset::cells::Rows;
 use crate::store::dataset::{self, MadeFrom, Table};
 use crate::store::lake::{Bucket, Lake};
 use evidence::{Evidence, Guess, Person};
@@ -104,18 +105,14 @@ fn digest(files: &[File]) -> u64 {
     hash.finish().max(1)
 }
 
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a dyn Array {
-    batch.column_by_name(name).expect("activities have it").as_ref()
-}
-
 /// Adds what the records of a batch say of where their people were, and the days that it is wanted of.
 fn collect(batch: &RecordBatch, source: &str, people: &mut BTreeMap<String, Person>) {
-    let words = |name: &str| column(batch, name).as_string::<i32>();
-    let (users, ids) = (words("user_id"), words("source_id"));
-    let (qualities, zones) = (words("start_quality"), words("timezone"));
-    let starts = column(batch, "start_time").as_primitive::<TimeType>();
-    let offsets = column(batch, "utc_offset_s").as_primitive::<Int32Type>();
-    let degrees = |name: &str| column(batch, name).as_primitive::<Float64Type>();
+    let rows = Rows(batch);
+    let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
+    let (qualities, zones) = (rows.words("start_quality"), rows.words("timezone"));
+    let starts = rows.column("start_time").as_primitive::<TimeType>();
+    let offsets = rows.column("utc_offset_s").as_primitive::<Int32Type>();
+    let degrees = |name: &str| rows.column(name).as_primitive::<Float64Type>();
     let (lats, lons) = (degrees("start_lat_deg"), degrees("start_lon_deg"));
     for row in 0..batch.num_rows() {
         let start_s = second_of(starts.value(row));
@@ -137,9 +134,9 @@ fn collect(batch: &RecordBatch, source: &str, people: &mut BTreeMap<String, Pers
 
 /// Rows with what is proposed for those without a zone.
 fn proposed(batch: &RecordBatch, people: &BTreeMap<String, Person>) -> RecordBatch {
-    let words = |name: &str| column(batch, name).as_string::<i32>();
-    let (users, qualities) = (words("user_id"), words("start_quality"));
-    let starts = column(batch, "start_time").as_primitive::<TimeType>();
+    let rows = Rows(batch);
+    let (users, qualities) = (rows.words("user_id"), rows.words("start_quality"));
+    let starts = rows.column("start_time").as_primitive::<TimeType>();
     let (mut offsets, mut from) = (Int32Builder::new(), StringBuilder::new());
     for row in 0..batch.num_rows() {
         let person = people.get(users.value(row)).filter(|_| qualities.value(row) == UNKNOWN);
