@@ -15,6 +15,7 @@ use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind};
 use super::scored::{Decision, Reason, Scored};
+use super::stray;
 use crate::model::sport::SNOW;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
@@ -374,6 +375,8 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
             Apart::Two => (Decision::NoMatch, Reason::Assigned),
             Apart::Doubtful => (Decision::Review, Reason::Copy),
             Apart::Unlikely if was_match => (Decision::Review, Reason::Conflict),
+            // What lies apart was asked by what else there is, not by its sum.
+            Apart::Unlikely if stray::is_stray(scored) => (Decision::Review, scored.reason),
             Apart::Unlikely => (Decision::NoMatch, Reason::Assigned),
             Apart::Not => (Decision::Review, scored.reason),
         };

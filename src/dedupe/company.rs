@@ -86,7 +86,13 @@ impl Company {
         }
     }
 
-    fn is_beside(&self, pair: Pair) -> bool {
+    /// Whether several people use an account.
+    pub fn is_shared(&self, source: Source) -> bool {
+        self.shared.contains(&source)
+    }
+
+    /// Whether somebody else recorded with the account of one of two at that time.
+    pub fn is_beside(&self, pair: Pair) -> bool {
         self.beside.contains(&pair.a) || self.beside.contains(&pair.b)
     }
 

@@ -75,7 +75,10 @@ pub fn explain(
             continue;
         };
         let values = values(at, a, b).map(|values| format!(" ({values})")).unwrap_or_default();
-        let bits = weights.bits(at, level);
+        let mut bits = weights.bits(at, level);
+        if at == TIME {
+            bits += scored.circumstances_bits;
+        }
         writeln!(text, "{bits:+6.1} bits  {}: {}{values}", comparison.name, name.replace('_', " "))
             .expect("memory");
     }
@@ -176,6 +179,8 @@ fn in_time(scored: &Scored) -> &'static str {
             "They lie apart by what a zone can be off, last equally long, and neither has another that it could be."
         }
         "moved_alone" => "They lie apart, last equally long, and neither has another that it could be.",
+        "stray" => "They lie apart on one day, and neither has another that it could be.",
+        "stray_by_hand" => "One was typed in, and hardly anything else of that day could be it.",
         "day" => "Of one only the day is known, and both sizes agree.",
         "day_one" => "Of one only the day is known, and one of its sizes agrees.",
         "day_alone" => "Of one only the day is known, and nothing else of that day fits.",

@@ -74,12 +74,15 @@ pub const COMPARISONS: [Comparison; 6] = [
             level("moved", 0.004, 0.02),
             // And neither has another that it could be one with, so nothing speaks for two workouts.
             level("hour_alone", 0.02, 0.001),
+            // They lie apart on one day, and how they do and what else there is around them says how likely it is.
+            level("stray", 0.002, 0.002),
             level("moved_alone", 0.01, 0.002),
             // Only the day is known, or what was typed in: both sizes agree, one does, none.
             level("day", 0.03, 0.002),
             level("day_one", 0.01, 0.005),
             // Sizes agree, and nothing else of that day fits.
             level("day_alone", 0.03, 0.000_4),
+            level("stray_by_hand", 0.002, 0.002),
             level("day_only", 0.002, 0.01),
             level("beside", 0.000_5, 0.12),
         ],

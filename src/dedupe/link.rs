@@ -1,9 +1,9 @@
 //! One person's records to pairs with decisions and groups of the same workout: a pure function.
 //!
 //! ```text
-//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ company ─ sequence ─ decide ─ cluster ─ lonely ─ outing, snow
-//! (of days) (where each  (which  (levels)         (seconds) (shared  (parts)  (pairs)  (what     (what    (workouts,
-//!            record lies) pairs)                              accounts)                 overlaps)  lies apart) parts)
+//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ company ─ sequence ─ decide ─ cluster ─ lonely, stray ─ outing, snow
+//! (of days) (where each  (which  (levels)         (seconds) (shared  (parts)  (pairs)  (what     (what         (workouts,
+//!            record lies) pairs)                              accounts)                 overlaps)  lies apart)    parts)
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +15,7 @@ use super::cluster::{self, Clusters, Group};
 use super::company::Company;
 use super::compare::{self, Confusion};
 use super::decide;
+use super::join::Join;
 use super::learn::Seen;
 use super::levels::{DISTANCE, SPORT, TIME, TRACK, number};
 use super::lonely;
@@ -24,6 +25,7 @@ use super::record::{Quality, Record};
 use super::relation::{self, Kind};
 use super::scored::{Decision, Reason, Scored, scored};
 use super::sequence;
+use super::stray;
 use super::timeline;
 use super::weights::Weights;
 use super::zones::Zones;
@@ -166,6 +168,35 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     }
 }
 
+/// Brings together what lies apart and has no other that it could be, the surest first; asks about what is likely.
+fn bring_strays(
+    clusters: &mut Clusters,
+    pairs: &mut Vec<Scored>,
+    strays: Vec<Scored>,
+    thresholds: Thresholds,
+) {
+    let mut taken: BTreeSet<usize> = BTreeSet::new();
+    for mut stray in strays.into_iter().filter(|s| s.bits >= thresholds.review_odds.log2()) {
+        let both = clusters.both(stray.pair);
+        let known = pairs.binary_search_by_key(&stray.pair, |s| s.pair);
+        let is_known =
+            known.is_ok_and(|at| pairs[at].reason == Reason::Person || pairs[at].bits >= stray.bits);
+        if is_known || [both.0, both.1].iter().any(|cluster| taken.contains(cluster)) {
+            continue;
+        }
+        taken.extend([both.0, both.1]);
+        let is_sure = stray.bits >= thresholds.match_odds.log2() && stray.reason != Reason::Rivals;
+        stray.decision = match is_sure && clusters.bring_with_copies(stray.pair) {
+            true => Decision::Match,
+            false => Decision::Review,
+        };
+        match known {
+            Ok(at) => pairs[at] = stray,
+            Err(at) => pairs.insert(at, stray),
+        }
+    }
+}
+
 /// Weeks that sources are moved against each other, so that what is left are pairs by chance: of the same
 /// days and hours of the week.
 const MOVED_WEEKS: [i64; 4] = [1, -1, 3, -4];
@@ -237,6 +268,12 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
             (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Weight);
         }
     }
+    let of_join = |join: &Join| -> Vec<usize> {
+        join.parts.iter().chain([&join.whole]).map(|at| clusters.of[*at]).collect()
+    };
+    let parts: BTreeSet<usize> = joins.iter().flat_map(of_join).collect();
+    let strays = stray::find(&clusters, &company, &parts, weights);
+    bring_strays(&mut clusters, &mut pairs, strays, thresholds);
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }

@@ -50,7 +50,7 @@ pub fn row(
         identity: level(4),
         effort: level(5),
         prior_bits: weights.prior_bits() as f32,
-        time_bits: bits(0),
+        time_bits: bits(0) + scored.circumstances_bits as f32,
         distance_bits: bits(1),
         sport_bits: bits(2),
         track_bits: bits(3),

@@ -38,6 +38,7 @@ mod scenarios;
 mod scored;
 mod sequence;
 mod snow;
+mod stray;
 pub mod timeline;
 pub mod weights;
 pub mod zones;
@@ -68,7 +69,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

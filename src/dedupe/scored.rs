@@ -72,6 +72,8 @@ pub struct Scored {
     pub clock_s: i64,
     pub shift_s: i64,
     pub pattern: Pattern,
+    /// What speaks for or against it that no level names: what else there is around the two.
+    pub circumstances_bits: f64,
     /// log2 of the odds that it is the same workout.
     pub bits: f64,
     pub decision: Decision,
@@ -91,6 +93,7 @@ pub fn scored(
         clock_s,
         shift_s: timing.shift_s,
         pattern,
+        circumstances_bits: 0.0,
         bits: weights.score(&pattern),
         decision: Decision::NoMatch,
         reason: Reason::Weight,

@@ -5,6 +5,7 @@ mod accounts;
 mod crowds;
 mod neighbours;
 mod outings;
+mod strays;
 mod troubles;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,70 @@
+//! What lies apart on one day and has no other that it could be.
+
+use super::*;
+use crate::sources::Source::{Apple, Fitbit, Garmin, HealthConnect, Strava};
+
+/// A ride that two sources tell of, as a third tells of it.
+fn ride_and(other: Record) -> Person {
+    let mut person = Person::default();
+    person.add(record(Garmin, "garmin", "ride", 9 * HOUR_S, 150.0, 64.8)).heart_rate_bpm = Some(118.0);
+    person.add(record(Strava, "strava", "ride", 9 * HOUR_S + 2, 150.0, 64.8)).heart_rate_bpm = Some(118.0);
+    person.add(other);
+    person
+}
+
+#[test]
+fn a_clock_that_is_off_by_any_time_and_a_length_that_is_off_a_little_are_no_second_ride() {
+    let mut late = record(Fitbit, "fitbit", "ride", 9 * HOUR_S + 5_027, 153.0, 66.0);
+    late.heart_rate_bpm = Some(119.0);
+    ride_and(late).link().are_one(&["garmin", "strava", "fitbit"]);
+}
+
+#[test]
+fn a_second_ride_of_another_length_is_no_wrong_clock() {
+    let found = ride_and(record(Fitbit, "fitbit", "ride", 18 * HOUR_S + 700, 45.0, 17.0)).link();
+    found.are_two("garmin", "fitbit");
+}
+
+#[test]
+fn what_follows_soon_is_the_next_thing_that_somebody_did() {
+    let found = ride_and(record(Fitbit, "fitbit", "ride", 9 * HOUR_S + 10_200, 100.0, 40.0)).link();
+    found.are_two("garmin", "fitbit");
+}
+
+#[test]
+fn the_same_ride_on_the_next_day_is_another() {
+    let mut person = ride_and(record(Fitbit, "fitbit", "ride", 9 * HOUR_S + DAY_S + 240, 150.0, 64.8));
+    person.add(record(Garmin, "before", "ride", 9 * HOUR_S - 2 * DAY_S, 150.0, 64.8));
+    person.link().are_two("garmin", "fitbit");
+}
+
+#[test]
+fn what_was_typed_in_is_the_only_thing_of_that_day_that_it_can_be_whatever_its_sizes() {
+    let hand = |source: Source, minutes: f64| {
+        let mut hand = record(source, "hand", "run", 12 * HOUR_S, minutes, 0.0);
+        hand.is_manual = true;
+        hand
+    };
+    let run = |start_s: i64, name: &str| record(Garmin, name, "run", start_s, 47.0, 9.1);
+    two(run(7 * HOUR_S, "run"), hand(Strava, 75.0)).are_one(&["run", "hand"]);
+    // Typed into a hub that has the recording, too.
+    let mut person = Person::default();
+    person.add(run(7 * HOUR_S, "run"));
+    person.add(record(Apple, "copy", "run", 7 * HOUR_S, 47.0, 9.1));
+    person.add(hand(Apple, 60.0));
+    person.link().are_one(&["run", "copy", "hand"]);
+    // And another sport is another workout.
+    let swim = record(Garmin, "swim", "swim", 7 * HOUR_S, 47.0, 1.5);
+    two(swim, hand(Strava, 50.0)).are_two("swim", "hand");
+}
+
+#[test]
+fn of_two_runs_of_a_day_nobody_knows_which_was_typed_in() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "morning", "run", 7 * HOUR_S, 47.0, 9.1));
+    person.add(record(Garmin, "evening", "run", 18 * HOUR_S, 48.0, 9.3));
+    person.add(record(HealthConnect, "hand", "run", 12 * HOUR_S, 75.0, 0.0)).is_manual = true;
+    let found = person.link();
+    found.are_two("morning", "hand");
+    found.are_two("evening", "hand");
+}
