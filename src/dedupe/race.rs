@@ -6,11 +6,13 @@ use std::collections::HashSet;
 use super::cluster::{self, Clusters, Group, Role};
 use super::relation;
 use crate::model::sport::ANY_FAMILY;
+use crate::sources::Source;
 
 /// The legs of a race.
 struct Kind {
     legs: [&'static str; 3],
-    /// Somebody may also warm up, race and cool down like that, so that a record must tell of the whole.
+    /// Somebody may also warm up, race and cool down like that, so that a record must tell of the whole, or one
+    /// source of leg after leg.
     needs_whole: bool,
 }
 
@@ -20,6 +22,9 @@ const RACES: [Kind; 2] = [
 ];
 /// Between two legs people change their shoes.
 pub const LONGEST_CHANGE_S: i64 = 20 * 60;
+/// Without a whole only who hurries races; and one source tells of one leg after the other.
+const SHORT_CHANGE_S: i64 = 5 * 60;
+const SLIP_S: i64 = 60;
 /// A recorder that was started late, or stopped late, makes two legs overlap.
 const LONGEST_OVERLAP_S: i64 = 10 * 60;
 /// Records after a leg among which the next one is looked for.
@@ -29,6 +34,7 @@ const MOST_LOOKED_AT: usize = 32;
 struct Leg {
     span: (i64, i64),
     family: Option<&'static str>,
+    source: Source,
     at: usize,
 }
 
@@ -91,10 +97,30 @@ fn race_from(legs: &[Leg], first: usize, race: &Kind) -> Option<[usize; 3]> {
         return None;
     }
     // A recorder that died on the bike has no run after it; another has.
-    let (second, third) = next(first, ride).find_map(|ride| Some((ride, next(ride, run).next()?)))?;
-    let span = (legs[first].span.0, legs[third].span.1);
-    let has_whole = || around(legs, span).iter().any(|leg| is_whole(leg, span));
-    (!race.needs_whole || has_whole()).then_some([first, second, third])
+    let all = |is_next: &dyn Fn(usize, usize) -> bool| {
+        let rides = next(first, ride).filter(|at| is_next(first, *at));
+        let mut races = rides.filter_map(|ride| {
+            let third = next(ride, run).find(|at| is_next(ride, *at))?;
+            Some([first, ride, third])
+        });
+        races.next()
+    };
+    let found = all(&|_, _| true)?;
+    let span = (legs[first].span.0, legs[found[2]].span.1);
+    if !race.needs_whole || around(legs, span).iter().any(|leg| is_whole(leg, span)) {
+        return Some(found);
+    }
+    let hurried = all(&|before, at| {
+        let change_s = legs[at].span.0 - legs[before].span.1;
+        legs[at].source == legs[before].source && (-SLIP_S..=SHORT_CHANGE_S).contains(&change_s)
+    })?;
+    // Nobody does anything else meanwhile.
+    let span = (legs[first].span.0, legs[hurried[2]].span.1);
+    let is_beside = |leg: &Leg| {
+        10 * relation::overlap_s(leg.span, span) >= 7 * (leg.span.1 - leg.span.0)
+            && !is_of(legs, &hurried, leg)
+    };
+    (!around(legs, span).iter().any(is_beside)).then_some(hurried)
 }
 
 /// What begins at the time of a race, or so long before it that it could be the whole of it.
@@ -124,5 +150,6 @@ fn is_of(legs: &[Leg], race: &[usize; 3], other: &Leg) -> bool {
 fn leg(clusters: &Clusters, at: usize) -> Option<Leg> {
     let placed = &clusters.placed[at];
     let family = clusters.records[at].sport.map(|sport| sport.family).filter(|family| *family != ANY_FAMILY);
-    (placed.length_s > 0 && !placed.is_by_hand).then(|| Leg { span: placed.span(), family, at })
+    let source = clusters.records[at].source;
+    (placed.length_s > 0 && !placed.is_by_hand).then(|| Leg { span: placed.span(), family, source, at })
 }

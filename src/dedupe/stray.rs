@@ -32,6 +32,8 @@ const ONE_LENGTH: f64 = 0.15;
 const CLEAR_BITS: f64 = 1.0;
 /// Clocks that are off by as much are off together.
 const ONE_SHIFT_S: i64 = 90;
+/// A band finds a walk minutes after it began.
+const LATE_S: i64 = 600;
 /// And as long.
 const ONE_STRETCH_S: i64 = 31 * DAY_S;
 
@@ -201,7 +203,10 @@ struct Lie {
     end_ahead_s: i64,
     /// One starts where the other ends, or would with its own length taken off.
     is_end: bool,
+    /// It starts its own length after the other's start, which lasted another time.
+    is_stamped_at_end: bool,
     is_zone: bool,
+    is_near_zone: bool,
     shared: f64,
     gap_s: i64,
     /// How far their lengths are apart, as a share.
@@ -214,13 +219,19 @@ impl Lie {
         let (ahead_s, end_ahead_s) = (q.start_s - p.start_s, q.end_s() - p.end_s());
         let ends = [q.start_s - p.end_s(), p.start_s - q.end_s(), ahead_s - q.length_s, ahead_s + p.length_s];
         let offsets = || [p.offset_s, q.offset_s].into_iter().flatten().filter(|offset_s| *offset_s != 0);
-        let is_zone = |s: &i64| offsets().any(|offset_s| (s.abs() - offset_s.abs()).abs() <= SHIFTED_S);
+        let is_by_zone = |within_s: i64| {
+            let is_zone = |s: i64| offsets().any(|offset_s| (s.abs() - offset_s.abs()).abs() <= within_s);
+            is_zone(ahead_s) || is_zone(end_ahead_s)
+        };
+        let touches = ends[..2].iter().any(|s| s.abs() <= ONE_SHIFT_S);
         let shorter_s = p.length_s.min(q.length_s).max(1);
         Lie {
             ahead_s,
             end_ahead_s,
             is_end: ends.iter().any(|s| s.abs() <= ONE_SHIFT_S),
-            is_zone: [ahead_s, end_ahead_s].iter().any(is_zone),
+            is_stamped_at_end: !touches && ends[2..].iter().any(|s| s.abs() <= ONE_SHIFT_S),
+            is_zone: is_by_zone(SHIFTED_S),
+            is_near_zone: (a.0.utc_offset_s.is_none() || b.0.utc_offset_s.is_none()) && is_by_zone(LATE_S),
             shared: relation::overlap_s(p.span(), q.span()) as f64 / shorter_s as f64,
             gap_s: p.start_s.max(q.start_s) - p.end_s().min(q.end_s()),
             lengths: relation::apart(a.0, b.0).map_or(1.0, |(_, share)| share),
@@ -235,7 +246,9 @@ impl Lie {
     fn bits(&self) -> f64 {
         const BASE_BITS: f64 = -4.3;
         let by = match () {
+            () if self.is_stamped_at_end => 3.0,
             () if self.is_zone => 3.0,
+            () if self.is_near_zone => 2.0,
             () if self.is_end => 1.3,
             () if self.is_hours() => 1.8,
             () => 0.0,

@@ -272,3 +272,23 @@ fn a_second_record_of_a_whole_that_lacks_its_beginning_changes_nothing_about_the
     found.are_two("second", "third");
     found.are_two("first", "third");
 }
+
+#[test]
+fn run_ride_and_run_within_minutes_are_one_race_though_nobody_tells_of_the_whole() {
+    let legs = |change_s: i64| {
+        let mut person = Person::default();
+        person.add(record(Garmin, "run", "run", 0, 31.0, 6.2));
+        person.add(record(Garmin, "ride", "ride", 31 * 60 + change_s, 75.0, 38.0));
+        person.add(record(Garmin, "again", "run", 106 * 60 + 2 * change_s, 26.0, 5.0));
+        person
+    };
+    legs(150).link().are_one(&["run", "ride", "again"]);
+    // There and back between two meetings.
+    let found = legs(900).link();
+    found.are_two("run", "ride");
+    found.are_two("ride", "again");
+    // Somebody was elsewhere meanwhile.
+    let mut person = legs(150);
+    person.add(record(Strava, "beside", "swim", 45 * 60 + 13, 40.2, 1.5));
+    person.link().are_two("run", "ride");
+}

@@ -68,3 +68,21 @@ fn of_two_runs_of_a_day_nobody_knows_which_was_typed_in() {
     found.are_two("morning", "hand");
     found.are_two("evening", "hand");
 }
+
+#[test]
+fn a_start_that_is_an_end_is_found_whatever_the_other_lost() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "died", "run", 8 * HOUR_S, 21.0, 4.1));
+    person.add(record(Fitbit, "late", "run", 9 * HOUR_S + 20, 60.0, 11.6));
+    person.link().are_one(&["died", "late"]);
+}
+
+#[test]
+fn what_gives_local_time_and_starts_minutes_late_is_for_somebody_to_look_at() {
+    let mut person = Person::default();
+    let mut told = record(Strava, "told", "hike", 3 * HOUR_S + 78, 325.3, 21.2);
+    told.utc_offset_s = Some(20_700);
+    person.add(told);
+    person.add(record(Fitbit, "local", "hike", 3 * HOUR_S + 20_700 + 389, 316.7, 19.1));
+    person.link().is_for_review("told", "local");
+}
