@@ -120,7 +120,9 @@ fn track(a: &Record, b: &Record) -> u8 {
     if tells_nothing(a) || tells_nothing(b) {
         return ABSENT;
     }
-    let (one, other) = (a.footprint.share_within(&b.footprint), b.footprint.share_within(&a.footprint));
+    let one = a.footprint.share_within(&b.footprint);
+    // Nobody was beside somebody who was not beside them.
+    let other = if one > 0.0 { b.footprint.share_within(&a.footprint) } else { 0.0 };
     let (most, least) = (one.max(other), one.min(other));
     let name = match (most, least) {
         (most, least) if most >= 0.85 && least >= 0.75 => "same",

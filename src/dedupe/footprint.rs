@@ -1,6 +1,8 @@
 //! Where a track went, as the set of cells it touched: robust to another sampling, to noise of a
 //! receiver and to ends that were cut off.
 
+use std::sync::Arc;
+
 /// A cell is some 80 m wide and high: further than receivers err, nearer than the next street but one.
 const CELL_E5: i64 = 72;
 /// Cells of one latitude band are equally wide.
@@ -14,7 +16,7 @@ const MAX_CELLS: usize = 8_192;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Footprint {
     /// The cells that it touched, sorted.
-    cells: Vec<u64>,
+    cells: Arc<[u64]>,
     /// Its first and its last point, in whole 1e-5 degrees.
     ends: Option<[Point; 2]>,
 }
@@ -83,10 +85,9 @@ impl Footprint {
         }
         cells.sort_unstable();
         cells.dedup();
-        cells.shrink_to_fit();
         let points = || lat_e5.iter().copied().zip(lon_e5.iter().copied());
         Footprint {
-            cells,
+            cells: cells.into(),
             ends: points().next().zip(points().next_back()).map(|(first, last)| [first, last]),
         }
     }
@@ -120,7 +121,7 @@ impl Footprint {
         let mut shared = 0_usize;
         // One place in the other's cells for each of the rows below, of and above a cell.
         let mut at = [0_usize; 3];
-        for cell in &self.cells {
+        for cell in self.cells.iter() {
             let mut is_shared = false;
             for (row, at) in [cell.wrapping_sub(ROW), *cell, cell.wrapping_add(ROW)].iter().zip(&mut at) {
                 let first = row.wrapping_sub(1);

@@ -218,15 +218,19 @@ pub fn seen(records: &[Record], weights: &Weights, answers: &Answers) -> Seen {
             }
         }
     }
+    let zones = Zones::of(records, &answers.zones);
+    let told: Vec<Placed> = records.iter().map(|record| Placed::as_told(record, &zones)).collect();
+    let mut moved = records.to_vec();
+    for record in &mut moved {
+        (record.file, record.upload, record.came_from) = (None, None, None);
+    }
+    let mut placed = told.clone();
     for weeks in MOVED_WEEKS {
-        let mut moved = records.to_vec();
-        for record in &mut moved {
-            record.start_s += record.source as i64 * weeks * WEEK_S;
-            (record.file, record.upload, record.came_from) = (None, None, None);
+        for (at, record) in records.iter().enumerate() {
+            let moved_s = record.source as i64 * weeks * WEEK_S;
+            moved[at].start_s = record.start_s + moved_s;
+            placed[at].start_s = told[at].start_s + moved_s;
         }
-        moved.sort_by_key(|record| (record.start_s, record.source));
-        let zones = Zones::of(&moved, &answers.zones);
-        let placed: Vec<Placed> = moved.iter().map(|record| Placed::as_told(record, &zones)).collect();
         for (pair, timing) in block::candidates(&moved, &placed).pairs {
             if is_across(&moved, pair) {
                 let pattern = compare::pattern(&moved[pair.a], &moved[pair.b], timing, &Confusion::default());
