@@ -12,7 +12,7 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::sources::formats::pack::pack;
-use crate::sources::{self, Found, Source, formats::zip::Container};
+use crate::sources::{self, Fault, Found, Source, formats::zip::Container};
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
 
@@ -254,7 +254,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
     let (user, source, path) = (column("user")?, column("source")?, column("path")?);
     let zone = table.column(&["timezone"]);
     let beside = manifest.parent().unwrap_or(Path::new(""));
-    let line = |(at, row): (usize, &csv::StringRecord)| {
+    let line = |(at, row): (usize, sources::formats::csv::Row<'_>)| {
         let place = format!("{}, line {}", manifest.display(), at + 2);
         let cell = |column: usize| row.get(column).unwrap_or_default().trim().to_string();
         let zone = zone.map(cell).filter(|zone| !zone.is_empty()).or_else(|| args.timezone.clone());
@@ -265,7 +265,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
         let path = path.map(|path| beside.join(path)).unwrap_or_default();
         Ok(Line { place, user_id: cell(user), source: cell(source), path, zone })
     };
-    table.rows.iter().enumerate().map(line).collect()
+    table.rows().enumerate().map(line).collect()
 }
 
 /// Reads an archive and prints what is in it.
@@ -285,13 +285,13 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
     let mut contents =
         Contents { source, files, activities: 0, samples: 0, not_activities: 0, rejects: Vec::new() };
     sources::read(source, &archive, &from, &mut |item| {
-        let at = format!("{}{}", from.raw_ref, item.at);
+        let named = |fault: &Fault| format!("{}{}: {fault}", from.raw_ref, item.at);
         match item.found {
             Found::NoActivity | Found::Gone(_) => contents.not_activities += 1,
-            Found::Fault(fault) => contents.rejects.push(format!("{at}: {fault}")),
+            Found::Fault(fault) => contents.rejects.push(named(&fault)),
             Found::Activity(mut taken) => {
                 sources::check(&mut taken);
-                contents.rejects.extend(taken.faults.iter().map(|fault| format!("{at}: {fault}")));
+                contents.rejects.extend(taken.faults.iter().map(named));
                 contents.activities += 1;
                 contents.samples += taken.streams.map_or(0, |s| u64::from(s.samples.unsigned_abs()));
             }

@@ -48,6 +48,7 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
     let mut lines = TABLE.lines();
     let header: Vec<&'static str> = lines.next().expect("the table has a header").split(',').collect();
     let mut table = Table { sports: Vec::new(), by_name: HashMap::new() };
+    let mut written: Vec<(&'static str, &'static str)> = Vec::new();
     for line in lines {
         let cells: Vec<&'static str> = line.split(',').collect();
         let strava = cells[3].split('|').next().expect("a cell is there");
@@ -55,6 +56,7 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         for (column, cell) in header.iter().zip(&cells).skip(3) {
             for name in cell.split('|').filter(|name| !name.is_empty()) {
                 table.by_name.entry(column).or_default().insert(squashed(name), sport.name);
+                written.push((*column, name));
             }
         }
         table.sports.push(sport);
@@ -66,6 +68,12 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         };
         let sport = table.sports.iter().find(|sport| sport.name == name).expect("the sport is in the table");
         of_strava.extend(names.split('|').map(|name| (squashed(name), sport.name)));
+        written.extend(names.split('|').map(|name| (STRAVA, name)));
+    }
+    // As they are written, too: that is how most of them come.
+    for (column, name) in written {
+        let names = table.by_name.get_mut(column).expect("the name is from there");
+        names.insert(name.to_string(), names[&squashed(name)]);
     }
     table
 });
@@ -85,6 +93,9 @@ pub fn named(name: &str) -> Option<Sport> {
 pub fn canonical(source: &str, raw: &str) -> Option<&'static str> {
     let columns = [source].into_iter().chain(FILES.1.into_iter().filter(|_| source == FILES.0));
     let known = |name: &str| {
+        if let Some(sport) = SPORTS.by_name.get(source).and_then(|names| names.get(name)) {
+            return Some(*sport);
+        }
         let name = squashed(name);
         columns.clone().find_map(|column| SPORTS.by_name.get(column)?.get(&name).copied())
     };

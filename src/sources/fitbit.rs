@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use rayon::prelude::*;
 
-use super::formats::csv::{self, Quotes, cell};
+use super::formats::csv::{self, Quotes, Row, cell};
 use super::formats::json::{self, Value, fields, id, missing, number, text};
 use super::formats::recording::{Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
@@ -270,8 +270,12 @@ fn takeout_time(text: &str) -> Option<Timestamp> {
 /// A table of `UserExercises_*.csv`, whose lengths are millimetres.
 fn table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
-    let read = archive.read(entry).and_then(|bytes| csv::table(&csv::text(&bytes), Quotes::Doubled));
-    let table = match read {
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
+    };
+    let text = csv::text(&bytes);
+    let table = match csv::table(&text, Quotes::Doubled) {
         Ok(table) => table,
         Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
@@ -284,7 +288,8 @@ fn table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<Arch
             Fault::record("no column exercise_id or exercise_start"),
         )];
     }
-    let row = |(number, row): (usize, &::csv::StringRecord)| {
+    let row = |(number, row): (usize, Row<'_>)| {
+        let row = &row;
         let at = format!("{at}#{number}");
         let mut faults = Vec::new();
         let taken = (|| {
@@ -330,7 +335,7 @@ fn table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<Arch
         })();
         ArchiveItem::of("row", at, taken.map(|activity| Parsed { activity, streams: None, faults }))
     };
-    table.rows.iter().enumerate().map(row).collect()
+    table.rows().enumerate().map(row).collect()
 }
 
 /// `+01:00`, `-0800` or seconds.
@@ -365,7 +370,8 @@ fn day_series(entry: &ArchiveEntry, windows: &Windows) -> Option<DaySeries> {
 
 fn day(archive: &Container, entry: &ArchiveEntry, kind: DaySeries, windows: &Windows) -> Result<Day, Fault> {
     let bytes = archive.read(entry)?;
-    let table = csv::table(&csv::text(&bytes), Quotes::Doubled)?;
+    let text = csv::text(&bytes);
+    let table = csv::table(&text, Quotes::Doubled)?;
     let column = |name: &str| {
         table.column(&[name]).ok_or_else(|| Fault::record(format!("the table has no column {name}")))
     };
@@ -376,9 +382,9 @@ fn day(archive: &Container, entry: &ArchiveEntry, kind: DaySeries, windows: &Win
     };
     let altitude = table.column(&["altitude"]);
     let mut day = Day::default();
-    for row in &table.rows {
-        let number = |column: Option<usize>| csv::number("", cell(row, column)?).ok();
-        let time_ms = cell(row, Some(time)).and_then(time::utc).map(Timestamp::as_millisecond);
+    for row in table.rows() {
+        let number = |column: Option<usize>| csv::number("", cell(&row, column)?).ok();
+        let time_ms = cell(&row, Some(time)).and_then(time::utc).map(Timestamp::as_millisecond);
         let place = number(latitude).zip(number(longitude));
         let place = place.and_then(|(lat, lon)| degrees_e7(lat, 90.0).zip(degrees_e7(lon, 180.0)));
         match (time_ms, number(bpm).filter(|bpm| (1.0..400.0).contains(bpm)), place) {

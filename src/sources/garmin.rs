@@ -4,7 +4,7 @@
 //! kilojoules where the API has kilocalories. Its summaries and its FIT files do not name each
 //! other reliably, so they are joined by their starts. Most of the FIT files are not activities.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -72,6 +72,7 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
     let others: Vec<&ArchiveEntry> =
         archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
     in_parallel(&others, |entry| entry.weight(), |entry| pushes(archive, entry, from), &mut *each)?;
+    waiting.sort();
     let recorded: Vec<&ArchiveEntry> =
         archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
     in_parallel(
@@ -93,8 +94,9 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
 #[derive(Default)]
 struct Waiting {
     all: Vec<Option<(String, Box<Parsed>)>>,
-    by_start: BTreeSet<(i64, usize)>,
-    by_id: BTreeMap<String, usize>,
+    /// Starts in unix seconds, in their order, once all are there.
+    by_start: Vec<(i64, usize)>,
+    by_id: HashMap<String, usize>,
 }
 
 impl Waiting {
@@ -106,9 +108,14 @@ impl Waiting {
             return first.activity.complete_with(taken.activity);
         }
         let index = self.all.len();
-        self.by_start.insert((taken.activity.start_time.as_second(), index));
+        self.by_start.push((taken.activity.start_time.as_second(), index));
         self.by_id.insert(taken.activity.source_id.clone(), index);
         self.all.push(Some((at, taken)));
+    }
+
+    /// What comes before the files are joined.
+    fn sort(&mut self) {
+        self.by_start.sort_unstable();
     }
 
     /// A recording with the summary of it, if there is one.
@@ -126,8 +133,9 @@ impl Waiting {
         };
         let named = named.filter(|index| begins(*index).is_some_and(|s| s <= 86_400));
         let near = || {
-            let range = (start_s - SAME_START_S, 0)..=(start_s + SAME_START_S, usize::MAX);
-            let near = self.by_start.range(range).map(|(_, index)| *index);
+            let from = self.by_start.partition_point(|(begin, _)| *begin < start_s - SAME_START_S);
+            let near = self.by_start[from..].iter().take_while(|(begin, _)| *begin <= start_s + SAME_START_S);
+            let near = near.map(|(_, index)| *index);
             let elapsed = file.activity.elapsed_s.unwrap_or(0.0);
             let away = |index: &usize| {
                 let other = self.all[*index].as_ref().and_then(|(_, t)| t.activity.elapsed_s).unwrap_or(0.0);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 use ring::digest::{SHA256, digest};
 
-use super::formats::csv::{self, Quotes, Table, cell};
+use super::formats::csv::{self, Quotes, Row, Table, cell};
 use super::formats::json::{Value, fields, id, is_absent, list_of_records, missing, number, text, whole};
 use super::formats::time::{self, Order};
 use super::formats::zip::{ArchiveEntry, Container};
@@ -121,7 +121,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(table: &Table) -> Result<Columns, Fault> {
+    fn of(table: &Table<'_>) -> Result<Columns, Fault> {
         let missing = |name: &str| Fault::record(format!("the table has no column {name}"));
         let unit = |names: [(&str, f64); 2]| {
             names.into_iter().find_map(|(name, scale)| Some((table.column(&[name])?, scale)))
@@ -139,18 +139,22 @@ impl Columns {
 
 fn workouts_of_table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
-    let read = archive.read(entry).and_then(|bytes| {
-        let table = csv::table(&csv::text(&bytes), Quotes::Doubled)?;
-        Columns::of(&table).map(|columns| (table, columns))
-    });
+    let bytes = match archive.read(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
+    };
+    let text = csv::text(&bytes);
+    let read = csv::table(&text, Quotes::Doubled);
+    let read = read.and_then(|table| Columns::of(&table).map(|columns| (table, columns)));
     let (table, columns) = match read {
         Ok(read) => read,
         Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
+    let all: Vec<Row<'_>> = table.rows().collect();
     // Rows of one workout stand together; one that comes again is the same.
     let mut order = Vec::new();
     let mut groups: HashMap<[&str; 3], Vec<usize>> = HashMap::new();
-    for (number, row) in table.rows.iter().enumerate() {
+    for (number, row) in all.iter().enumerate() {
         let word = |column: Option<usize>| cell(row, column).unwrap_or_default();
         let key = [word(Some(columns.title)), word(Some(columns.start)), word(columns.end)];
         groups.entry(key).or_insert_with(|| {
@@ -164,16 +168,17 @@ fn workouts_of_table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom)
         .map(|key| {
             let rows = &groups[&key];
             let at = format!("{at}#{}", rows[0]);
-            ArchiveItem::of("row", at.clone(), workout_of_rows(&table, &columns, key, rows, from, &at))
+            let rows: Vec<&Row<'_>> = rows.iter().map(|number| &all[*number]).collect();
+            ArchiveItem::of("row", at.clone(), workout_of_rows(&table, &columns, key, &rows, from, &at))
         })
         .collect()
 }
 
 fn workout_of_rows(
-    table: &Table,
+    table: &Table<'_>,
     columns: &Columns,
     [title, start, end]: [&str; 3],
-    rows: &[usize],
+    rows: &[&Row<'_>],
     from: &ReadFrom,
     at: &str,
 ) -> Result<Parsed, Fault> {
@@ -195,12 +200,10 @@ fn workout_of_rows(
     a.start_time = begin;
     a.utc_offset_s = offset_s;
     a.start_quality = if offset_s.is_some() { "minute" } else { "zone_unknown" }.to_string();
-    let first = &table.rows[rows[0]];
-    a.description = cell(first, table.column(&["description"])).map(str::to_string);
+    a.description = cell(rows[0], table.column(&["description"])).map(str::to_string);
     let mut sets = Vec::with_capacity(rows.len());
     let mut exercise_index = 0;
-    for number in rows {
-        let row = &table.rows[*number];
+    for row in rows {
         let word = |name: &str| cell(row, table.column(&[name])).map(str::to_string);
         let id = &a.source_id;
         let mut value = |name: &str, column: Option<usize>, scale: f64| {

@@ -133,7 +133,7 @@ impl ReadFrom {
             origin: "archive".to_string(),
             fetched_at: self.fetched_at,
             detail_at: Some(self.fetched_at),
-            raw_ref: format!("{}{at}", self.raw_ref),
+            raw_ref: [self.raw_ref.as_str(), at].concat(),
             schema_version: SCHEMA_VERSION,
             ..stated
         }

@@ -7,11 +7,15 @@ use super::formats::zip::{ArchiveEntry, Container};
 use super::{ArchiveItem, Fault, OnItem, Parsed};
 use crate::error::Result as CrateResult;
 
-/// Things that are read at a time, by all cores together: what bounds the memory.
+/// Things that are read at a time: what bounds the memory.
 const BATCH_BYTES: u64 = 32 << 20;
-const BATCH_THINGS: usize = 256;
+const BATCH_THINGS: usize = 1024;
+/// Each core gets so many or so much at a time, where that is less: memory that is used again at once stays warm.
+const THINGS_PER_CORE: usize = 4;
+const BYTES_PER_CORE: u64 = 1 << 20;
 
-/// Reads things in parallel, some at a time, and hands on what they held in their order.
+/// Reads things in parallel, some at a time, and hands on what they held in their order. While some are handed
+/// on, the next ones are read.
 pub fn in_parallel<T: Sync>(
     things: &[T],
     bytes: impl Fn(&T) -> u64,
@@ -19,21 +23,30 @@ pub fn in_parallel<T: Sync>(
     each: OnItem<'_>,
 ) -> CrateResult<()> {
     let mut rest = things;
+    let mut items: Vec<Vec<ArchiveItem>> = Vec::new();
     while !rest.is_empty() {
-        let mut weight = 0;
-        let many = rest.iter().take(BATCH_THINGS).take_while(|thing| {
-            let begins = weight == 0;
-            weight += bytes(thing).max(1);
-            begins || weight <= BATCH_BYTES
-        });
-        let (batch, behind) = rest.split_at(many.count());
-        let items: Vec<Vec<ArchiveItem>> = batch.par_iter().map(&read).collect();
-        for item in items.into_iter().flatten() {
-            each(item)?;
-        }
+        let (batch, behind) = rest.split_at(batch_length(rest, &bytes));
+        let mut next = Vec::new();
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| next = batch.par_iter().map(&read).collect());
+            std::mem::take(&mut items).into_iter().flatten().try_for_each(&mut *each)
+        })?;
+        items = next;
         rest = behind;
     }
-    Ok(())
+    items.into_iter().flatten().try_for_each(each)
+}
+
+/// How many of the things, the next ones first, are read at a time.
+fn batch_length<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> usize {
+    let cores = rayon::current_num_threads();
+    let mut weight = 0_u64;
+    let fits = |(many, thing): &(usize, &T)| {
+        weight = weight.saturating_add(bytes(thing).max(1));
+        let is_enough = *many >= THINGS_PER_CORE * cores && weight > BYTES_PER_CORE * cores as u64;
+        *many == 0 || (weight <= BATCH_BYTES && !is_enough)
+    };
+    things.iter().take(BATCH_THINGS).enumerate().take_while(fits).count()
 }
 
 /// The records of a JSON file, each read by itself: the value, whether it stood under `key`, and its place.
@@ -46,20 +59,21 @@ pub(super) fn records(
     mut read: impl FnMut(json::Value<'_, '_>, bool, &str) -> Option<Result<Parsed, Fault>>,
 ) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
-    let bytes = match archive.read(entry) {
+    let mut bytes = match archive.read(entry) {
         Ok(bytes) => bytes,
         Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
     let mut items = Vec::new();
-    let walked = json::records(&bytes, key, |index, is_under_key, element| {
+    let again = || archive.read(entry).unwrap_or_default();
+    let walked = json::records(&mut bytes, again, key, |index, is_under_key, element| {
         let at = format!("{at}#{index}");
         items.push(match element {
             Err(reason) => ArchiveItem::fault("record", at, Fault::record(reason)),
             Ok(value) => match read(value, is_under_key, &at) {
                 None => ArchiveItem::nothing("record", at),
                 Some(taken) => {
-                    let id = value.get(id_field).and_then(|v| json::id(id_field, v).ok());
                     let named = |fault: Fault| {
+                        let id = value.get(id_field).and_then(|v| json::id(id_field, v).ok());
                         if fault.source_id.is_some() { fault } else { fault.of(id.as_deref()) }
                     };
                     ArchiveItem::of("record", at, taken.map_err(named))

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use csv::{ReaderBuilder, StringRecord};
 use encoding_rs::{Encoding, WINDOWS_1252};
+use memchr::{memchr, memchr2, memchr3};
 
 use crate::sources::Fault;
 
@@ -25,13 +25,6 @@ pub fn text(bytes: &[u8]) -> Cow<'_, str> {
 /// What an export writes where it failed to write a value.
 pub const FAILED: &str = "#error#";
 
-/// A table, whole in memory.
-#[derive(Debug, Default)]
-pub struct Table {
-    pub header: Vec<String>,
-    pub rows: Vec<StringRecord>,
-}
-
 /// How quotes within quotes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quotes {
@@ -40,42 +33,188 @@ pub enum Quotes {
     Escaped,
 }
 
-/// Reads a table. Its delimiter is the comma, or the semicolon where the header has more of those.
-pub fn table(text: &str, quotes: Quotes) -> Result<Table, Fault> {
+/// A table. Its rows stay in the text and are taken apart one by one, when somebody looks at them.
+#[derive(Debug)]
+pub struct Table<'a> {
+    pub header: Vec<String>,
+    lines: Vec<&'a str>,
+    marks: Marks,
+}
+
+/// The cells of a row.
+#[derive(Debug)]
+pub struct Row<'a>(Vec<Cow<'a, str>>);
+
+/// What stands between cells and within quotes.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    delimiter: u8,
+    escape: Option<u8>,
+}
+
+/// Finds the rows of a table. Its delimiter is the comma, or the semicolon where the header has more of those.
+pub fn table(text: &str, quotes: Quotes) -> Result<Table<'_>, Fault> {
     let head = text.lines().next().unwrap_or_default();
     let count = |c: char| head.matches(c).count();
     let delimiter = if count(';') > count(',') { b';' } else { b',' };
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .escape((quotes == Quotes::Escaped).then_some(b'\\'))
-        .from_reader(text.as_bytes());
-    let mut table = Table::default();
-    for record in reader.records() {
-        let record = record.map_err(|e| Fault::record(format!("not a table: {e}")))?;
-        if table.header.is_empty() {
-            table.header = record.iter().map(|name| name.trim().to_string()).collect();
-        } else {
-            table.rows.push(record);
-        }
-    }
-    if table.header.is_empty() {
-        return Err(Fault::record("an empty file"));
-    }
-    Ok(table)
+    let marks = Marks { delimiter, escape: (quotes == Quotes::Escaped).then_some(b'\\') };
+    let mut lines = marks.lines(text);
+    let header = lines.next().ok_or_else(|| Fault::record("an empty file"))?;
+    let header = marks.cells(header).map(|name| name.trim().to_string()).collect();
+    Ok(Table { header, lines: lines.collect(), marks })
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// The place of a column, by any of its names.
     pub fn column(&self, names: &[&str]) -> Option<usize> {
         names.iter().find_map(|name| self.header.iter().position(|h| h.eq_ignore_ascii_case(name)))
     }
+
+    /// How many rows there are below the header.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub fn row(&self, number: usize) -> Row<'a> {
+        let mut cells = Vec::with_capacity(self.header.len());
+        cells.extend(self.marks.cells(self.lines[number]));
+        Row(cells)
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = Row<'a>> {
+        (0..self.len()).map(|number| self.row(number))
+    }
+
+    /// One cell, with the rest of its row not taken apart.
+    pub fn cell(&self, number: usize, column: usize) -> Option<Cow<'a, str>> {
+        self.marks.cells(self.lines[number]).nth(column)
+    }
+}
+
+impl Row<'_> {
+    pub fn get(&self, column: usize) -> Option<&str> {
+        self.0.get(column).map(|cell| &**cell)
+    }
+
+    /// How many cells it has, which need not be as many as the header.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|cell| &**cell)
+    }
+}
+
+impl Marks {
+    /// The lines with something in them. A line breaks where no quotes are around.
+    fn lines(self, text: &str) -> impl Iterator<Item = &str> {
+        let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+        std::iter::from_fn(move || {
+            rest = rest.trim_start_matches(['\r', '\n']);
+            let (line, behind) = rest.split_at(self.end_of_line(rest.as_bytes()));
+            rest = behind;
+            Some(line).filter(|line| !line.is_empty())
+        })
+    }
+
+    fn end_of_line(self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(found) = memchr3(b'"', b'\n', b'\r', &bytes[at..]) {
+            at += found;
+            if bytes[at] != b'"' {
+                return at;
+            }
+            // Within a cell a quote is one like any letter.
+            let opens = at == 0 || bytes[at - 1] == self.delimiter;
+            at = if opens { self.end_of_quotes(bytes, at + 1).1 } else { at + 1 };
+        }
+        bytes.len()
+    }
+
+    /// Where what stands within quotes ends, and where the text goes on behind them.
+    fn end_of_quotes(self, bytes: &[u8], begin: usize) -> (usize, usize) {
+        let mut at = begin;
+        while let Some(found) = self.next_mark(&bytes[at..]) {
+            at += found;
+            if bytes[at] == b'"' && bytes.get(at + 1) != Some(&b'"') {
+                return (at, at + 1);
+            }
+            at = (at + 2).min(bytes.len());
+        }
+        (bytes.len(), bytes.len())
+    }
+
+    /// The next quote or backslash, of those that mean something.
+    fn next_mark(self, bytes: &[u8]) -> Option<usize> {
+        match self.escape {
+            None => memchr(b'"', bytes),
+            Some(escape) => memchr2(b'"', escape, bytes),
+        }
+    }
+
+    fn cells<'a>(self, line: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        let bytes = line.as_bytes();
+        let mut next = Some(0);
+        std::iter::from_fn(move || {
+            let at = next?;
+            let end_from =
+                |from: usize| memchr(self.delimiter, &bytes[from..]).map_or(line.len(), |n| from + n);
+            let (end, cell) = match bytes.get(at) {
+                None => (at, Cow::Borrowed("")),
+                // Most cells of a wide table are empty.
+                Some(byte) if *byte == self.delimiter => (at, Cow::Borrowed("")),
+                Some(b'"') => {
+                    let (quoted_end, behind) = self.end_of_quotes(bytes, at + 1);
+                    let end = end_from(behind);
+                    let quoted = self.without_marks(&line[at + 1..quoted_end]);
+                    let cell = if behind == end { quoted } else { quoted + &line[behind..end] };
+                    (end, cell)
+                }
+                Some(_) => {
+                    let end = end_from(at);
+                    (end, Cow::Borrowed(&line[at..end]))
+                }
+            };
+            next = (end < line.len()).then_some(end + 1);
+            Some(cell)
+        })
+    }
+
+    /// What was meant by what stands within quotes.
+    fn without_marks(self, quoted: &str) -> Cow<'_, str> {
+        let Some(mut mark) = self.next_mark(quoted.as_bytes()) else { return Cow::Borrowed(quoted) };
+        let mut meant = String::with_capacity(quoted.len());
+        let mut begin = 0;
+        loop {
+            meant.push_str(&quoted[begin..mark]);
+            // The mark goes, and what follows it stays, whatever it is.
+            begin = mark + 1;
+            let behind = (mark + 2).min(quoted.len());
+            match self.next_mark(&quoted.as_bytes()[behind..]) {
+                Some(found) => mark = behind + found,
+                None => {
+                    meant.push_str(&quoted[begin..]);
+                    return Cow::Owned(meant);
+                }
+            }
+        }
+    }
 }
 
 /// A cell that says something.
-pub fn cell(row: &StringRecord, column: Option<usize>) -> Option<&str> {
-    row.get(column?).map(str::trim).filter(|text| !text.is_empty() && *text != FAILED)
+pub fn cell<'a>(row: &'a Row<'_>, column: Option<usize>) -> Option<&'a str> {
+    // Most cells of a wide table are empty.
+    let text = row.get(column?).filter(|text| !text.is_empty())?.trim();
+    Some(text).filter(|text| !text.is_empty() && *text != FAILED)
 }
 
 /// A number of a cell, with a point or a comma before its fraction.
@@ -95,6 +234,8 @@ pub fn number(field: &str, text: &str) -> Result<f64, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -109,9 +250,9 @@ mod tests {
     #[test]
     fn quotes_within_quotes_are_read_in_both_ways() {
         let doubled = table("a,b\n1,\"x \"\"y\"\"\nz\"\n", Quotes::Doubled).unwrap();
-        assert_eq!(doubled.rows[0].get(1), Some("x \"y\"\nz"));
+        assert_eq!(doubled.row(0).get(1), Some("x \"y\"\nz"));
         let escaped = table("a,b\n1,\"x \\\"y\\\"\nz\"\n", Quotes::Escaped).unwrap();
-        assert_eq!(escaped.rows[0].get(1), Some("x \"y\"\nz"));
+        assert_eq!(escaped.row(0).get(1), Some("x \"y\"\nz"));
     }
 
     #[test]
@@ -120,5 +261,37 @@ mod tests {
             assert_eq!(number("f", text), Ok(value));
         }
         assert!(number("f", "NaN").is_err() && number("f", "far").is_err() && number("f", "1e999").is_err());
+    }
+
+    /// The header and the rows as the `csv` crate reads them.
+    fn as_another_reader_reads(text: &str, quotes: Quotes) -> Vec<Vec<String>> {
+        let head = text.lines().next().unwrap_or_default();
+        let is_semicolon = head.matches(';').count() > head.matches(',').count();
+        let mut reader = ::csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(if is_semicolon { b';' } else { b',' })
+            .escape((quotes == Quotes::Escaped).then_some(b'\\'))
+            .from_reader(text.as_bytes());
+        let mut rows: Vec<Vec<String>> =
+            reader.records().map(|row| row.unwrap().iter().map(str::to_string).collect()).collect();
+        if let Some(header) = rows.first_mut() {
+            header.iter_mut().for_each(|name| *name = name.trim().to_string());
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_the_rows_that_another_reader_finds(
+            text in "[ab,;\"\\\\\r\né ]{0,40}", is_escaped in any::<bool>()
+        ) {
+            let quotes = if is_escaped { Quotes::Escaped } else { Quotes::Doubled };
+            let read: Vec<Vec<String>> = table(&text, quotes).map_or_else(|_| Vec::new(), |table| {
+                let rows = table.rows().map(|row| row.iter().map(str::to_string).collect());
+                std::iter::once(table.header.clone()).chain(rows).collect()
+            });
+            prop_assert_eq!(read, as_another_reader_reads(&text, quotes));
+        }
     }
 }

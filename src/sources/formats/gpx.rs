@@ -113,8 +113,8 @@ impl Tracks {
         match name {
             "ele" => sample.altitude_m = unread.number(text, Lost::Altitude),
             "time" => {
-                if let Some(time) = time::utc(text) {
-                    sample.time_ms = time.as_millisecond();
+                if let Some(time_ms) = time::utc_ms(text) {
+                    sample.time_ms = time_ms;
                     self.has_time = true;
                 }
             }

@@ -135,8 +135,8 @@ impl Activities {
             let sample = &mut self.sample;
             match name {
                 "Time" => {
-                    if let Some(time) = time::utc(text) {
-                        sample.time_ms = time.as_millisecond();
+                    if let Some(time_ms) = time::utc_ms(text) {
+                        sample.time_ms = time_ms;
                         self.has_time = true;
                     }
                 }

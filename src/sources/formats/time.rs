@@ -15,6 +15,13 @@ pub fn utc(text: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(civil_ms - i64::from(offset_s.unwrap_or(0)) * 1000).ok()
 }
 
+/// The same, in unix milliseconds: a recording has thousands of them.
+pub fn utc_ms(text: &str) -> Option<i64> {
+    let (civil_ms, offset_s) = parse(text)?;
+    Some(civil_ms - i64::from(offset_s.unwrap_or(0)) * 1000)
+        .filter(|ms| *ms <= Timestamp::MAX.as_millisecond())
+}
+
 /// The same, with the offset that was written, in seconds.
 pub fn with_offset(text: &str) -> Option<(Timestamp, Option<i32>)> {
     let (civil_ms, offset_s) = parse(text)?;
@@ -189,18 +196,25 @@ pub fn as_utc(civil: DateTime) -> Option<Timestamp> {
 /// Beginnings of the months' names in every language that Strava's archives and Hevy's tables are written in.
 const MONTHS: &str = include_str!("../../../data/months.csv");
 
+/// By their first bytes.
 static BEGINNINGS: LazyLock<Vec<(&'static str, i32)>> = LazyLock::new(|| {
     let lines = MONTHS.lines().skip(1).zip(1..);
     let of_month = |(line, month): (&'static str, i32)| {
         let (_, beginnings) = line.split_once(',').expect("the table has two columns");
         beginnings.split('|').map(move |beginning| (beginning, month))
     };
-    lines.flat_map(of_month).collect()
+    let mut beginnings: Vec<(&'static str, i32)> = lines.flat_map(of_month).collect();
+    beginnings.sort_by_key(|(beginning, _)| beginning.as_bytes()[0]);
+    beginnings
 });
 
 /// The month that a word means, in lower case.
 fn month_of(word: &str) -> Option<i32> {
-    let known = BEGINNINGS.iter().filter(|(beginning, _)| word.starts_with(beginning));
+    let first = word.as_bytes().first()?;
+    let from = BEGINNINGS.partition_point(|(beginning, _)| beginning.as_bytes()[0] < *first);
+    let of_the_first =
+        BEGINNINGS[from..].iter().take_while(|(beginning, _)| beginning.as_bytes()[0] == *first);
+    let known = of_the_first.filter(|(beginning, _)| word.starts_with(beginning));
     known.max_by_key(|(beginning, _)| beginning.len()).map(|(_, month)| *month)
 }
 
@@ -230,8 +244,9 @@ mod tests {
             "2023-01-01T24:00:00Z",
             "2023-01-01T00:00:00Q",
             "2023-01-01T00:00:00+",
+            "9999-12-31T23:59:59Z",
         ] {
-            assert_eq!(utc(text), None, "{text}");
+            assert_eq!((utc(text), utc_ms(text)), (None, None), "{text}");
         }
     }
 
@@ -241,6 +256,7 @@ mod tests {
             let date = Timestamp::from_second(day * 86_400).unwrap();
             let text = date.to_string();
             assert_eq!(utc(&text), Some(date), "{text}");
+            assert_eq!(utc_ms(&text), Some(date.as_millisecond()), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::BufRead;
 
 use encoding_rs::Encoding;
+use memchr::{memchr, memchr2};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -98,7 +99,7 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
     let mut rest = document;
     let at = |rest: &str| (document.len() - rest.len()) as u64;
     loop {
-        let Some((text, tag)) = rest.split_once('<') else {
+        let Some((text, tag)) = split_at_byte(rest, b'<') else {
             walk.text(rest)?;
             return walk.end_of_document();
         };
@@ -106,11 +107,21 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
         let position = at(tag) - 1;
         rest = match tag.as_bytes() {
             [b'/', ..] => {
-                let (name, behind) = tag[1..].split_once('>').ok_or(CUT)?;
-                let name = name.trim_ascii_end();
-                if open.pop().is_some_and(|begun| begun != name) {
-                    return Err(unsound(position, &format_args!("</{name}> ends another element")));
-                }
+                let tag = &tag[1..];
+                // Almost always the one that is open, and nothing behind its name.
+                let begun = open.pop();
+                let ended = begun.and_then(|name| Some((name, tag.strip_prefix(name)?.strip_prefix('>')?)));
+                let (name, behind) = match ended {
+                    Some(ended) => ended,
+                    None => {
+                        let (name, behind) = split_at_byte(tag, b'>').ok_or(CUT)?;
+                        let name = name.trim_ascii_end();
+                        if begun.is_some_and(|begun| begun != name) {
+                            return Err(unsound(position, &format_args!("</{name}> ends another element")));
+                        }
+                        (name, behind)
+                    }
+                };
                 walk.end(name, position)?;
                 behind
             }
@@ -120,8 +131,7 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
                 behind
             }
             _ => {
-                let end = end_of_tag(tag).ok_or(CUT)?;
-                let (content, behind) = (&tag[..end], &tag[end + 1..]);
+                let (content, behind) = whole_tag(tag).ok_or(CUT)?;
                 let (content, is_empty) = content.strip_suffix('/').map_or((content, false), |c| (c, true));
                 let length = content.bytes().position(|b| b.is_ascii_whitespace()).unwrap_or(content.len());
                 let name = &content[..length];
@@ -142,10 +152,20 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
 
 const CUT: &str = "the document is cut";
 
-/// Where a tag ends: at the first `>` that no quotes are around.
-fn end_of_tag(tag: &str) -> Option<usize> {
+/// What stands before the first such byte, which is one of ASCII, and behind it.
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// A tag, and what stands behind it. It ends at the first `>` that no quotes are around.
+fn whole_tag(tag: &str) -> Option<(&str, &str)> {
+    let (content, behind) = split_at_byte(tag, b'>')?;
+    if memchr2(b'"', b'\'', content.as_bytes()).is_none() {
+        return Some((content, behind));
+    }
     let mut quote = None;
-    tag.bytes().position(|byte| match quote {
+    let end = tag.bytes().position(|byte| match quote {
         None if matches!(byte, b'"' | b'\'') => {
             quote = Some(byte);
             false
@@ -155,7 +175,8 @@ fn end_of_tag(tag: &str) -> Option<usize> {
             quote = quote.filter(|quote| *quote != byte);
             false
         }
-    })
+    })?;
+    Some((&tag[..end], &tag[end + 1..]))
 }
 
 /// What begins with `!` or `?`: its text, where it has some, and what stands behind it.

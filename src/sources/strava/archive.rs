@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use ::csv::StringRecord;
 use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::model::activity::Activity;
 use crate::model::extra;
-use crate::sources::formats::csv::{self, Quotes, Table, cell, number};
+use crate::sources::formats::csv::{self, FAILED, Quotes, Row, Table, cell, number};
+use crate::sources::formats::json;
 use crate::sources::formats::recording::Recording;
 use crate::sources::formats::time::{self, Order};
 use crate::sources::formats::zip::{ArchiveEntry, Container};
@@ -48,15 +48,14 @@ pub struct ArchivedEntry {
 pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
     let mut found = Vec::new();
     for table_entry in archive.ending("activities.csv") {
-        let Ok((table, columns)) = archive.read(table_entry).and_then(|bytes| read_table(&csv::text(&bytes)))
-        else {
-            continue;
-        };
+        let Ok(bytes) = archive.read(table_entry) else { continue };
+        let text = csv::text(&bytes);
+        let Ok((table, columns)) = read_table(&text) else { continue };
         let files = by_name(archive, table_entry);
-        for row in &table.rows {
-            let file = cell(row, columns.filename);
-            let start = start_time(row, &columns, table.order);
-            let (Some(id), Ok(start)) = (cell(row, columns.id).filter(|id| is_id(id)), start) else {
+        for row in table.written.rows() {
+            let file = cell(&row, columns.filename);
+            let start = start_time(&row, &columns, table.order);
+            let (Some(id), Ok(start)) = (cell(&row, columns.id).filter(|id| is_id(id)), start) else {
                 continue;
             };
             found.push(ArchivedEntry {
@@ -76,26 +75,39 @@ pub fn entries(archive: &Container) -> Vec<ArchivedEntry> {
 /// Reads the table and the files that it names.
 pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     for entry in archive.ending("activities.csv") {
-        let read = archive.read(entry).and_then(|bytes| read_table(&csv::text(&bytes)));
-        let (table, columns) = match read {
+        let failed = |fault: Fault| ArchiveItem::fault("file", format!("!{}", entry.name), fault);
+        let bytes = match archive.read(entry) {
+            Ok(bytes) => bytes,
+            Err(fault) => {
+                each(failed(fault))?;
+                continue;
+            }
+        };
+        let text = csv::text(&bytes);
+        let (table, columns) = match read_table(&text) {
             Ok(read) => read,
             Err(fault) => {
-                each(ArchiveItem::fault("file", format!("!{}", entry.name), fault))?;
+                each(failed(fault))?;
                 continue;
             }
         };
         let files = by_name(archive, entry);
-        let file_of = |row: &StringRecord| find(&files, cell(row, columns.filename)?);
-        let numbered: Vec<(usize, &StringRecord)> = table.rows.iter().enumerate().collect();
+        let file_of = |row: &Row<'_>| find(&files, cell(row, columns.filename)?);
+        let numbers: Vec<usize> = (0..table.written.len()).collect();
         in_parallel(
-            &numbered,
-            |(_, row)| file_of(row).map_or(1, |file| file.weight()),
-            |(number, row)| {
+            &numbers,
+            |number| {
+                let file = columns.filename.filter(|_| files.len() > 1);
+                let name = file.and_then(|column| table.written.cell(*number, column));
+                name.and_then(|name| find(&files, name.trim())).map_or(1, |file| file.weight())
+            },
+            |number| {
+                let row = table.written.row(*number);
                 let at = format!("!{}#{number}", entry.name);
-                let taken = activity(row, &table, &columns, from, &at);
+                let taken = activity(&row, &table, &columns, from, &at);
                 let taken = taken.map(|mut taken| {
-                    if let Some(name) = cell(row, columns.filename) {
-                        add_file(&mut taken, name, archive, file_of(row), from);
+                    if let Some(name) = cell(&row, columns.filename) {
+                        add_file(&mut taken, name, archive, file_of(&row), from);
                     }
                     taken
                 });
@@ -125,9 +137,9 @@ fn find<'a>(files: &HashMap<String, &'a ArchiveEntry>, name: &str) -> Option<&'a
 }
 
 /// The table with English names, and how its dates are to be read.
-struct Activities {
+struct Activities<'a> {
     header: Vec<String>,
-    rows: Vec<StringRecord>,
+    written: Table<'a>,
     order: Order,
     is_in_metres: bool,
 }
@@ -148,7 +160,58 @@ struct Columns {
     elapsed: Option<usize>,
     distance: Option<usize>,
     commute: Option<usize>,
-    others: BTreeMap<String, usize>,
+    /// The others, by their names.
+    others: Vec<Other>,
+}
+
+/// A column that stands for one of ours, or goes to `extra`.
+#[derive(Debug)]
+struct Other {
+    name: String,
+    at: usize,
+    meaning: Meaning,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Meaning {
+    Number(Number),
+    Flagged,
+    Unknown,
+}
+
+/// Where a number of an activity goes.
+type Number = fn(&mut Activity) -> &mut Option<f64>;
+
+const NUMBERS: [(&str, Number); 18] = [
+    ("Moving Time", |a| &mut a.moving_s),
+    ("Max Speed", |a| &mut a.max_speed_mps),
+    ("Average Speed", |a| &mut a.avg_speed_mps),
+    ("Elevation Gain", |a| &mut a.elevation_gain_m),
+    ("Elevation Loss", |a| &mut a.elevation_loss_m),
+    ("Elevation Low", |a| &mut a.elevation_low_m),
+    ("Elevation High", |a| &mut a.elevation_high_m),
+    ("Max Cadence", |a| &mut a.max_cadence_rpm),
+    ("Average Cadence", |a| &mut a.avg_cadence_rpm),
+    ("Max Heart Rate", |a| &mut a.max_heart_rate_bpm),
+    ("Average Heart Rate", |a| &mut a.avg_heart_rate_bpm),
+    ("Max Watts", |a| &mut a.max_power_w),
+    ("Average Watts", |a| &mut a.avg_power_w),
+    ("Weighted Average Power", |a| &mut a.weighted_power_w),
+    ("Calories", |a| &mut a.calories_kcal),
+    ("Average Temperature", |a| &mut a.temperature_c),
+    ("Relative Effort", |a| &mut a.suffer_score),
+    ("Perceived Exertion", |a| &mut a.perceived_exertion),
+];
+
+impl Meaning {
+    fn of(name: &str) -> Meaning {
+        let number = NUMBERS.iter().find(|(known, _)| *known == name);
+        match number {
+            Some((_, number)) => Meaning::Number(*number),
+            None if name == "Flagged" => Meaning::Flagged,
+            None => Meaning::Unknown,
+        }
+    }
 }
 
 /// Names of columns in English, and whether distances for show are metres.
@@ -188,17 +251,13 @@ fn english(header: &[String]) -> Result<Header, Fault> {
     )))
 }
 
-fn read_table(text: &str) -> Result<(Activities, Columns), Fault> {
+fn read_table(text: &str) -> Result<(Activities<'_>, Columns), Fault> {
     let mut table = csv::table(text, Quotes::Doubled)?;
     // Older exports escape quotes with a backslash. What reads better is what was meant.
     if text.contains("\\\"") {
         let escaped = csv::table(text, Quotes::Escaped)?;
-        let broken = |table: &Table| {
-            table
-                .rows
-                .iter()
-                .filter(|r| r.len() != table.header.len() || !r.get(0).is_some_and(is_id))
-                .count()
+        let broken = |table: &Table<'_>| {
+            table.rows().filter(|r| r.len() != table.header.len() || !r.get(0).is_some_and(is_id)).count()
         };
         if broken(&escaped) < broken(&table) {
             table = escaped;
@@ -206,6 +265,7 @@ fn read_table(text: &str) -> Result<(Activities, Columns), Fault> {
     }
     let (header, is_in_metres) = english(&table.header)?;
     let mut columns = Columns::default();
+    let mut others = BTreeMap::new();
     for (at, name) in header.iter().enumerate() {
         let slot = match name.as_str() {
             "" => continue,
@@ -223,7 +283,7 @@ fn read_table(text: &str) -> Result<(Activities, Columns), Fault> {
             "Commute" => &mut columns.commute,
             // Of the others that stand twice, the last one is meant.
             _ => {
-                columns.others.insert(name.clone(), at);
+                others.insert(name.clone(), at);
                 continue;
             }
         };
@@ -232,13 +292,17 @@ fn read_table(text: &str) -> Result<(Activities, Columns), Fault> {
     if columns.id.is_none() || columns.date.is_none() {
         return Err(Fault::record("the table has no column for the id or the date of an activity"));
     }
-    let order = order(&table.rows, columns.date);
-    Ok((Activities { header, rows: table.rows, order, is_in_metres }, columns))
+    let others = others.into_iter();
+    columns.others = others.map(|(name, at)| Other { meaning: Meaning::of(&name), name, at }).collect();
+    let order = order(&table, columns.date);
+    Ok((Activities { header, written: table, order, is_in_metres }, columns))
 }
 
 /// Whether dates of numbers begin with the month: they do where a second number is above 12.
-fn order(rows: &[StringRecord], date: Option<usize>) -> Order {
-    let is_month_first = rows.iter().filter_map(|row| cell(row, date)).any(|text| {
+fn order(table: &Table<'_>, date: Option<usize>) -> Order {
+    let dates = (0..table.len()).filter_map(|number| table.cell(number, date?));
+    let is_month_first = dates.into_iter().any(|text| {
+        let text = text.trim();
         let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
         let (first, second) = (numbers.next(), numbers.next());
         let is_date_of_numbers = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('/');
@@ -249,19 +313,24 @@ fn order(rows: &[StringRecord], date: Option<usize>) -> Order {
     if is_month_first { Order::MonthFirst } else { Order::DayFirst }
 }
 
+/// Whether the export failed to write a cell.
+fn is_failed(text: &str) -> bool {
+    text.len() >= FAILED.len() && text.trim() == FAILED
+}
+
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn start_time(row: &StringRecord, columns: &Columns, order: Order) -> Result<Timestamp, Fault> {
+fn start_time(row: &Row<'_>, columns: &Columns, order: Order) -> Result<Timestamp, Fault> {
     let text = cell(row, columns.date).ok_or_else(|| Fault::field("Activity Date", "missing"))?;
     let time = time::civil(text, order).and_then(time::as_utc).or_else(|| time::utc(text));
     time.ok_or_else(|| Fault::expected("Activity Date", "a date", text))
 }
 
 fn activity(
-    row: &StringRecord,
-    table: &Activities,
+    row: &Row<'_>,
+    table: &Activities<'_>,
     columns: &Columns,
     from: &ReadFrom,
     at: &str,
@@ -284,11 +353,11 @@ fn activity(
     a.description = text(columns.description);
     a.sport_raw = text(columns.sport);
     // What the export failed to write is marked so, and says nothing.
-    for (name, _) in table.header.iter().zip(row.iter()).filter(|(_, text)| text.trim() == csv::FAILED) {
+    for (name, _) in table.header.iter().zip(row.iter()).filter(|(_, text)| is_failed(text)) {
         faults.push(Fault::field(name.as_str(), "the export failed to write it").of(Some(id)));
     }
     let file = columns.filename.and_then(|column| row.get(column)).map(str::trim);
-    a.manual = file.filter(|file| *file != csv::FAILED).map(str::is_empty);
+    a.manual = file.filter(|file| *file != FAILED).map(str::is_empty);
     if a.manual == Some(true) && a.start_time.as_second() % 60 == 0 {
         a.start_quality = "minute".to_string();
     }
@@ -311,40 +380,16 @@ fn activity(
         _ => None,
     };
     a.commute = cell(row, columns.commute).or(cell(row, columns.shown_commute)).and_then(flag);
-    let mut extra = serde_json::Map::new();
-    for (name, column) in &columns.others {
-        let Some(text) = cell(row, Some(*column)) else { continue };
-        let slot = match name.as_str() {
-            "Moving Time" => &mut a.moving_s,
-            "Max Speed" => &mut a.max_speed_mps,
-            "Average Speed" => &mut a.avg_speed_mps,
-            "Elevation Gain" => &mut a.elevation_gain_m,
-            "Elevation Loss" => &mut a.elevation_loss_m,
-            "Elevation Low" => &mut a.elevation_low_m,
-            "Elevation High" => &mut a.elevation_high_m,
-            "Max Cadence" => &mut a.max_cadence_rpm,
-            "Average Cadence" => &mut a.avg_cadence_rpm,
-            "Max Heart Rate" => &mut a.max_heart_rate_bpm,
-            "Average Heart Rate" => &mut a.avg_heart_rate_bpm,
-            "Max Watts" => &mut a.max_power_w,
-            "Average Watts" => &mut a.avg_power_w,
-            "Weighted Average Power" => &mut a.weighted_power_w,
-            "Calories" => &mut a.calories_kcal,
-            "Average Temperature" => &mut a.temperature_c,
-            "Relative Effort" => &mut a.suffer_score,
-            "Perceived Exertion" => &mut a.perceived_exertion,
-            "Flagged" => {
-                a.flagged = flag(text);
-                continue;
-            }
-            _ => {
-                extra.insert(name.clone(), text.into());
-                continue;
-            }
-        };
-        *slot = value(name, Some(*column));
+    let mut extra = String::new();
+    for Other { name, at, meaning } in &columns.others {
+        let Some(text) = cell(row, Some(*at)) else { continue };
+        match meaning {
+            Meaning::Number(number) => *number(&mut a) = value(name, Some(*at)),
+            Meaning::Flagged => a.flagged = flag(text),
+            Meaning::Unknown => json::push_field(&mut extra, name, |out| json::push_text(out, text)),
+        }
     }
-    a.extra = (!extra.is_empty()).then(|| serde_json::Value::Object(extra).to_string());
+    a.extra = json::closed(extra);
     Ok(Parsed { activity: a, streams: None, faults })
 }
 

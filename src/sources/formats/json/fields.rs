@@ -1,5 +1,7 @@
 //! The fields of a record: their types, and what to do with one that is not what it has to be.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use simd_json::{Node, StaticNode};
 
@@ -202,19 +204,31 @@ pub fn fields<'tape, 'input>(
             }
         }
         let before = extra.len();
-        extra.push(if extra.is_empty() { '{' } else { ',' });
-        write_string(&mut extra, key);
-        extra.push(':');
-        if let Err(reason) = write(&mut extra, value, 1) {
+        let mut written = Ok(());
+        push_field(&mut extra, key, |out| written = write(out, value, 1));
+        if let Err(reason) = written {
             extra.truncate(before);
             faults.push(Fault::field(key, reason));
         }
     }
-    if extra.is_empty() {
-        return Ok(None);
+    Ok(closed(extra))
+}
+
+/// Writes a field of an object that begins with its first field.
+pub fn push_field(object: &mut String, key: &str, value: impl FnOnce(&mut String)) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    push_text(object, key);
+    object.push(':');
+    value(object);
+}
+
+/// The object, ended; None where it has no field.
+pub fn closed(mut object: String) -> Option<String> {
+    if object.is_empty() {
+        return None;
     }
-    extra.push('}');
-    Ok(Some(extra))
+    object.push('}');
+    Some(object)
 }
 
 /// A field without which a record is none: why it is not there.
@@ -244,25 +258,28 @@ fn write(out: &mut String, value: Value<'_, '_>, depth: usize) -> Result<(), Str
                 if index > 0 {
                     out.push(',');
                 }
-                write_string(out, key);
+                push_text(out, key);
                 out.push(':');
                 write(out, element, depth + 1)?;
             }
             out.push('}');
         }
-        Node::String(text) => write_string(out, text),
+        Node::String(text) => push_text(out, text),
         Node::Static(StaticNode::Null) => out.push_str("null"),
         Node::Static(StaticNode::Bool(flag)) => out.push_str(if flag { "true" } else { "false" }),
-        Node::Static(StaticNode::I64(number)) => out.push_str(&number.to_string()),
-        Node::Static(StaticNode::U64(number)) => out.push_str(&number.to_string()),
+        Node::Static(StaticNode::I64(number)) => out.push_str(itoa::Buffer::new().format(number)),
+        Node::Static(StaticNode::U64(number)) => out.push_str(itoa::Buffer::new().format(number)),
         Node::Static(StaticNode::I128(number)) => out.push_str(&number.to_string()),
         Node::Static(StaticNode::U128(number)) => out.push_str(&number.to_string()),
-        Node::Static(StaticNode::F64(number)) => out.push_str(&format!("{number:?}")),
+        Node::Static(StaticNode::F64(number)) => {
+            write!(out, "{number:?}").expect("a string takes everything");
+        }
     }
     Ok(())
 }
 
-fn write_string(out: &mut String, text: &str) {
+/// Writes a text in quotes.
+pub fn push_text(out: &mut String, text: &str) {
     if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
         out.push_str(&serde_json::to_string(text).expect("text is JSON"));
     } else {

@@ -14,8 +14,8 @@ use crate::sources::Fault;
 use scan::{Scan, element_end};
 
 pub use fields::{
-    fields, flag, id, is_absent, kind, list, list_of_records, missing, number, rounded, series, text, time,
-    whole,
+    closed, fields, flag, id, is_absent, kind, list, list_of_records, missing, number, push_field, push_text,
+    rounded, series, text, time, whole,
 };
 pub use value::{Elements, Value};
 
@@ -95,13 +95,15 @@ pub fn with_document<T>(
 
 /// Calls `each` for every record of a document, however its writer wrapped them: a list of them, a list
 /// under `key`, several such lists, or one record alone. The flag says whether the record stood
-/// under the key. What is not sound is read record by record.
+/// under the key. What is not sound is read record by record. `again` gives the bytes anew, since simd-json parses
+/// in place.
 pub fn records(
-    bytes: &[u8],
+    bytes: &mut [u8],
+    again: impl FnOnce() -> Vec<u8>,
     key: &str,
     mut each: impl FnMut(usize, bool, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
-    let is_sound = parse(&mut bytes.to_vec(), |parsed| {
+    let is_sound = parse(bytes, |parsed| {
         let Ok(value) = parsed else { return false };
         let mut index = 0;
         let mut take = |value: Value<'_, '_>, is_under_key| {
@@ -121,8 +123,9 @@ pub fn records(
     if is_sound {
         return Ok(());
     }
-    let inner = inner_list(bytes, key);
-    let list = inner.unwrap_or(bytes).to_vec();
+    let bytes = again();
+    let inner = inner_list(&bytes, key);
+    let list = inner.unwrap_or(&bytes).to_vec();
     for_each_element(&mut list.clone(), || list, |index, element| each(index, inner.is_some(), element))
 }
 

@@ -128,8 +128,10 @@ impl Container {
 
     /// The whole of a file.
     pub fn read(&self, entry: &ArchiveEntry) -> std::result::Result<Vec<u8>, Fault> {
+        // The length of a file is known; what a zip says of one may be anything.
+        let most = if entry.path().is_some() { MAX_FILE_BYTES } else { 1 << 20 };
         self.stream(entry, |input| {
-            let mut bytes = Vec::with_capacity(usize::try_from(entry.bytes.min(1 << 20)).unwrap_or(0));
+            let mut bytes = Vec::with_capacity(usize::try_from(entry.bytes.min(most)).unwrap_or(0));
             read_whole(input, &mut bytes)?;
             Ok(bytes)
         })
