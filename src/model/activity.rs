@@ -82,9 +82,9 @@ record! {
         pub avg_speed_mps: Option<f64>,
         #[col(parts = Most, zero_is_absent, range = 0.0..=1_000.0)]
         pub max_speed_mps: Option<f64>,
-        #[col(parts = Mean, zero_is_absent, range = 0.0..=400.0)]
+        #[col(parts = Mean, zero_is_absent, range = 0.0..=254.0)]
         pub avg_heart_rate_bpm: Option<f64>,
-        #[col(parts = Most, zero_is_absent, range = 0.0..=400.0)]
+        #[col(parts = Most, zero_is_absent, range = 0.0..=254.0)]
         pub max_heart_rate_bpm: Option<f64>,
         /// Of one leg for runs, as Strava and Garmin count it.
         #[col(parts = Mean, zero_is_absent, range = 0.0..=1_000.0)]

@@ -40,8 +40,8 @@ pub struct Sport {
 
 struct Table {
     sports: Vec<Sport>,
-    /// By the column, which is the name of a source, and the name that it uses.
-    by_name: HashMap<&'static str, HashMap<String, &'static str>>,
+    /// Places in the list, by the column, which is the name of a source, and the name that it uses.
+    by_name: HashMap<&'static str, HashMap<String, usize>>,
 }
 
 static SPORTS: LazyLock<Table> = LazyLock::new(|| {
@@ -55,7 +55,7 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
         for (column, cell) in header.iter().zip(&cells).skip(3) {
             for name in cell.split('|').filter(|name| !name.is_empty()) {
-                table.by_name.entry(column).or_default().insert(squashed(name), sport.name);
+                table.by_name.entry(column).or_default().insert(squashed(name), table.sports.len());
                 written.push((*column, name));
             }
         }
@@ -66,8 +66,9 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         let [_language, name, names] = line.splitn(3, ',').collect::<Vec<_>>()[..] else {
             panic!("{line:?} is not a language, a sport and its names");
         };
-        let sport = table.sports.iter().find(|sport| sport.name == name).expect("the sport is in the table");
-        of_strava.extend(names.split('|').map(|name| (squashed(name), sport.name)));
+        let sport =
+            table.sports.iter().position(|sport| sport.name == name).expect("the sport is in the table");
+        of_strava.extend(names.split('|').map(|name| (squashed(name), sport)));
         written.extend(names.split('|').map(|name| (STRAVA, name)));
     }
     // As they are written, too: that is how most of them come.
@@ -91,19 +92,24 @@ pub fn named(name: &str) -> Option<Sport> {
 /// (`running/trail`) and is not known as a whole is known by its beginning, or by its end where the beginning says
 /// only that somebody exercised (`generic/lap_swimming`).
 pub fn canonical(source: &str, raw: &str) -> Option<&'static str> {
+    known(source, raw).map(|sport| sport.name)
+}
+
+/// The same, with what is true of the sport.
+pub fn known(source: &str, raw: &str) -> Option<&'static Sport> {
     let columns = [source].into_iter().chain(FILES.1.into_iter().filter(|_| source == FILES.0));
     let known = |name: &str| {
-        if let Some(sport) = SPORTS.by_name.get(source).and_then(|names| names.get(name)) {
-            return Some(*sport);
-        }
-        let name = squashed(name);
-        columns.clone().find_map(|column| SPORTS.by_name.get(column)?.get(&name).copied())
+        let as_written = SPORTS.by_name.get(source).and_then(|names| names.get(name));
+        let squashed = || {
+            let name = squashed(name);
+            columns.clone().find_map(|column| SPORTS.by_name.get(column)?.get(&name))
+        };
+        as_written.or_else(squashed).map(|place| &SPORTS.sports[*place])
     };
     let pair = || {
         let (general, special) = raw.split_once('/')?;
-        let says_nothing = |name: &&str| named(name).is_none_or(|sport| sport.family == ANY_FAMILY);
         match known(general) {
-            Some(sport) if !says_nothing(&sport) => Some(sport),
+            Some(sport) if sport.family != ANY_FAMILY => Some(sport),
             vague => known(special).or(vague),
         }
     };

@@ -200,19 +200,43 @@ impl Batches {
                     dataset::write(lake, &part, Table::Activities, &made, merged.clone())?;
                 parts.push(merged);
             }
+            let lacks_zones = parts.iter().any(|part| zones::lacks_zones(part));
             let rows = coalesce(&parts[0], &parts[1]).map(marked);
-            summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
+            summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
         } else {
             let mut versions = zones::without(dataset::current(lake, &activities)?);
             versions.extend(self.api);
             versions.extend(self.archive);
             gone.leave_out(&mut versions);
             let rows = merge(Table::Activities, &versions).map(marked);
-            summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
+            let lacks_zones = zones::lacks_zones(&versions);
+            summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
         }
         summary.unnamed_sports += unnamed;
         summary.activities_added = dataset::row_count(lake, &activities)?.saturating_sub(rows_before);
         Ok(summary)
+    }
+}
+
+/// Writes the activities of a source, with proposals where some of them lack zones.
+fn write_activities(
+    lake: &Lake,
+    bucket: Bucket,
+    source: &str,
+    made: MadeFrom,
+    lacks_zones: bool,
+    rows: impl Iterator<Item = RecordBatch>,
+) -> Result<u64> {
+    let key = lake.activities(source, bucket);
+    if !lacks_zones {
+        return dataset::write(lake, &key, Table::Activities, &made, rows);
+    }
+    let rows: Vec<RecordBatch> = rows.collect();
+    match zones::propose(lake, bucket, source, &made, &rows) {
+        Ok((made, rows)) => dataset::write(lake, &key, Table::Activities, &made, rows),
+        // Another source's file cannot be read, which is none of this one's business and is said behind it.
+        Err(e) if !e.is_everywhere() => dataset::write(lake, &key, Table::Activities, &made, rows),
+        Err(e) => Err(e),
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use quick_xml::events::BytesStart;
 use ring::digest::{SHA256, digest};
 
-use super::formats::recording::{Recording, Sample};
+use super::formats::recording::{HEART_RATES_BPM, Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::xml::{self, Node};
 use super::formats::zip::{ArchiveEntry, Container};
@@ -265,7 +265,7 @@ fn heart_rate(start: &BytesStart<'_>) -> Option<Rate> {
         return None;
     }
     let time = xml::attribute(start, "startDate").as_deref().and_then(time::utc)?;
-    let bpm = number(start, "value").filter(|bpm| *bpm > 0.0 && *bpm < 400.0)?;
+    let bpm = number(start, "value").filter(|bpm| HEART_RATES_BPM.contains(&(bpm.ceil() as i32)))?;
     Some((time.as_millisecond(), bpm.round() as i32))
 }
 

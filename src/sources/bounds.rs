@@ -39,14 +39,15 @@ const LEAST_S: f64 = 60.0;
 /// Lifts, hills and roundings at the ends.
 const SPARE_CLIMB_M: f64 = 200.0;
 const SPARE_KCAL: f64 = 100.0;
+/// The highest number of 16 bits, which says nothing in FIT, and what writers make of it.
+const NO_CALORIES: [f64; 2] = [65_534.0, 65_535.0];
 const PER_MPS: [(&str, f64); 2] = [("km/h", 3.6), ("miles per hour", 2.236_94)];
 /// From below the Dead Sea to above the highest mountain, with what barometers are off.
 const ALTITUDES_M: std::ops::RangeInclusive<f64> = -600.0..=9500.0;
 
 /// Settles the values of an activity that its sport cannot have.
 pub fn settle(a: &mut Activity, streams: Option<&Streams>) {
-    let canonical = a.sport_raw.as_deref().and_then(|raw| sport::canonical(&a.source, raw));
-    let known = canonical.and_then(sport::named);
+    let known = a.sport_raw.as_deref().and_then(|raw| sport::known(&a.source, raw));
     let family = known.map_or(sport::ANY_FAMILY, |sport| sport.family);
     let Some(bounds) = TABLE.iter().find(|bounds| bounds.family == family) else { return };
     let Some(seconds) = a.elapsed_s.or(a.moving_s).filter(|s| *s >= LEAST_S) else { return };
@@ -110,7 +111,10 @@ fn settle_calories(a: &mut Activity, seconds: f64) {
     let most = KCAL_PER_H * seconds / 3600.0 + SPARE_KCAL;
     let Some(stated) = a.calories_kcal.filter(|kcal| *kcal > most) else { return };
     let read = stated / 1000.0;
-    if (0.01 * most..=most).contains(&read) {
+    if NO_CALORIES.contains(&stated) {
+        a.calories_kcal = None;
+        a.doubt("calories_kcal", format!("{stated} kcal is how devices say that they know none"));
+    } else if (0.01 * most..=most).contains(&read) {
         a.calories_kcal = Some(read);
         a.doubt("calories_kcal", format!("{stated} is read as cal"));
     } else {

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::formats::csv::{self, Quotes, Row, cell};
 use super::formats::json::{self, Value, fields, id, missing, number, text};
-use super::formats::recording::{Recording, Sample};
+use super::formats::recording::{HEART_RATES_BPM, Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::time;
 use super::formats::zip::{ArchiveEntry, Container};
@@ -387,7 +387,7 @@ fn day(archive: &Container, entry: &ArchiveEntry, kind: DaySeries, windows: &Win
         let time_ms = cell(&row, Some(time)).and_then(time::utc).map(Timestamp::as_millisecond);
         let place = number(latitude).zip(number(longitude));
         let place = place.and_then(|(lat, lon)| degrees_e7(lat, 90.0).zip(degrees_e7(lon, 180.0)));
-        match (time_ms, number(bpm).filter(|bpm| (1.0..400.0).contains(bpm)), place) {
+        match (time_ms, number(bpm).filter(|bpm| HEART_RATES_BPM.contains(&(bpm.round() as i32))), place) {
             (Some(time_ms), Some(bpm), _) => {
                 day.rates.extend(windows.at(time_ms).map(|at| (at, (time_ms, bpm.round() as i32))));
             }
@@ -441,7 +441,7 @@ fn heart_rates(
             let (Some(time), Some(bpm)) = (time, bpm) else { continue };
             let time_ms = time.as_millisecond();
             let bpm = bpm.round() as i32;
-            if (1..400).contains(&bpm) {
+            if HEART_RATES_BPM.contains(&bpm) {
                 hits.extend(windows.at(time_ms).map(|at| (at, (time_ms, bpm))));
             }
         }

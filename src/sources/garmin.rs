@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rayon::prelude::*;
 
 use super::formats::json::{
     Value, fields, flag, id, is_absent, list_of_records, missing, number, text, whole,
@@ -60,15 +59,16 @@ fn pushed_list(head: &[u8]) -> Option<(&'static str, bool)> {
 
 pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     let tables: Vec<&ArchiveEntry> = archive.ending(SUMMARIES).collect();
-    let read: Vec<Vec<ArchiveItem>> =
-        tables.par_iter().map(|entry| summaries(archive, entry, from)).collect();
     let mut waiting = Waiting::default();
-    for item in read.into_iter().flatten() {
+    in_parallel(&tables, |entry| entry.weight(), |entry| summaries(archive, entry, from), &mut |item| {
         match item.found {
-            Found::Activity(taken) => waiting.add(item.at, taken),
-            _ => each(item)?,
+            Found::Activity(taken) => {
+                waiting.add(item.at, taken);
+                Ok(())
+            }
+            _ => each(item),
         }
-    }
+    })?;
     let others: Vec<&ArchiveEntry> =
         archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
     in_parallel(&others, |entry| entry.weight(), |entry| pushes(archive, entry, from), &mut *each)?;

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::formats::recording::{Recording, Sample};
+use super::formats::recording::{HEART_RATES_BPM, Recording, Sample};
 use super::formats::series::{Rate, Windows, add_heart_rates};
 use super::formats::zip::{ArchiveEntry, Container};
 use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7};
@@ -377,7 +377,7 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
         |row| {
             let (Some(bpm), Some(time_ms)) = (whole(row, 1), whole(row, 2)) else { return Ok(()) };
             let app = whole(row, 0).and_then(|parent| of_app.get(&parent).copied());
-            let Some(bpm) = i32::try_from(bpm).ok().filter(|bpm| (1..400).contains(bpm)) else {
+            let Some(bpm) = i32::try_from(bpm).ok().filter(|bpm| HEART_RATES_BPM.contains(bpm)) else {
                 return Ok(());
             };
             for at in windows.at(time_ms).filter(|at| apps[*at] == app) {

@@ -102,9 +102,8 @@ impl Newest {
 
 /// The id of a workout of the table. Of its times themselves, and not of their text: another export may
 /// be in another language.
-pub fn table_id(title: &str, start: &str, end: &str) -> String {
-    let plain =
-        |text: &str| time::civil(text, Order::DayFirst).map_or_else(|| text.to_string(), |t| t.to_string());
+pub fn table_id(title: &str, start: &str, end: &str, order: Order) -> String {
+    let plain = |text: &str| time::civil(text, order).map_or_else(|| text.to_string(), |t| t.to_string());
     let (start, end) = (plain(start), plain(end));
     let hash = digest(&SHA256, format!("{title}\n{start}\n{end}").as_bytes());
     format!("csv-{}", &crate::model::hex(hash.as_ref())[..24])
@@ -118,6 +117,8 @@ struct Columns {
     exercise: Option<usize>,
     weight: Option<(usize, f64)>,
     distance: Option<(usize, f64)>,
+    /// How dates of numbers are to be read: a table that went through a spreadsheet may have them.
+    order: Order,
 }
 
 impl Columns {
@@ -126,9 +127,11 @@ impl Columns {
         let unit = |names: [(&str, f64); 2]| {
             names.into_iter().find_map(|(name, scale)| Some((table.column(&[name])?, scale)))
         };
+        let start = table.column(&["start_time"]).ok_or_else(|| missing("start_time"))?;
         Ok(Columns {
             title: table.column(&["title"]).ok_or_else(|| missing("title"))?,
-            start: table.column(&["start_time"]).ok_or_else(|| missing("start_time"))?,
+            start,
+            order: Order::of((0..table.len()).filter_map(|number| table.cell(number, start))),
             end: table.column(&["end_time"]),
             exercise: table.column(&["exercise_title"]),
             weight: unit([("weight_kg", 1.0), ("weight_lbs", KG_PER_POUND)]),
@@ -184,10 +187,10 @@ fn workout_of_rows(
 ) -> Result<Parsed, Fault> {
     let mut a = from.activity(at);
     let mut faults = Vec::new();
-    a.source_id = table_id(title, start, end);
+    a.source_id = table_id(title, start, end, columns.order);
     a.title = Some(title.to_string()).filter(|title| !title.is_empty());
     let clock = |field: &str, text: &str| {
-        let civil = time::civil(text, Order::DayFirst);
+        let civil = time::civil(text, columns.order);
         let time = civil.and_then(|civil| from.local(civil));
         time.ok_or_else(|| Fault::expected(field, "a date", text).of(Some(&a.source_id)))
     };

@@ -27,6 +27,7 @@ mod readers;
 mod recorded;
 mod redrive;
 mod reported_files;
+mod reported_more;
 mod reported_sources;
 mod secrets;
 mod sports;

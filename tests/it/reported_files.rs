@@ -8,12 +8,12 @@ use longrun::model::sport;
 use crate::support::{Place, Row, fixtures};
 
 /// The activities and the streams of a file, or of a folder of files.
-struct Read {
-    activities: Vec<Row>,
-    streams: Vec<Row>,
+pub struct Read {
+    pub activities: Vec<Row>,
+    pub streams: Vec<Row>,
 }
 
-fn read_path(path: &Path) -> Read {
+pub fn read_path(path: &Path) -> Read {
     let place = Place::new();
     place.run(&["import", "files", path.to_str().unwrap(), "--user", "u"]).expect(0);
     place.run(&["normalize"]).expect(0);
@@ -29,13 +29,13 @@ fn reported(case: &str, file: &str) -> Option<Read> {
 impl Read {
     /// The only activity.
     #[track_caller]
-    fn only(&self) -> &Row {
+    pub fn only(&self) -> &Row {
         assert_eq!(self.activities.len(), 1, "{:?}", self.activities);
         &self.activities[0]
     }
 
     #[track_caller]
-    fn is(&self, told: &[(&str, f64)]) {
+    pub fn is(&self, told: &[(&str, f64)]) {
         for (column, expected) in told {
             let value = number(self.only(), column);
             let near = (value - expected).abs() <= 0.01 * expected.abs().max(1.0);
@@ -45,19 +45,19 @@ impl Read {
 
     /// The values of a series of the only stream row; nulls are None.
     #[track_caller]
-    fn series(&self, column: &str) -> Vec<Option<f64>> {
+    pub fn series(&self, column: &str) -> Vec<Option<f64>> {
         assert_eq!(self.streams.len(), 1);
         series(&self.streams[0], column)
     }
 
     #[track_caller]
-    fn doubts(&self, field: &str) {
+    pub fn doubts(&self, field: &str) {
         let doubts = self.only().get("doubts").map_or("", String::as_str);
         assert!(doubts.contains(&format!("field: {field},")), "no doubt about {field} in {doubts}");
     }
 
     #[track_caller]
-    fn is_partial(&self, words: &str) {
+    pub fn is_partial(&self, words: &str) {
         let partial = self.only().get("partial").map_or("", String::as_str);
         assert!(partial.contains(words), "no {words:?} in {partial:?}");
     }
@@ -68,7 +68,7 @@ fn number(row: &Row, column: &str) -> f64 {
     row.get(column).unwrap_or_else(|| panic!("no {column} in {row:?}")).parse().unwrap()
 }
 
-fn series(row: &Row, column: &str) -> Vec<Option<f64>> {
+pub fn series(row: &Row, column: &str) -> Vec<Option<f64>> {
     let Some(printed) = row.get(column) else { return Vec::new() };
     printed
         .trim_matches(['[', ']'])
@@ -77,7 +77,7 @@ fn series(row: &Row, column: &str) -> Vec<Option<f64>> {
         .collect()
 }
 
-fn known(series: &[Option<f64>]) -> usize {
+pub fn known(series: &[Option<f64>]) -> usize {
     series.iter().flatten().count()
 }
 

@@ -114,3 +114,18 @@ fn a_run_that_ended_before_it_proposed_is_made_good_by_the_next_one() {
     place.run(&["normalize"]).expect(0);
     assert_eq!(proposed(&hevy(&place)), (None, None));
 }
+
+#[test]
+fn a_file_with_starts_without_a_zone_is_written_once_per_change() {
+    let place = Place::new();
+    import(&place, "garmin", "g.json", &garmin(7200), "u");
+    place.run(&["normalize"]).expect(0);
+    for (name, table) in [("w.csv", HEVY.to_string()), ("v.csv", HEVY.replace("Push", "Pull"))] {
+        import(&place, "hevy", name, &table, "u");
+        let written = place.run(&["normalize", "--json"]).expect(0).json()["written_bytes"].as_u64().unwrap();
+        assert_eq!(proposed(&hevy(&place)).0, Some("7200"));
+        let files = crate::support::parquet_files(&place.lake(), "activities");
+        let file = files.iter().find(|path| path.to_str().unwrap().contains("hevy")).unwrap();
+        assert_eq!(written, std::fs::metadata(file).unwrap().len(), "{name}");
+    }
+}

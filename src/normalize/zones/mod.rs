@@ -1,8 +1,8 @@
 //! Zones for starts that came without one: what the same person's other records of that day say is proposed in
 //! `utc_offset_guess_s` and `guess_from`. The start itself is never moved.
 //!
-//! A proposal follows from the activities of the person's bucket, of all sources, and from nothing else. So it is made
-//! after those are written, and a file with such starts says which files its proposals were made from: whatever is
+//! A proposal follows from the activities of the person's bucket, of all sources, and from nothing else. It is made
+//! when a source's rows are written, and again where another source's are written after them. A file with such starts says which files its proposals were made from: whatever is
 //! fetched or imported later, and wherever a run was cut, the next run finds that they have changed and proposes anew.
 //! Memory is bounded by a bucket's rows: of each, a few numbers are held.
 
@@ -50,13 +50,7 @@ struct File {
 
 /// Proposes zones for a bucket's starts without one, where something changed. Returns the bytes written.
 pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
-    let mut files = Vec::new();
-    for source in dataset::sources(lake, bucket)? {
-        let key = lake.activities(&source, bucket);
-        if let Some(made) = dataset::made_from(lake, &key)? {
-            files.push(File { source, key, made });
-        }
-    }
+    let files = files(lake, bucket)?;
     let digest = digest(&files);
     let mut stale = Vec::new();
     for file in files.iter().filter(|file| file.made.datasets != digest) {
@@ -68,13 +62,7 @@ pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
     if stale.is_empty() {
         return Ok(0);
     }
-    let mut people: BTreeMap<String, Person> = BTreeMap::new();
-    for file in &files {
-        for batch in dataset::batches(lake, &file.key, Some(&COLUMNS), 8192)? {
-            collect(&batch?, &file.source, &mut people);
-        }
-    }
-    people.values_mut().for_each(Person::sort);
+    let people = people(lake, &files, None)?;
     let mut written_bytes = 0;
     for file in stale {
         let rows = dataset::read(lake, &file.key, None)?;
@@ -83,6 +71,67 @@ pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
         written_bytes += dataset::write(lake, &file.key, Table::Activities, &made, rows)?;
     }
     Ok(written_bytes)
+}
+
+/// Rows of a source that are about to be written, with proposals for those without a zone, and what their file is
+/// made from. So they are written once, unless another source of the bucket is written later.
+pub fn propose(
+    lake: &Lake,
+    bucket: Bucket,
+    source: &str,
+    made: &MadeFrom,
+    rows: &[RecordBatch],
+) -> Result<(MadeFrom, Vec<RecordBatch>)> {
+    let mut files = files(lake, bucket)?;
+    files.retain(|file| file.source != source);
+    let key = lake.activities(source, bucket);
+    files.push(File { source: source.to_string(), key, made: made.clone() });
+    files.sort_by(|a, b| a.source.cmp(&b.source));
+    let people = people(lake, &files, Some((source, rows)))?;
+    let made = MadeFrom { datasets: digest(&files), ..made.clone() };
+    Ok((made, rows.iter().map(|batch| proposed(batch, &people)).collect()))
+}
+
+/// Whether some of the rows have no zone.
+pub fn lacks_zones(rows: &[RecordBatch]) -> bool {
+    let lacks =
+        |batch: &RecordBatch| Rows(batch).words("start_quality").iter().flatten().any(|q| q == UNKNOWN);
+    rows.iter().any(lacks)
+}
+
+/// The files of a bucket, in the order of their sources' names.
+fn files(lake: &Lake, bucket: Bucket) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    for source in dataset::sources(lake, bucket)? {
+        let key = lake.activities(&source, bucket);
+        if let Some(made) = dataset::made_from(lake, &key)? {
+            files.push(File { source, key, made });
+        }
+    }
+    files.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(files)
+}
+
+/// What the records of the files say of where their people were. The rows of one source may be those that will be
+/// in its file.
+fn people(
+    lake: &Lake,
+    files: &[File],
+    coming: Option<(&str, &[RecordBatch])>,
+) -> Result<BTreeMap<String, Person>> {
+    let mut people = BTreeMap::new();
+    for file in files {
+        match coming.filter(|(source, _)| *source == file.source) {
+            Some((source, rows)) => rows.iter().for_each(|batch| collect(batch, source, &mut people)),
+            None => {
+                for batch in dataset::batches(lake, &file.key, Some(&COLUMNS), 8192)? {
+                    collect(&batch?, &file.source, &mut people);
+                }
+            }
+        }
+    }
+    people.values_mut().for_each(Person::sort);
+    Ok(people)
 }
 
 /// Rows without proposals, which are no more than what is made of the rows.

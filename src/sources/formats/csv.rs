@@ -60,8 +60,9 @@ pub fn table(text: &str, quotes: Quotes) -> Result<Table<'_>, Fault> {
     let marks = Marks { delimiter, escape: (quotes == Quotes::Escaped).then_some(b'\\') };
     let mut lines = marks.lines(text);
     let header = lines.next().ok_or_else(|| Fault::record("an empty file"))?;
-    let header = marks.cells(header).map(|name| name.trim().to_string()).collect();
-    Ok(Table { header, lines: lines.collect(), marks })
+    let mut names = Vec::new();
+    marks.cells(header, |name| names.push(name.trim().to_string()));
+    Ok(Table { header: names, lines: lines.collect(), marks })
 }
 
 impl<'a> Table<'a> {
@@ -81,7 +82,7 @@ impl<'a> Table<'a> {
 
     pub fn row(&self, number: usize) -> Row<'a> {
         let mut cells = Vec::with_capacity(self.header.len());
-        cells.extend(self.marks.cells(self.lines[number]));
+        self.marks.cells(self.lines[number], |cell| cells.push(cell));
         Row(cells)
     }
 
@@ -91,7 +92,15 @@ impl<'a> Table<'a> {
 
     /// One cell, with the rest of its row not taken apart.
     pub fn cell(&self, number: usize, column: usize) -> Option<Cow<'a, str>> {
-        self.marks.cells(self.lines[number]).nth(column)
+        let line = self.lines[number];
+        let mut at = 0;
+        for _ in 0..column {
+            at = self.marks.cell(line, at).1 + 1;
+            if at > line.len() {
+                return None;
+            }
+        }
+        Some(self.marks.cell(line, at).0)
     }
 }
 
@@ -161,32 +170,36 @@ impl Marks {
         }
     }
 
-    fn cells<'a>(self, line: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    /// All cells of a line, in order.
+    fn cells<'a>(self, line: &'a str, mut each: impl FnMut(Cow<'a, str>)) {
+        let mut begin = Some(0);
+        while let Some(at) = begin {
+            let (cell, end) = self.cell(line, at);
+            each(cell);
+            begin = (end < line.len()).then_some(end + 1);
+        }
+    }
+
+    /// The cell that begins at a byte, and where it ends.
+    #[inline]
+    fn cell(self, line: &str, at: usize) -> (Cow<'_, str>, usize) {
         let bytes = line.as_bytes();
-        let mut next = Some(0);
-        std::iter::from_fn(move || {
-            let at = next?;
-            let end_from =
-                |from: usize| memchr(self.delimiter, &bytes[from..]).map_or(line.len(), |n| from + n);
-            let (end, cell) = match bytes.get(at) {
-                None => (at, Cow::Borrowed("")),
-                // Most cells of a wide table are empty.
-                Some(byte) if *byte == self.delimiter => (at, Cow::Borrowed("")),
-                Some(b'"') => {
-                    let (quoted_end, behind) = self.end_of_quotes(bytes, at + 1);
-                    let end = end_from(behind);
-                    let quoted = self.without_marks(&line[at + 1..quoted_end]);
-                    let cell = if behind == end { quoted } else { quoted + &line[behind..end] };
-                    (end, cell)
-                }
-                Some(_) => {
-                    let end = end_from(at);
-                    (end, Cow::Borrowed(&line[at..end]))
-                }
-            };
-            next = (end < line.len()).then_some(end + 1);
-            Some(cell)
-        })
+        let end_from = |from: usize| memchr(self.delimiter, &bytes[from..]).map_or(line.len(), |n| from + n);
+        match bytes.get(at) {
+            None => (Cow::Borrowed(""), at),
+            // Most cells of a wide table are empty.
+            Some(byte) if *byte == self.delimiter => (Cow::Borrowed(""), at),
+            Some(b'"') => {
+                let (quoted_end, behind) = self.end_of_quotes(bytes, at + 1);
+                let end = end_from(behind);
+                let quoted = self.without_marks(&line[at + 1..quoted_end]);
+                (if behind == end { quoted } else { quoted + &line[behind..end] }, end)
+            }
+            Some(_) => {
+                let end = end_from(at);
+                (Cow::Borrowed(&line[at..end]), end)
+            }
+        }
     }
 
     /// What was meant by what stands within quotes.

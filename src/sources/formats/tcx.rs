@@ -61,10 +61,9 @@ struct Activities {
     id: Option<Timestamp>,
 }
 
-/// The heart rates whose number stands in a `Value` within.
+/// The heart rates of a lap, whose number stands in a `Value` within.
 #[derive(Clone, Copy)]
 enum Value {
-    OfPoint,
     Average,
     Maximum,
 }
@@ -81,6 +80,10 @@ struct Sums {
 
 impl Activities {
     fn start(&mut self, start: &BytesStart<'_>) {
+        // Of what a point holds, only the ends mean something.
+        if self.in_point {
+            return;
+        }
         match xml::local(start) {
             "TrainingCenterDatabase" => self.is_tcx = true,
             "Course" => self.has_course = true,
@@ -112,7 +115,6 @@ impl Activities {
                 self.sample = Sample { stretch: self.stretch, ..Sample::default() };
             }
             "Creator" if self.in_activity => self.in_creator = true,
-            "HeartRateBpm" => self.value_of = Some(Value::OfPoint),
             "AverageHeartRateBpm" => self.value_of = Some(Value::Average),
             "MaximumHeartRateBpm" => self.value_of = Some(Value::Maximum),
             _ => {}
@@ -120,8 +122,11 @@ impl Activities {
     }
 
     fn end(&mut self, name: &str, text: &str) {
+        if self.in_point {
+            return self.end_in_point(name, text);
+        }
         match name {
-            "HeartRateBpm" | "AverageHeartRateBpm" | "MaximumHeartRateBpm" => self.value_of = None,
+            "AverageHeartRateBpm" | "MaximumHeartRateBpm" => self.value_of = None,
             "Creator" => self.in_creator = false,
             "Activity" => {
                 self.close();
@@ -130,41 +135,7 @@ impl Activities {
             _ => {}
         }
         let Some(recording) = self.recordings.last_mut().filter(|_| self.in_activity) else { return };
-        let Recording { activity: a, unread, samples, .. } = recording;
-        if self.in_point {
-            let sample = &mut self.sample;
-            match name {
-                "Time" => {
-                    if let Some(time_ms) = time::utc_ms(text) {
-                        sample.time_ms = time_ms;
-                        self.has_time = true;
-                    }
-                }
-                "LatitudeDegrees" => sample.lat_e7 = unread.degrees_e7(text, 90.0),
-                "LongitudeDegrees" => sample.lon_e7 = unread.degrees_e7(text, 180.0),
-                "AltitudeMeters" => sample.altitude_m = unread.number(text, Lost::Altitude),
-                "DistanceMeters" => sample.distance_m = unread.number(text, Lost::Distance),
-                "Value" => {
-                    sample.heart_rate_bpm = unread.whole(text, Lost::HeartRate).filter(|bpm| *bpm != 0);
-                }
-                "Cadence" | "RunCadence" => sample.cadence_rpm = unread.whole(text, Lost::Cadence),
-                "Speed" => sample.speed_mps = unread.number(text, Lost::Speed),
-                "Watts" => sample.power_w = unread.whole(text, Lost::Power),
-                "Trackpoint" => {
-                    self.in_point = false;
-                    if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
-                        (sample.lat_e7, sample.lon_e7) = (None, None);
-                    }
-                    if self.has_time {
-                        samples.push(*sample);
-                    } else {
-                        unread.add(Lost::UntimedPoint, 1);
-                    }
-                }
-                _ => {}
-            }
-            return;
-        }
+        let Recording { activity: a, unread, .. } = recording;
         if self.in_lap {
             let lap = &mut self.lap;
             let mut number = || unread.number(text, Lost::Sum);
@@ -177,7 +148,7 @@ impl Activities {
                 "Value" => match self.value_of {
                     Some(Value::Average) => lap.avg_heart_rate_bpm = number(),
                     Some(Value::Maximum) => lap.max_heart_rate_bpm = number(),
-                    Some(Value::OfPoint) | None => {}
+                    None => {}
                 },
                 "Cadence" | "AvgRunCadence" => lap.avg_cadence_rpm = number(),
                 "AvgWatts" => lap.avg_power_w = number(),
@@ -204,6 +175,42 @@ impl Activities {
             "Name" if self.in_creator => a.device_name = Some(text.to_string()).filter(|t| !t.is_empty()),
             "UnitId" if self.in_creator => {
                 a.device_serial = Some(text.to_string()).filter(|t| !t.is_empty() && t != "0");
+            }
+            _ => {}
+        }
+    }
+
+    /// What ends within a point, or the point itself.
+    fn end_in_point(&mut self, name: &str, text: &str) {
+        let Some(Recording { unread, samples, .. }) = self.recordings.last_mut() else { return };
+        let sample = &mut self.sample;
+        match name {
+            "Time" => {
+                if let Some(time_ms) = time::utc_ms(text) {
+                    sample.time_ms = time_ms;
+                    self.has_time = true;
+                }
+            }
+            "LatitudeDegrees" => sample.lat_e7 = unread.degrees_e7(text, 90.0),
+            "LongitudeDegrees" => sample.lon_e7 = unread.degrees_e7(text, 180.0),
+            "AltitudeMeters" => sample.altitude_m = unread.number(text, Lost::Altitude),
+            "DistanceMeters" => sample.distance_m = unread.number(text, Lost::Distance),
+            "Value" => {
+                sample.heart_rate_bpm = unread.whole(text, Lost::HeartRate).filter(|bpm| *bpm != 0);
+            }
+            "Cadence" | "RunCadence" => sample.cadence_rpm = unread.whole(text, Lost::Cadence),
+            "Speed" => sample.speed_mps = unread.number(text, Lost::Speed),
+            "Watts" => sample.power_w = unread.whole(text, Lost::Power),
+            "Trackpoint" => {
+                self.in_point = false;
+                if sample.lat_e7.is_none() || sample.lon_e7.is_none() {
+                    (sample.lat_e7, sample.lon_e7) = (None, None);
+                }
+                if self.has_time {
+                    samples.push(*sample);
+                } else {
+                    unread.add(Lost::UntimedPoint, 1);
+                }
             }
             _ => {}
         }

@@ -119,6 +119,23 @@ pub enum Order {
     MonthFirst,
 }
 
+impl Order {
+    /// That of one writer's dates: the month comes first where a second number is above 12.
+    pub fn of(dates: impl Iterator<Item = impl AsRef<str>>) -> Order {
+        let mut dates = dates;
+        let is_month_first = dates.any(|text| {
+            let text = text.as_ref().trim();
+            let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
+            let (first, second) = (numbers.next(), numbers.next());
+            let is_date_of_numbers = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('/');
+            is_date_of_numbers
+                && first.is_some_and(|n| n.len() < 3)
+                && second.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n > 12)
+        });
+        if is_month_first { Order::MonthFirst } else { Order::DayFirst }
+    }
+}
+
 /// A wall clock in one of the ways that languages write it: `May 29, 2022, 3:53:35 PM`,
 /// `29 mai 2022 à 15:53`, `29.05.2022, 15:53:35`, `2022年5月29日 15:53:35`.
 pub fn civil(text: &str, order: Order) -> Option<DateTime> {

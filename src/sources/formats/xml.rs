@@ -95,34 +95,41 @@ fn after_colon(name: &str) -> &str {
 /// is why this does not go through the reader of [`walk_stream`], which does it piece by piece.
 pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) -> Result<(), String> {
     let mut walk = Walk::new(each);
-    let mut open: Vec<&str> = Vec::new();
+    // The names of the open elements, and without their prefixes.
+    let mut open: Vec<(&str, &str)> = Vec::new();
     let mut rest = document;
     let at = |rest: &str| (document.len() - rest.len()) as u64;
     loop {
-        let Some((text, tag)) = split_at_byte(rest, b'<') else {
+        // Between elements there is mostly white space.
+        let blank = rest.bytes().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
+        let Some(length) = memchr(b'<', &rest.as_bytes()[blank..]) else {
             walk.text(rest)?;
             return walk.end_of_document();
         };
-        walk.text(text)?;
+        if length > 0 || walk.has_texts() {
+            walk.text(&rest[..blank + length])?;
+        }
+        let tag = &rest[blank + length + 1..];
         let position = at(tag) - 1;
         rest = match tag.as_bytes() {
             [b'/', ..] => {
                 let tag = &tag[1..];
-                // Almost always the one that is open, and nothing behind its name.
+                // Almost always it is the one that is open, and nothing stands behind its name.
                 let begun = open.pop();
-                let ended = begun.and_then(|name| Some((name, tag.strip_prefix(name)?.strip_prefix('>')?)));
-                let (name, behind) = match ended {
+                let ended =
+                    begun.and_then(|(name, local)| Some((local, tag.strip_prefix(name)?.strip_prefix('>')?)));
+                let (local, behind) = match ended {
                     Some(ended) => ended,
                     None => {
                         let (name, behind) = split_at_byte(tag, b'>').ok_or(CUT)?;
                         let name = name.trim_ascii_end();
-                        if begun.is_some_and(|begun| begun != name) {
+                        if begun.is_some_and(|(begun, _)| begun != name) {
                             return Err(unsound(position, &format_args!("</{name}> ends another element")));
                         }
-                        (name, behind)
+                        (after_colon(name), behind)
                     }
                 };
-                walk.end(name, position)?;
+                walk.end(local, position)?;
                 behind
             }
             [b'!' | b'?', ..] => {
@@ -131,7 +138,11 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
                 behind
             }
             _ => {
-                let (content, behind) = whole_tag(tag).ok_or(CUT)?;
+                let length = tag.bytes().position(ends_name).ok_or(CUT)?;
+                let (content, behind) = match tag.as_bytes()[length] {
+                    b'>' => (&tag[..length], &tag[length + 1..]),
+                    _ => whole_tag(tag).ok_or(CUT)?,
+                };
                 let (content, is_empty) = content.strip_suffix('/').map_or((content, false), |c| (c, true));
                 let length = content.bytes().position(|b| b.is_ascii_whitespace()).unwrap_or(content.len());
                 let name = &content[..length];
@@ -139,15 +150,21 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
                     return Err(unsound(position, &"a tag without a name"));
                 }
                 walk.start(&BytesStart::from_content(content, length), position)?;
+                let local = after_colon(name);
                 if is_empty {
-                    walk.end(name, position)?;
+                    walk.end(local, position)?;
                 } else {
-                    open.push(name);
+                    open.push((name, local));
                 }
                 behind
             }
         };
     }
+}
+
+/// What may stand behind the name of a tag.
+fn ends_name(byte: u8) -> bool {
+    matches!(byte, b'>' | b'/' | b'"' | b'\'') || byte.is_ascii_whitespace()
 }
 
 const CUT: &str = "the document is cut";
@@ -251,26 +268,30 @@ impl<'a, F: FnMut(Node<'_>) -> Result<(), String>> Walk<'a, F> {
         (self.each)(Node::Start(start))
     }
 
+    /// The end of an element, by its local name.
     fn end(&mut self, name: &str, position: u64) -> Result<(), String> {
         let Some(begin) = self.open.pop() else {
             return Err(unsound(position, &"an element ends that did not begin"));
         };
         let whole = std::mem::take(&mut self.whole);
         if begin == self.texts.len() {
-            return (self.each)(Node::End(after_colon(name), whole.trim_ascii()));
+            return (self.each)(Node::End(name, whole.trim_ascii()));
         }
         self.texts.push_str(whole);
-        (self.each)(Node::End(after_colon(name), self.texts[begin..].trim_ascii()))?;
+        (self.each)(Node::End(name, self.texts[begin..].trim_ascii()))?;
         self.texts.truncate(begin);
         Ok(())
+    }
+
+    /// Whether the innermost element has texts that white space may stand between.
+    fn has_texts(&self) -> bool {
+        self.open.last().is_some_and(|begin| *begin != self.texts.len())
     }
 
     /// A text, with its entities as they are written.
     fn text(&mut self, text: &'a str) -> Result<(), String> {
         // What stands between the children of an element is mostly line breaks, gigabytes of them.
-        if self.open.is_empty()
-            || (text.trim_ascii().is_empty() && self.open.last() == Some(&self.texts.len()))
-        {
+        if self.open.is_empty() || (!self.has_texts() && text.trim_ascii().is_empty()) {
             return Ok(());
         }
         self.put_aside();
@@ -315,7 +336,7 @@ impl<'a, F: FnMut(Node<'_>) -> Result<(), String>> Walk<'a, F> {
     fn step(&mut self, event: Event<'_>, position: u64) -> Result<bool, String> {
         match event {
             Event::Start(start) => self.start(&start, position)?,
-            Event::End(end) => self.end(end.name().into_inner(), position)?,
+            Event::End(end) => self.end(after_colon(end.name().into_inner()), position)?,
             Event::Text(text)
                 if self.open.last() == Some(&self.texts.len()) && text.trim_ascii().is_empty() => {}
             Event::Text(text) if !self.open.is_empty() => self.texts.push_str(&text),

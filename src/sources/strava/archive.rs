@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use memchr::memmem;
 
 use crate::error::Result;
 use crate::model::activity::Activity;
@@ -140,6 +141,8 @@ fn find<'a>(files: &HashMap<String, &'a ArchiveEntry>, name: &str) -> Option<&'a
 struct Activities<'a> {
     header: Vec<String>,
     written: Table<'a>,
+    /// Whether there are cells that the export failed to write.
+    has_failures: bool,
     order: Order,
     is_in_metres: bool,
 }
@@ -295,27 +298,13 @@ fn read_table(text: &str) -> Result<(Activities<'_>, Columns), Fault> {
     let others = others.into_iter();
     columns.others = others.map(|(name, at)| Other { meaning: Meaning::of(&name), name, at }).collect();
     let order = order(&table, columns.date);
-    Ok((Activities { header, written: table, order, is_in_metres }, columns))
+    let has_failures = memmem::find(text.as_bytes(), FAILED.as_bytes()).is_some();
+    Ok((Activities { header, written: table, has_failures, order, is_in_metres }, columns))
 }
 
-/// Whether dates of numbers begin with the month: they do where a second number is above 12.
+/// How the dates of a table are to be read.
 fn order(table: &Table<'_>, date: Option<usize>) -> Order {
-    let dates = (0..table.len()).filter_map(|number| table.cell(number, date?));
-    let is_month_first = dates.into_iter().any(|text| {
-        let text = text.trim();
-        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
-        let (first, second) = (numbers.next(), numbers.next());
-        let is_date_of_numbers = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('/');
-        is_date_of_numbers
-            && first.is_some_and(|n| n.len() < 3)
-            && second.and_then(|n| n.parse().ok()).is_some_and(|n: u32| n > 12)
-    });
-    if is_month_first { Order::MonthFirst } else { Order::DayFirst }
-}
-
-/// Whether the export failed to write a cell.
-fn is_failed(text: &str) -> bool {
-    text.len() >= FAILED.len() && text.trim() == FAILED
+    Order::of((0..table.len()).filter_map(|number| table.cell(number, date?)))
 }
 
 fn is_id(text: &str) -> bool {
@@ -353,7 +342,9 @@ fn activity(
     a.description = text(columns.description);
     a.sport_raw = text(columns.sport);
     // What the export failed to write is marked so, and says nothing.
-    for (name, _) in table.header.iter().zip(row.iter()).filter(|(_, text)| is_failed(text)) {
+    let failed =
+        table.header.iter().zip(row.iter()).filter(|(_, text)| table.has_failures && text.trim() == FAILED);
+    for (name, _) in failed {
         faults.push(Fault::field(name.as_str(), "the export failed to write it").of(Some(id)));
     }
     let file = columns.filename.and_then(|column| row.get(column)).map(str::trim);

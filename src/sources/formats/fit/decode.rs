@@ -104,7 +104,7 @@ impl<'a> Message<'a> {
         self.definition.fields.iter().find(|field| field.number == number)
     }
 
-    fn bytes_of(&self, field: &Field) -> Option<&'a [u8]> {
+    pub fn bytes_of(&self, field: &Field) -> Option<&'a [u8]> {
         let at = usize::from(field.offset);
         self.bytes.get(at..at + usize::from(field.size))
     }

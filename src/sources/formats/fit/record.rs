@@ -1,6 +1,6 @@
 //! Records: the samples of a file.
 
-use super::decode::Message;
+use super::decode::{Field, Message};
 use super::part::Part;
 use super::{EPOCH_S, is_time};
 use crate::sources::degrees_e7_of_semicircles;
@@ -9,6 +9,16 @@ use crate::sources::formats::recording::{Lost, Sample};
 /// What the raw altitude 0 says; devices write it before they know one.
 const NO_ALTITUDE_M: f64 = -500.0;
 
+impl Message<'_> {
+    /// Metres a second, and a counter of sixteenths of a metre.
+    fn compressed_speed_distance(&self, field: &Field) -> Option<(f64, u32)> {
+        let &[a, b, c] = self.bytes_of(field).filter(|_| field.number == 8)? else { return None };
+        let (a, b, c) = (u32::from(a), u32::from(b), u32::from(c));
+        let (speed, counter) = (a | (b & 0x0f) << 8, b >> 4 | c << 4);
+        (speed != 0xfff || counter != 0xfff).then_some((f64::from(speed) / 100.0, counter))
+    }
+}
+
 impl Part {
     pub(super) fn take_record(&mut self, message: Message<'_>, compressed_time_s: Option<i64>) {
         let mut sample = Sample { stretch: self.stretch, ..Sample::default() };
@@ -16,6 +26,12 @@ impl Part {
         let mut altitude = None;
         let mut speed = None;
         for field in &message.definition.fields {
+            // Two numbers in three bytes, any of which may be 255.
+            if let Some((speed_mps, counter)) = message.compressed_speed_distance(field) {
+                speed = speed.or(Some(speed_mps));
+                sample.distance_m = sample.distance_m.or(Some(self.rolled(counter)));
+                continue;
+            }
             let Some(value) = message.int_of(field) else { continue };
             match field.number {
                 253 => time_s = Some(value).filter(|s| is_time(*s)),
@@ -29,16 +45,6 @@ impl Part {
                 6 => speed = speed.or(Some(value as f64 / 1000.0)),
                 73 => speed = Some(value as f64 / 1000.0),
                 7 => sample.power_w = i32::try_from(value).ok(),
-                8 if field.size == 3 => {
-                    let at = usize::from(field.offset);
-                    if let Some(&[a, b, c]) = message.bytes.get(at..at + 3)
-                        && [a, b, c] != [0xff; 3]
-                    {
-                        let (a, b, c) = (u32::from(a), u32::from(b), u32::from(c));
-                        speed = speed.or(Some(f64::from(a | (b & 0x0f) << 8) / 100.0));
-                        sample.distance_m = sample.distance_m.or(Some(self.rolled(b >> 4 | c << 4)));
-                    }
-                }
                 13 => sample.temperature_c = i32::try_from(value).ok(),
                 9 => sample.grade_percent = Some(value as f64 / 100.0),
                 _ => {}

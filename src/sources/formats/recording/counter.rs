@@ -1,6 +1,6 @@
 //! Distance counters: where they begin, where they start over, and values that are mistakes.
 
-use super::{Lost, Recording, Sample, Unread};
+use super::{Lost, Recording, Sample, Unread, path_m};
 
 /// Nobody covers more between two samples that a counter may fall by.
 const JUMP_M: f64 = 100.0;
@@ -8,6 +8,11 @@ const JUMP_M: f64 = 100.0;
 const HEAD_START_M: f64 = 50.0;
 /// and so much in every second.
 const FASTEST_MPS: f64 = 30.0;
+const M_PER_KM: f64 = 1000.0;
+/// A shorter way says nothing of units.
+const LEAST_WAY_M: f64 = 100.0;
+/// How well a way by its positions agrees with the counter of it.
+const SAME_WAY: f64 = 0.1;
 /// How exactly a device's own total is that of its counter.
 const SAME: f64 = 0.01;
 
@@ -15,6 +20,7 @@ impl Recording {
     /// Makes the samples' distances count from the start of the recording.
     pub fn count_from_start(&mut self) {
         mend(&mut self.samples, &mut self.unread);
+        self.count_in_metres();
         let Some(first) = self.samples.iter().find(|s| s.distance_m.is_some()) else { return };
         let begin_m = first.distance_m.unwrap_or_default();
         let seconds = (first.time_ms - self.activity.start_time.as_millisecond()) as f64 / 1000.0;
@@ -26,6 +32,27 @@ impl Recording {
         if !self.activity.distance_m.is_some_and(is_total) {
             begin_counters_at(&mut self.samples, begin_m);
         }
+    }
+}
+
+impl Recording {
+    /// Some count kilometres and call them metres: what the file says of the whole and the positions tell.
+    fn count_in_metres(&mut self) {
+        let counted = self.samples.iter().filter_map(|s| s.distance_m).fold(0.0, f64::max);
+        let read_m = counted * M_PER_KM;
+        if read_m < LEAST_WAY_M || counted >= LEAST_WAY_M {
+            return;
+        }
+        let witnesses = [self.activity.distance_m, path_m(&self.samples)];
+        let mut witnesses = witnesses.into_iter().flatten().filter(|m| *m >= LEAST_WAY_M).peekable();
+        if witnesses.peek().is_none() || !witnesses.all(|m| (m - read_m).abs() <= SAME_WAY * read_m) {
+            return;
+        }
+        for distance_m in self.samples.iter_mut().filter_map(|s| s.distance_m.as_mut()) {
+            *distance_m = in_centimetres(*distance_m * M_PER_KM);
+        }
+        self.activity
+            .doubt("distance_m", format!("the samples count to {counted}, which is read as kilometres"));
     }
 }
 

@@ -14,6 +14,8 @@ mod streams;
 mod sums;
 mod unread;
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 
 use crate::model::activity::{Activity, Streams};
@@ -23,6 +25,9 @@ pub use counter::begin_counters_at;
 pub use settle::settle_sums;
 pub use sums::path_m;
 pub use unread::{Lost, Unread};
+
+/// Beats a minute that a heart can do. Devices write 0 and 255 where they know none.
+pub const HEART_RATES_BPM: RangeInclusive<i32> = 1..=254;
 
 /// One moment. Positions are whole 1e-7 degrees; both or none are there.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -140,12 +145,15 @@ impl Recording {
     }
 }
 
+/// 255 is what devices write where they know none, and nobody turns faster.
+const HIGHEST_CADENCE_RPM: i32 = 254;
+
 /// What no sensor says of a person who moves.
 fn drop_impossible(sample: &mut Sample, unread: &mut Unread) {
     unread.keep(&mut sample.altitude_m, -12_000.0..=100_000.0, Lost::Altitude);
     unread.keep(&mut sample.speed_mps, 0.0..=1_000.0, Lost::Speed);
-    unread.keep(&mut sample.heart_rate_bpm, 0..=400, Lost::HeartRate);
-    unread.keep(&mut sample.cadence_rpm, 0..=1_000, Lost::Cadence);
+    unread.keep(&mut sample.heart_rate_bpm, 0..=*HEART_RATES_BPM.end(), Lost::HeartRate);
+    unread.keep(&mut sample.cadence_rpm, 0..=HIGHEST_CADENCE_RPM, Lost::Cadence);
     unread.keep(&mut sample.power_w, 0..=10_000, Lost::Power);
     unread.keep(&mut sample.temperature_c, -100..=100, Lost::Temperature);
 }

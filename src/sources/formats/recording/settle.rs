@@ -26,6 +26,7 @@ const KM_PER_MILE: f64 = 1.609_344;
 /// Settles what a file says, before what is missing is computed.
 pub fn settle(r: &mut Recording) {
     if r.is_file {
+        doubt_one_moment(r);
         settle_elapsed(r);
         settle_distance(&mut r.activity, &r.samples);
         settle_average_speed(&mut r.activity);
@@ -42,6 +43,16 @@ pub fn settle_sums(a: &mut Activity) {
 
 fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() <= NOISE_S + NOISE * a.abs().max(b.abs())
+}
+
+/// Converters write a whole way into one second where they know no times.
+fn doubt_one_moment(r: &mut Recording) {
+    if let [first, _, .., last] = &r.samples[..]
+        && first.time_ms == last.time_ms
+        && r.activity.elapsed_s.is_none()
+    {
+        r.activity.doubt("elapsed_s", format!("all {} samples are of one moment", r.samples.len()));
+    }
 }
 
 fn settle_elapsed(r: &mut Recording) {

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Exported;
+use crate::sources::formats::time::Order;
 use crate::sources::hevy::table_id;
 use crate::testing::synth::records::Record;
 
@@ -44,7 +45,7 @@ pub fn export(own: &[&Record]) -> Exported {
                 .expect("memory");
             }
         }
-        ids.push((table_id(&title, &start, &end), 0));
+        ids.push((table_id(&title, &start, &end, Order::DayFirst), 0));
     }
     (table.into_bytes(), ids)
 }
