@@ -147,10 +147,10 @@ impl Stored {
         })
     }
 
-    /// The number that all imports are below.
-    fn next(&self) -> u32 {
-        let numbers = self.imports.iter().map(|(number, _)| *number);
-        numbers.chain(self.damaged.iter().map(|(number, _)| *number)).max().map_or(0, |last| last + 1)
+    /// The number that all imports of a source are below. Others' do not count: they change nothing of its files.
+    fn next(&self, source: Source) -> u32 {
+        let own = self.imports.iter().filter(|(_, import)| import.source == source.name());
+        own.map(|(number, _)| number + 1).max().unwrap_or(0)
     }
 }
 
@@ -249,7 +249,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             rows.summary.archive_bytes += import.bytes;
             (self.progress)(import.bytes);
         }
-        made.archives.below = made.archives.below.max(stored.next());
+        made.archives.below = made.archives.below.max(stored.next(self.source));
         made.annotations = self.annotations.digest(self.lake, self.bucket, self.source);
         if before.as_ref().is_none_or(|before| made.is_further_than(before)) {
             self.commit(&mut rows, &made, &mut summary)?;
