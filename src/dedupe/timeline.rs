@@ -322,6 +322,7 @@ fn amounts(
 ) -> Vec<i64> {
     const CELL_S: i64 = 60;
     const FEWEST_VOTES: usize = 2;
+    const SESSION_S: i64 = 5_400;
     let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
         let start_s = records[*at].start_s;
@@ -342,6 +343,9 @@ fn amounts(
         let mut voters: Vec<usize> = both.map(|(at, _)| *at).collect();
         voters.sort_unstable();
         voters.dedup();
+        // Repetitions and laps are as regular as a clock that is off: those of one session have one vote.
+        let start_s = |at: &usize| records[*at].start_s;
+        voters.dedup_by(|later, before| start_s(later) - start_s(before) <= SESSION_S);
         shifts.sort_unstable();
         if voters.len() >= FEWEST_VOTES {
             found.push((voters.len(), shifts[shifts.len() / 2]));

@@ -142,3 +142,17 @@ fn what_cannot_be_told_is_for_somebody_to_look_at() {
     let day = record(Garmin, "day", "alpine_ski", 0, 300.0, 40.0);
     two(day, record(Apple, "run", "alpine_ski", 100 * 60, 6.0, 2.0)).is_for_review("day", "run");
 }
+
+#[test]
+fn repetitions_are_as_regular_as_a_wrong_clock_and_none() {
+    let mut person = Person::default();
+    // Four with a watch that died, and four more with a band.
+    for n in 0..4 {
+        person.add(record(Garmin, &format!("g{n}"), "run", n * 400, 2.0, 0.5));
+        person.add(record(Fitbit, &format!("f{n}"), "run", (n + 4) * 400, 2.0, 0.5));
+    }
+    let found = person.link();
+    for n in 0..4 {
+        found.are_two(&format!("g{n}"), &format!("f{n}"));
+    }
+}
