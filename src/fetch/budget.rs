@@ -59,6 +59,8 @@ pub struct Budget {
     pub overall: Windows,
     pub read: Windows,
     in_flight: u32,
+    /// When the counts were last seen, if ever, in milliseconds of the server's clock.
+    seen_ms: Option<i64>,
     reserve: Reserve,
     /// Calls that are not ours.
     pub live: Watch,
@@ -82,6 +84,7 @@ impl Budget {
             overall: pair(200, 2_000),
             read: pair(100, 1_000),
             in_flight: 0,
+            seen_ms: None,
             reserve,
             live: Watch::default(),
             learned_at_s: 0.0,
@@ -121,7 +124,8 @@ impl Budget {
             return Grant::AfterAnswer;
         }
         let free_at = |(name, window): (&'static str, &Window)| {
-            (window.free_at(now_ms, self.in_flight, &self.reserve), name)
+            let seen_ms = self.seen_ms.unwrap_or(now_ms);
+            (window.free_at(seen_ms, now_ms, self.in_flight, &self.reserve), name)
         };
         let (ms, window) = self.windows().map(free_at).into_iter().max().expect("there are four");
         if ms > now_ms { Grant::WaitUntil { ms, window } } else { Grant::Go }
@@ -142,6 +146,9 @@ impl Budget {
         if let Some(read) = seen.read {
             self.live.counted(self.read.day.index_at(date_s), read.day_used, date_s * 1_000);
             self.learn();
+        }
+        if seen.overall.or(seen.read).is_some() {
+            self.seen_ms = self.seen_ms.max(Some(date_s * 1_000));
         }
         let is_restored = self.is_restored;
         for (pair, seen) in [(&mut self.overall, seen.overall), (&mut self.read, seen.read)] {
@@ -198,6 +205,7 @@ impl Budget {
 
     /// The clock was found to be wrong: a window that was running by it still is.
     pub fn moved(&mut self, from_ms: i64, to_ms: i64) {
+        self.seen_ms = self.seen_ms.map(|seen_ms| seen_ms + to_ms - from_ms);
         for window in self.windows_mut() {
             if window.index == window.index_at(from_ms.div_euclid(1_000)) {
                 window.index = window.index_at(to_ms.div_euclid(1_000));

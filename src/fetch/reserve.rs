@@ -12,6 +12,8 @@ use crate::store::state::rates::Observed;
 const ENOUGH_S: f64 = 6.0 * 3_600.0;
 /// How many standard deviations of chance there is room for.
 const CHANCE: f64 = 4.0;
+/// The same for what was called since the count was last seen. Each call of ours sees it again, so less will do.
+const UNSEEN_CHANCE: f64 = 2.5;
 /// By this share the same hour differs from day to day.
 const DAYS_DIFFER: f64 = 0.25;
 /// What is recent: the last half hour counts most, and tells of the next.
@@ -57,24 +59,31 @@ impl Reserve {
         Reserve::Learned { per_s: (0..HOURS).map(of_hour).collect(), recent_per_s }
     }
 
-    /// Calls of a window that are kept, with this limit and length, from `now_ms` to its end.
-    pub fn kept(&self, limit: u32, length_ms: i64, now_ms: i64, end_ms: i64) -> u32 {
+    /// Calls of a window that are kept, with this limit and length, from `now_ms` to its end. What others have called
+    /// since the count was last seen is not in that count, and is kept as well.
+    pub fn kept(&self, limit: u32, length_ms: i64, seen_ms: i64, now_ms: i64, end_ms: i64) -> u32 {
         let left_ms = (end_ms - now_ms).max(0);
         let most = f64::from(limit) * MOST;
+        let with_chance = |expected: f64, variance: f64, unseen: f64| {
+            let kept = expected + CHANCE * variance.sqrt() + unseen + UNSEEN_CHANCE * unseen.sqrt();
+            kept.ceil().min(most) as u32
+        };
         match self {
             Reserve::Share(share) => {
                 // Rounded up: until the reset one call is kept, because another may have been made unseen.
                 (f64::from(limit) * share * left_ms as f64 / length_ms as f64).ceil() as u32
             }
             Reserve::Guess(share) => {
-                let expected = f64::from(limit) * share * left_ms as f64 / length_ms as f64;
-                (expected + CHANCE * expected.sqrt()).ceil().min(most) as u32
+                let per_ms = f64::from(limit) * share / length_ms as f64;
+                let (expected, unseen) = (per_ms * left_ms as f64, per_ms * (now_ms - seen_ms).max(0) as f64);
+                with_chance(expected, expected, unseen)
             }
             Reserve::Learned { per_s, recent_per_s } => {
                 let expected = expected(per_s, *recent_per_s, now_ms, end_ms);
                 // Of the calls themselves, and of one day from another.
                 let variance = expected + (DAYS_DIFFER * expected).powi(2);
-                (expected + CHANCE * variance.sqrt()).ceil().min(most) as u32
+                let unseen = self::expected(per_s, *recent_per_s, seen_ms, now_ms);
+                with_chance(expected, variance, unseen)
             }
         }
     }
@@ -234,10 +243,18 @@ mod tests {
         let busy = Observed { hour: 14, seconds: 20.0 * 3_600.0, calls: 2_000.0 };
         let quiet = Observed { hour: 3, seconds: 20.0 * 3_600.0, calls: 20.0 };
         let reserve = Reserve::learn(&[busy, quiet], 0.0);
-        let window = |hour: i64| reserve.kept(100, 900_000, hour * HOUR_MS, hour * HOUR_MS + 900_000);
+        let window = |hour: i64| {
+            let (begin_ms, end_ms) = (hour * HOUR_MS, hour * HOUR_MS + 900_000);
+            reserve.kept(100, 900_000, begin_ms, begin_ms, end_ms)
+        };
         assert!(window(14) > 35 && window(3) < 8, "{} {}", window(14), window(3));
-        assert_eq!(reserve.kept(100, 900_000, 900_000, 900_000), 0, "nothing at the reset");
-        assert_eq!(reserve.kept(10, 900_000, 14 * HOUR_MS, 14 * HOUR_MS + 900_000), 9, "never the whole");
+        assert_eq!(reserve.kept(100, 900_000, 900_000, 900_000, 900_000), 0, "nothing at the reset");
+        let busy_ms = 14 * HOUR_MS;
+        assert_eq!(reserve.kept(10, 900_000, busy_ms, busy_ms, busy_ms + 900_000), 9, "never the whole");
+        // A minute before the end, what nobody has seen yet is kept beside what is to come.
+        let end_ms = busy_ms + 900_000;
+        let kept = |seen_ms: i64| reserve.kept(100, 900_000, seen_ms, end_ms - 60_000, end_ms);
+        assert!(kept(end_ms - 90_000) > kept(end_ms - 60_000));
     }
 
     #[test]

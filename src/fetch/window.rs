@@ -19,17 +19,21 @@ impl Window {
     }
 
     /// When a request fits: now, when the reserve has shrunk enough, or at the reset.
-    pub(super) fn free_at(&self, now_ms: i64, in_flight: u32, reserve: &Reserve) -> i64 {
+    /// `seen_ms` is when the count was last seen.
+    pub(super) fn free_at(&self, seen_ms: i64, now_ms: i64, in_flight: u32, reserve: &Reserve) -> i64 {
         let end_ms = self.end_ms(now_ms);
+        // At its beginning nothing was used of it.
+        let seen_ms = seen_ms.max(end_ms - self.length_ms()).min(now_ms);
         let used = if self.index_at(now_ms.div_euclid(1000)) > self.index { 0 } else { self.used };
         let Some(left) = self.limit.checked_sub(used.saturating_add(in_flight).saturating_add(1)) else {
             return end_ms;
         };
-        let fits = |ms: i64| reserve.kept(self.limit, self.length_ms(), ms, end_ms) <= left;
+        let fits = |ms: i64| reserve.kept(self.limit, self.length_ms(), seen_ms, ms, end_ms) <= left;
         if fits(now_ms) {
             return now_ms;
         }
-        // What is kept only shrinks, so the first time at which it fits lies between these.
+        // What is kept grows for a while by what is not seen, and then shrinks to nothing. So it crosses what is left
+        // once, between these.
         let (mut too_early, mut fits_at) = (now_ms, end_ms);
         while fits_at - too_early > 1 {
             let middle = too_early + (fits_at - too_early) / 2;
