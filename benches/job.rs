@@ -148,7 +148,7 @@ fn dedupe_people(c: &mut Criterion) {
             columns.push(&activity);
         }
     }
-    let people = dedupe::people(&[dataset::batch::<Activity>(&mut columns)]);
+    let people = dedupe::people(&[dataset::batch::<Activity>(&mut columns)], dedupe::Gone::LeftOut);
     let people: Vec<_> = people.into_values().collect();
     let (weights, thresholds, answers) = (Weights::default(), Thresholds::default(), Answers::default());
     let link = |person: &PersonRecords| link::link(&person.records, &weights, thresholds, &answers);

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
+use crate::sources::strava::scope;
 use crate::store::lake::Lake;
 use crate::store::state::accounts::{Account, Accounts, Added, Replace};
 use crate::store::state::seal::Key;
@@ -151,6 +152,9 @@ fn list(context: &Context, lake: &Lake) -> Result<()> {
         source: String,
         account_id: String,
         token_ends: Option<jiff::Timestamp>,
+        scope: Option<String>,
+        /// What cannot be fetched with that, and the way out.
+        lack: Option<&'static str>,
     }
     let accounts = Accounts::open(lake)?.list_stored()?;
     let shown = accounts.into_iter().map(|a| Shown {
@@ -158,19 +162,29 @@ fn list(context: &Context, lake: &Lake) -> Result<()> {
         source: a.source,
         account_id: a.account_id,
         token_ends: jiff::Timestamp::from_second(a.expires_at).ok(),
+        lack: a.scope.as_deref().and_then(scope::lack),
+        scope: a.scope,
     });
     let shown: Vec<Shown> = shown.collect();
     if context.json {
         return output::json(&shown);
     }
     let rows: Vec<Vec<String>> = shown
-        .into_iter()
+        .iter()
         .map(|a| {
             let ends = a.token_ends.map_or_else(|| "?".to_string(), |t| t.to_string());
-            vec![a.user_id, a.source, a.account_id, ends]
+            let granted = a.scope.clone().unwrap_or_else(|| "?".to_string());
+            vec![a.user_id.clone(), a.source.clone(), a.account_id.clone(), ends, granted]
         })
         .collect();
-    output::print(output::table(&["user", "source", "account", "access token ends"], &rows).trim_end())
+    let head = ["user", "source", "account", "access token ends", "granted"];
+    output::print(output::table(&head, &rows).trim_end())?;
+    for shown in &shown {
+        if let Some(lack) = shown.lack {
+            say!("user {}: {lack}", shown.user_id);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

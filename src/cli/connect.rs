@@ -14,7 +14,7 @@ use super::{Context, Exit};
 use crate::error::{Error, Result};
 use crate::fetch::client::NoGrant;
 use crate::http;
-use crate::sources::strava;
+use crate::sources::strava::{self, scope};
 use crate::store::state::accounts::{Account, Accounts, Replace};
 
 #[derive(Debug, clap::Args)]
@@ -71,9 +71,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         access_token: grant.access_token,
         refresh_token: grant.refresh_token,
         expires_at: grant.expires_at,
+        scope: Some(scope).filter(|scope| !scope.is_empty()),
     };
     accounts.add(std::slice::from_ref(&account), Replace::Any)?;
-    if let Some(lack) = lack(&scope) {
+    if let Some(lack) = account.scope.as_deref().and_then(scope::lack) {
         say!("{lack}");
     }
     say!("connected strava athlete {} as user {}", account.account_id, account.user_id);
@@ -85,24 +86,6 @@ struct Consent {
     code: String,
     /// What the athlete granted, with commas between.
     scope: String,
-}
-
-/// What cannot be fetched with what was granted, and the way out.
-fn lack(scope: &str) -> Option<&'static str> {
-    let has = |wanted: &str| scope.split([',', ' ']).any(|granted| granted == wanted);
-    if has("activity:read_all") {
-        None
-    } else if has("activity:read") {
-        Some(
-            "the athlete did not grant activity:read_all: activities that only they see, and what privacy zones hide, stay \
-             out; connect again and leave that box ticked to have them",
-        )
-    } else {
-        Some(
-            "the athlete granted no activities: nothing can be fetched; connect again and leave the boxes for activities \
-             ticked",
-        )
-    }
 }
 
 /// Waits until the browser comes back with a code for our own question.
@@ -151,16 +134,4 @@ fn read_answer(mut stream: TcpStream, state: &str) -> Option<Result<Consent>> {
     );
     let _ = stream.write_all(format!("{head}{text}").as_bytes());
     Some(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lack;
-
-    #[test]
-    fn what_was_not_granted_is_said_with_the_way_out() {
-        assert_eq!(lack("read,activity:read_all"), None);
-        assert!(lack("read,activity:read").unwrap().contains("activity:read_all"));
-        assert!(lack("read").unwrap().contains("nothing can be fetched"));
-    }
 }

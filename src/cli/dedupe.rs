@@ -10,7 +10,7 @@ use super::odds::Odds;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::dedupe::weights::Weights;
-use crate::dedupe::{self, Options, Summary};
+use crate::dedupe::{self, Gone, Options, Summary};
 use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::dataset;
@@ -37,6 +37,9 @@ struct Run {
     /// Learn the weights anew from what is in the lake now
     #[arg(long)]
     learn: bool,
+    /// Count also what its source no longer has, or no longer shows
+    #[arg(long)]
+    with_gone: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +119,7 @@ fn dedupe(context: &Context, args: Run) -> Result<Exit> {
         thresholds: args.odds.thresholds()?,
         weights: read_weights(args.weights.as_ref())?,
         learn: args.learn,
+        gone: if args.with_gone { Gone::Counted } else { Gone::LeftOut },
     };
     let lake = context.open()?;
     let begin = Instant::now();

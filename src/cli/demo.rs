@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
+use crate::dedupe::Gone;
 use crate::error::{Error, Result};
 use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
@@ -79,6 +80,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         anew: None,
         short_window_s: limits.short_window_s,
         day_s: limits.day_s,
+        metrics: None,
     };
     let client = Client::new(&emulator.base_url(), &emulator.oauth_url())?;
     let fetched = fetch::fetch(&lake, &client, &options)?;
@@ -109,7 +111,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
     say!("open {} in a browser", page.display());
 
-    let mut lines = by_source_sport_and_year(&lake)?;
+    let mut lines = by_source_sport_and_year(&lake, Gone::LeftOut)?;
     if context.json {
         output::json(&lines)?;
     } else {

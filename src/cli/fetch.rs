@@ -1,7 +1,10 @@
 //! `longrun fetch`
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -11,11 +14,12 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::fetch::client::{App, Client};
-use crate::fetch::walk::Anew;
+use crate::fetch::metrics::{Metrics, Server};
 use crate::fetch::{self, Event, Options, Stop, Summary, Why};
 use crate::http;
 use crate::model::secret::Secret;
 use crate::sources::strava::endpoints::{self, Depth};
+use crate::sources::strava::walk::Anew;
 use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +80,19 @@ pub struct Args {
     /// Ask also for the whole of what an imported archive has, which has no segment efforts
     #[arg(long)]
     ignore_archives: bool,
+    /// Tell Prometheus how it goes, at http://ADDR/metrics; a port alone is one of this machine's own (loopback)
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    metrics: Option<SocketAddr>,
+    /// Write what is done to this file, as JSON lines, behind what is in it
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+/// A port, or an address with one.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let of_port = || Some(SocketAddr::from((Ipv4Addr::LOCALHOST, text.parse().ok()?)));
+    let parsed = text.parse().ok().or_else(of_port);
+    parsed.ok_or_else(|| "expected a port or an address, such as 9464 or 0.0.0.0:9464".to_string())
 }
 
 /// Where the API is, and for which application.
@@ -149,6 +166,15 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         Some(path) => std::fs::read_to_string(path).map_err(Error::io("read", path))?,
         None => String::new(),
     };
+    if let Some(path) = &args.log {
+        super::log::begin(path)?;
+    }
+    let metrics = args.metrics.map(|_| Arc::new(Metrics::default()));
+    let server = args.metrics.zip(metrics.clone()).map(|(address, metrics)| Server::start(address, metrics));
+    let server = server.transpose()?;
+    if let Some(server) = &server {
+        say!("metrics at http://{}/metrics", server.address);
+    }
     let max_wait = if args.no_wait { Some(SignedDuration::ZERO) } else { args.max_wait };
     let options = Options {
         depth: args.depth,
@@ -171,6 +197,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }),
         short_window_s: args.api.windows.0,
         day_s: args.api.windows.1,
+        metrics,
     };
     let summary = fetch(&lake, &client, &options)?;
     if context.json {
@@ -246,6 +273,24 @@ fn show(bar: &ProgressBar, announced: &mut Option<Timestamp>, event: &Event) {
     }
 }
 
+/// What was planned beside what came of it, where they differ.
+fn compare(s: &Summary) {
+    let about = if s.planned.is_estimate { "about " } else { "" };
+    let planned: u64 = s.planned.calls.values().sum();
+    let kinds = endpoints::ALL.iter().map(|endpoint| endpoint.kind).filter_map(|kind| {
+        let of = |calls: &BTreeMap<&str, u64>| calls.get(kind).copied().unwrap_or(0);
+        let (planned, made) = (of(&s.planned.calls), of(&s.calls));
+        (planned + made > 0)
+            .then(|| format!("{kind} {} of {about}{}", output::count(made), output::count(planned)))
+    });
+    say!(
+        "made {} of {about}{} planned ({})",
+        output::count(s.calls.values().sum()),
+        output::count_of(planned, "call", "calls"),
+        kinds.collect::<Vec<_>>().join(", ")
+    );
+}
+
 /// The summary for people.
 pub fn describe(summary: &Summary) {
     let s = summary;
@@ -266,6 +311,9 @@ pub fn describe(summary: &Summary) {
         if came.is_empty() { "" } else { ": " },
         came.join(", "),
     );
+    if s.calls != s.planned.calls.iter().filter(|(_, n)| **n > 0).map(|(k, n)| (*k, *n)).collect() {
+        compare(s);
+    }
     if s.waits > 0 {
         say!(
             "waited {} {} for a rate window, {} in all",

@@ -13,6 +13,7 @@ mod emulate;
 mod evaluate;
 mod fetch;
 mod import;
+mod log;
 mod normalize;
 mod odds;
 mod output;
@@ -121,7 +122,7 @@ enum Command {
     /// What was delivered is never sent again; what may have arrived is sent again under the same id.
     Redrive(Box<redrive::Args>),
     /// Sum the activities by source, sport and year
-    Stats,
+    Stats(stats::Args),
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
@@ -190,7 +191,7 @@ impl Cli {
             Command::Report(args) => report::run(&context, args),
             Command::Reconcile(args) => reconcile::run(&context, args),
             Command::Redrive(args) => redrive::run(&context, *args),
-            Command::Stats => stats::run(&context),
+            Command::Stats(args) => stats::run(&context, &args),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]

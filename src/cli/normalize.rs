@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
+use crate::model::policy::Policy;
 use crate::model::sport::Rules;
 use crate::normalize::{self, Summary, UnnamedSports};
 use crate::store::each::Run;
@@ -20,6 +21,23 @@ pub struct Args {
     /// Forget the rules
     #[arg(long, conflicts_with = "rules")]
     no_rules: bool,
+    /// Say in `expires_at` when each row is to be fetched anew or forgotten, from now on: `strava-2026`, or a TOML file.
+    /// Nothing is forgotten by this; `longrun purge --expired` does it
+    #[arg(long, value_name = "NAME|FILE")]
+    policy: Option<String>,
+    /// Forget the policy
+    #[arg(long, conflicts_with = "policy")]
+    no_policy: bool,
+}
+
+/// The text of a policy: of one that comes with longrun, or of a file.
+pub fn policy_text(name: &str) -> Result<String> {
+    if let Some(text) = Policy::known(name) {
+        return Ok(text.to_string());
+    }
+    let text = std::fs::read_to_string(name).map_err(Error::io("read", name))?;
+    Policy::parse(&text).map_err(|e| Error::Usage(format!("{name}: {e}")))?;
+    Ok(text)
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
@@ -31,6 +49,12 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     if args.no_rules {
         lake.backend().remove(&lake.rules())?;
+    }
+    if let Some(name) = &args.policy {
+        lake.put(&lake.policy(), policy_text(name)?.as_bytes())?;
+    }
+    if args.no_policy {
+        lake.backend().remove(&lake.policy())?;
     }
     let begin = Instant::now();
     let run = normalize(&lake)?;

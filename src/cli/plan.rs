@@ -6,8 +6,8 @@ use super::output::say;
 use super::{Context, Exit, fetch, output};
 use crate::error::Result;
 use crate::fetch::survey::{Question, Survey, survey};
-use crate::fetch::walk::Wanted;
 use crate::sources::strava::endpoints::Depth;
+use crate::sources::strava::walk::Wanted;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -1,30 +1,47 @@
 //! `longrun purge`
 
+use jiff::Timestamp;
+
 use super::fetch::Api;
+use super::normalize::policy_text;
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
+use crate::fetch::retention;
 use crate::http;
+use crate::model::policy::Policy;
+use crate::sources::strava;
+use crate::store::lake::Lake;
 use crate::store::purge::{Purged, purge};
 use crate::store::state::accounts::Accounts;
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["users", "expired"]))]
 pub struct Args {
     #[command(flatten)]
     api: Api,
     /// Forget this user; can be given several times
-    #[arg(long = "user", value_name = "ID", required = true)]
+    #[arg(long = "user", value_name = "ID", conflicts_with = "expired")]
     users: Vec<String>,
-    /// Take the access back at the source first, so that the tokens work nowhere
+    /// Forget what a policy asks for: API answers that are too old, and activities that the source no longer has
     #[arg(long)]
+    expired: bool,
+    /// The policy: `strava-2026`, or a TOML file. By default the one that `normalize --policy` keeps
+    #[arg(long, value_name = "NAME|FILE", requires = "expired")]
+    policy: Option<String>,
+    /// Take the access back at the source first, so that the tokens work nowhere
+    #[arg(long, requires = "users")]
     revoke: bool,
-    /// Do it; without this, only who would be forgotten is said
+    /// Do it; without this, only what would be forgotten is said
     #[arg(long)]
     apply: bool,
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
+    if args.expired {
+        return forget_expired(context, &lake, &args);
+    }
     if !args.apply {
         say!(
             "would forget {}: landing, archives, datasets, reports and state; --apply does it, and it cannot be undone",
@@ -40,6 +57,46 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::json(&purged)?;
     }
     describe(&purged);
+    Ok(Exit::Done)
+}
+
+fn forget_expired(context: &Context, lake: &Lake, args: &Args) -> Result<Exit> {
+    let text = match &args.policy {
+        Some(name) => policy_text(name)?,
+        None => lake.text(&lake.policy())?.ok_or_else(|| {
+            Error::Usage(
+                "this lake has no policy: give one here (--policy strava-2026) or with `longrun normalize --policy`"
+                    .to_string(),
+            )
+        })?,
+    };
+    let policy = Policy::parse(&text).map_err(|e| Error::damaged(lake.place(&lake.policy()), e))?;
+    let (terms, now) = (policy.of(strava::SOURCE), Timestamp::now());
+    let expired = if args.apply {
+        retention::forget(lake, &terms, now)?
+    } else {
+        retention::expired(lake, &terms, now)?
+    };
+    if context.json {
+        output::json(&expired)?;
+    }
+    let answers = output::count_of(expired.responses, "API answer", "API answers");
+    let gone = output::count_of(expired.activities, "activity", "activities");
+    let oldest =
+        expired.oldest.map_or_else(String::new, |at| format!(", the oldest of {}", output::date(at)));
+    if !args.apply {
+        say!(
+            "would forget {answers} that are too old{oldest}, and {gone} that Strava no longer has; --apply does it"
+        );
+        return Ok(Exit::Done);
+    }
+    say!("forgot {answers}{oldest}, and {gone} that Strava no longer has; archives stay");
+    if expired.unreadable_bytes > 0 {
+        say!("{} of landing that could not be read went with them", output::bytes(expired.unreadable_bytes));
+    }
+    if expired.dataset_files > 0 {
+        say!("run `longrun normalize` and `longrun dedupe` to make the datasets anew from what is left");
+    }
     Ok(Exit::Done)
 }
 

@@ -1,11 +1,20 @@
 //! `longrun stats`
 
 use super::{Context, Exit, output};
+use crate::dedupe::Gone;
 use crate::error::Result;
 use crate::report::stats::{self, Line};
 
-pub fn run(context: &Context) -> Result<Exit> {
-    let lines = stats::by_source_sport_and_year(&context.open()?)?;
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Sum also what its source no longer has, or no longer shows
+    #[arg(long)]
+    with_gone: bool,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<Exit> {
+    let gone = if args.with_gone { Gone::Counted } else { Gone::LeftOut };
+    let lines = stats::by_source_sport_and_year(&context.open()?, gone)?;
     if context.json {
         output::json(&lines)?;
     } else {

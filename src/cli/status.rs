@@ -4,10 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, fetch, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch::survey::{Question, Standing, Survey, survey};
-use crate::fetch::walk::Wanted;
+use crate::model::policy::{Policy, STRAVA_2026};
+use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
+use crate::sources::strava::walk::Wanted;
+use crate::store::lake::Lake;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,19 +37,50 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         day_s: args.windows.1,
         max_calls: None,
     };
-    let survey = survey(&context.open()?, &question, now)?;
+    let lake = context.open()?;
+    let survey = survey(&lake, &question, now)?;
     if context.json {
         output::json(&survey)?;
         return Ok(Exit::Done);
     }
     output::print(table(&survey).trim_end())?;
     survey.accounts.iter().for_each(complain);
+    say_terms(&lake, &survey, now)?;
     say!(
         "calls left: {} in this rate window, {} today",
         output::count(survey.room.short_left),
         output::count(survey.room.day_left)
     );
     Ok(Exit::Done)
+}
+
+/// What the source's terms ask for by now: said, and done by nobody but who runs the command for it.
+fn say_terms(lake: &Lake, survey: &Survey, now: Timestamp) -> Result<()> {
+    let kept = lake.text(&lake.policy())?;
+    let text = kept.as_deref().or(Policy::known(STRAVA_2026)).unwrap_or_default();
+    let policy = Policy::parse(text).map_err(|e| Error::damaged(lake.place(&lake.policy()), e))?;
+    let terms = policy.of(strava::SOURCE);
+    let (days, hours) = (terms.cached_s().map(|s| s / 86_400), terms.gone_s().map(|s| s / 3_600));
+    let oldest = survey.accounts.iter().filter_map(|account| account.oldest).min();
+    let is_overdue =
+        |oldest: &Timestamp| terms.cached_s().is_some_and(|s| oldest.as_second() + s < now.as_second());
+    let gone: u64 = survey.accounts.iter().map(|account| account.gone as u64).sum();
+    let flag = if kept.is_some() { "" } else { " --policy strava-2026" };
+    if let (Some(oldest), Some(days)) = (oldest.filter(is_overdue), days) {
+        say!(
+            "Strava's terms ask for what its API gave to be fetched anew or forgotten within {days} days; some of it is of {}: \
+             `longrun purge --expired{flag}` forgets it",
+            output::date(oldest)
+        );
+    }
+    if let Some(hours) = hours.filter(|_| gone > 0) {
+        say!(
+            "Strava's terms ask for what athletes deleted to be forgotten within {hours} hours; {} gone: \
+             `longrun purge --expired{flag}` forgets what is due",
+            output::count_of(gone, "activity is", "activities are")
+        );
+    }
+    Ok(())
 }
 
 fn table(survey: &Survey) -> String {
@@ -84,6 +118,9 @@ fn table(survey: &Survey) -> String {
 fn complain(standing: &Standing) {
     if let Some(reason) = &standing.unreadable {
         say!("user {}: {reason}", standing.user_id);
+    }
+    if let Some(lack) = standing.lack {
+        say!("user {}: {lack}", standing.user_id);
     }
     for parked in &standing.parked {
         let next = Timestamp::from_second(parked.next_s).map(output::minute).unwrap_or_default();

@@ -84,10 +84,19 @@ impl Default for Thresholds {
     }
 }
 
+/// What becomes of records that their source no longer has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gone {
+    #[default]
+    LeftOut,
+    Counted,
+}
+
 /// What a run is told.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub thresholds: Thresholds,
+    pub gone: Gone,
     /// Kept in the lake and used from now on.
     pub weights: Option<Weights>,
     /// Whether weights that the lake has are learned anew.
@@ -161,13 +170,14 @@ pub struct PersonRecords {
 }
 
 /// Everybody's in some batches of activities.
-pub fn people(batches: &[RecordBatch]) -> BTreeMap<String, PersonRecords> {
+pub fn people(batches: &[RecordBatch], gone: Gone) -> BTreeMap<String, PersonRecords> {
     let read: Vec<Vec<Option<Record>>> = batches.par_iter().map(record::of_batch).collect();
     let mut people: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
     for (number, (batch, records)) in batches.iter().zip(read).enumerate() {
         let users = batch.column_by_name("user_id").expect("activities have it").as_string::<i32>();
         for (row, record) in records.into_iter().enumerate() {
-            if let Some(record) = record {
+            let is_left_out = gone == Gone::LeftOut && Rows(batch).column("gone_at").is_valid(row);
+            if let Some(record) = record.filter(|_| !is_left_out) {
                 people.entry(users.value(row).to_string()).or_default().push((record, (number, row)));
             }
         }
@@ -193,7 +203,7 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
     }
     let (weights, learned_from) = weights(lake, options, &buckets, &answers)?;
     let ended = each_bucket(&buckets, |bucket| {
-        let done = dedupe_bucket(lake, bucket, &weights, options.thresholds, &answers);
+        let done = dedupe_bucket(lake, bucket, &weights, options, &answers);
         progress(1);
         done
     })?;
@@ -233,9 +243,12 @@ fn not_deduped_of(lake: &Lake, bucket: Bucket, users: &[String]) -> Result<u64> 
         }
     }
     let is_new = |rows: &Rows, row: usize| {
-        is_among(users, rows.words("user_id").value(row)) && !known.contains(&rows.activity(row))
+        is_among(users, rows.words("user_id").value(row))
+            && rows.column("gone_at").is_null(row)
+            && !known.contains(&rows.activity(row))
     };
-    let batches = dataset::activities(lake, bucket, Some(&["user_id", "source", "source_id"]))?;
+    let columns = ["user_id", "source", "source_id", "gone_at"];
+    let batches = dataset::activities(lake, bucket, Some(&columns))?;
     let new =
         |batch: &RecordBatch| (0..batch.num_rows()).filter(|row| is_new(&Rows(batch), *row)).count() as u64;
     Ok(batches.iter().map(new).sum::<u64>())
@@ -286,7 +299,7 @@ fn learn(lake: &Lake, buckets: &[Bucket], answers: &AllAnswers) -> Result<(Weigh
     let mut seen = Seen::default();
     for some in buckets.chunks(4) {
         for of_bucket in each_bucket(some, |bucket| {
-            let people = people(&dataset::activities(lake, bucket, Some(&record::COLUMNS))?);
+            let people = people(&dataset::activities(lake, bucket, Some(&record::COLUMNS))?, Gone::LeftOut);
             let of_people = people.iter().map(|(user, own)| (own.records.as_slice(), answers.of(user)));
             Ok(seen_with(&of_people.collect::<Vec<_>>()))
         })?
@@ -332,7 +345,7 @@ pub fn explain(
 ) -> Result<String> {
     let answers = AllAnswers::read(lake)?;
     let batches = dataset::activities(lake, lake.bucket(user_id), Some(&record::COLUMNS))?;
-    let own = people(&batches).remove(user_id).unwrap_or_default();
+    let own = people(&batches, Gone::LeftOut).remove(user_id).unwrap_or_default();
     let find = |name: &str| {
         let at = own.records.iter().position(|record| record.name() == name);
         at.ok_or_else(|| Error::Usage(format!("{user_id} has no activity {name}")))
@@ -356,8 +369,9 @@ fn inputs(lake: &Lake, bucket: Bucket, answers: &AllAnswers) -> Result<u64> {
 }
 
 /// Of how it is made of that.
-fn rules(weights: &Weights, thresholds: Thresholds) -> u64 {
-    XxHash64::oneshot(0, format!("{VERSION} {thresholds:?} {}", weights.to_toml()).as_bytes())
+fn rules(weights: &Weights, options: &Options) -> u64 {
+    let (thresholds, gone) = (options.thresholds, options.gone);
+    XxHash64::oneshot(0, format!("{VERSION} {thresholds:?} {gone:?} {}", weights.to_toml()).as_bytes())
 }
 
 /// Whether a bucket's workouts are of the records and answers that there are now.
@@ -372,10 +386,10 @@ fn dedupe_bucket(
     lake: &Lake,
     bucket: Bucket,
     weights: &Weights,
-    thresholds: Thresholds,
+    options: &Options,
     answers: &AllAnswers,
 ) -> Result<Summary> {
-    let (inputs, rules) = (inputs(lake, bucket, answers)?, rules(weights, thresholds));
+    let (inputs, rules) = (inputs(lake, bucket, answers)?, rules(weights, options));
     let golden = lake.golden(bucket);
     let is_done = |key: &Key| -> Result<bool> {
         Ok(dataset::made_from(lake, key)?
@@ -385,10 +399,10 @@ fn dedupe_bucket(
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
     let batches = dataset::activities(lake, bucket, None)?;
-    let people: Vec<(String, PersonRecords)> = people(&batches).into_iter().collect();
+    let people: Vec<(String, PersonRecords)> = people(&batches, options.gone).into_iter().collect();
     let linked: Vec<Linked> = people
         .par_iter()
-        .map(|(user_id, own)| link::link(&own.records, weights, thresholds, answers.of(user_id)))
+        .map(|(user_id, own)| link::link(&own.records, weights, options.thresholds, answers.of(user_id)))
         .collect();
     let mut summary =
         Summary { buckets: 1, buckets_rewritten: 1, users: people.len() as u64, ..Summary::default() };

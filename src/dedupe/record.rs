@@ -93,7 +93,7 @@ impl Record {
 }
 
 /// The columns that records are made of.
-pub const COLUMNS: [&str; 23] = [
+pub const COLUMNS: [&str; 24] = [
     "user_id",
     "source",
     "source_id",
@@ -117,6 +117,7 @@ pub const COLUMNS: [&str; 23] = [
     "file_sha256",
     "manual",
     "is_parent",
+    "gone_at",
 ];
 
 /// The records of a batch of activities, in its order. Rows of a source that is not known have none.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::walk::{Owed, Progress, Wanted};
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
+use crate::sources::strava::walk::{Owed, Progress, Wanted};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
 use crate::store::state::parked::Parked;
@@ -187,6 +187,11 @@ impl Work {
 
     pub fn is_parked(&self, ask: &Ask) -> bool {
         endpoints::place(ask).is_some_and(|(index, id)| self.parked.contains_key(&(index, id.into())))
+    }
+
+    /// How many things are set aside.
+    pub fn parked_count(&self) -> usize {
+        self.parked.len()
     }
 
     /// A thing that was set aside has come.

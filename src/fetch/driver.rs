@@ -13,19 +13,21 @@ use super::budget::Budget;
 use super::client::{Answer, Client, Grant, NoGrant};
 use super::clock::ServerClock;
 use super::local_time::LocalTime;
+use super::metrics::{Metrics, Page};
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
 use super::signals::Signals;
 use super::verdict::{Verdict, judge};
-use super::walk::Wanted;
-use super::{Event, Failure, Options, Stop, Summary, Why, history};
+use super::{Event, Failure, Options, Stop, Summary, Why, survey};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::sources::strava;
-use crate::sources::strava::endpoints;
+use crate::sources::strava::walk::Wanted;
+use crate::sources::strava::{endpoints, history};
 use crate::store::lake::Lake;
 use crate::store::landing::{Ask, Header, Landing};
 use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
 
 /// Between two looks at the clock while waiting: a machine that slept wakes within this time.
@@ -56,6 +58,7 @@ pub async fn run(
     summary.stopped = fetch.scheduler.stop;
     summary.budget = Some(fetch.scheduler.budget.read);
     summary.seconds = begin.elapsed().as_secs_f64();
+    tracing::info!(calls = summary.requests, activities = summary.activities, "ended");
     Ok(summary)
 }
 
@@ -118,6 +121,10 @@ impl<'a> Fetch<'a> {
         }
         let ranks: HashMap<&str, u32> =
             options.priority.iter().zip(0..).map(|(user, rank)| (user.as_str(), rank)).collect();
+        let typical = survey::typical(landed.progress.values());
+        let now = Timestamp::now();
+        let wanted = Wanted::new(options.depth, now, options.max_age, options.whole_age);
+        let wanted = Wanted { anew: options.anew.clone(), ..wanted };
         let mut works = Vec::new();
         for account in all {
             // Others go on where one bucket cannot be read.
@@ -130,16 +137,14 @@ impl<'a> Fetch<'a> {
             let progress = landed.progress.remove(&account.account_id).unwrap_or_default();
             let parked = parked.remove(&account.account_id).unwrap_or_default();
             let rank = ranks.get(account.user_id.as_str()).copied().unwrap_or(u32::MAX);
+            summary.planned.add(survey::owing(&progress, &parked, &wanted, typical, now));
             works.push(Work::new(account, progress, rank, parked));
         }
-        let now = Timestamp::now();
         let clock = ServerClock::guess(now.as_millisecond() + rates.ahead_ms()?);
         let live = rates.live()?;
         let reserve = Reserve::choose(options.reserve, &live);
         let mut budget = Budget::new(options.short_window_s, options.day_s, reserve).knowing(&live);
         budget.restore(&rates.windows()?, clock.now_ms(0));
-        let wanted = Wanted::new(options.depth, now, options.max_age, options.whole_age);
-        let wanted = Wanted { anew: options.anew.clone(), ..wanted };
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let bounds = Bounds {
             concurrency: options.concurrency.max(1),
@@ -184,12 +189,21 @@ impl<'a> Fetch<'a> {
                         self.land(flight, watch)?;
                     }
                     () = signals.any() => self.stop(watch),
+                    () = asked(self.options.metrics.as_deref()) => self.say(None),
                 },
                 Step::WaitUntil { local_ms, why } => self.wait(local_ms, &why, &mut signals, watch).await?,
                 Step::End => return self.tell(watch),
             }
             self.tell(watch)?;
         }
+    }
+
+    /// Tells who asked how it goes.
+    fn say(&mut self, waits_until_s: Option<i64>) {
+        let Some(metrics) = &self.options.metrics else { return };
+        let now_ms = self.time.now_ms().0;
+        let now_ms = self.scheduler.clock.now_ms(now_ms);
+        metrics.say(Page::of(&self.scheduler, &self.summary, now_ms, waits_until_s));
     }
 
     fn stop(&mut self, watch: &mut dyn FnMut(Event)) {
@@ -209,6 +223,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn send(&mut self, index: usize, ask: Ask) {
+        *self.summary.calls.entry(endpoints::kind(&ask)).or_default() += 1;
         let client = self.client.clone();
         let token = self.scheduler.account(index).account.access_token.clone();
         let sent_ms = self.now_ms();
@@ -246,6 +261,8 @@ impl<'a> Fetch<'a> {
             Flight::Answer { account, ask, token, sent_ms, answer } => match answer {
                 Ok(answer) => self.land_answer(account, ask, &token, sent_ms, answer, watch),
                 Err(reason) => {
+                    let user = &self.scheduler.account(account).account.user_id;
+                    tracing::warn!(user, path = endpoints::path(&ask), reason, "no answer");
                     self.scheduler.unanswered();
                     let now_ms = self.now_ms();
                     let trouble = super::outage::Trouble::OfTheApi;
@@ -260,6 +277,7 @@ impl<'a> Fetch<'a> {
         match grant {
             Ok(grant) => {
                 self.summary.token_refreshes += 1;
+                tracing::info!(user = self.scheduler.account(index).account.user_id, "tokens renewed");
                 let account = renewed(&self.scheduler.account(index).account, grant);
                 // On the disk before it is used: the old refresh token may have ended.
                 self.tokens.rotate(&account)?;
@@ -288,6 +306,14 @@ impl<'a> Fetch<'a> {
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let at_s = self.scheduler.answered(sent_ms, now_ms, answer.date_s, answer.rate);
+        tracing::info!(
+            user = self.scheduler.account(index).account.user_id,
+            path = endpoints::path(&ask),
+            status = answer.status,
+            bytes = answer.body.len(),
+            took_ms = now_ms - sent_ms,
+            "answered"
+        );
         let is_list = endpoints::activity(&ask).is_none();
         match judge(answer.status, &answer.body) {
             // That an activity is gone is an answer; that a whole list is, is a refusal.
@@ -353,7 +379,7 @@ impl<'a> Fetch<'a> {
                 self.scheduler.trouble(index, &header.ask, trouble, reason, None, now_ms);
             }
             Ok(news) => {
-                if news == endpoints::News::Nothing {
+                if matches!(news, endpoints::News::Nothing | endpoints::News::NotFound) {
                     self.summary.gone += 1;
                 } else {
                     *self.summary.answers.entry(endpoints::answers(&header.ask)).or_default() += 1;
@@ -375,10 +401,13 @@ impl<'a> Fetch<'a> {
         for effect in self.scheduler.effects() {
             match effect {
                 Effect::Failed(failure) => {
+                    tracing::warn!(user = failure.user_id, reason = failure.reason, "account given up");
                     watch(Event::Failed(&failure));
                     self.summary.failures.push(failure);
                 }
                 Effect::Parked { user_id, parked } => {
+                    let Parked { kind, id, reason, next_s, .. } = &parked;
+                    tracing::warn!(user = user_id, kind, id, reason, next_s, "set aside");
                     self.rates.park(&parked)?;
                     self.summary.parked += 1;
                     watch(Event::Parked { user_id: &user_id, parked: &parked });
@@ -402,6 +431,7 @@ impl<'a> Fetch<'a> {
     ) -> Result<()> {
         self.save()?;
         let begin = Instant::now();
+        let mut is_first = true;
         self.summary.waits += u64::from(matches!(why, Why::Window(_)));
         loop {
             let left_ms = until_ms - self.now_ms();
@@ -411,9 +441,14 @@ impl<'a> Fetch<'a> {
             let left = SignedDuration::from_millis(left_ms);
             let until = Timestamp::now().saturating_add(left).unwrap_or(Timestamp::MAX);
             watch(Event::Waiting { why, left_s: (left_ms + 999) / 1000, until });
+            if is_first {
+                tracing::info!(why = ?why, until = %until, "waits");
+                is_first = false;
+            }
             tokio::select! {
                 () = tokio::time::sleep(LOOK.min(Duration::from_millis(left_ms as u64))) => {}
                 () = signals.any() => self.stop(watch),
+                () = asked(self.options.metrics.as_deref()) => self.say(Some(until.as_second())),
             }
         }
         if matches!(why, Why::Window(_)) {
@@ -448,6 +483,14 @@ impl<'a> Fetch<'a> {
         let ahead_ms = Some(ahead_ms).filter(|_| clock.is_settled());
         self.rates.save(&self.scheduler.budget.stored(), ahead_ms)?;
         self.rates.add_live(&self.scheduler.budget.live.take())
+    }
+}
+
+/// Returns when somebody asks how it goes.
+async fn asked(metrics: Option<&Metrics>) {
+    match metrics {
+        Some(metrics) => metrics.asked().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Strava API to the landing: every account's list, activities and streams, inside the rate
 //! limits, resumable at any instant.
 //!
-//! What is owed follows from what has landed ([`history`], [`walk`]); whose turn it is, and whether it may be asked
+//! What is owed follows from what has landed ([`history`](crate::sources::strava::history), [`walk`](crate::sources::strava::walk)); whose turn it is, and whether it may be asked
 //! for now, is decided without doing anything ([`scheduler`]: turns, [`budget`], [`clock`], [`outage`]); what an answer
 //! means, too ([`verdict`]). The [`driver`] does it: a loop on one thread that sends what the scheduler says, and lands
 //! each answer before the next decision.
@@ -11,20 +11,21 @@ pub mod budget;
 pub mod client;
 pub mod clock;
 mod driver;
-pub mod history;
 mod local_time;
+pub mod metrics;
 pub mod outage;
 pub mod reserve;
+pub mod retention;
 pub mod scheduler;
 mod signals;
 pub mod survey;
 mod verdict;
 pub mod verify;
-pub mod walk;
 mod window;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -32,8 +33,10 @@ use serde::Serialize;
 
 use self::budget::{Budget, Windows};
 use self::client::App;
-use self::walk::Anew;
+use self::metrics::Metrics;
+use self::survey::Owing;
 use crate::sources::strava::endpoints::Depth;
+use crate::sources::strava::walk::Anew;
 use crate::store::state::parked::Parked;
 
 pub use driver::run;
@@ -64,6 +67,8 @@ pub struct Options {
     pub anew: Option<Anew>,
     pub short_window_s: u32,
     pub day_s: u32,
+    /// Who is told how it goes.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// What a run did.
@@ -72,6 +77,10 @@ pub struct Summary {
     pub accounts: usize,
     pub activities: usize,
     pub requests: u64,
+    /// Calls that were owed when it began, by kind; a guess where a list was not known to its end.
+    pub planned: Owing,
+    /// Calls that were made, by kind.
+    pub calls: BTreeMap<&'static str, u64>,
     /// Answers by what they are: pages, details, streams.
     #[serde(flatten)]
     pub answers: BTreeMap<&'static str, u64>,

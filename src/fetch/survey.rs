@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::budget::{Budget, Room};
-use super::history;
 use super::reserve::Reserve;
-use super::walk::{Progress, Wanted};
 use crate::error::Result;
-use crate::sources::strava;
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
+use crate::sources::strava::walk::{Progress, Wanted};
+use crate::sources::strava::{self, history, scope};
 use crate::store::lake::{Lake, is_among};
 use crate::store::state::accounts::{Account, Accounts};
 use crate::store::state::parked::Parked;
@@ -67,8 +66,14 @@ pub struct Standing {
     pub is_estimate: bool,
     /// Things that were refused, with their reasons and next tries.
     pub parked: Vec<Parked>,
-    /// Activities that are in the list no more.
+    /// Activities that the source had and has no more.
     pub gone: usize,
+    /// When the oldest of what is there was fetched.
+    pub oldest: Option<Timestamp>,
+    /// What the athlete granted; None where nobody said.
+    pub scope: Option<String>,
+    /// What cannot be fetched with that, and the way out.
+    pub lack: Option<&'static str>,
     pub token_ends: Option<Timestamp>,
     /// Why nothing could be read of it.
     pub unreadable: Option<String>,
@@ -118,7 +123,7 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
 }
 
 /// Activities of an athlete, as far as is known of those whose list is.
-fn typical<'a>(all: impl Iterator<Item = &'a Progress>) -> u64 {
+pub fn typical<'a>(all: impl Iterator<Item = &'a Progress>) -> u64 {
     let (mut athletes, mut activities) = (0, 0);
     for progress in all.filter(|progress| progress.is_walked()) {
         athletes += 1;
@@ -136,17 +141,55 @@ fn standing(
     typical: u64,
     now: Timestamp,
 ) -> Standing {
-    let wanted = &question.wanted;
+    let Owing { calls, is_estimate } = owing(progress, &parked, &question.wanted, typical, now);
+    let is_readable = unreadable.is_none();
+    let had = |index: usize| (endpoints::of_activities(index).kind, progress.had(index));
+    Standing {
+        user_id: account.user_id,
+        account_id: account.account_id,
+        fresh_as_of: progress.walked_at(),
+        whole_list_as_of: progress.whole_at(),
+        activities: progress.activities(),
+        fetched: (0..OF_ACTIVITIES).map(had).collect(),
+        calls: if is_readable { calls } else { BTreeMap::new() },
+        is_estimate: is_estimate && is_readable,
+        parked,
+        gone: progress.gone_count(),
+        oldest: progress.oldest(),
+        lack: account.scope.as_deref().and_then(scope::lack),
+        scope: account.scope,
+        token_ends: Timestamp::from_second(account.expires_at).ok(),
+        unreadable,
+    }
+}
+
+/// Calls that are owed, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Owing {
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Whether a list is not known to its end, and its calls are a guess.
+    pub is_estimate: bool,
+}
+
+impl Owing {
+    pub fn add(&mut self, other: Owing) {
+        for (kind, count) in other.calls {
+            *self.calls.entry(kind).or_default() += count;
+        }
+        self.is_estimate |= other.is_estimate;
+    }
+}
+
+/// What is owed of one account. `typical` is how many activities an athlete has.
+pub fn owing(progress: &Progress, parked: &[Parked], wanted: &Wanted, typical: u64, now: Timestamp) -> Owing {
     let known = progress.activities() as u64;
     let is_known = progress.is_walked();
     // While a list is not known to its end, it is thought to be as long as others', and longer than what is known.
     let expected = if is_known { known } else { typical.max(known) };
     let mut calls = BTreeMap::new();
-    let mut fetched = BTreeMap::new();
     calls.insert(endpoints::ALL[0].kind, pages(progress, wanted, expected, now));
     for index in 0..OF_ACTIVITIES {
         let endpoint = endpoints::of_activities(index);
-        fetched.insert(endpoint.kind, progress.had(index));
         let owed = progress.owed(index, wanted, now).into_iter();
         let is_due = |id: &str| {
             let is_it = |parked: &&Parked| parked.kind == endpoint.kind && parked.id == id;
@@ -156,23 +199,7 @@ fn standing(
         let unlisted = if endpoint.depth <= wanted.depth { expected - known } else { 0 };
         calls.insert(endpoint.kind, owed + unlisted);
     }
-    if unreadable.is_some() {
-        calls.clear();
-    }
-    Standing {
-        user_id: account.user_id,
-        account_id: account.account_id,
-        fresh_as_of: progress.walked_at(),
-        whole_list_as_of: progress.whole_at(),
-        activities: progress.activities(),
-        fetched,
-        calls,
-        is_estimate: !is_known && unreadable.is_none(),
-        parked,
-        gone: progress.gone().count(),
-        token_ends: Timestamp::from_second(account.expires_at).ok(),
-        unreadable,
-    }
+    Owing { calls, is_estimate: !is_known }
 }
 
 /// Calls that a list takes to its end.

@@ -20,6 +20,9 @@ pub enum Verdict {
     Trouble(Trouble, String),
 }
 
+const CONNECT_AGAIN: &str =
+    "connect again with `longrun connect strava`, and leave the boxes for activities ticked";
+
 /// Judges a status and a body.
 pub fn judge(status: u16, body: &[u8]) -> Verdict {
     let said = said(body);
@@ -29,6 +32,10 @@ pub fn judge(status: u16, body: &[u8]) -> Verdict {
         429 => Verdict::OverTheLimit,
         // Some proxies say so with another status.
         403 if said.to_ascii_lowercase().contains("rate limit") => Verdict::OverTheLimit,
+        // The token is sound, and new ones would grant no more.
+        401 if said.contains("_permission missing") => {
+            Verdict::Refused(format!("{words}; the athlete did not grant it: {CONNECT_AGAIN}"))
+        }
         401 => Verdict::TokenRefused(words),
         403 if said.contains("Application") => Verdict::ApplicationRefused(words),
         402 | 403 | 451 => Verdict::Refused(words),

@@ -9,10 +9,9 @@ use rayon::prelude::*;
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
 
-use super::history;
 use crate::error::{Error, Result};
 use crate::model::hex;
-use crate::sources::strava;
+use crate::sources::strava::{self, history};
 use crate::store::archives;
 use crate::store::dataset;
 use crate::store::lake::{Bucket, Lake};

@@ -10,7 +10,7 @@ use crate::model::columns::record;
 use crate::model::polyline::Track;
 
 /// Written to every row, so that a reader can tell what the columns meant.
-pub const SCHEMA_VERSION: i32 = 4;
+pub const SCHEMA_VERSION: i32 = 5;
 
 /// Longer is no workout: an expedition, or a device that was never stopped.
 const LONGEST_S: f64 = 60.0 * 86_400.0;
@@ -216,6 +216,14 @@ record! {
         /// When the source's terms ask for it to be fetched anew or forgotten.
         #[col(golden = Nobody)]
         pub expires_at: Option<Timestamp>,
+        /// When it was found that the source has it no more, or shows it no more. Workouts and sums leave it out.
+        #[col(golden = Nobody)]
+        pub gone_at: Option<Timestamp>,
+        /// How that was found: `deleted` (the source says so), `not_found` (asked for, it is not there), `not_listed`
+        /// (a walk of the whole list missed it), or `deleted_or_private` (either of these, where the athlete did not
+        /// grant what is private).
+        #[col(golden = Nobody, statistics)]
+        pub gone_why: Option<String>,
         /// Where its bytes are: file below the lake, `@` offset of the frame or `!` file in the archive,
         /// `#` index within.
         #[col(golden = Nobody, encoding = Prefixes)]

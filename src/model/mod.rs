@@ -7,6 +7,7 @@ pub mod extra;
 pub mod golden;
 pub mod hex;
 pub mod pair;
+pub mod policy;
 pub mod polyline;
 pub mod secret;
 pub mod sport;

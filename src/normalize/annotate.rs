@@ -11,9 +11,11 @@ use twox_hash::XxHash64;
 use super::UnnamedSports;
 use crate::error::{Error, Result};
 use crate::fitglue::uploads::Uploads;
-use crate::model::columns::{TimeType, second_of};
+use crate::model::columns::{TimeArray, TimeType, second_of};
+use crate::model::policy::{Policy, Terms};
 use crate::model::sport::{self, Rules};
 use crate::sources::Source;
+use crate::store::dataset::cells::{Rows, replaced};
 use crate::store::lake::{Bucket, Lake};
 
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Annotations {
     rules: Rules,
     rules_digest: u64,
     uploads: Uploads,
+    policy: Policy,
+    policy_digest: u64,
 }
 
 impl Annotations {
@@ -31,13 +35,34 @@ impl Annotations {
             None => Rules::default(),
         };
         let rules_digest = text.map_or(0, |text| XxHash64::oneshot(0, text.as_bytes()));
-        Ok(Annotations { rules, rules_digest, uploads: Uploads::read(lake)? })
+        let policy_text = lake.text(&lake.policy())?;
+        let policy = policy_text.as_deref().map(Policy::parse).transpose();
+        let policy = policy.map_err(|e| Error::damaged(lake.place(&lake.policy()), e))?.unwrap_or_default();
+        let policy_digest = policy_text.map_or(0, |text| XxHash64::oneshot(1, text.as_bytes()));
+        Ok(Annotations { rules, rules_digest, uploads: Uploads::read(lake)?, policy, policy_digest })
     }
 
     /// Changes when what would be said of a bucket's rows may have.
     pub fn digest(&self, lake: &Lake, bucket: Bucket, source: Source) -> u64 {
         let uploads = if source.spec().can_echo { self.uploads.digest(lake, bucket) } else { 0 };
-        self.rules_digest ^ uploads
+        let policy = if self.policy.of(source.name()) == Terms::default() { 0 } else { self.policy_digest };
+        self.rules_digest ^ uploads ^ policy
+    }
+
+    /// When the source's terms ask for rows to be fetched anew or forgotten.
+    fn ends(&self, source: Source, batch: &RecordBatch) -> TimeArray {
+        let terms = self.policy.of(source.name());
+        let rows = Rows(batch);
+        let origins = rows.words("origin");
+        let seconds = |name: &str, row: usize| rows.time(name, row).map(|time| time.as_second());
+        let end = |row: usize| {
+            // What a person exported is theirs.
+            let is_of_api = origins.value(row).starts_with("api");
+            let fetched_s = seconds("fetched_at", row).filter(|_| is_of_api)?;
+            let oldest_s = seconds("detail_at", row).map_or(fetched_s, |s| s.min(fetched_s));
+            terms.expires_s(oldest_s, seconds("gone_at", row)).map(|s| s * 1_000_000)
+        };
+        (0..batch.num_rows()).map(end).collect::<TimeArray>().with_timezone("UTC")
     }
 
     /// Rows of activities with what is said of them. Sports that nothing is known of are counted in `unnamed`.
@@ -68,13 +93,12 @@ impl Annotations {
                 && self.uploads.has(users.value(row), source.name(), ids.value(row), start_s, elapsed_s);
             uploaded.append_option(is_ours.then_some(true));
         }
-        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-        let mut set = |name: &str, values: ArrayRef| {
-            columns[schema.index_of(name).expect("activities have it")] = values;
-        };
-        set("sport", Arc::new(sports.finish()));
-        set("sport_rule", Arc::new(rules.finish()));
-        set("uploaded_by_pipeline", Arc::new(uploaded.finish()));
-        RecordBatch::try_new(schema, columns).expect("the columns are of the schema")
+        let columns: [(&str, ArrayRef); 4] = [
+            ("expires_at", Arc::new(self.ends(source, batch))),
+            ("sport", Arc::new(sports.finish())),
+            ("sport_rule", Arc::new(rules.finish())),
+            ("uploaded_by_pipeline", Arc::new(uploaded.finish())),
+        ];
+        replaced(batch, columns)
     }
 }

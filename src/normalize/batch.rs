@@ -8,6 +8,7 @@ use arrow::compute::{filter_record_batch, not};
 use jiff::tz::TimeZone;
 
 use super::annotate::Annotations;
+use super::gone::AllGone;
 use super::{Summary, UnnamedSports, gone, zones};
 use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
@@ -30,6 +31,8 @@ pub struct Collected {
     rejects: RejectColumns,
     /// What the columns take in memory, roughly.
     pub bytes: usize,
+    /// Whether something was read that can tell that a record is gone.
+    pub tells_of_ends: bool,
 }
 
 /// Rows of one source, as batches.
@@ -46,6 +49,7 @@ pub struct Batches {
     /// Archives that were read again: what an earlier reading had against them is no more.
     pub read_again: Vec<String>,
     pub bytes: usize,
+    tells_of_ends: bool,
 }
 
 impl Collected {
@@ -101,8 +105,13 @@ impl Collected {
 
     pub fn finish(mut self) -> Batches {
         let has_rejects = self.summary.rejects > 0;
-        let mut rows =
-            Batches { summary: self.summary, origins: self.origins, bytes: self.bytes, ..Batches::default() };
+        let mut rows = Batches {
+            summary: self.summary,
+            origins: self.origins,
+            bytes: self.bytes,
+            tells_of_ends: self.tells_of_ends,
+            ..Batches::default()
+        };
         if self.origins.api {
             rows.api.push(batch::<Activity>(&mut self.api));
         }
@@ -134,6 +143,7 @@ impl Batches {
         self.rejects.extend(other.rejects);
         self.read_again.extend(other.read_again);
         self.bytes += other.bytes;
+        self.tells_of_ends |= other.tells_of_ends;
     }
 
     /// Writes the rows among those of the bucket: streams and rejects first, the activities, which
@@ -145,6 +155,7 @@ impl Batches {
         source: Source,
         made: MadeFrom,
         annotations: &Annotations,
+        landed_gone: impl FnOnce() -> Result<AllGone>,
     ) -> Result<Summary> {
         let mut summary = self.summary;
         let name = source.name();
@@ -175,10 +186,18 @@ impl Batches {
             let rows = merge(Table::Rejects, &versions);
             summary.written_bytes += dataset::write(lake, &key, Table::Rejects, &made, rows)?;
         }
+        // The whole landing is asked only where it can have something to say.
+        let may_be_gone =
+            self.tells_of_ends || dataset::greatest_word(lake, &activities, gone::WHY)?.is_some();
+        let landed_gone = if may_be_gone { landed_gone()? } else { AllGone::default() };
         let gone = gone::keep(lake, bucket, source, &made, self.gone, &mut summary)?;
         let rows_before = if before.is_some() { dataset::row_count(lake, &activities)? } else { 0 };
         let mut unnamed = UnnamedSports::default();
-        let marked = |rows: RecordBatch| annotations.apply(source, &rows, &mut unnamed);
+        let marked =
+            |rows: RecordBatch| annotations.apply(source, &gone.mark(&landed_gone, rows), &mut unnamed);
+        let unmarked = || -> Result<Vec<RecordBatch>> {
+            Ok(gone::without(zones::without(dataset::current(lake, &activities)?)))
+        };
         if origins.are_both() {
             // Each origin's rows are kept by themselves: what one of them says later must not hide
             // what the other one said.
@@ -189,12 +208,11 @@ impl Batches {
             ] {
                 let part = lake.origins(name, origin, bucket);
                 let mut versions = match (is_only_one, origins_before.are_both()) {
-                    (true, _) => zones::without(dataset::current(lake, &activities)?),
+                    (true, _) => unmarked()?,
                     (false, true) => dataset::current(lake, &part)?,
                     (false, false) => Vec::new(),
                 };
                 versions.extend(new);
-                gone.leave_out(&mut versions);
                 let merged: Vec<RecordBatch> = merge(Table::Activities, &versions).collect();
                 summary.written_bytes +=
                     dataset::write(lake, &part, Table::Activities, &made, merged.clone())?;
@@ -204,10 +222,9 @@ impl Batches {
             let rows = coalesce(&parts[0], &parts[1]).map(marked);
             summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
         } else {
-            let mut versions = zones::without(dataset::current(lake, &activities)?);
+            let mut versions: Vec<RecordBatch> = unmarked()?;
             versions.extend(self.api);
             versions.extend(self.archive);
-            gone.leave_out(&mut versions);
             let rows = merge(Table::Activities, &versions).map(marked);
             let lacks_zones = zones::lacks_zones(&versions);
             summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::model::activity::Reject;
 use crate::sources::formats::zip::Container;
 use crate::sources::strava::endpoints::{self, Answer, Row};
+use crate::sources::strava::walk::may_tell_of_ends;
 use crate::sources::{self, Fault, Source, strava};
 use crate::store::archives::{self, Import};
 use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
@@ -30,6 +31,7 @@ use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segmen
 use crate::store::names;
 use annotate::Annotations;
 use batch::{Batches, Collected};
+use gone::AllGone;
 pub use unnamed::UnnamedSports;
 
 /// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket.
@@ -269,9 +271,19 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             self.source,
             made.clone(),
             self.annotations,
+            || self.gone(),
         )?;
         summary.buckets_rewritten = 1;
         Ok(())
+    }
+
+    /// What the whole of the landing says is gone.
+    fn gone(&self) -> Result<AllGone> {
+        if self.source == Source::Strava {
+            gone::landed(self.lake, self.bucket)
+        } else {
+            Ok(AllGone::default())
+        }
     }
 
     /// Takes the responses that have landed. The last chunk of them is left in `rows`, so that archives
@@ -412,6 +424,7 @@ fn parse(frames: Vec<Frame>) -> Batches {
 
 /// Takes what a response says.
 fn take(collected: &mut Collected, frame: &Frame, header: Header, body: Vec<u8>, raw_ref: String) {
+    collected.tells_of_ends |= may_tell_of_ends(&header.ask, header.status);
     if header.status != 200 {
         collected.summary.gone += 1;
         return;

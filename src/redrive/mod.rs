@@ -134,7 +134,7 @@ pub fn run(
         (Deliveries::forgotten(&key)?, Deliveries::open(lake, &key)?, Some(Arc::new(users)))
     };
     let settings = Settings { has_taken: deliveries.delivered()? > 0, users, ..settings.clone() };
-    let dead_letters = lake.root().join("redrive/dead-letters.jsonl");
+    let dead_letters = lake.root().join(crate::store::purge::DEAD_LETTERS);
     // Planning reads the disk; those who wait for answers must not wait for that.
     let (mut driven, ended) = std::thread::scope(|scope| -> Result<_> {
         let (ready, queue) = mpsc::channel(BUCKETS_AHEAD);

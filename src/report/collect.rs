@@ -223,7 +223,7 @@ impl Collecting {
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
                     let key = (users.value(row).to_string(), format!("{source}:{}", ids.value(row)));
                     if !known.contains(&key) {
-                        self.overview.not_deduped += 1;
+                        self.overview.not_deduped += u64::from(rows.column("gone_at").is_null(row));
                         continue;
                     }
                     let figures = self.sources.entry(source.to_string()).or_default();
@@ -321,7 +321,7 @@ fn most_worth_a_look(mut pairs: Vec<Pair>, most: usize) -> Vec<Pair> {
     pairs
 }
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "user_id",
     "is_parent",
     "source_id",
@@ -339,6 +339,7 @@ const COLUMNS: [&str; 17] = [
     "device_name",
     "track_lat_e5",
     "track_lon_e5",
+    "gone_at",
 ];
 
 fn distance_km(rows: &Rows, row: usize) -> f64 {

@@ -11,13 +11,14 @@ use jiff::tz::TimeZone;
 use polars::prelude::{Column, DataFrame, PolarsError, SortMultipleOptions};
 use serde::Serialize;
 
+use crate::dedupe::Gone;
 use crate::error::Result;
 use crate::model::columns::TimeType;
 use crate::store::dataset;
 use crate::store::lake::Lake;
 
 /// The columns that are read.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "source",
     "sport",
     "sport_raw",
@@ -27,6 +28,7 @@ const COLUMNS: [&str; 9] = [
     "elevation_gain_m",
     "track_lat_e5",
     "is_parent",
+    "gone_at",
 ];
 
 /// One sport in one year, from one source.
@@ -43,12 +45,12 @@ pub struct Line {
 }
 
 /// The lines of a lake, by source, sport and year. Sports without a canonical name go by their raw one.
-pub fn by_source_sport_and_year(lake: &Lake) -> Result<Vec<Line>> {
+pub fn by_source_sport_and_year(lake: &Lake, gone: Gone) -> Result<Vec<Line>> {
     let mut sums: Option<DataFrame> = None;
     for path in dataset::files(lake, &lake.activities_folder())? {
         let mut all = sums.take();
         for batch in dataset::read(lake, &path, Some(&COLUMNS))? {
-            let rows = sound(frame(&without_parents(&batch)));
+            let rows = sound(frame(&summed(&batch, gone)));
             all = Some(match all {
                 Some(before) => sound(before.vstack(&rows)),
                 None => rows,
@@ -67,10 +69,14 @@ fn sound<T>(result: Result<T, PolarsError>) -> T {
 const KEYS: [&str; 3] = ["source", "sport", "year"];
 const SUMMED: [&str; 5] = ["activities", "distance_m", "moving_s", "elevation_gain_m", "track_points"];
 
-/// The rows without the wholes of multisport events, whose legs are rows of their own.
-fn without_parents(batch: &RecordBatch) -> RecordBatch {
-    let is_parent = batch.column_by_name("is_parent").expect("the column was asked for").as_boolean();
-    let keep: BooleanArray = is_parent.iter().map(|is_parent| Some(is_parent != Some(true))).collect();
+/// The rows without the wholes of multisport events, whose legs are rows of their own, and without what is gone.
+fn summed(batch: &RecordBatch, gone: Gone) -> RecordBatch {
+    let column = |name: &str| batch.column_by_name(name).expect("the column was asked for");
+    let (is_parent, gone_at) = (column("is_parent").as_boolean(), column("gone_at"));
+    let is_summed = |(row, is_parent): (usize, Option<bool>)| {
+        is_parent != Some(true) && (gone == Gone::Counted || gone_at.is_null(row))
+    };
+    let keep: BooleanArray = is_parent.iter().enumerate().map(|row| Some(is_summed(row))).collect();
     filter_record_batch(batch, &keep).expect("there is a flag for each row")
 }
 

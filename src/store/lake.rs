@@ -6,6 +6,7 @@
 //! ├── state.db                                   SQLite: accounts, tokens, rate windows, answers, what the live
 //! │                                              pipeline exported, what was delivered to it; mode 0600
 //! ├── rules.json · weights.toml                  athletes' own rules for sports · what agreeing is worth
+//! ├── policy.toml                                how long sources let what their APIs gave be kept
 //! ├── landing/strava/017/000042-000.jsonl.zst    segments: one zstd frame per answer of the API
 //! ├── landing/archives/017/000003.json           what was imported, by number; and the archives, by their hashes
 //! ├── activities/strava-017.parquet              one row per record
@@ -144,6 +145,11 @@ impl Lake {
         buckets.sort_unstable();
         buckets.dedup();
         buckets
+    }
+
+    /// How long sources let what their APIs gave be kept.
+    pub fn policy(&self) -> Key {
+        Key::new("policy.toml")
     }
 
     /// The athletes' own rules for sports.

@@ -10,7 +10,7 @@ use super::archives;
 use super::backend::{Guard, Key};
 use super::dataset;
 use super::lake::{Bucket, Lake};
-use super::landing;
+use super::landing::{self, Fate};
 use crate::error::Result;
 use crate::store::names;
 
@@ -28,6 +28,9 @@ pub struct Purged {
     pub state_rows: usize,
 }
 
+/// Where messages lie that sinks refused.
+pub const DEAD_LETTERS: &str = "redrive/dead-letters.jsonl";
+
 /// Everybody who writes a part of the lake is kept out.
 const LOCKS: [(&str, &str); 5] = [
     ("landing", "the landing"),
@@ -37,11 +40,14 @@ const LOCKS: [(&str, &str); 5] = [
     ("redrive", "the redrive"),
 ];
 
+/// Keeps everybody out who writes a part of the lake.
+pub fn lock_all(lake: &Lake) -> Result<Vec<Box<dyn Guard>>> {
+    LOCKS.iter().map(|(name, what)| lake.backend().lock(name, what)).collect()
+}
+
 /// Forgets these users, and those that an earlier purge did not get to.
 pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
-    let locks: Result<Vec<Box<dyn Guard>>> =
-        LOCKS.iter().map(|(name, what)| lake.backend().lock(name, what)).collect();
-    let _locks = locks?;
+    let _locks = lock_all(lake)?;
     let state = lake.state()?;
     state.begin_purge(users)?;
     let mut purged = Purged::default();
@@ -50,18 +56,20 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
         purged.users += 1;
         // Its tokens first: nothing more is fetched.
         purged.state_rows += state.forget(&user)?;
-        let forgotten = landing::forget(lake, bucket, |header| header.user_id == user)?;
+        let forgotten =
+            landing::forget(
+                lake,
+                bucket,
+                |header, _| {
+                    if header.user_id == user { Fate::Goes } else { Fate::Stays }
+                },
+            )?;
         purged.responses += forgotten.frames;
         purged.unreadable_bytes += forgotten.damaged_bytes;
         purged.archives += forget_archives(lake, bucket, &user)?;
-        for key in dataset_files(lake, bucket)? {
-            lake.backend().remove(&key)?;
-            purged.dataset_files += 1;
-        }
-        for (key, _) in lake.backend().list(&Key::new("reports"))? {
-            lake.backend().remove(&key)?;
-            purged.reports += 1;
-        }
+        purged.dataset_files += remove_datasets(lake, bucket)?;
+        purged.reports += remove_reports(lake)?;
+        forget_letters(lake, |letter| letter.user_id == user)?;
         // What was staged by runs that were killed.
         lake.backend().scratch()?;
         state.end_purge(&user)?;
@@ -81,6 +89,38 @@ fn forget_archives(lake: &Lake, bucket: Bucket, user: &str) -> Result<usize> {
         lake.backend().remove(&names::import_key(bucket, *number))?;
     }
     Ok(theirs.len())
+}
+
+/// Removes what was made of a bucket, which can be made anew from what is left. Returns how many files those were.
+pub fn remove_datasets(lake: &Lake, bucket: Bucket) -> Result<usize> {
+    let keys = dataset_files(lake, bucket)?;
+    keys.iter().try_for_each(|key| lake.backend().remove(key).map(drop))?;
+    Ok(keys.len())
+}
+
+/// Removes all reports, which are of everybody. Returns how many those were.
+pub fn remove_reports(lake: &Lake) -> Result<usize> {
+    let reports = lake.backend().list(&Key::new("reports"))?;
+    reports.iter().try_for_each(|(key, _)| lake.backend().remove(key).map(drop))?;
+    Ok(reports.len())
+}
+
+/// A message that a sink refused, as far as it says whose it is.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Letter {
+    pub user_id: String,
+    pub activity_id: String,
+}
+
+/// Takes messages that sinks refused out of the file of them. A line that cannot be read may be anybody's, and goes.
+pub fn forget_letters(lake: &Lake, goes: impl Fn(&Letter) -> bool) -> Result<()> {
+    let key = Key::new(DEAD_LETTERS);
+    let Some(bytes) = lake.backend().read(&key)? else { return Ok(()) };
+    let stays = |line: &&[u8]| serde_json::from_slice(line).is_ok_and(|letter: Letter| !goes(&letter));
+    let kept: Vec<u8> =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).flatten().copied().collect();
+    if kept.len() == bytes.len() { Ok(()) } else { lake.put(&key, &kept) }
 }
 
 /// Every dataset's files of a bucket.

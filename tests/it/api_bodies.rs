@@ -197,6 +197,7 @@ fn pair(id: &str, title: &str) -> (String, String) {
 /// Ids and titles of a person's activities.
 fn titles(place: &Place, user: &str) -> Vec<(String, String)> {
     let rows = place.rows("activities").into_iter().filter(|row| row["user_id"] == user);
+    let rows = rows.filter(|row| !row.contains_key("gone_at"));
     let mut titles: Vec<(String, String)> = rows.map(|row| pair(&row["source_id"], &row["title"])).collect();
     titles.sort();
     titles

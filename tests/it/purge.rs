@@ -8,13 +8,13 @@ use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{WIDE, World, files, rows, timeless};
+use crate::support::{Row, WIDE, World, files, rows, timeless};
 
 const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
 const THEIRS: &str = "user-0001";
 
-/// Whether a user's name stands in any file of the lake, within what is compressed, too.
-fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
+/// Where a text stands in the lake: in which file, within what is compressed, or in which dataset.
+pub fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
     let holds = |bytes: &[u8]| bytes.windows(user.len()).any(|w| w == user.as_bytes());
     for (path, bytes) in files(&world.lake_folder()) {
         let is_segment = path.extension().is_some_and(|e| e == "zst");
@@ -22,8 +22,9 @@ fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
             return Some(path.display().to_string());
         }
     }
-    for dataset in ["activities", "streams", "rejects", "golden"] {
-        if rows(&world.lake_folder(), dataset).iter().any(|row| row["user_id"] == user) {
+    for dataset in ["activities", "streams", "rejects", "origins", "matches", "golden"] {
+        let is_named = |row: &Row| row.values().any(|value| value.contains(user));
+        if rows(&world.lake_folder(), dataset).iter().any(is_named) {
             return Some(dataset.to_string());
         }
     }
@@ -45,7 +46,7 @@ fn world() -> World {
     world
 }
 
-fn others(world: &World) -> Vec<crate::support::Row> {
+fn others(world: &World) -> Vec<Row> {
     let mut rows = timeless(rows(&world.lake_folder(), "activities"));
     rows.retain(|row| row["user_id"] != THEIRS);
     rows

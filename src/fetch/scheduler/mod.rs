@@ -16,8 +16,8 @@ use super::account::{Turn, Work};
 use super::budget::{Budget, Grant};
 use super::clock::ServerClock;
 use super::outage::{Outage, Suspect};
-use super::walk::Wanted;
 use super::{Failure, Stop, Why};
+use crate::sources::strava::walk::Wanted;
 use crate::store::landing::Ask;
 use crate::store::state::parked::Parked;
 
@@ -135,6 +135,10 @@ impl Scheduler {
 
     pub fn account(&self, index: usize) -> &Work {
         &self.accounts[index]
+    }
+
+    pub fn accounts(&self) -> &[Work] {
+        &self.accounts
     }
 
     /// Requests that are still owed, as far as is known.

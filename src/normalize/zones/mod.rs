@@ -21,7 +21,7 @@ use twox_hash::XxHash64;
 use crate::error::Result;
 use crate::model::columns::{TimeType, second_of};
 use crate::store::backend::Key;
-use crate::store::dataset::cells::Rows;
+use crate::store::dataset::cells::{Rows, replaced};
 use crate::store::dataset::{self, MadeFrom, Table};
 use crate::store::lake::{Bucket, Lake};
 use evidence::{Evidence, Guess, Person};
@@ -138,7 +138,13 @@ fn people(
 pub fn without(batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
     let none = |batch: RecordBatch| {
         let rows = batch.num_rows();
-        with(&batch, Arc::new(Int32Array::new_null(rows)), Arc::new(StringArray::new_null(rows)))
+        replaced(
+            &batch,
+            [
+                (OFFSET, Arc::new(Int32Array::new_null(rows)) as ArrayRef),
+                (FROM, Arc::new(StringArray::new_null(rows))),
+            ],
+        )
     };
     batches.into_iter().map(none).collect()
 }
@@ -193,14 +199,7 @@ fn proposed(batch: &RecordBatch, people: &BTreeMap<String, Person>) -> RecordBat
         offsets.append_option(guess.as_ref().map(|guess: &Guess| guess.offset_s));
         from.append_option(guess.map(|guess| guess.from));
     }
-    with(batch, Arc::new(offsets.finish()), Arc::new(from.finish()))
-}
-
-fn with(batch: &RecordBatch, offsets: ArrayRef, from: ArrayRef) -> RecordBatch {
-    let schema = batch.schema();
-    let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-    for (name, values) in [(OFFSET, offsets), (FROM, from)] {
-        columns[schema.index_of(name).expect("activities have it")] = values;
-    }
-    RecordBatch::try_new(schema, columns).expect("the columns are of the schema")
+    let columns: [(&str, ArrayRef); 2] =
+        [(OFFSET, Arc::new(offsets.finish())), (FROM, Arc::new(from.finish()))];
+    replaced(batch, columns)
 }

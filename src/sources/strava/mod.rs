@@ -3,7 +3,10 @@
 pub mod api;
 pub mod archive;
 pub mod endpoints;
+pub mod history;
+pub mod scope;
 pub mod streams;
+pub mod walk;
 
 use super::{Ranks, Spec};
 

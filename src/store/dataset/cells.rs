@@ -1,7 +1,7 @@
 //! Cells of a batch by the names of their columns, for whoever reads rows one at a time.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch,
     StringArray, StructArray,
 };
 use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
@@ -75,6 +75,19 @@ impl<'a> Rows<'a> {
         let list = self.list(name);
         list.is_valid(row).then(|| RecordBatch::from(structs(list, row)))
     }
+}
+
+/// The batch with other values in these columns.
+pub fn replaced<'a>(
+    batch: &RecordBatch,
+    columns: impl IntoIterator<Item = (&'a str, ArrayRef)>,
+) -> RecordBatch {
+    let schema = batch.schema();
+    let mut all: Vec<ArrayRef> = batch.columns().to_vec();
+    for (name, values) in columns {
+        all[schema.index_of(name).expect("the column is in the dataset")] = values;
+    }
+    RecordBatch::try_new(schema, all).expect("the columns are of the schema")
 }
 
 pub fn structs(list: &ListArray, row: usize) -> StructArray {

@@ -1,10 +1,10 @@
-//! Segments without some frames: the one way in which a sealed segment changes.
+//! Segments without some frames, or with less in them: the one way in which a sealed segment changes.
 
 use std::mem;
 use std::sync::Arc;
 
 use super::segments::{Frames, Piece, Position, Segment, seal, segments};
-use super::{Frame, Header};
+use super::{Frame, Header, Unopened, frame};
 use crate::error::Result;
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
@@ -13,9 +13,20 @@ use crate::store::lake::{Bucket, Lake};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgotten {
     pub frames: u64,
+    /// Frames of which a part went.
+    pub shortened: u64,
     /// Bytes that were no sound frames: nobody knows whose they were.
     pub damaged_bytes: u64,
     pub segments: u64,
+}
+
+/// What becomes of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    Stays,
+    Goes,
+    /// It stays, with this body.
+    Becomes(Vec<u8>),
 }
 
 /// What is kept of the segment that is being read.
@@ -24,12 +35,12 @@ struct Kept {
     segment: Option<Arc<Key>>,
     bytes: Vec<u8>,
     frames: u64,
+    is_changed: bool,
 }
 
-/// Rewrites a bucket's segments without the frames whose headers are to go, and without anything that is no sound
-/// frame. A segment is replaced whole, so a kill leaves each as it was or as it will be. Whoever calls this holds the
-/// landing.
-pub fn forget(lake: &Lake, bucket: Bucket, goes: impl Fn(&Header) -> bool) -> Result<Forgotten> {
+/// Rewrites a bucket's segments with what becomes of each frame, and without anything that is no sound frame. A
+/// segment is replaced whole, so a kill leaves each as it was or as it will be. Whoever calls this holds the landing.
+pub fn forget(lake: &Lake, bucket: Bucket, fate: impl Fn(&Header, &[u8]) -> Fate) -> Result<Forgotten> {
     let all = segments(lake, bucket)?;
     let mut forgotten = Forgotten::default();
     let mut kept = Kept::default();
@@ -45,12 +56,11 @@ pub fn forget(lake: &Lake, bucket: Bucket, goes: impl Fn(&Header) -> bool) -> Re
             kept.segment = Some(segment);
         }
         match piece {
-            Piece::Frame(frame) if is_kept(&frame, &goes) => {
-                kept.bytes.extend_from_slice(&frame.bytes);
-                kept.frames += 1;
+            Piece::Frame(frame) => kept.take(&frame, &fate, &mut forgotten),
+            Piece::Damaged { bytes, .. } => {
+                forgotten.damaged_bytes += bytes;
+                kept.is_changed = true;
             }
-            Piece::Frame(_) => forgotten.frames += 1,
-            Piece::Damaged { bytes, .. } => forgotten.damaged_bytes += bytes,
         }
     }
     seen += flush(lake, &all, kept, &mut forgotten)?;
@@ -74,12 +84,31 @@ pub fn forget(lake: &Lake, bucket: Bucket, goes: impl Fn(&Header) -> bool) -> Re
     Ok(forgotten)
 }
 
-/// A frame of a newer longrun is kept, since it says whose it is to who can read it.
-fn is_kept(frame: &Frame, goes: &impl Fn(&Header) -> bool) -> bool {
-    match frame.open() {
-        Ok((header, _)) => !goes(&header),
-        Err(super::Unopened::Newer) => true,
-        Err(super::Unopened::Damaged(_)) => false,
+impl Kept {
+    fn take(&mut self, landed: &Frame, fate: &impl Fn(&Header, &[u8]) -> Fate, forgotten: &mut Forgotten) {
+        let opened = landed.open();
+        let fate = match &opened {
+            Ok((header, body)) => fate(header, body),
+            // It says whose it is to who can read it.
+            Err(Unopened::Newer) => Fate::Stays,
+            Err(Unopened::Damaged(_)) => Fate::Goes,
+        };
+        match (fate, opened) {
+            (Fate::Becomes(body), Ok((header, _))) => {
+                self.bytes.extend_from_slice(&frame(&header, &body));
+                self.frames += 1;
+                self.is_changed = true;
+                forgotten.shortened += 1;
+            }
+            (Fate::Goes, _) => {
+                self.is_changed = true;
+                forgotten.frames += 1;
+            }
+            _ => {
+                self.bytes.extend_from_slice(&landed.bytes);
+                self.frames += 1;
+            }
+        }
     }
 }
 
@@ -92,7 +121,7 @@ fn flush(lake: &Lake, all: &[Segment], kept: Kept, forgotten: &mut Forgotten) ->
     if kept.frames == 0 {
         lake.backend().remove(&key)?;
         forgotten.segments += 1;
-    } else if before != whole && before != kept.bytes.len() as u64 {
+    } else if kept.is_changed || (before != whole && before != kept.bytes.len() as u64) {
         lake.backend().put(&key, &mut |out| {
             out.write_all(&kept.bytes)?;
             out.write_all(&seal)

@@ -19,7 +19,7 @@ use std::collections::hash_map;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use forget::{Forgotten, forget};
+pub use forget::{Fate, Forgotten, forget};
 pub use frame::{Frame, MAX_BODY_BYTES, Unopened, VERSION, frame};
 pub use segments::{Frames, Piece, Position, Segment, frame_at, segments};
 

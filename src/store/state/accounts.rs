@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::State;
 use super::seal::{Key, is_sealed};
+use super::{State, rows};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::store::lake::Lake;
@@ -23,6 +23,9 @@ pub struct Account {
     pub refresh_token: Secret,
     /// When the access token ends, unix seconds.
     pub expires_at: i64,
+    /// What the athlete granted, as the source writes it; None where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 /// What lists of accounts are of that were written when there was only one source with an API.
@@ -106,17 +109,19 @@ impl Accounts {
         self.state.write(|db| {
             write.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
                 db.execute(
-                    "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                    "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s, scope)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
-                       refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s",
+                       refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s,
+                       scope = coalesce(excluded.scope, scope)",
                     params![
                         account.source,
                         account.account_id,
                         account.user_id,
                         access_token,
                         refresh_token,
-                        account.expires_at
+                        account.expires_at,
+                        account.scope
                     ],
                 )
                 .map(drop)
@@ -176,7 +181,7 @@ impl Accounts {
 
     fn rows(&self, which: &str, values: &[&str]) -> Result<Vec<Account>> {
         let mut statement = self.state.check(self.state.db.prepare(&format!(
-            "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s
+            "SELECT source, account_id, user_id, access_token, refresh_token, expires_at_s, scope
              FROM accounts {which} ORDER BY user_id, source, account_id"
         )))?;
         let rows = statement.query_map(rusqlite::params_from_iter(values), |row| {
@@ -187,6 +192,7 @@ impl Accounts {
                 access_token: Secret::new(row.get::<_, String>(3)?),
                 refresh_token: Secret::new(row.get::<_, String>(4)?),
                 expires_at: row.get(5)?,
+                scope: row.get(6)?,
             })
         });
         self.state.check(rows.and_then(Iterator::collect))
@@ -221,6 +227,14 @@ impl Accounts {
         self.state.check(self.state.db.execute_batch("VACUUM"))?;
         Ok(count)
     }
+}
+
+/// What was granted, by account; those that nobody knows it of are left out.
+pub fn scopes(lake: &Lake) -> Result<HashMap<String, String>> {
+    let Some(state) = lake.state_if_there()? else { return Ok(HashMap::new()) };
+    let sql = "SELECT account_id, scope FROM accounts WHERE source = 'strava' AND scope IS NOT NULL";
+    let all = state.check(rows(&state.db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+    Ok(all.into_iter().collect())
 }
 
 /// One of each account, with the tokens that end last. Two users of one account are an error.

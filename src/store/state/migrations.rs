@@ -8,8 +8,14 @@ use super::state_error;
 use crate::error::{Error, Result};
 
 /// In order; the first makes what there was before versions were counted. To change the schema, add one.
-const MIGRATIONS: &[&str] =
-    &[include_str!("001.sql"), include_str!("002.sql"), include_str!("003.sql"), include_str!("004.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("001.sql"),
+    include_str!("002.sql"),
+    include_str!("003.sql"),
+    include_str!("004.sql"),
+    include_str!("005.sql"),
+    include_str!("006.sql"),
+];
 
 /// Columns that came before versions were counted, with what older rows have in them.
 const COLUMNS_OF_VERSION_1: &[(&str, &str, &str)] =

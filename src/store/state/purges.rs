@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::State;
+use super::{State, rows};
 use crate::error::Result;
 
 impl State {
@@ -19,6 +19,45 @@ impl State {
         let mut statement = self.check(self.db.prepare("SELECT user_id FROM purges ORDER BY user_id"))?;
         let rows = statement.query_map([], |row| row.get(0)).and_then(Iterator::collect);
         self.check(rows)
+    }
+
+    /// Writes down which activities of Strava are to be forgotten, by user and id, before anything is.
+    pub fn begin_forgetting(&self, activities: &[(String, String)]) -> Result<()> {
+        self.write(|db| {
+            let mut insert =
+                db.prepare("INSERT OR IGNORE INTO forgetting (user_id, source_id) VALUES (?1, ?2)")?;
+            activities.iter().try_for_each(|(user, id)| insert.execute(params![user, id]).map(drop))
+        })
+    }
+
+    /// What is being forgotten, by user and id.
+    pub fn forgetting(&self) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT user_id, source_id FROM forgetting ORDER BY user_id, source_id";
+        self.check(rows(&self.db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))
+    }
+
+    /// Removes what is known of activities that are being forgotten, and strikes them off. What was delivered of them
+    /// stays known by its number, so that nothing is ever sent twice.
+    pub fn end_forgetting(&self) -> Result<usize> {
+        let removed = self.write(|db| {
+            let parked = db.execute(
+                "DELETE FROM parked WHERE source = 'strava' AND EXISTS (SELECT 1 FROM forgetting f
+                   JOIN accounts a ON a.user_id = f.user_id
+                   WHERE a.account_id = parked.account_id AND f.source_id = parked.id)",
+                [],
+            )?;
+            let answers = db.execute(
+                "DELETE FROM answers WHERE EXISTS (SELECT 1 FROM forgetting f WHERE f.user_id = answers.user_id
+                   AND 'strava:' || f.source_id IN (answers.one, answers.other))",
+                [],
+            )?;
+            let struck = db.execute("DELETE FROM forgetting", [])?;
+            Ok((parked + answers, struck))
+        })?;
+        if removed != (0, 0) {
+            self.check(self.db.execute_batch("VACUUM"))?;
+        }
+        Ok(removed.0)
     }
 
     /// Removes every row that names a user, whatever table it is in. Returns how many there were.

@@ -9,7 +9,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admitted, Entry, Served, Shared, athlete_body, not_found};
+use super::{Admitted, Entry, Served, Shared, athlete_body, fault, not_found};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -44,9 +44,12 @@ async fn list(
         per_page = (per_page * 3).div_ceil(5);
     }
     let page = request.page.unwrap_or(1).max(1);
-    let changes = shared.lock().changes.clone();
+    if request.after.is_some_and(|after| after > shared.now_s()) {
+        return Ok(answer.with(400, fault("Bad Request", "Application", "after", "future")));
+    }
+    let (changes, sees_private) = shared.lock().shown_to(athlete);
     let wanted = |(_, entry): &(usize, &Entry)| {
-        !changes.is_deleted(&entry.id)
+        changes.is_shown(&entry.id, sees_private)
             && request.before.is_none_or(|before| entry.start_s < before)
             && request.after.is_none_or(|after| entry.start_s > after)
     };
@@ -72,7 +75,8 @@ async fn list(
 /// Where an activity of an athlete is in their list.
 pub(super) fn find(shared: &Shared, athlete: usize, id: &str) -> Option<usize> {
     let at = shared.history.entries(athlete).iter().position(|entry| entry.id == id);
-    at.filter(|_| !shared.lock().changes.is_deleted(id))
+    let (changes, sees_private) = shared.lock().shown_to(athlete);
+    at.filter(|_| changes.is_shown(id, sees_private))
 }
 
 async fn detail(

@@ -7,6 +7,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     deleted: HashSet<String>,
+    /// Seen by nobody but their athletes.
+    private: HashSet<String>,
     edits: HashMap<String, Value>,
 }
 
@@ -24,15 +26,34 @@ impl Changes {
         self.edits.insert(id.to_string(), fields);
     }
 
-    pub fn is_deleted(&self, id: &str) -> bool {
-        self.deleted.contains(id)
+    pub fn set_private(&mut self, id: &str, is_private: bool) {
+        if is_private {
+            self.private.insert(id.to_string());
+        } else {
+            self.private.remove(id);
+        }
+    }
+
+    /// Whether an activity is there for who sees what is private, or does not.
+    pub fn is_shown(&self, id: &str, sees_private: bool) -> bool {
+        !self.deleted.contains(id) && (sees_private || !self.private.contains(id))
     }
 
     /// A body with what was edited.
     pub fn apply(&self, id: &str, body: Vec<u8>) -> Vec<u8> {
-        let Some(Value::Object(fields)) = self.edits.get(id) else { return body };
+        let mut fields = match self.edits.get(id) {
+            Some(Value::Object(fields)) => fields.clone(),
+            _ => serde_json::Map::new(),
+        };
+        if self.private.contains(id) {
+            fields.insert("private".to_string(), true.into());
+            fields.insert("visibility".to_string(), "only_me".into());
+        }
+        if fields.is_empty() {
+            return body;
+        }
         let Ok(Value::Object(mut activity)) = serde_json::from_slice(&body) else { return body };
-        activity.extend(fields.clone());
+        activity.extend(fields);
         Value::Object(activity).to_string().into_bytes()
     }
 }

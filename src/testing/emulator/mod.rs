@@ -14,7 +14,7 @@ mod oauth;
 pub mod recorded;
 mod synthetic;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -154,6 +154,11 @@ struct Inner {
     access: HashMap<String, (usize, i64)>,
     refresh: HashMap<String, usize>,
     issued: u64,
+    /// What athletes granted who did not grant everything.
+    scopes: HashMap<usize, String>,
+    /// Codes that were given and not used yet, each with whose it is; and those that were used.
+    codes: HashMap<String, usize>,
+    used_codes: HashSet<String>,
     log: Vec<Logged>,
     /// Answers to give instead of the right one: a part of the path, status and body.
     planted: VecDeque<(String, u16, Vec<u8>)>,
@@ -224,6 +229,7 @@ impl Emulator {
                 access_token: Secret::new(grant.access_token),
                 refresh_token: Secret::new(grant.refresh_token),
                 expires_at: grant.expires_at,
+                scope: Some(inner.scope(number).to_string()),
             }
         };
         self.shared.athletes.iter().enumerate().map(issue).collect()
@@ -258,6 +264,18 @@ impl Emulator {
     /// Edits an activity, as its athlete would: these fields of its line and its detail.
     pub fn edit(&self, id: &str, fields: serde_json::Value) {
         self.shared.lock().changes.edit(id, fields);
+    }
+
+    /// Makes an activity one that only its athlete sees, or everybody again.
+    pub fn set_private(&self, id: &str, is_private: bool) {
+        self.shared.lock().changes.set_private(id, is_private);
+    }
+
+    /// Lets an athlete grant this from now on, as one does who connects again with other boxes ticked.
+    pub fn grant(&self, user_id: &str, scope: &str) {
+        let athlete = self.shared.athletes.iter().position(|athlete| athlete.user_id == user_id);
+        let athlete = athlete.expect("a user of this emulator");
+        self.shared.lock().scopes.insert(athlete, scope.to_string());
     }
 
     /// How many tokens of a user work.
@@ -347,6 +365,10 @@ impl Shared {
             Some((429, fault("Rate Limit Exceeded", "Application", field, "exceeded")))
         } else if athlete.is_none() {
             Some((401, fault("Authorization Error", "Athlete", "access_token", "invalid")))
+        } else if athlete.is_some_and(|athlete| !inner.scope(athlete).contains("activity:read"))
+            && path_and_query.contains("/activities")
+        {
+            Some((401, fault("Authorization Error", "AccessToken", "activity:read_permission", "missing")))
         } else {
             None
         };

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::changes::Changes;
 use super::{Answer, Inner, Shared, athlete_body, fault};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -57,6 +58,36 @@ impl Inner {
         }
     }
 
+    /// What an athlete granted.
+    pub(super) fn scope(&self, athlete: usize) -> &str {
+        self.scopes.get(&athlete).map_or("read,activity:read_all", String::as_str)
+    }
+
+    /// What athletes changed, and whether what is private is shown to who asks for this one.
+    pub(super) fn shown_to(&self, athlete: usize) -> (Changes, bool) {
+        (self.changes.clone(), self.scope(athlete).contains("activity:read_all"))
+    }
+
+    /// A code that can be exchanged once.
+    fn code(&mut self, athlete: usize) -> String {
+        self.issued += 1;
+        let code = format!("emulated-code-{}", self.issued);
+        self.codes.insert(code.clone(), athlete);
+        code
+    }
+
+    /// Whose code it is; an error says what is wrong with it.
+    fn exchange(&mut self, code: &str) -> Result<usize, (&'static str, &'static str)> {
+        match self.codes.remove(code) {
+            Some(athlete) => {
+                self.used_codes.insert(code.to_string());
+                Ok(athlete)
+            }
+            None if self.used_codes.contains(code) => Err(("", "expired")),
+            None => Err(("code", "invalid")),
+        }
+    }
+
     /// Ends all tokens of whoever has this one. False where nobody has.
     pub(super) fn revoke(&mut self, token: &str) -> bool {
         let owner = self.access.get(token).map(|(athlete, _)| *athlete);
@@ -96,16 +127,21 @@ async fn token(State(shared): Shares, Form(request): Form<TokenRequest>) -> Resp
     }
     let mut inner = shared.lock();
     let (owner, is_code) = match request.grant_type.as_str() {
-        "refresh_token" => (inner.refresh.get(&request.refresh_token).copied(), false),
+        "refresh_token" => {
+            let owner = inner.refresh.get(&request.refresh_token).copied();
+            (owner.ok_or(("RefreshToken", "refresh_token", "invalid")), false)
+        }
         "authorization_code" => {
-            let number = request.code.strip_prefix("emulated-code-").and_then(|n| n.parse().ok());
-            (number.filter(|n| *n < shared.athletes.len()), true)
+            let owner = inner.exchange(&request.code);
+            (owner.map_err(|(field, code)| ("AuthorizationCode", field, code)), true)
         }
         _ => return answer.with(400, fault("Bad Request", "Application", "grant_type", "invalid")),
     };
-    let Some(owner) = owner else {
-        let field = if is_code { "code" } else { "refresh_token" };
-        return answer.with(400, fault("Bad Request", "RefreshToken", field, "invalid"));
+    let owner = match owner {
+        Ok(owner) => owner,
+        Err((resource, field, code)) => {
+            return answer.with(400, fault("Bad Request", resource, field, code));
+        }
     };
     let mut grant = inner.issue(owner, now_s, config.token_lifetime);
     grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
@@ -121,10 +157,13 @@ struct AuthorizeRequest {
     scope: String,
 }
 
-/// Strava's consent page, with the consent given at once, by the first athlete.
-async fn authorize(Query(request): Query<AuthorizeRequest>) -> Response<Body> {
-    let query =
-        [("state", request.state.as_str()), ("code", "emulated-code-0"), ("scope", request.scope.as_str())];
+/// Strava's consent page, with the consent given at once, by the first athlete: to what was asked for, or to less
+/// where that athlete grants less.
+async fn authorize(State(shared): Shares, Query(request): Query<AuthorizeRequest>) -> Response<Body> {
+    let mut inner = shared.lock();
+    let code = inner.code(0);
+    let scope = inner.scopes.get(&0).unwrap_or(&request.scope);
+    let query = [("state", request.state.as_str()), ("code", code.as_str()), ("scope", scope.as_str())];
     let location = reqwest::Url::parse_with_params(&request.redirect_uri, &query);
     let response = Response::builder();
     match location {

@@ -301,3 +301,28 @@ fn one_redrive_at_a_time_and_sports_of_the_whole_table() {
     let ended = place.redrive(&place.out(), &[]).expect(1);
     assert!(ended.stderr.contains("another longrun"), "{}", ended.stderr);
 }
+
+#[test]
+fn what_its_athlete_deleted_is_never_sent() {
+    use longrun::sources::strava::endpoints::DETAIL;
+    use longrun::store::landing::{Header, Landing};
+
+    let place = Place::new();
+    place.land_details(USER, &[detail(1, "2026-02-01T08:00:00Z"), detail(2, "2026-02-02T08:00:00Z")]);
+    let header = Header {
+        v: 1,
+        source: "strava".to_string(),
+        ask: DETAIL.ask("2", 0),
+        user_id: USER.to_string(),
+        account_id: "42".to_string(),
+        request: "/activities/2".to_string(),
+        fetched_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+        status: 404,
+    };
+    Landing::open(&Lake::open(&place.lake()).unwrap()).unwrap().append(&header, b"").unwrap();
+    place.prepare(&[athlete(USER)]);
+    assert_eq!(place.dry_run(&[])["send"], 1);
+    place.run(&["dedupe", "--with-gone"]).expect(0);
+    let plan = place.dry_run(&[]);
+    assert_eq!((&plan["send"], held(&plan, "gone").0), (&json!(1), 1), "{plan}");
+}

@@ -11,6 +11,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     of_activity: Some(|_| true),
     path: |ask| format!("/activities/{}?include_all_efforts=true", super::id(ask)),
     describe: |ask| format!("activity {}", super::id(ask)),
+    is_the_activity: true,
     read: whole,
     rows: |answer, from, on_row| {
         let taken = api::activity_detail(&mut { answer.body }, from);

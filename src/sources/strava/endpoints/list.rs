@@ -18,6 +18,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     of_activity: None,
     path,
     describe,
+    is_the_activity: false,
     read,
     rows,
 };

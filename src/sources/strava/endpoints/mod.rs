@@ -55,6 +55,8 @@ pub struct Endpoint {
     pub path: fn(&Ask) -> String,
     /// What a request was for, for a person.
     pub describe: fn(&Ask) -> String,
+    /// Whether this is the activity itself: where it is not found, the activity is gone.
+    pub is_the_activity: bool,
     /// What an answer of status 200 tells a walk. An error says why it tells nothing.
     pub read: fn(&[u8]) -> Result<News, String>,
     /// The rows that are in an answer of status 200.
@@ -76,8 +78,10 @@ pub enum News {
     Page(Vec<Option<ListEntry>>),
     /// What was asked of an activity is there.
     Whole,
-    /// It is not there, or not yet.
+    /// There is nothing of it, or not yet.
     Nothing,
+    /// The source does not find it (HTTP 404 or 410).
+    NotFound,
 }
 
 /// An answer that is read for its rows.
@@ -119,6 +123,11 @@ pub fn of(ask: &Ask) -> Option<&'static Endpoint> {
 
 fn of_this_run(ask: &Ask) -> &'static Endpoint {
     of(ask).expect("what is asked for here has an endpoint here")
+}
+
+/// What landing frames call a request of this run.
+pub fn kind(ask: &Ask) -> &'static str {
+    of_this_run(ask).kind
 }
 
 /// Path and query of a request of this run.
@@ -171,7 +180,8 @@ impl Endpoint {
 pub fn read(ask: &Ask, status: u16, body: &[u8]) -> Result<News, String> {
     match of(ask) {
         Some(endpoint) if status == 200 => (endpoint.read)(body),
-        _ => Ok(News::Nothing),
+        Some(_) => Ok(News::NotFound),
+        None => Ok(News::Nothing),
     }
 }
 

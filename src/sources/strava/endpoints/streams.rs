@@ -18,6 +18,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
         format!("/activities/{id}/streams?keys={KEYS}&key_by_type=true")
     },
     describe: |ask| format!("the streams of activity {}", super::id(ask)),
+    is_the_activity: false,
     read: whole,
     rows: |answer, from, on_row| {
         let (id, start_s) = super::activity(answer.ask).unwrap_or_default();

@@ -11,6 +11,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     of_activity: Some(|about| about.id.starts_with("outside")),
     path: |ask| format!("/activities/{}/weather", super::id(ask)),
     describe: |ask| format!("the weather of activity {}", super::id(ask)),
+    is_the_activity: false,
     read: whole,
     rows: |answer, from, on_row| {
         let taken = api::activity_detail(&mut { answer.body }, from);
@@ -21,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 #[test]
 fn a_new_endpoint_is_one_file_and_everything_follows_from_it() {
     use super::{News, OF_ACTIVITIES, of_activities};
-    use crate::fetch::walk::{Progress, Wanted};
+    use crate::sources::strava::walk::{Progress, Wanted};
     use jiff::{SignedDuration, Timestamp};
 
     let mut progress = Progress::default();

@@ -245,12 +245,43 @@ fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
         }
     };
     rewalk(&mut progress, &history, NOW_S + 200);
-    assert_eq!(progress.gone().collect::<Vec<_>>(), ["3"]);
+    let gone = Gone { at_s: NOW_S + 200, why: GoneWhy::NotListed };
+    assert_eq!(progress.gone().collect::<Vec<_>>(), [("3", gone)]);
     assert!(!owed(&progress).contains(&"activity 3".to_string()));
     history.push(deleted);
     let ask = Ask::List { scan: 3, until_s: None, before_s: None, page: 1 };
     progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + 300));
     assert_eq!(progress.gone().count(), 0);
+}
+
+#[test]
+fn what_is_not_found_is_gone_unless_it_is_fresh_and_comes_back_with_the_list() {
+    let mut progress = Progress::default();
+    let history = [entry(1, NOW_S - 600), entry(2, NOW_S - 90 * DAY_S)];
+    walk(&mut progress, &history);
+    for id in ["1", "2"] {
+        progress.take(&detail(id), News::NotFound, at(NOW_S + 100));
+        // Streams that are not found are no activity that is not found.
+        progress.take(&endpoints::of_activities(1).ask(id, 0), News::NotFound, at(NOW_S + 100));
+    }
+    let gone = Gone { at_s: NOW_S + 100, why: GoneWhy::NotFound };
+    assert_eq!(progress.gone().collect::<Vec<_>>(), [("2", gone)]);
+    assert_eq!((progress.activities(), owed(&progress)), (1, Vec::new()));
+    let ask = Ask::List { scan: 2, until_s: None, before_s: None, page: 1 };
+    progress.take(&ask, News::Page(history.map(Some).to_vec()), at(NOW_S + 200));
+    assert_eq!((progress.gone().count(), progress.activities()), (0, 2));
+    assert_eq!(owed(&progress), Vec::<String>::new(), "the list alone does not ask for it over and over");
+}
+
+#[test]
+fn a_walk_that_could_not_read_everything_says_of_nothing_that_it_is_gone() {
+    let mut progress = Progress::default();
+    let history = [entry(1, NOW_S - 600), entry(2, NOW_S - 900)];
+    walk(&mut progress, &history);
+    let page = |page| Ask::List { scan: 2, until_s: None, before_s: None, page };
+    progress.take(&page(1), News::Page(vec![Some(history[0].clone()), None]), at(NOW_S + 200));
+    progress.take(&page(2), News::Page(Vec::new()), at(NOW_S + 201));
+    assert_eq!((progress.gone().count(), progress.whole_at()), (0, Some(at(NOW_S + 200))));
 }
 
 proptest! {

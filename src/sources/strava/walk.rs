@@ -10,9 +10,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::sources::strava::api::ListEntry;
-use crate::sources::strava::archive::ArchivedEntry;
-use crate::sources::strava::endpoints::{self, About, Depth, News, OF_ACTIVITIES};
+use super::api::ListEntry;
+use super::archive::ArchivedEntry;
+use super::endpoints::{self, About, Depth, News, OF_ACTIVITIES};
 use crate::store::landing::Ask;
 
 /// A later walk goes this far below the newest activity known: devices sync late.
@@ -73,8 +73,14 @@ impl Wanted {
     }
 }
 
+/// Whether an answer can tell that something is gone: it is not found, or a later walk of a whole list comes to an
+/// end without it.
+pub fn may_tell_of_ends(ask: &Ask, status: u16) -> bool {
+    status != 200 || matches!(ask, Ask::List { scan: 2.., until_s: None, .. })
+}
+
 /// What has landed of one account.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
     walk: Walk,
     scans: u32,
@@ -83,6 +89,8 @@ pub struct Progress {
     /// The same, of the last walk that went to the oldest activity.
     whole_at: Option<Timestamp>,
     known: HashMap<Box<str>, Known>,
+    /// When the first answer that is there came.
+    oldest: Option<Timestamp>,
     /// How many of the known ones are gone.
     gone: usize,
 }
@@ -110,10 +118,12 @@ struct At {
     is_ordered: bool,
     /// Something of the last page could not be read. It may have been cut, so the next page begins where it ended.
     has_hole: bool,
+    /// Something of any page could not be read, so what was not seen may be there all the same.
+    has_had_holes: bool,
 }
 
 /// One activity.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Known {
     pub start_s: i64,
     pub manual: bool,
@@ -123,9 +133,25 @@ pub struct Known {
     scan: u32,
     /// When it can have come to be: its start, or when a later walk first listed it.
     since_s: i64,
-    /// It was in the list and is in it no more.
-    is_gone: bool,
+    gone: Option<Gone>,
     had: [Had; OF_ACTIVITIES],
+}
+
+/// Strava had an activity and has it no more, or shows it no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// When that was found, in unix seconds.
+    pub at_s: i64,
+    pub why: GoneWhy,
+}
+
+/// How it was found that an activity is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoneWhy {
+    /// Asked for by its id, it is not there (HTTP 404 or 410).
+    NotFound,
+    /// A walk of the whole list did not come across it.
+    NotListed,
 }
 
 /// What an endpoint gave of an activity.
@@ -152,7 +178,7 @@ impl Known {
         let is_other = |print: u64| print != self.print && print != 0 && self.print != 0;
         let about = About { id, is_manual: self.manual };
         match self.had[index] {
-            _ if self.is_gone || !endpoints::of_activities(index).can_be_had(&about) => None,
+            _ if self.gone.is_some() || !endpoints::of_activities(index).can_be_had(&about) => None,
             Had::NotAsked => Some(i64::MIN),
             Had::Whole { print, at_s } => {
                 let is_anew = anew.is_some_and(|anew| anew.covers(id, self.start_s, at_s));
@@ -165,11 +191,23 @@ impl Known {
             }
         }
     }
+
+    /// The source has it. What was not there the last time may be there again, once it was away in between.
+    fn is_back(&mut self) {
+        if self.gone.take().is_some_and(|gone| gone.why == GoneWhy::NotListed) {
+            for had in &mut self.had {
+                if matches!(had, Had::Nothing { .. }) {
+                    *had = Had::NotAsked;
+                }
+            }
+        }
+    }
 }
 
 impl Progress {
     /// Takes in an answer.
     pub fn take(&mut self, ask: &Ask, news: News, at: Timestamp) {
+        self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
         match (ask, news) {
             (Ask::List { scan, until_s, before_s, page }, News::Page(entries)) => {
                 self.listed(*scan, (*until_s, *before_s, *page), &entries, at);
@@ -179,13 +217,24 @@ impl Progress {
             (ask, news) => {
                 let Some((index, id)) = endpoints::place(ask) else { return };
                 let known = self.known.entry(id.into()).or_default();
-                let had = &mut known.had[index];
-                *had = match (news, *had) {
-                    (News::Nothing, Had::Nothing { times, print, .. }) if print == known.print => {
-                        Had::Nothing { print, at_s: at.as_second(), times: times.saturating_add(1) }
+                let (print, at_s) = (known.print, at.as_second());
+                self.gone -= usize::from(known.gone.is_some());
+                if news == News::NotFound && endpoints::of_activities(index).is_the_activity {
+                    // A fresh upload may not be there yet.
+                    let was_there = matches!(known.had[index], Had::Whole { .. });
+                    if was_there || at_s - known.since_s >= FRESH_S {
+                        known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotFound });
                     }
-                    (News::Nothing, _) => Had::Nothing { print: known.print, at_s: at.as_second(), times: 1 },
-                    _ => Had::Whole { print: known.print, at_s: at.as_second() },
+                } else if news == News::Whole {
+                    known.is_back();
+                }
+                self.gone += usize::from(known.gone.is_some());
+                known.had[index] = match (news, known.had[index]) {
+                    (News::Whole, _) => Had::Whole { print, at_s },
+                    (_, Had::Nothing { times, print: before, .. }) if print == before => {
+                        Had::Nothing { print, at_s, times: times.saturating_add(1) }
+                    }
+                    _ => Had::Nothing { print, at_s, times: 1 },
                 };
             }
         }
@@ -213,11 +262,13 @@ impl Progress {
         entries: &[Option<ListEntry>],
         at: Timestamp,
     ) {
-        let (mut began_at, mut oldest_s, mut is_ordered) = (at, i64::MAX, true);
+        let has_hole = entries.iter().any(Option::is_none);
+        let (mut began_at, mut oldest_s, mut is_ordered, mut has_had_holes) = (at, i64::MAX, true, has_hole);
         if let Walk::At(walk) = &self.walk
             && scan == self.scans
         {
             (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
+            has_had_holes |= walk.has_had_holes;
         }
         self.scans = self.scans.max(scan);
         for entry in entries.iter().flatten() {
@@ -227,14 +278,18 @@ impl Progress {
                 known.since_s = if scan > 1 { at.as_second() } else { entry.start_s };
             }
             (known.start_s, known.manual, known.print) = (entry.start_s, entry.manual, entry.print);
-            self.gone -= usize::from(known.is_gone);
-            (known.scan, known.is_gone) = (scan, false);
+            self.gone -= usize::from(known.gone.is_some());
+            known.is_back();
+            known.scan = scan;
             is_ordered &= entry.start_s <= oldest_s;
             oldest_s = oldest_s.min(entry.start_s);
         }
         let is_below = |until_s: i64| is_ordered && oldest_s < until_s;
         if entries.is_empty() || until_s.is_some_and(is_below) {
-            self.end(until_s.is_none(), scan, began_at);
+            self.end(until_s.is_none(), began_at);
+            if until_s.is_none() && !has_had_holes {
+                self.miss(scan, at.as_second());
+            }
         } else {
             let page = page + 1;
             self.walk = Walk::At(At {
@@ -245,21 +300,28 @@ impl Progress {
                 page_at: at,
                 oldest_s,
                 is_ordered,
-                has_hole: entries.iter().any(Option::is_none),
+                has_hole,
+                has_had_holes,
             });
         }
     }
 
-    fn end(&mut self, is_whole: bool, scan: u32, began_at: Timestamp) {
+    fn end(&mut self, is_whole: bool, began_at: Timestamp) {
         self.walk = Walk::Ended;
         self.walked_at = Some(began_at);
         if is_whole {
             self.whole_at = Some(began_at);
-            self.gone = 0;
-            for known in self.known.values_mut() {
-                known.is_gone = known.scan > 0 && known.scan < scan;
-                self.gone += usize::from(known.is_gone);
+        }
+    }
+
+    /// What an earlier walk listed and this whole one did not is gone.
+    fn miss(&mut self, scan: u32, at_s: i64) {
+        self.gone = 0;
+        for known in self.known.values_mut() {
+            if known.scan > 0 && known.scan < scan {
+                known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
             }
+            self.gone += usize::from(known.gone.is_some());
         }
     }
 
@@ -315,6 +377,11 @@ impl Progress {
         self.walked_at
     }
 
+    /// When the oldest answer that is there came.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.oldest
+    }
+
     /// Activities that are gone are known as of this.
     pub fn whole_at(&self) -> Option<Timestamp> {
         self.whole_at
@@ -351,12 +418,17 @@ impl Progress {
 
     /// Activities that the list or an archive has, and that are not gone.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().filter(|(_, known)| !known.is_gone).map(|(id, _)| &**id)
+        self.known.iter().filter(|(_, known)| known.gone.is_none()).map(|(id, _)| &**id)
     }
 
-    /// Activities that were in the list and are in it no more.
-    pub fn gone(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().filter(|(_, known)| known.is_gone).map(|(id, _)| &**id)
+    /// How many activities the source had and has no more.
+    pub fn gone_count(&self) -> usize {
+        self.gone
+    }
+
+    /// Activities that the source had and has no more.
+    pub fn gone(&self) -> impl Iterator<Item = (&str, Gone)> {
+        self.known.iter().filter_map(|(id, known)| Some((&**id, known.gone?)))
     }
 }
 

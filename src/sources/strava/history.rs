@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::walk::Progress;
+use super::archive as strava_archive;
+use super::endpoints;
+use super::walk::{Gone, Progress};
 use crate::error::Result;
+use crate::sources::Source;
 use crate::sources::formats::zip::Container;
-use crate::sources::strava::endpoints;
-use crate::sources::{Source, strava::archive as strava_archive};
 use crate::store::archives;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{Frames, Piece, Position};
@@ -45,6 +46,46 @@ pub fn read(lake: &Lake, accounts: &[Account], ignore_archives: bool) -> Result<
     Ok(history)
 }
 
+/// What has landed of each account of each user of a bucket. What landed for another user, who had the account
+/// before, is theirs.
+fn landed(lake: &Lake, bucket: Bucket) -> Result<HashMap<(String, String), Progress>> {
+    let mut landed: HashMap<(String, String), Progress> = HashMap::new();
+    for piece in Frames::open(lake, bucket, Position::default())? {
+        // What is damaged is normalize's to report; what it held is asked for again.
+        let Piece::Frame(frame) = piece? else { continue };
+        let Ok((header, body)) = frame.open() else { continue };
+        // An answer that cannot be read does not bring the account on.
+        if let Ok(news) = endpoints::read(&header.ask, header.status, &body) {
+            let progress = landed.entry((header.user_id, header.account_id)).or_default();
+            progress.take(&header.ask, news, header.fetched_at);
+        }
+    }
+    Ok(landed)
+}
+
+/// An activity that Strava had and has no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    pub user_id: String,
+    pub account_id: String,
+    pub id: String,
+    pub gone: Gone,
+}
+
+/// What has gone of everybody in a bucket.
+pub fn missing(lake: &Lake, bucket: Bucket) -> Result<Vec<Missing>> {
+    let mut missing = Vec::new();
+    for ((user_id, account_id), progress) in landed(lake, bucket)? {
+        missing.extend(progress.gone().map(|(id, gone)| Missing {
+            user_id: user_id.clone(),
+            account_id: account_id.clone(),
+            id: id.to_string(),
+            gone,
+        }));
+    }
+    Ok(missing)
+}
+
 /// `wanted` gives the user of each account.
 fn read_bucket(
     lake: &Lake,
@@ -52,20 +93,12 @@ fn read_bucket(
     wanted: &HashMap<&str, &str>,
     ignore_archives: bool,
 ) -> Result<HashMap<String, Progress>> {
-    let mut progress: HashMap<String, Progress> = HashMap::new();
-    for piece in Frames::open(lake, bucket, Position::default())? {
-        // What is damaged is normalize's to report; what it held is asked for again.
-        let Piece::Frame(frame) = piece? else { continue };
-        let Ok((header, body)) = frame.open() else { continue };
-        // What landed for another user, who had the account before, is theirs.
-        if wanted.get(header.account_id.as_str()).is_some_and(|user| *user == header.user_id) {
-            // An answer that cannot be read does not bring the account on.
-            if let Ok(news) = endpoints::read(&header.ask, header.status, &body) {
-                let account = progress.entry(header.account_id).or_default();
-                account.take(&header.ask, news, header.fetched_at);
-            }
-        }
-    }
+    let is_wanted = |user: &str, account: &str| wanted.get(account).is_some_and(|of| *of == user);
+    let mut progress: HashMap<String, Progress> = landed(lake, bucket)?
+        .into_iter()
+        .filter(|((user, account), _)| is_wanted(user, account))
+        .map(|((_, account), progress)| (account, progress))
+        .collect();
     for (_, import) in archives::list(lake, bucket)?.imports {
         let accounts: Vec<&str> =
             wanted.iter().filter(|(_, user)| **user == import.user_id).map(|(account, _)| *account).collect();

@@ -1,0 +1,127 @@
+//! Kills, faulty answers and edits, all at once and over and over: every activity ends up in the lake once, and in its
+//! last version.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use longrun::store::landing::{Frames, Piece, Position};
+use longrun::testing::emulator::{Asked, Config, Twist};
+use longrun::testing::synth::Options;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::support::{WIDE, World, rows};
+
+const CONCURRENCY: usize = 4;
+/// One answer in five is none.
+const FAULTY: u64 = 5;
+
+/// Faults of the API, and never of one thing: what is refused for itself waits for another day.
+fn faulty(asked: &Asked) -> Option<Twist> {
+    // Spread over the numbers as if by chance, and the same for the same number.
+    let dice = asked.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    if asked.number == 0 || !dice.is_multiple_of(FAULTY) {
+        return None;
+    }
+    let twist = match dice / FAULTY % 4 {
+        0 => Twist { instead: Some((503, b"busy".to_vec())), ..Twist::default() },
+        1 => Twist { instead: Some((597, b"<html>maintenance</html>".to_vec())), ..Twist::default() },
+        2 => Twist { date_shift_s: 7_200, ..Twist::default() },
+        _ => Twist { delay: Duration::from_millis(30), ..Twist::default() },
+    };
+    Some(twist)
+}
+
+/// Answers that landed.
+fn landed(world: &World) -> usize {
+    let lake = world.lake();
+    let mut landed = 0;
+    for bucket in lake.buckets() {
+        for piece in Frames::open(&lake, bucket, Position::default()).unwrap() {
+            landed += usize::from(matches!(piece.unwrap(), Piece::Frame(_)));
+        }
+    }
+    landed
+}
+
+fn soak(kills: usize, activities: u32, seed: u64) {
+    println!("seed {seed}");
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let target: Arc<Mutex<Option<(u32, u64, Duration)>>> = Arc::default();
+    let armed = target.clone();
+    let hook = move |number: u64, _: &str| {
+        let mut target = armed.lock().unwrap();
+        if let Some((process, _, delay)) = target.take_if(|(_, at, _)| number >= *at) {
+            std::thread::spawn(move || {
+                std::thread::sleep(delay);
+                // One that has ended by itself is no failure.
+                let _ = Command::new("kill").args(["-9", &process.to_string()]).status();
+            });
+        }
+    };
+    let config = Config {
+        limits: WIDE,
+        hook: Some(Box::new(hook)),
+        script: Some(Box::new(faulty)),
+        ..Config::default()
+    };
+    let (world, people) = World::of(Options { seed, users: 3, activities }, config);
+    let mut titles: HashMap<String, String> = HashMap::new();
+    let args =
+        ["fetch", "--depth", "streams", "--per-second", "10000", "--concurrency", "4", "--max-age", "0s"];
+    let mut killed = 0;
+    while killed < kills {
+        let asked = world.emulator.log().len() as u64;
+        let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let at = asked + rng.random_range(2..12);
+        *target.lock().unwrap() = Some((child.id(), at, Duration::from_micros(rng.random_range(0..4_000))));
+        if killed % 25 == 24 {
+            // A second one is turned away, or finds nobody there any more; it harms nothing either way.
+            world.run(&["fetch", "--max-calls", "1"]);
+        }
+        let ended = child.wait().unwrap();
+        target.lock().unwrap().take();
+        killed += usize::from(ended.code().is_none());
+        if killed % 5 == 0 || ended.success() {
+            let person = &people[rng.random_range(0..people.len())];
+            let workout = &person.workouts[rng.random_range(0..person.workouts.len())];
+            let title = format!("Edit {}", titles.len());
+            world.emulator.edit(&workout.id.to_string(), serde_json::json!({"name": title}));
+            titles.insert(workout.id.to_string(), title);
+        }
+    }
+    // Edits of what is old are found by a walk of the whole list.
+    world.run(&[&args[..], &["--whole-list"]].concat()).expect(0);
+    world.run(&["normalize"]).expect(0);
+    let found = rows(&world.lake_folder(), "activities");
+    assert_eq!(found.len(), 3 * activities as usize, "every activity once");
+    for row in &found {
+        assert!(row.contains_key("detail_at"), "{row:?}");
+        if let Some(title) = titles.get(&row["source_id"]) {
+            assert_eq!(&row["title"], title, "in its last version");
+        }
+    }
+    let answered = world.emulator.log().iter().filter(|logged| logged.status == 200).count();
+    let lost = answered - landed(&world);
+    println!(
+        "{killed} kills, {answered} sound answers, {lost} of them lost with a process, {} edits",
+        titles.len()
+    );
+    assert!(lost <= killed * CONCURRENCY, "no more than were in flight");
+    world.run(&["verify"]).expect(0);
+    assert_eq!(world.fetch(&["--max-age", "1h", "--depth", "streams"]).expect(0).json()["requests"], 0);
+}
+
+#[test]
+fn kills_faults_and_edits_end_in_the_same_lake() {
+    soak(15, 30, 20_261_127);
+}
+
+/// `cargo test --release --test it soak -- --ignored --nocapture`
+#[test]
+#[ignore = "takes minutes"]
+fn five_hundred_kills_with_faults_and_edits_end_in_the_same_lake() {
+    soak(500, 200, 20_261_128);
+}
