@@ -7,7 +7,7 @@ use crate::redrive::status::{OfSink, status};
 use crate::store::lake::Lake;
 
 pub fn run(context: &Context, lake: &Lake) -> Result<Exit> {
-    let sinks = status(lake)?;
+    let (sinks, damaged) = status(lake)?;
     if context.json {
         output::json(&sinks)?;
     } else if !sinks.is_empty() {
@@ -19,6 +19,7 @@ pub fn run(context: &Context, lake: &Lake) -> Result<Exit> {
     for of_sink in &sinks {
         describe(of_sink);
     }
+    damaged.iter().for_each(|damage| say!("not looked at for changes: {damage}"));
     Ok(Exit::Done)
 }
 
@@ -52,6 +53,17 @@ fn describe(of_sink: &OfSink) {
         if !runs.is_empty() {
             say!("{}: what was delivered is {} by the newest export", of_sink.sink, runs.join(", "));
         }
+    }
+    if let Some(first) = of_sink.changed_since.first() {
+        say!(
+            "{}: {} changed since {} delivered, such as {} of {}; --json names all, and `longrun redrive --again {}` sends it once more",
+            of_sink.sink,
+            output::count_of(of_sink.changed_since.len() as u64, "record has", "records have"),
+            if of_sink.changed_since.len() == 1 { "it was" } else { "they were" },
+            first.record,
+            first.user_id,
+            first.record
+        );
     }
     if of_sink.unsettled > 0 {
         say!(

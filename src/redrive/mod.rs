@@ -13,6 +13,7 @@
 //! each user, at a pace; each message under an id that follows from the user, the record and the pipeline, so that
 //! another attempt overwrites the same run. After a crash, the same command sends what is still owed: what may have
 //! arrived goes again under its id, what was delivered never.
+mod changed;
 pub mod drive;
 pub mod message;
 mod options;

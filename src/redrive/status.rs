@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::changed::{Changed, changed};
 use super::sinks;
 use crate::error::Result;
 use crate::fitglue::runs::Status;
@@ -26,10 +27,12 @@ pub struct OfSink {
     pub runs: Option<BTreeMap<String, u64>>,
     /// Delivered, and in no export yet.
     pub not_seen: u64,
+    /// Delivered, and their records say something else since.
+    pub changed_since: Vec<Changed>,
 }
 
-/// Every sink's.
-pub fn status(lake: &Lake) -> Result<Vec<OfSink>> {
+/// Every sink's, and why buckets could not be looked at.
+pub fn status(lake: &Lake) -> Result<(Vec<OfSink>, Vec<String>)> {
     let mut sinks: BTreeMap<String, OfSink> = BTreeMap::new();
     for sent in deliveries::overview(lake)? {
         let reaches = sinks::reaches_pipeline(&sent.sink);
@@ -45,7 +48,13 @@ pub fn status(lake: &Lake) -> Result<Vec<OfSink>> {
             of_sink.users = users;
         }
     }
-    Ok(sinks.into_values().collect())
+    let (changed, damaged) = changed(lake)?;
+    for changed in changed {
+        if let Some(of_sink) = sinks.get_mut(&changed.sink) {
+            of_sink.changed_since.push(changed);
+        }
+    }
+    Ok((sinks.into_values().collect(), damaged))
 }
 
 impl OfSink {

@@ -46,6 +46,7 @@ impl Attempt {
             golden_id: self.ready.owed.golden_id.clone(),
             start_s: self.message.start_s,
             syncs: self.ready.destinations.len() as u64,
+            content: self.ready.draft.content,
         }
     }
 }

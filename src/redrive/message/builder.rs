@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash64;
 
 use super::originals::{Original, Reader};
 use super::payload::{self, Delivery, Payload, Samples};
@@ -27,6 +28,19 @@ const MOST_BYTES_OF_RECORD: usize = 340;
 /// `SOURCE_STRAVA`
 pub fn source(source: Source) -> &'static str {
     source.spec().fitglue
+}
+
+/// A digest of what messages say of a record: two that say the same have the same. Samples and the original follow
+/// from the activity, and are no part of it.
+pub fn content(rows: Rows, row: usize) -> i64 {
+    let number = |name: &str| rows.number(name, row).map(f64::to_bits);
+    let said = (
+        (rows.word("title", row), rows.word("description", row), rows.word("sport", row)),
+        (rows.time_ms("start_time", row), number("elapsed_s"), number("distance_m"), number("calories_kcal")),
+        rows.within("laps", row).map(|of| laps(&of)),
+        rows.within("exercise_sets", row).map(|of| exercise_sets(&of)),
+    );
+    XxHash64::oneshot(0, format!("{said:?}").as_bytes()).cast_signed()
 }
 
 /// What goes into messages, where there is a choice.
@@ -51,6 +65,8 @@ pub struct Draft {
     pub original: Option<Original>,
     /// The other records of the workout, and where their samples are.
     pub others: Vec<(Member, Option<Place>)>,
+    /// A digest of what it says.
+    pub content: i64,
 }
 
 /// Why there is no message.

@@ -21,7 +21,7 @@ pub use summary::{Line, List, Summary, UserFigures};
 
 use super::Options;
 use super::message::samples::Places;
-use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, originals};
+use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, content, originals};
 use super::plan_file::Only;
 use super::reconcile::{self, Standing};
 use super::route::{Route, is_of, pipeline_of, route, route_again};
@@ -297,6 +297,7 @@ impl<'a> Planner<'a> {
                 original: original.flatten(),
                 others: routed.others.iter().map(|other| (other.clone(), place(other))).collect(),
                 member: routed.member.clone(),
+                content: content(rows, at),
             };
             if let Some(why) = if is_whole { builder.check(&draft)? } else { None } {
                 return Ok(Err(routed.held(unsendable(why, self.options.content.thin))));

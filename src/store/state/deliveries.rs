@@ -41,6 +41,8 @@ pub struct Intent {
     pub golden_id: String,
     pub start_s: i64,
     pub syncs: u64,
+    /// A digest of what the message says of its record.
+    pub content: i64,
 }
 
 /// How an attempt ended.
@@ -148,9 +150,9 @@ impl Deliveries {
     pub fn intend(&self, intents: &[Intent], now: Timestamp) -> Result<()> {
         self.state.write(|db| {
             let mut statement = db.prepare_cached(
-                "INSERT INTO redrives VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', NULL, 1, ?7)
+                "INSERT INTO redrives VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'intended', NULL, 1, ?7, ?8)
                  ON CONFLICT DO UPDATE SET state = 'intended', attempts = attempts + 1, syncs = excluded.syncs,
-                   changed_s = excluded.changed_s",
+                   changed_s = excluded.changed_s, content = excluded.content",
             )?;
             intents.iter().try_for_each(|i| {
                 let (syncs, now_s) = (i.syncs.cast_signed(), now.as_second());
@@ -162,7 +164,8 @@ impl Deliveries {
                         i.golden_id,
                         i.start_s,
                         syncs,
-                        now_s
+                        now_s,
+                        i.content
                     ])
                     .map(drop)
             })
@@ -222,6 +225,37 @@ pub fn overview(lake: &Lake) -> Result<Vec<Sent>> {
         rows.collect()
     };
     state.check(read())
+}
+
+/// A message that was delivered, and what it said of its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub sink: String,
+    pub execution_id: String,
+    pub content: i64,
+    /// Unix seconds.
+    pub delivered_s: i64,
+}
+
+/// Everything that was delivered, by user; what earlier versions delivered without a digest is left out.
+pub fn told(lake: &Lake) -> Result<BTreeMap<String, Vec<Told>>> {
+    let state = lake.state()?;
+    let sql = "SELECT user_id, sink, execution_id, content, changed_s FROM redrives
+               WHERE state = 'delivered' AND content IS NOT NULL";
+    let all = super::rows(&state.db, sql, [], |row| {
+        let told = Told {
+            sink: row.get(1)?,
+            execution_id: row.get(2)?,
+            content: row.get(3)?,
+            delivered_s: row.get(4)?,
+        };
+        Ok((row.get::<_, String>(0)?, told))
+    });
+    let mut by_user: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+    for (user_id, told) in state.check(all)? {
+        by_user.entry(user_id).or_default().push(told);
+    }
+    Ok(by_user)
 }
 
 /// How many users something was sent for.

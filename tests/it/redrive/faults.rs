@@ -133,15 +133,19 @@ fn a_renamed_pipeline_or_another_spelling_of_the_address_sends_nothing_again() {
 #[test]
 fn deliveries_of_before_are_known_by_their_old_ids_and_addresses() {
     let place = some(1);
-    place.prepare(&[athlete(USER)]);
     let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
     let sink = format!("cloudevents:{}", endpoint.url());
-    let state = rusqlite::Connection::open(place.lake().join("state.db")).unwrap();
+    // A database of before the change that knows addresses by their place.
+    let path = place.lake().join("state.db");
+    assert!(!path.exists(), "nothing has needed one yet");
+    let state = rusqlite::Connection::open(path).unwrap();
+    state.execute_batch(include_str!("../../../src/store/state/001.sql")).unwrap();
+    state.execute_batch(include_str!("../../../src/store/state/002.sql")).unwrap();
+    state.pragma_update(None, "user_version", 2).unwrap();
     let old = "INSERT INTO redrives VALUES (?1, 'u1', '773ae23f-aef9-5c64-bb83-7486c2f73dc8-p1', 'g', 0, 1, 'delivered', NULL, 1, 0)";
     state.execute(old, [format!("{sink}?1a2b3c4d")]).unwrap();
-    // A database of before has not had the change that knows addresses by their place, nor what came after it.
-    state.execute_batch("DROP TABLE zones").unwrap();
-    state.pragma_update(None, "user_version", 2).unwrap();
+    drop(state);
+    place.prepare(&[athlete(USER)]);
     let done = place.redrive(&sink, &[]).expect(0).json();
     assert_eq!((&done["attempts"], &done["delivered_before"]), (&json!(0), &json!(1)), "{done}");
 }

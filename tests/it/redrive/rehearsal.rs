@@ -115,6 +115,37 @@ fn status_says_what_was_sent_and_what_became_of_it() {
 }
 
 #[test]
+fn what_changed_since_it_was_delivered_is_listed_and_goes_again_only_on_request() {
+    let place = some(&[athlete(USER)]);
+    let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    place.redrive(&sink, &[]).expect(0);
+    let sent = endpoint.taken().len();
+    let changed_since =
+        || place.run(&["redrive", "status", "--json"]).expect(0).json()[0]["changed_since"].clone();
+    assert_eq!(changed_since(), json!([]));
+
+    let mut changed = detail(1, "2026-02-01T08:00:00Z");
+    changed["name"] = json!("Renamed Run");
+    place.land_details(USER, &[changed]);
+    place.run(&["normalize"]).expect(0);
+    place.run(&["dedupe"]).expect(0);
+    let listed = changed_since();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["record"]), (1, &json!("strava:1")), "{listed}");
+    let said = place.run(&["redrive", "status"]).expect(0);
+    assert!(said.stderr.contains("1 record has changed since it was delivered"), "{}", said.stderr);
+
+    place.redrive(&sink, &[]).expect(0);
+    assert_eq!(endpoint.taken().len(), sent, "nothing goes again by itself");
+    place.redrive(&sink, &["--again", "strava:1"]).expect(0);
+    let taken = endpoint.taken();
+    assert_eq!(taken.len(), sent + 1);
+    let again: Value = serde_json::from_slice(&taken[sent].body).unwrap();
+    assert_eq!(again["data"]["standardized_activity"]["name"], "Renamed Run", "{again}");
+    assert_eq!(changed_since(), json!([]));
+}
+
+#[test]
 fn a_preview_says_how_many_go_where_and_how_to_free_what_is_held() {
     let place = some(&[athlete(USER), hobbyist("u2", 24, &["showcase", "hevy"])]);
     let ended = place.run(&["redrive", "--sink", &place.out()]).expect(0);
