@@ -31,3 +31,11 @@ const bits = b => (b >= 0 ? "+" : "−") + Math.abs(b).toFixed(1);
 const odds = b => b >= 0 ? count(2 ** Math.min(b, 40)) + " to 1" : "1 to " + count(2 ** Math.min(-b, 40));
 const distinct = values => [...new Set(values.filter(v => v !== null && v !== undefined && v !== ""))].sort();
 
+/* where months stand in a drawing, from the first to the last, such as "2024-05", and the years below it */
+const monthAxis = (from, to) => {
+  const number = month => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, first = number(from), span = number(to) - first + 1;
+  const width = 1100, left = 110, step = (width - left) / span, x = month => left + (number(month) - first) * step;
+  const years = [...Array(Math.ceil((first % 12 + span) / 12)).keys()].map(n => Math.floor(first / 12) + n);
+  const axis = (drawing, y) => years.filter((_, at) => at % Math.ceil(years.length / 20) === 0).forEach(year => { const at = x(`${year}-01`); if (at >= left) drawing.append(svg("text", { x: at, y }, String(year))); });
+  return { width, span, step, x, years, axis };
+};

@@ -62,6 +62,19 @@ if (o.pipeline) {
   $("pipeline-about").textContent = `It lacks ${count(owed(totals))} of ${many(totals.workouts, "workout", "workouts")} that it should have. longrun redrive previews sending them.`;
   $("pipeline-total").append(el("div", { class: "card" }, el("div", { class: "bars counted" }, ...standings.flatMap(([standing, name], at) => [
     el("span", {}, name), el("div", { class: "bar" }, el("i", { class: at < 4 ? null : "over", style: `width:${100 * totals[standing] / Math.max(1, totals.workouts)}%` })), el("span", {}, count(totals[standing]))]))));
+  const months = Object.entries(o.pipeline.months);
+  if (months.length) {
+    const { width, step, x, axis } = monthAxis(months[0][0], months.at(-1)[0]), height = 110, most = Math.max(...months.map(([, counts]) => counts.workouts));
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height + 20}`, role: "img", "aria-label": "Workouts by month: those that the pipeline has, and on top those that it lacks" });
+    for (const [month, counts] of months) {
+      const lacks = owed(counts), has = counts.workouts - lacks;
+      for (const [from, n, kind] of [[0, has, "after"], [has, lacks, "before"]])
+        if (n) drawing.append(svg("rect", { x: x(month), y: height * (1 - (from + n) / most), width: Math.max(step - .5, .8), height: height * n / most, class: kind }, svg("title", {}, `${month}: the pipeline has ${many(has, "workout", "workouts")} and lacks ${count(lacks)}`)));
+    }
+    drawing.append(svg("text", { x: 0, y: 12 }, count(most)));
+    axis(drawing, height + 14);
+    $("pipeline-months").append(drawing);
+  }
   table("pipeline-table", [w("User"), n("Workouts"), ...standings.map(([standing]) => n(word(standing))), w("Owed since")],
     users.map(u => [u.user_id, count(u.workouts), ...standings.map(([standing]) => count(u[standing])), u.first_owed?.slice(0, 10)]), "There are no workouts.");
   if (users.length < all_users) $("pipeline-table").append(el("caption", {}, `${count(users.length)} of ${count(all_users)} users, most owed first`));

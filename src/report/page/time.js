@@ -2,10 +2,7 @@
 if (data.calendar.months.length) {
   document.querySelectorAll("#when, nav a[href='#when']").forEach(part => { part.hidden = false; });
   const { months, days } = data.calendar, sources = distinct(months.flatMap(m => Object.keys(m.records)));
-  const number = month => Number(month.slice(0, 4)) * 12 + Number(month.slice(5)) - 1, first = number(months[0].month), span = number(months.at(-1).month) - first + 1;
-  const width = 1100, left = 110, step = (width - left) / span, x = month => left + (number(month) - first) * step;
-  const years = [...Array(Math.ceil((first % 12 + span) / 12)).keys()].map(n => Math.floor(first / 12) + n);
-  const axis = (drawing, y) => years.filter((_, at) => at % Math.ceil(years.length / 20) === 0).forEach(year => { const at = x(`${year}-01`); if (at >= left) drawing.append(svg("text", { x: at, y }, String(year))); });
+  const { width, span, step, x, years, axis } = monthAxis(months[0].month, months.at(-1).month);
   const line = 22, coverage = svg("svg", { viewBox: `0 0 ${width} ${sources.length * line + 20}`, role: "img", "aria-label": `Records by month: ${sources.map(source => { const own = months.filter(m => m.records[source]); return `${source} from ${own[0].month} to ${own.at(-1).month}, in ${own.length} of ${span} months`; }).join("; ")}` });
   sources.forEach((source, row) => {
     const most = Math.max(...months.map(m => m.records[source] || 0));
