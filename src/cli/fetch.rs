@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, output};
@@ -153,10 +153,11 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
-    let parsed: Option<SignedDuration> = text.parse().ok();
+    let day = SpanRelativeTo::days_are_24_hours();
+    let parsed = text.parse::<Span>().ok().and_then(|span| span.to_duration(day).ok());
     parsed
         .filter(|d| !d.is_negative())
-        .ok_or_else(|| "expected a duration, such as 90s, 15m or 2h".to_string())
+        .ok_or_else(|| "expected a duration, such as 90s, 15m, 2h or 7d".to_string())
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
@@ -347,5 +348,20 @@ pub fn describe(summary: &Summary) {
             s.failures.len(),
             if s.failures.len() == 1 { "account" } else { "accounts" }
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_to_weeks() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7_200), ("7d", 604_800), ("1w", 604_800)] {
+            assert_eq!(duration(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "7", "-1h", "1mo", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

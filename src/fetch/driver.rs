@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::client::{Answer, Client, Grant, NoGrant};
 use super::clock::ServerClock;
 use super::local_time::LocalTime;
-use super::metrics::{Metrics, Page};
+use super::metrics::{Page, asked};
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
 use super::signals::Signals;
@@ -483,14 +483,6 @@ impl<'a> Fetch<'a> {
         let ahead_ms = Some(ahead_ms).filter(|_| clock.is_settled());
         self.rates.save(&self.scheduler.budget.stored(), ahead_ms)?;
         self.rates.add_live(&self.scheduler.budget.live.take())
-    }
-}
-
-/// Returns when somebody asks how it goes.
-async fn asked(metrics: Option<&Metrics>) {
-    match metrics {
-        Some(metrics) => metrics.asked().await,
-        None => std::future::pending().await,
     }
 }
 
