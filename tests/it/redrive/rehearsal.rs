@@ -116,7 +116,7 @@ fn status_says_what_was_sent_and_what_became_of_it() {
 
 #[test]
 fn what_changed_since_it_was_delivered_is_listed_and_goes_again_only_on_request() {
-    let place = some(&[athlete(USER)]);
+    let place = some(&[athlete(USER), athlete("u2")]);
     let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
     let sink = format!("cloudevents:{}", endpoint.url());
     place.redrive(&sink, &[]).expect(0);
