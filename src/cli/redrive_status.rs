@@ -56,11 +56,12 @@ fn describe(of_sink: &OfSink) {
     }
     if let Some(first) = of_sink.changed_since.first() {
         say!(
-            "{}: {} changed since {} delivered, such as {} of {}; --json names all, and `longrun redrive --again {}` sends it once more",
+            "{}: {} changed since {} delivered, such as {} of {}; --json names all, and `longrun redrive --user {} --again {}` sends it once more",
             of_sink.sink,
             output::count_of(of_sink.changed_since.len() as u64, "record has", "records have"),
             if of_sink.changed_since.len() == 1 { "it was" } else { "they were" },
             first.record,
+            first.user_id,
             first.user_id,
             first.record
         );

@@ -137,7 +137,7 @@ fn what_changed_since_it_was_delivered_is_listed_and_goes_again_only_on_request(
 
     place.redrive(&sink, &[]).expect(0);
     assert_eq!(endpoint.taken().len(), sent, "nothing goes again by itself");
-    place.redrive(&sink, &["--again", "strava:1"]).expect(0);
+    place.redrive(&sink, &["--user", USER, "--again", "strava:1"]).expect(0);
     let taken = endpoint.taken();
     assert_eq!(taken.len(), sent + 1);
     let again: Value = serde_json::from_slice(&taken[sent].body).unwrap();
