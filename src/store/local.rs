@@ -392,10 +392,17 @@ impl Appender {
 /// Exclusive use by one process, for as long as the value lives. It ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Guard for Lock {}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a process that is being started holds a copy of it until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
 
 impl Lock {
     /// Of one file, which may lie anywhere.
@@ -416,7 +423,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {
                 let _ = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
-                Ok(Lock { _file: file })
+                Ok(Lock { file })
             }
             Err(fs::TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&path).unwrap_or_default();
@@ -424,5 +431,21 @@ impl Lock {
             }
             Err(fs::TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_value_though_a_process_being_started_still_has_a_copy_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        let lock = Lock::of_file(&path).unwrap();
+        let _copy = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::of_file(&path), Err(Error::Busy { .. })));
+        drop(lock);
+        Lock::of_file(&path).unwrap();
     }
 }
