@@ -86,7 +86,7 @@ enum Command {
     /// Preview what a fetch would cost: calls by kind, days, and when it would be done
     Plan(plan::Args),
     /// Fetch what is still missing from every account
-    Fetch(fetch::Args),
+    Fetch(Box<fetch::Args>),
     /// Show where every account stands: how fresh, what is fetched, what is owed, what was refused
     Status(status::Args),
     /// Check that the lake is sound: checksums of landing and archives, rows against landing
@@ -180,7 +180,7 @@ impl Cli {
             Command::Connect(args) => connect::run(&context, args),
             Command::Accounts(args) => accounts::run(&context, args),
             Command::Plan(args) => plan::run(&context, args),
-            Command::Fetch(args) => fetch::run(&context, args),
+            Command::Fetch(args) => fetch::run(&context, *args),
             Command::Status(args) => status::run(&context, args),
             Command::Verify => verify::run(&context),
             Command::Purge(args) => purge::run(&context, args),
