@@ -61,8 +61,6 @@
 //!
 //! FitGlue's things keep FitGlue's names: pipeline, run, upload, destination, booster, tier, sync.
 
-#![allow(rustdoc::private_intra_doc_links, reason = "pages name their parts, for whoever reads the code")]
-
 pub mod cli;
 pub mod dedupe;
 pub mod error;

@@ -3,7 +3,7 @@
 //! Expectation maximisation over the patterns of candidates: each is taken for a match as far as the weights
 //! so far say, and the shares of levels are counted anew. What pairs by chance look like is seen in the same
 //! records with sources moved some weeks against each other. The shipped table counts as pairs seen before,
-//! and nothing that is learned departs from it by more than [`FURTHEST_BITS`]: a lake of ten people works as
+//! and nothing that is learned departs from it by more than `FURTHEST_BITS`: a lake of ten people works as
 //! well as one of ten thousand, and a strange one does not teach nonsense.
 
 use std::collections::BTreeMap;

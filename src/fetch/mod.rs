@@ -3,7 +3,7 @@
 //!
 //! What is owed follows from what has landed ([`history`](crate::sources::strava::history), [`walk`](crate::sources::strava::walk)); whose turn it is, and whether it may be asked
 //! for now, is decided without doing anything ([`scheduler`]: turns, [`budget`], [`clock`], [`outage`]); what an answer
-//! means, too ([`verdict`]). The [`driver`] does it: a loop on one thread that sends what the scheduler says, and lands
+//! means, too (`verdict`). The `driver` does it: a loop on one thread that sends what the scheduler says, and lands
 //! each answer before the next decision.
 
 pub mod account;

@@ -1,4 +1,4 @@
-//! Messages of the live pipeline's format: [`builder`] makes one of a record, [`payload`] writes its bytes.
+//! Messages of the live pipeline's format: `builder` makes one of a record, [`payload`] writes its bytes.
 
 mod builder;
 pub mod originals;

@@ -1,7 +1,7 @@
 //! What would be sent, in which order, and what is held and why: decided without sending anything.
 //!
-//! A bucket at a time, through the [`stages`]: what its users are owed is [routed](super::route), weighed, and let
-//! through as far as each user's [`tier`] allows.
+//! A bucket at a time, through the `stages`: what its users are owed is [routed](super::route), weighed, and let
+//! through as far as each user's `tier` allows.
 
 pub mod held;
 mod reviews;

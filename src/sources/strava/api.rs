@@ -52,7 +52,7 @@ pub struct ListEntry {
     pub id: String,
     pub start_s: i64,
     pub manual: bool,
-    /// Another one when something was edited: a hash of [`EDITED`].
+    /// Another one when something was edited: a hash of `EDITED`.
     pub print: u64,
 }
 

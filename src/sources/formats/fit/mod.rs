@@ -5,9 +5,9 @@
 //! activities (several sessions, or several files in a chain), or none at all, settings and
 //! monitoring for instance; and a recorder that died leaves samples without a session.
 //!
-//! Numbers of messages and fields are those of the public FIT profile. [`decode`] reads messages,
-//! [`part`] gathers those of one file of a chain, [`record`] reads samples, [`session`] the sums,
-//! and [`legs`] puts them together.
+//! Numbers of messages and fields are those of the public FIT profile. `decode` reads messages,
+//! `part` gathers those of one file of a chain, `record` reads samples, `session` the sums,
+//! and `legs` puts them together.
 
 mod decode;
 mod developer;

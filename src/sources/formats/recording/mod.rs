@@ -1,9 +1,9 @@
 //! A recording as a device file tells it: the samples, and the sums that the device wrote.
 //!
 //! Every format goes through here, so what is true of all of them stands here once: the times
-//! agree ([`anchor`]), distances count from the start ([`counter`]), sums that contradict each
-//! other or the samples are settled ([`settle`]), sums that are missing are computed where that
-//! is honest ([`sums`]), and what could not be read is counted ([`unread`]).
+//! agree (`anchor`), distances count from the start (`counter`), sums that contradict each
+//! other or the samples are settled (`settle`), sums that are missing are computed where that
+//! is honest (`sums`), and what could not be read is counted (`unread`).
 
 mod anchor;
 mod counter;

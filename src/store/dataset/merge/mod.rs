@@ -1,9 +1,9 @@
 //! Many versions of rows to one row each.
 //!
-//! Activities are merged column by column ([`upsert`]): of each column, the newest version that says something. Of
-//! streams and rejects one version is kept whole ([`whole`]). Either way the best is a maximum, so merging in any
+//! Activities are merged column by column (`upsert`): of each column, the newest version that says something. Of
+//! streams and rejects one version is kept whole (`whole`). Either way the best is a maximum, so merging in any
 //! order and any number of steps ends in the same rows. That holds for what one origin said: an activity that both
-//! the API and an archive have is put together from the two rows that remain ([`origins`]).
+//! the API and an archive have is put together from the two rows that remain (`origins`).
 
 mod notes;
 mod origins;
