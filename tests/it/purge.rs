@@ -1,11 +1,8 @@
 //! Forgetting a person, whatever ends the purge in between.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use crate::support::{Row, WIDE, World, files, rows, timeless};
@@ -62,13 +59,7 @@ fn nothing_of_a_purged_person_is_left_after_kills_at_any_instant_and_others_keep
     let args = ["purge", "--user", THEIRS, "--apply"];
     world.run(&["purge", "--user", THEIRS]).expect(0);
     assert!(is_named_anywhere(&world, THEIRS).is_some(), "a dry run removes nothing");
-    for _ in 0..8 {
-        let mut child = world.command(&args).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
-        // One that has ended by itself is no failure.
-        let _ = child.kill();
-        child.wait().unwrap();
-    }
+    world.kill_often(&args, &mut rng);
     world.run(&args).expect(0);
     assert_eq!(is_named_anywhere(&world, THEIRS), None);
     world.run(&["normalize"]).expect(0);

@@ -1,11 +1,10 @@
 //! What a source's terms ask to be forgotten: said by itself, and forgotten where somebody asks for it.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::{Options, Person};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use crate::purge::is_named_anywhere;
@@ -77,13 +76,7 @@ fn what_an_athlete_deleted_is_forgotten_to_the_byte_after_kills_at_any_instant_a
     assert_eq!((&preview["activities"], &preview["responses"]), (&1.into(), &0.into()));
     assert!(is_named_anywhere(&world, SECRET).is_some(), "a preview removes nothing");
     let args = ["purge", "--expired", "--apply"];
-    for _ in 0..8 {
-        let mut child = world.command(&args).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
-        // One that has ended by itself is no failure.
-        let _ = child.kill();
-        child.wait().unwrap();
-    }
+    world.kill_often(&args, &mut rng);
     world.run(&args).expect(0);
     for needle in [SECRET, &id] {
         assert_eq!(is_named_anywhere(&world, needle), None, "{needle}");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use arrow::array::{ArrayData, make_array};
 use arrow::datatypes::{DataType, Field, TimeUnit};
@@ -12,6 +13,8 @@ use longrun::store::lake::Lake;
 use longrun::testing::emulator::{Config, Emulator, History, Limits, Synthetic};
 use longrun::testing::synth::{self, Person};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rand::RngExt;
+use rand_pcg::Pcg64Mcg;
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_longrun");
@@ -82,6 +85,17 @@ impl World {
 
     pub fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(args).output().unwrap())
+    }
+
+    /// Begins a command some times and kills it at some instant.
+    pub fn kill_often(&self, args: &[&str], rng: &mut Pcg64Mcg) {
+        for _ in 0..8 {
+            let mut child = self.command(args).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(rng.random_range(0..60_000)));
+            // One that has ended by itself is no failure.
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
     }
 
     /// Fetches as fast as loopback goes.

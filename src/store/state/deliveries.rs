@@ -229,7 +229,7 @@ pub fn overview(lake: &Lake) -> Result<Vec<Sent>> {
 
 /// A message that was delivered, and what it said of its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct DeliveredContent {
     pub sink: String,
     pub execution_id: String,
     pub content: i64,
@@ -238,22 +238,22 @@ pub struct Told {
 }
 
 /// Everything that was delivered, by user; what earlier versions delivered without a digest is left out.
-pub fn told(lake: &Lake) -> Result<BTreeMap<String, Vec<Told>>> {
+pub fn delivered_contents(lake: &Lake) -> Result<BTreeMap<String, Vec<DeliveredContent>>> {
     let state = lake.state()?;
     let sql = "SELECT user_id, sink, execution_id, content, changed_s FROM redrives
                WHERE state = 'delivered' AND content IS NOT NULL";
     let all = super::rows(&state.db, sql, [], |row| {
-        let told = Told {
+        let content = DeliveredContent {
             sink: row.get(1)?,
             execution_id: row.get(2)?,
             content: row.get(3)?,
             delivered_s: row.get(4)?,
         };
-        Ok((row.get::<_, String>(0)?, told))
+        Ok((row.get::<_, String>(0)?, content))
     });
-    let mut by_user: BTreeMap<String, Vec<Told>> = BTreeMap::new();
-    for (user_id, told) in state.check(all)? {
-        by_user.entry(user_id).or_default().push(told);
+    let mut by_user: BTreeMap<String, Vec<DeliveredContent>> = BTreeMap::new();
+    for (user_id, content) in state.check(all)? {
+        by_user.entry(user_id).or_default().push(content);
     }
     Ok(by_user)
 }
