@@ -18,6 +18,7 @@ pub mod clock;
 pub mod cluster;
 mod company;
 mod compare;
+mod copies;
 mod decide;
 mod explain;
 pub mod footprint;
@@ -69,7 +70,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 5;
+const VERSION: u64 = 6;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

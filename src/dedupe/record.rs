@@ -54,6 +54,8 @@ pub struct Record {
     pub serial: Option<u64>,
     /// Hash of the device's number or name: what has a clock of its own.
     pub device: Option<u64>,
+    /// Hash of the app that wrote it into a hub, which may write all of its times wrong.
+    pub app: Option<u64>,
     /// As the source names it: an IANA zone, where it gives one.
     pub zone: Option<Box<str>>,
     /// On a trainer or in a game: where its track lies is no place.
@@ -81,6 +83,12 @@ impl Record {
                 && is_round(self.distance_m, 100.0))
     }
 
+    /// Whether one device, or one app in a hub, made both, as far as they say: whatever records does one thing at a
+    /// time.
+    pub fn is_of_one_recorder_with(&self, other: &Record) -> bool {
+        (self.source, self.device, self.app) == (other.source, other.device, other.app)
+    }
+
     /// The second after the last, where it is known how long it took.
     pub fn end_s(&self) -> i64 {
         self.start_s.saturating_add(self.elapsed_s.unwrap_or(0.0) as i64)
@@ -93,7 +101,7 @@ impl Record {
 }
 
 /// The columns that records are made of.
-pub const COLUMNS: [&str; 24] = [
+pub const COLUMNS: [&str; 25] = [
     "user_id",
     "source",
     "source_id",
@@ -117,6 +125,7 @@ pub const COLUMNS: [&str; 24] = [
     "file_sha256",
     "manual",
     "is_parent",
+    "extra",
     "gone_at",
 ];
 
@@ -169,6 +178,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             came_from: external_id.and_then(|id| came_from(source, id)),
             serial: text("device_serial").map(hash),
             device: text("device_serial").or(text("device_name")).map(hash),
+            app: source.spec().app_key.zip(text("extra")).and_then(|(key, extra)| app(key, extra)),
             zone: text("timezone").map(zone_name),
             is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),
@@ -190,6 +200,11 @@ fn zone_name(text: &str) -> Box<str> {
 
 fn hash(text: &str) -> u64 {
     XxHash64::oneshot(0, text.as_bytes())
+}
+
+fn app(key: &str, extra: &str) -> Option<u64> {
+    let extra: serde_json::Map<String, serde_json::Value> = serde_json::from_str(extra).ok()?;
+    extra.get(key)?.as_str().filter(|name| !name.is_empty()).map(hash)
 }
 
 /// `activity.fit` is everybody's; a name with a long number in it is one file's.

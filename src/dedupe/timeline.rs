@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use super::compare::{self, Confusion};
+use super::copies::Copies;
 use super::levels::{SPORT, number};
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
@@ -35,8 +36,6 @@ impl State {
     fn shift_s(self, record: &Record, placed: &Placed) -> Option<i64> {
         match self {
             State::Told => Some(0),
-            // Whoever gives an offset with its time knows both.
-            State::LocalTime if record.utc_offset_s.is_some() => Some(0),
             State::LocalTime => placed.offset_s.map(|offset_s| -offset_s),
             State::EndForStart => (placed.length_s > 0).then_some(-placed.length_s),
             State::By(shift_s) => Some(shift_s),
@@ -69,6 +68,8 @@ impl State {
 const CHANGE_BITS: f64 = 7.5;
 /// With less, a record has no partner where it lies.
 const PARTNER_BITS: f64 = 3.0;
+/// What begins within this after the one before is of one session with it.
+const SESSION_S: i64 = 5_400;
 /// Amounts that are tried for one channel.
 const MOST_AMOUNTS: usize = 48;
 /// Records of others that one is held against at a time.
@@ -80,28 +81,29 @@ pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
     let zones = Zones::of(records, answers);
     let mut placed: Vec<Placed> = records.iter().map(|r| Placed::as_told(r, &zones)).collect();
     let answered = follow(records, answers, &mut placed);
-    let channels = channels(records, &placed);
-    let all: Vec<Channel> = [answered].into_iter().filter(|own| !own.is_empty()).chain(channels).collect();
-    let settled = usize::from(all.first().is_some_and(|own| is_answered(own, &placed)));
-    if all.len() < 2 {
-        local_times(records, &all[settled..], &mut placed);
+    let all = channels(records, &placed);
+    if all.len() < 2 && answered.is_empty() {
+        local_times(records, &all, &mut placed);
         return placed;
     }
-    let mut line = Line::default();
-    for (at, own) in all.iter().enumerate() {
-        if at >= settled.max(1) {
-            settle(records, own, &mut placed, &line);
-        } else if at >= settled {
-            local_times(records, std::slice::from_ref(own), &mut placed);
+    let copies = Copies::of(records);
+    let is_told = |own: &&Channel| !is_local(records, own);
+    // Whoever knows its zone is held against by those that do not, and is asked last.
+    let mut on_line: Vec<&Channel> = [&answered].into_iter().chain(all.iter().filter(is_told)).collect();
+    for may_be_off in [false, true] {
+        for own in all.iter().rev() {
+            let line = Line::of(&on_line, &placed);
+            settle(Ground { records, copies: &copies, line: &line }, own, may_be_off, &mut placed);
+            if is_local(records, own) && !may_be_off {
+                on_line.push(own);
+            }
         }
-        line = Line::of(&all[..=at], &placed);
     }
-    for own in &all[settled..] {
-        put_back(records, own, &mut placed, &line);
-    }
-    line = Line::of(&all, &placed);
-    for own in &all {
-        mark_settled(records, own, &mut placed, &line);
+    let line = Line::of(&on_line, &placed);
+    put_back(Ground { records, copies: &copies, line: &line }, &mut placed);
+    let line = Line::of(&on_line, &placed);
+    for own in &on_line {
+        mark_settled(Ground { records, copies: &copies, line: &line }, own, &mut placed);
     }
     placed
 }
@@ -120,24 +122,21 @@ fn follow(records: &[Record], answers: &ZoneAnswers, placed: &mut [Placed]) -> C
     answered
 }
 
-fn is_answered(own: &Channel, placed: &[Placed]) -> bool {
-    own.first().is_some_and(|at| placed[*at].why == Why::Answered)
-}
-
-/// Records of one clock, by their places: those of one device of a source. What people typed in has none.
+/// Records of one clock, by their places: those of one device of a source, or of one app that writes into a hub. What
+/// people typed in has none.
 type Channel = Vec<usize>;
 
 /// The most trusted first: those that say when and where they were.
 fn channels(records: &[Record], placed: &[Placed]) -> Vec<Channel> {
     const FEWEST: usize = 4;
-    let mut by_device: BTreeMap<(Source, u64), Channel> = BTreeMap::new();
+    let mut by_device: BTreeMap<(Source, Option<u64>, Option<u64>), Channel> = BTreeMap::new();
     let is_open = |at: usize| !placed[at].is_by_hand && placed[at].why != Why::Answered;
     for (at, record) in records.iter().enumerate().filter(|(at, _)| is_open(*at)) {
-        by_device.entry((record.source, record.device.unwrap_or(0))).or_default().push(at);
+        by_device.entry((record.source, record.device, record.app)).or_default().push(at);
     }
     let mut channels: Vec<Channel> = Vec::new();
     let mut small: BTreeMap<Source, Channel> = BTreeMap::new();
-    for ((source, _), own) in by_device {
+    for ((source, ..), own) in by_device {
         if own.len() < FEWEST {
             small.entry(source).or_default().extend(own);
         } else {
@@ -171,6 +170,21 @@ fn local_times(records: &[Record], channels: &[Channel], placed: &mut [Placed]) 
     }
 }
 
+/// Moves a recording with all of its copies, where nobody has yet.
+fn move_all(state: State, at: usize, ground: Ground, placed: &mut [Placed]) {
+    let Some(shift_s) = state.shift_s(&ground.records[at], &placed[at]).filter(|shift_s| *shift_s != 0)
+    else {
+        return;
+    };
+    for copy in ground.copies.beside(at) {
+        let record = &ground.records[*copy];
+        if placed[*copy].why == Why::Told && record.quality != Quality::Hidden {
+            placed[*copy].start_s = record.start_s + shift_s;
+            placed[*copy].why = state.why();
+        }
+    }
+}
+
 fn move_to(state: State, record: &Record, placed: &mut Placed) {
     let shift_s = state.shift_s(record, placed).unwrap_or(0);
     placed.start_s = record.start_s + shift_s;
@@ -185,9 +199,9 @@ struct Line {
 }
 
 impl Line {
-    fn of(channels: &[Channel], placed: &[Placed]) -> Line {
+    fn of(channels: &[&Channel], placed: &[Placed]) -> Line {
         let mut starts: Vec<(i64, usize)> =
-            channels.iter().flatten().map(|at| (placed[*at].start_s, *at)).collect();
+            channels.iter().flat_map(|own| own.iter()).map(|at| (placed[*at].start_s, *at)).collect();
         starts.sort_unstable();
         Line { starts }
     }
@@ -246,40 +260,58 @@ fn agreement(records: &[Record], placed: &[Placed], (at, start_s): (usize, i64),
     bits.max(0.0)
 }
 
-/// The best partner on the line of a record that began at a time: how good, and which.
-fn best(records: &[Record], placed: &[Placed], line: &Line, at: usize, start_s: i64) -> (f64, Option<usize>) {
+/// What a record is held against.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    records: &'a [Record],
+    copies: &'a Copies,
+    line: &'a Line,
+}
+
+/// The best partner on the line of a record that began at a time: how good, and which. Its copies are wrong with it,
+/// and what its own device recorded is another thing.
+fn best(ground: Ground, placed: &[Placed], at: usize, start_s: i64) -> (f64, Option<usize>) {
     const LONGEST_OVERLAP_S: i64 = 6 * 3600;
-    let near = line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
+    let near = ground.line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
     let mut most = (0.0, None);
     for other in near.take(MOST_NEAR).filter(|other| *other != at) {
-        let bits = agreement(records, placed, (at, start_s), other);
-        if bits > most.0 {
+        let bits = agreement(ground.records, placed, (at, start_s), other);
+        if bits > most.0 && ground.copies.are_apart(ground.records, at, other) {
             most = (bits, Some(other));
         }
     }
     most
 }
 
-/// Finds the path of one channel along the line of those that are placed.
-fn settle(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
+/// Finds the path of one channel along the line of those that are placed. What explains itself is asked first; that a
+/// clock is off by any amount is believed of what is left.
+fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]) {
+    let records = ground.records;
     let is_local = is_local(records, own);
+    if is_local && may_be_off {
+        return;
+    }
     let plain = if is_local { State::LocalTime } else { State::Told };
     let mut has_partner = vec![false; own.len()];
     let mut is_taken = vec![false; records.len()];
     for (n, at) in own.iter().enumerate() {
         let Some(shift_s) = plain.shift_s(&records[*at], &placed[*at]) else { continue };
-        let (bits, other) = best(records, placed, line, *at, records[*at].start_s + shift_s);
+        let (bits, other) = best(ground, placed, *at, records[*at].start_s + shift_s);
         has_partner[n] = bits >= PARTNER_BITS;
         if let Some(other) = other.filter(|_| has_partner[n]) {
             is_taken[other] = true;
         }
     }
-    let votes = amounts(records, own, placed, line, (&has_partner, &is_taken));
-    if !is_local && votes.is_empty() {
+    if !is_local && has_partner.iter().all(|has| *has) {
         return;
     }
+    let votes = if is_local || may_be_off {
+        amounts(ground, own, placed, (&has_partner, &is_taken))
+    } else {
+        Vec::new()
+    };
     let mut states = vec![State::Told, State::LocalTime];
-    if !is_local {
+    if may_be_off {
         // An hour in the gym and an hour of summer time look alike.
         states.push(State::EndForStart);
     }
@@ -290,23 +322,32 @@ fn settle(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line)
         let odd = [12_600, 16_200, 19_800, 20_700, 23_400, 34_200, 37_800, -12_600];
         states.extend(hours.chain(odd).filter(|shift_s| *shift_s != 0).map(|shift_s| State::By(-shift_s)));
     }
-    let path = path(records, own, placed, line, &states, is_local);
+    let path = path(ground, own, placed, &states, is_local);
     for (at, state) in own.iter().zip(path) {
-        move_to(states[state], &records[*at], &mut placed[*at]);
+        move_all(states[state], *at, ground, placed);
     }
 }
 
 /// Puts back what fits no worse where it says itself that it lies, now that all others are placed.
-fn put_back(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
-    let plain = if is_local(records, own) { State::LocalTime } else { State::Told };
-    for at in own {
+fn put_back(ground: Ground, placed: &mut [Placed]) {
+    let records = ground.records;
+    for group in ground.copies.groups() {
+        let is_local = |at: &&usize| records[**at].quality == Quality::ZoneUnknown;
+        let at = group.iter().find(is_local).unwrap_or(&group[0]);
+        let plain = if is_local(&at) { State::LocalTime } else { State::Told };
         let Some(shift_s) = plain.shift_s(&records[*at], &placed[*at]) else { continue };
-        let plain_s = records[*at].start_s + shift_s;
-        if placed[*at].start_s != plain_s {
-            let bits = |start_s: i64| best(records, placed, line, *at, start_s).0;
-            let (of_plain, of_moved) = (bits(plain_s), bits(placed[*at].start_s));
-            if of_plain > of_moved || (of_plain > 0.0 && of_plain == of_moved) {
-                move_to(plain, &records[*at], &mut placed[*at]);
+        if placed[*at].why == Why::Answered || placed[*at].start_s == records[*at].start_s + shift_s {
+            continue;
+        }
+        let bits = |by: &dyn Fn(usize) -> i64| {
+            group.iter().map(|at| best(ground, placed, *at, by(*at)).0).fold(0.0, f64::max)
+        };
+        let of_plain = bits(&|at| records[at].start_s + shift_s);
+        let of_moved = bits(&|at| placed[at].start_s);
+        if of_plain > of_moved || (of_plain > 0.0 && of_plain == of_moved) {
+            for at in group {
+                placed[*at].start_s = records[*at].start_s + shift_s;
+                placed[*at].why = if shift_s == 0 { Why::Told } else { plain.why() };
             }
         }
     }
@@ -314,15 +355,14 @@ fn put_back(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Lin
 
 /// Fixed amounts that records without a partner would agree on with others without one, most votes first.
 fn amounts(
-    records: &[Record],
+    ground: Ground,
     own: &Channel,
     placed: &[Placed],
-    line: &Line,
     (has_partner, is_taken): (&[bool], &[bool]),
 ) -> Vec<i64> {
     const CELL_S: i64 = 60;
     const FEWEST_VOTES: usize = 2;
-    const SESSION_S: i64 = 5_400;
+    let Ground { records, copies, line } = ground;
     let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
         let start_s = records[*at].start_s;
@@ -331,7 +371,7 @@ fn amounts(
             let ahead_s = placed[other].start_s - start_s;
             // The sizes must agree, and so the overlap is whole once it is shifted.
             let bits = agreement(records, placed, (*at, placed[other].start_s), other);
-            if ahead_s.abs() > 5 && bits >= 5.0 {
+            if ahead_s.abs() > 5 && bits >= 5.0 && copies.are_apart(records, *at, other) {
                 votes.entry(ahead_s.div_euclid(CELL_S)).or_default().push((*at, ahead_s));
             }
         }
@@ -343,7 +383,6 @@ fn amounts(
         let mut voters: Vec<usize> = both.map(|(at, _)| *at).collect();
         voters.sort_unstable();
         voters.dedup();
-        // Repetitions and laps are as regular as a clock that is off: those of one session have one vote.
         let start_s = |at: &usize| records[*at].start_s;
         voters.dedup_by(|later, before| start_s(later) - start_s(before) <= SESSION_S);
         shifts.sort_unstable();
@@ -356,18 +395,13 @@ fn amounts(
 }
 
 /// The path of states that explains the channel best (Viterbi): for each record the number of its state.
-fn path(
-    records: &[Record],
-    own: &Channel,
-    placed: &[Placed],
-    line: &Line,
-    states: &[State],
-    is_local: bool,
-) -> Vec<usize> {
+fn path(ground: Ground, own: &Channel, placed: &[Placed], states: &[State], is_local: bool) -> Vec<usize> {
+    let records = ground.records;
+    let shares = shares(records, own);
     let mut worth: Vec<f64> = states.iter().map(|state| -state.cost(is_local)).collect();
     let mut came_from: Vec<Vec<u8>> = Vec::with_capacity(own.len());
     let mut before_s = None;
-    for at in own {
+    for (at, share) in own.iter().zip(shares) {
         let record = &records[*at];
         let (mut top, mut top_worth) = (0, f64::NEG_INFINITY);
         for (state, worth) in worth.iter().enumerate() {
@@ -385,7 +419,7 @@ fn path(
                 (*worth, from[state]) = (top_worth - change, top as u8);
             }
             if let Some(shift_s) = states[state].shift_s(record, &placed[*at]) {
-                *worth += best(records, placed, line, *at, record.start_s + shift_s).0;
+                *worth += share * best(ground, placed, *at, record.start_s + shift_s).0;
             }
         }
         came_from.push(from);
@@ -405,11 +439,18 @@ fn path(
     path
 }
 
+/// What each record of a channel counts. Repetitions and laps are as regular as a clock that is off: those of one
+/// session count as one.
+fn shares(records: &[Record], own: &Channel) -> Vec<f64> {
+    let is_later = |x: &usize, y: &usize| records[*y].start_s - records[*x].start_s <= SESSION_S;
+    own.chunk_by(is_later).flat_map(|session| vec![1.0 / session.len() as f64; session.len()]).collect()
+}
+
 /// Marks the records whose neighbours in time have partners where they were placed.
-fn mark_settled(records: &[Record], own: &Channel, placed: &mut [Placed], line: &Line) {
+fn mark_settled(ground: Ground, own: &Channel, placed: &mut [Placed]) {
     const AROUND_S: i64 = 5 * DAY_S;
     const ENOUGH: usize = 2;
-    let found = |at: &usize| best(records, placed, line, *at, placed[*at].start_s).0 >= PARTNER_BITS;
+    let found = |at: &usize| best(ground, placed, *at, placed[*at].start_s).0 >= PARTNER_BITS;
     let starts: Vec<i64> = own.iter().filter(|at| found(at)).map(|at| placed[*at].start_s).collect();
     for at in own {
         let start_s = placed[*at].start_s;

@@ -31,6 +31,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 50, measured: 40, sets: 50, sent: 40 },
     can_echo: false,
     gathers: true,
+    app_key: Some("sourceName"),
     only_sport: None,
     recognises,
     read,

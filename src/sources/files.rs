@@ -21,6 +21,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 70, measured: 20, sets: 70, sent: 70 },
     can_echo: false,
     gathers: true,
+    app_key: None,
     only_sport: None,
     recognises,
     read,

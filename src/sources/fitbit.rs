@@ -28,6 +28,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 40, measured: 60, sets: 40, sent: 30 },
     can_echo: false,
     gathers: false,
+    app_key: None,
     only_sport: None,
     recognises,
     read,

@@ -28,6 +28,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 30, measured: 10, sets: 20, sent: 60 },
     can_echo: false,
     gathers: false,
+    app_key: None,
     only_sport: None,
     recognises,
     read,

@@ -25,6 +25,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 60, measured: 50, sets: 60, sent: 50 },
     can_echo: false,
     gathers: true,
+    app_key: Some("package_name"),
     only_sport: None,
     recognises,
     read,

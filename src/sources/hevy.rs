@@ -26,6 +26,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 20, measured: 70, sets: 10, sent: 20 },
     can_echo: true,
     gathers: false,
+    app_key: None,
     only_sport: Some("weight_training"),
     recognises,
     read,

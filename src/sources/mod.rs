@@ -93,6 +93,7 @@ mod tests {
             ranks: Ranks { written: 80, measured: 80, sets: 80, sent: 80 },
             can_echo: false,
             gathers: true,
+            app_key: None,
             only_sport: Some("walk"),
             recognises: |archive| archive.ending(".toy").next().is_some(),
             read,

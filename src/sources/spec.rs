@@ -20,6 +20,8 @@ pub struct Spec {
     /// Whether recordings of many devices and apps come together there. Elsewhere one device records one thing at a
     /// time.
     pub gathers: bool,
+    /// The key in `extra` of the app that wrote a record there, where that is said.
+    pub app_key: Option<&'static str>,
     /// The canonical sport of all of its records, where it has only one.
     pub only_sport: Option<&'static str>,
     /// Whether an archive looks like one of this source.

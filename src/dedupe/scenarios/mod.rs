@@ -2,6 +2,7 @@
 //! neighbour stays apart, whatever the weights were learned from.
 
 mod accounts;
+mod clocks;
 mod crowds;
 mod neighbours;
 mod outings;
@@ -49,6 +50,7 @@ fn record(source: Source, name: &str, sport: &str, start_s: i64, minutes: f64, k
         came_from: None,
         serial: None,
         device: None,
+        app: None,
         zone: None,
         is_virtual: sport.starts_with("virtual"),
         is_manual: false,

@@ -18,6 +18,7 @@ pub const SPEC: Spec = Spec {
     ranks: Ranks { written: 10, measured: 30, sets: 30, sent: 10 },
     can_echo: true,
     gathers: true,
+    app_key: None,
     only_sport: None,
     recognises: archive::recognises,
     read: archive::read,

@@ -1,0 +1,94 @@
+//! Records that are copies of one recording: a watch's run in its own service, in Strava and in a hub.
+//!
+//! They are wrong together. So copies are no witnesses of where a recording lies in time, and where its clock was
+//! off, all of them move. Nor can two recordings be one workout where one device recorded both.
+
+use super::compare::{self, Confusion};
+use super::levels::{SPORT, number};
+use super::record::{Quality, Record};
+use super::relation;
+
+/// Records that one is held against.
+const MOST_NEAR: usize = 24;
+/// One begins no later than this after the other; whoever rounds to minutes is up to one off.
+const LATEST_S: i64 = 60;
+
+/// Which of one person's records are copies of each other.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// Of each record, its group; of each group, its records.
+    of: Vec<usize>,
+    groups: Vec<Vec<usize>>,
+}
+
+impl Copies {
+    /// Of records that are sorted by start.
+    pub fn of(records: &[Record]) -> Copies {
+        let mut copies = Copies {
+            of: (0..records.len()).collect(),
+            groups: (0..records.len()).map(|at| vec![at]).collect(),
+        };
+        for (at, record) in records.iter().enumerate() {
+            let later =
+                records[at + 1..].iter().take_while(|other| other.start_s - record.start_s <= LATEST_S);
+            for (n, other) in later.take(MOST_NEAR).enumerate() {
+                if are_copies(record, other) {
+                    copies.unite(at, at + 1 + n);
+                }
+            }
+        }
+        copies
+    }
+
+    fn unite(&mut self, one: usize, other: usize) {
+        let (to, from) = (self.of[one].min(self.of[other]), self.of[one].max(self.of[other]));
+        if to != from {
+            let moved = std::mem::take(&mut self.groups[from]);
+            moved.iter().for_each(|at| self.of[*at] = to);
+            self.groups[to].extend(moved);
+        }
+    }
+
+    /// A record and its copies.
+    pub fn beside(&self, at: usize) -> &[usize] {
+        &self.groups[self.of[at]]
+    }
+
+    /// Each group.
+    pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.groups.iter().map(Vec::as_slice).filter(|group| !group.is_empty())
+    }
+
+    /// Whether two are of different recordings, and no device made both.
+    pub fn are_apart(&self, records: &[Record], one: usize, other: usize) -> bool {
+        self.of[one] != self.of[other]
+            && !self
+                .beside(one)
+                .iter()
+                .any(|x| self.beside(other).iter().any(|y| records[*x].is_of_one_recorder_with(&records[*y])))
+    }
+}
+
+/// Whether one seems to be a copy of the other: at one time, equally long, and of all that both measured nothing
+/// that two devices would hardly agree on is different.
+fn are_copies(a: &Record, b: &Record) -> bool {
+    let is_rounded = |r: &Record| r.quality == Quality::Minute || r.start_s % 60 == 0;
+    let slack = if is_rounded(a) || is_rounded(b) { 60 } else { 3 };
+    let Some((off_s, share)) = relation::apart(a, b) else { return false };
+    if (a.start_s - b.start_s).abs() > slack || !(off_s <= slack as f64 || share <= 0.005) {
+        return false;
+    }
+    let (mut same, mut other) = (0, 0);
+    let mut compare = |one: Option<f64>, two: Option<f64>, is_same: fn(f64, f64) -> bool| {
+        if let Some((one, two)) = one.zip(two) {
+            *(if is_same(one, two) { &mut same } else { &mut other }) += 1;
+        }
+    };
+    compare(a.distance_m, b.distance_m, |one, two| (one - two).abs() <= 0.02 * one.max(two));
+    compare(a.heart_rate_bpm, b.heart_rate_bpm, |one, two| (one - two).abs() <= 1.5);
+    compare(a.calories_kcal, b.calories_kcal, |one, two| (one - two).abs() <= 0.02 * one.max(two) + 1.0);
+    let is_one_device = a.device.is_some() && a.device == b.device;
+    let is_other_sport = || compare::sport(a, b, &Confusion::default()) == number(SPORT, "different");
+    // Of what somebody edited the rest is as it was.
+    is_one_device || (same >= 2 && other <= 1) || (other == 0 && (same > 0 || !is_other_sport()))
+}

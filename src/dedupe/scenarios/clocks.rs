@@ -1,0 +1,87 @@
+//! Clocks that are off, and what is off with them.
+
+use super::*;
+use crate::sources::Source::{Apple, Files, Fitbit, Garmin, Strava};
+
+/// A runner whose watch tells Garmin and Strava, and whose phone writes files of its own; neither the way nor the
+/// hour of two days is the same.
+fn runner_with_phone(watch_off_s: impl Fn(i64, i64) -> i64) -> Person {
+    let mut person = Person::default();
+    for day in 0..24 {
+        let start_s = day * DAY_S + 7 * HOUR_S + (day * 2_741) % 9_000;
+        let minutes = 33.4 + ((day * 11) % 37) as f64;
+        let off_s = watch_off_s(day, (minutes * 60.0) as i64);
+        for (source, name) in [(Garmin, "g"), (Strava, "s")] {
+            let copy =
+                record(source, &format!("{name}{day}"), "run", start_s + off_s, minutes, minutes / 5.4);
+            person.add(copy).device = Some(7);
+        }
+        let own = record(Files, &format!("p{day}"), "run", start_s + 9, minutes + 0.3, minutes / 5.3);
+        person.add(own).device = Some(8);
+    }
+    person
+}
+
+#[test]
+fn copies_of_a_recording_are_no_witnesses_of_its_clock() {
+    for off_s in [-37 * 60, 5 * HOUR_S + 411] {
+        let found = runner_with_phone(|day, _| if (8..15).contains(&day) { off_s } else { 0 }).link();
+        (0..24).for_each(|day| found.are_one(&[&format!("g{day}"), &format!("s{day}"), &format!("p{day}")]));
+    }
+}
+
+#[test]
+fn starts_that_are_ends_are_found_with_their_copies_though_no_two_are_as_long() {
+    let found = runner_with_phone(|day, length_s| if day > 11 { length_s } else { 0 }).link();
+    (0..24).for_each(|day| found.are_one(&[&format!("g{day}"), &format!("s{day}"), &format!("p{day}")]));
+}
+
+#[test]
+fn one_app_writes_local_time_into_a_hub_that_another_writes_well_into() {
+    let mut person = Person::default();
+    for day in 0..14 {
+        let start_s = day * DAY_S + 15 * HOUR_S + (day * 1_931) % 6_000;
+        let minutes = 41.0 + ((day * 5) % 19) as f64;
+        let km = minutes / 2.6;
+        person.add(record(Fitbit, &format!("band{day}"), "ride", start_s, minutes, km)).heart_rate_bpm =
+            Some(131.0);
+        let good = person.add(record(Apple, &format!("good{day}"), "ride", start_s, minutes, km));
+        (good.app, good.heart_rate_bpm) = (Some(1), Some(131.0));
+        // The other app tells of what a computer on the handlebars recorded.
+        let local = person.add(record(
+            Apple,
+            &format!("local{day}"),
+            "ride",
+            start_s + 40 + 2 * HOUR_S,
+            minutes - 0.8,
+            km * 1.01,
+        ));
+        (local.app, local.utc_offset_s) = (Some(2), Some(7_200));
+    }
+    let found = person.link();
+    for day in 0..14 {
+        found.are_one(&[&format!("band{day}"), &format!("good{day}"), &format!("local{day}")]);
+    }
+}
+
+#[test]
+fn the_way_back_is_no_clock_that_is_off() {
+    let mut person = Person::default();
+    for day in 0..3 {
+        let there_s = day * DAY_S + 6 * HOUR_S + day * 311;
+        // Of the way there a band tells, too; the way back is as long.
+        person.add(record(Fitbit, &format!("band{day}"), "walk", there_s + 4, 10.4, 0.7));
+        for (way, start_s) in [("there", there_s), ("back", there_s + 1_249)] {
+            for source in [Strava, Apple] {
+                let copy = record(source, &format!("{way}{day}{source}"), "walk", start_s, 10.6, 0.7);
+                person.add(copy).device = Some(3);
+            }
+        }
+    }
+    let found = person.link();
+    for day in 0..3 {
+        found.are_one(&[&format!("there{day}strava"), &format!("band{day}")]);
+        found.are_two(&format!("back{day}strava"), &format!("band{day}"));
+        found.are_two(&format!("back{day}strava"), &format!("there{day}strava"));
+    }
+}
