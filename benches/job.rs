@@ -41,6 +41,7 @@ fn parse_page(c: &mut Criterion) {
         fetched_at: Timestamp::UNIX_EPOCH,
         raw_ref: "landing/strava/000/000001-000.jsonl.zst@0".to_string(),
         zone: None,
+        only_counts: false,
     };
     let mut group = c.benchmark_group("page of 200");
     group.throughput(Throughput::Bytes(page.len() as u64));

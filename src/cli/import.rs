@@ -280,6 +280,7 @@ fn look(context: &Context, args: &Args) -> Result<Exit> {
         fetched_at: Timestamp::now(),
         raw_ref: path.display().to_string(),
         zone: args.timezone.as_deref().and_then(|zone| TimeZone::get(zone).ok()),
+        only_counts: true,
     };
     let files = archive.entries().len() as u64;
     let mut contents =

@@ -48,15 +48,16 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
     let mut lines = TABLE.lines();
     let header: Vec<&'static str> = lines.next().expect("the table has a header").split(',').collect();
     let mut table = Table { sports: Vec::new(), by_name: HashMap::new() };
-    let mut written: Vec<(&'static str, &'static str)> = Vec::new();
+    let mut written: Vec<(&'static str, &'static str, String)> = Vec::new();
     for line in lines {
         let cells: Vec<&'static str> = line.split(',').collect();
         let strava = cells[3].split('|').next().expect("a cell is there");
         let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
         for (column, cell) in header.iter().zip(&cells).skip(3) {
             for name in cell.split('|').filter(|name| !name.is_empty()) {
-                table.by_name.entry(column).or_default().insert(squashed(name), table.sports.len());
-                written.push((*column, name));
+                let meant = squashed(name);
+                table.by_name.entry(column).or_default().insert(meant.clone(), table.sports.len());
+                written.push((*column, name, meant));
             }
         }
         table.sports.push(sport);
@@ -68,13 +69,16 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
         };
         let sport =
             table.sports.iter().position(|sport| sport.name == name).expect("the sport is in the table");
-        of_strava.extend(names.split('|').map(|name| (squashed(name), sport)));
-        written.extend(names.split('|').map(|name| (STRAVA, name)));
+        for name in names.split('|') {
+            let meant = squashed(name);
+            of_strava.insert(meant.clone(), sport);
+            written.push((STRAVA, name, meant));
+        }
     }
     // As they are written, too: that is how most of them come.
-    for (column, name) in written {
+    for (column, name, meant) in written.into_iter().filter(|(_, name, meant)| name != meant) {
         let names = table.by_name.get_mut(column).expect("the name is from there");
-        names.insert(name.to_string(), names[&squashed(name)]);
+        names.insert(name.to_string(), names[&meant]);
     }
     table
 });
@@ -118,6 +122,10 @@ pub fn known(source: &str, raw: &str) -> Option<&'static Sport> {
 
 /// Letters and digits in lower case.
 fn squashed(name: &str) -> String {
+    if name.is_ascii() {
+        let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+        return letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    }
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

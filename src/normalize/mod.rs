@@ -346,6 +346,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             fetched_at: import.imported_at,
             raw_ref: archives::raw_ref(self.bucket, import),
             zone: import.zone.as_deref().and_then(|name| TimeZone::get(name).ok()),
+            only_counts: false,
         };
         let mut collected = Collected::default();
         let opened = archives::find(self.lake, self.bucket, import).and_then(|found| {
@@ -436,6 +437,7 @@ fn take(collected: &mut Collected, frame: &Frame, header: Header, body: Vec<u8>,
         fetched_at: header.fetched_at,
         raw_ref,
         zone: None,
+        only_counts: false,
     };
     let Some(endpoint) = endpoints::of(&header.ask) else {
         let fault =

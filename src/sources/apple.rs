@@ -81,7 +81,7 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
             |(workout, rates)| {
                 let at = format!("!{}#{}", entry.name, workout.index);
                 let taken = finish(workout, rates, &routes, archive, from, &at);
-                vec![ArchiveItem::of("record", at, Ok(taken))]
+                vec![ArchiveItem::of("record", at, Ok(taken)).finished(from)]
             },
             &mut *each,
         )?;
@@ -407,7 +407,7 @@ fn finish(
     let activity = from.adopt(workout.summed(), at);
     let (activity, streams) = Recording::new(activity, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));
-    Parsed { activity, streams, faults }
+    Parsed::new(activity, streams, faults)
 }
 
 /// Bytes as UTF-8, with what is none of it replaced, and control characters made spaces.

@@ -12,7 +12,10 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(48);
 /// Takes out of an activity the values that cannot be, and reports each of them. What is plausible stands at the
 /// columns. A start that cannot be is kept, because the rest is dated by it, and doubted.
 pub fn check(taken: &mut Parsed) {
-    let Parsed { activity: a, streams, faults } = taken;
+    let Parsed { activity: a, streams, faults, is_checked } = taken;
+    if std::mem::replace(is_checked, true) {
+        return;
+    }
     let latest = a.fetched_at.saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
     if a.start_time.as_second() < EARLIEST_S {
         a.doubt("start_time", format!("{} is before anybody wore a recorder", a.start_time));

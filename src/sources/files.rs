@@ -64,7 +64,12 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
         [only] => vec![only],
         all => all.iter().filter(|entry| is_device_file(&entry.name)).collect(),
     };
-    in_parallel(&entries, |entry| entry.weight(), |entry| items(archive, entry, from), each)
+    in_parallel(
+        &entries,
+        |entry| entry.weight(),
+        |entry| items(archive, entry, from).into_iter().map(|item| item.finished(from)).collect(),
+        each,
+    )
 }
 
 /// The activities of one file, each an item.
@@ -94,7 +99,7 @@ pub fn items(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<
                 activity.external_id = Some(entry.file_name().to_string());
                 activity.file_sha256 = Some(file.sha256.clone());
                 let streams = streams.map(|streams| from.streams(streams, &activity));
-                ArchiveItem::of("file", at, Ok(Parsed { activity, streams, faults: Vec::new() }))
+                ArchiveItem::of("file", at, Ok(Parsed::new(activity, streams, Vec::new())))
             });
             found.chain(faults.collect::<Vec<_>>()).collect()
         }

@@ -230,7 +230,7 @@ fn exercise(value: Value<'_, '_>, is_api: bool, from: &ReadFrom, at: &str) -> Re
     }
     a.elapsed_s = elapsed;
     let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Parsed { activity: a, streams: None, faults })
+    Ok(Parsed::new(a, None, faults))
 }
 
 /// `04/22/19 04:00:05` in UTC, a time with an offset, or the minute of a day that a list names.
@@ -334,7 +334,7 @@ fn table(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<Arch
             a.extra = super::extra(&extra);
             Ok(a)
         })();
-        ArchiveItem::of("row", at, taken.map(|activity| Parsed { activity, streams: None, faults }))
+        ArchiveItem::of("row", at, taken.map(|activity| Parsed::new(activity, None, faults)))
     };
     table.rows().enumerate().map(row).collect()
 }

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use memchr::memmem;
+use rayon::prelude::*;
 
 use super::formats::json::{
     Value, fields, flag, id, is_absent, list_of_records, missing, number, text, whole,
@@ -60,25 +62,33 @@ fn pushed_list(head: &[u8]) -> Option<(&'static str, bool)> {
 
 pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()> {
     let tables: Vec<&ArchiveEntry> = archive.ending(SUMMARIES).collect();
-    let mut waiting = Waiting::default();
-    in_parallel(&tables, |entry| entry.weight(), |entry| summaries(archive, entry, from), &mut |item| {
-        match item.found {
-            Found::Activity(taken) => {
-                waiting.add(item.at, taken);
-                Ok(())
-            }
-            _ => each(item),
-        }
-    })?;
     let others: Vec<&ArchiveEntry> =
         archive.ending(".json").filter(|e| !e.name.to_lowercase().ends_with(SUMMARIES)).collect();
-    in_parallel(&others, |entry| entry.weight(), |entry| pushes(archive, entry, from), &mut *each)?;
-    waiting.sort();
     let recorded: Vec<&ArchiveEntry> =
         archive.entries().iter().filter(|e| files::is_device_file(&e.name)).collect();
+    let bytes = |entry: &&ArchiveEntry| entry.weight();
+    let finish = |taken| from.finish(taken);
+    // Where there is nothing to join, nothing waits.
+    if recorded.is_empty() && are_distinct(archive, &tables) {
+        in_parallel(&others, bytes, |entry| pushes(archive, entry, from), &mut *each)?;
+        return in_parallel(&tables, bytes, |entry| summaries(archive, entry, from, finish), each);
+    }
+    let mut waiting = Waiting::default();
+    let unfinished = |taken| taken;
+    in_parallel(&tables, bytes, |entry| summaries(archive, entry, from, unfinished), &mut |item| match item
+        .found
+    {
+        Found::Activity(taken) => {
+            waiting.add(item.at, taken);
+            Ok(())
+        }
+        _ => each(item),
+    })?;
+    in_parallel(&others, bytes, |entry| pushes(archive, entry, from), &mut *each)?;
+    waiting.sort();
     in_parallel(
         &recorded,
-        |entry| entry.weight(),
+        bytes,
         |entry| files::items(archive, entry, from),
         &mut |item| match item.found {
             Found::Activity(taken) => each(waiting.join(item.at, taken)),
@@ -89,6 +99,27 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
         each(ArchiveItem { kind: "record", at, found: Found::Activity(taken) })?;
     }
     Ok(())
+}
+
+/// Whether every summary of these tables surely is in one of them only, once: so many exports are that no file came
+/// with, and reading their ids alone takes next to nothing.
+fn are_distinct(archive: &Container, tables: &[&ArchiveEntry]) -> bool {
+    let read = tables.par_iter().map(|entry| plain_ids(&archive.read(entry).ok()?));
+    let Some(mut ids) = read.collect::<Option<Vec<_>>>().map(|ids| ids.concat()) else { return false };
+    ids.par_sort_unstable();
+    ids.windows(2).all(|two| two[0] != two[1])
+}
+
+/// The numbers behind every `activityId`; None where one of them is written in another way.
+fn plain_ids(bytes: &[u8]) -> Option<Vec<u64>> {
+    const KEY: &[u8] = b"\"activityId\"";
+    let id = |at: usize| {
+        let rest = bytes[at + KEY.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let length = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        let is_whole = matches!(rest[length], b',' | b'}') || rest[length].is_ascii_whitespace();
+        std::str::from_utf8(&rest[..length]).ok().filter(|_| is_whole)?.parse().ok()
+    };
+    memmem::find_iter(bytes, KEY).map(id).collect()
 }
 
 /// Summaries that wait for their files.
@@ -165,10 +196,15 @@ impl Waiting {
     }
 }
 
-/// The summaries of one file of the export.
-fn summaries(archive: &Container, entry: &ArchiveEntry, from: &ReadFrom) -> Vec<ArchiveItem> {
+/// The summaries of one file of the export, each with what is done with it last.
+fn summaries(
+    archive: &Container,
+    entry: &ArchiveEntry,
+    from: &ReadFrom,
+    last: impl Fn(Box<Parsed>) -> Box<Parsed>,
+) -> Vec<ArchiveItem> {
     let key = "summarizedActivitiesExport";
-    records(archive, entry, key, "activityId", |value, _, at| Some(summary(value, from, at)))
+    records(archive, entry, key, "activityId", |value, _, at| Some(summary(value, from, at).map(&last)))
 }
 
 fn epoch_ms(field: &str, value: Value<'_, '_>) -> Result<Timestamp, Fault> {
@@ -181,10 +217,11 @@ fn type_key(field: &str, value: Value<'_, '_>) -> Result<String, Fault> {
     text(field, value.get("typeKey").unwrap_or(value))
 }
 
-fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fault> {
-    let mut a = from.activity(at);
+fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Box<Parsed>, Fault> {
+    let mut taken = from.parsed(at);
+    let a = &mut taken.activity;
     let (mut begin, mut gmt, mut local) = (None, None, None);
-    let mut older_sport = None;
+    let (mut older_sport, mut duration_s) = (None, None);
     let mut faults = Vec::new();
     let extra = fields(value, &mut faults, |key, v, faults| {
         let scaled = |scale: f64| number(key, v).map(|n| Some(n * scale));
@@ -198,6 +235,11 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
             "startTimeGmt" => gmt = Some(epoch_ms(key, v)?),
             "startTimeLocal" => local = Some(epoch_ms(key, v)?),
             "elapsedDuration" => a.elapsed_s = scaled(1e-3)?,
+            // Without the pauses. It stays among the fields that have no column, too.
+            "duration" => {
+                duration_s = v.as_f64().map(|ms| ms / 1000.0);
+                return Ok(false);
+            }
             "movingDuration" => a.moving_s = scaled(1e-3)?,
             "distance" => a.distance_m = scaled(1e-2)?,
             "elevationGain" => a.elevation_gain_m = scaled(1e-2)?,
@@ -236,9 +278,6 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
         return Err(missing("activityId", &faults));
     }
     a.start_time = gmt.or(begin).ok_or_else(|| missing("startTimeGmt", &faults))?;
-    // `duration` is without the pauses.
-    let duration_s =
-        value.get("duration").filter(|v| !is_absent(*v)).and_then(|v| v.as_f64()).map(|ms| ms / 1000.0);
     // Without a track nothing moved, says Garmin: that is no time.
     a.moving_s = a.moving_s.filter(|s| *s > 0.0).or(duration_s);
     a.elapsed_s = a.elapsed_s.or(duration_s);
@@ -248,8 +287,8 @@ fn summary(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Parsed, Fa
         a.utc_offset_s = i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400);
     }
     a.extra = extra;
-    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Parsed { activity: a, streams: None, faults })
+    taken.faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(taken)
 }
 
 /// Sums of sets by exercise: the repetitions of all of them, and the heaviest weight, in grams.
@@ -361,7 +400,7 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
     let named = |faults: Vec<Fault>, id: &str| faults.into_iter().map(|fault| fault.of(Some(id))).collect();
     if !has_samples {
         let faults = named(faults, &a.source_id);
-        return Ok(Parsed { activity: a, streams: None, faults });
+        return Ok(Parsed::new(a, None, faults));
     }
     if let Some(laps) = value.get("laps").filter(|v| !is_absent(*v)) {
         let start =
@@ -384,7 +423,7 @@ fn pushed(value: Value<'_, '_>, has_samples: bool, from: &ReadFrom, at: &str) ->
     let (activity, streams) = Recording::new(a, samples).finish();
     let streams = streams.map(|streams| from.streams(streams, &activity));
     let faults = named(faults, &activity.source_id);
-    Ok(Parsed { activity, streams, faults })
+    Ok(Parsed::new(activity, streams, faults))
 }
 
 fn sample(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Sample, Fault> {

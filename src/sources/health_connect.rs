@@ -265,7 +265,7 @@ fn sessions(path: &Path, from: &ReadFrom, at: &str) -> rusqlite::Result<Vec<Arch
             });
             let (activity, streams) = Recording::new(from.adopt(a, &at), samples).finish();
             let streams = streams.map(|streams| from.streams(streams, &activity));
-            Parsed { activity, streams, faults: Vec::new() }
+            Parsed::new(activity, streams, Vec::new())
         });
         ArchiveItem::of("record", at, taken)
     });

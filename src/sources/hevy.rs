@@ -238,7 +238,7 @@ fn workout_of_rows(
         });
     }
     a.exercise_sets = Some(sets);
-    Ok(Parsed { activity: a, streams: None, faults })
+    Ok(Parsed::new(a, None, faults))
 }
 
 /// The records of a body, and of which workout each is a version.
@@ -326,7 +326,7 @@ fn workout_of_body(value: Value<'_, '_>, from: &ReadFrom, at: &str) -> Result<Pa
         a.detail_at = Some(a.fetched_at);
     }
     let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Parsed { activity: a, streams: None, faults })
+    Ok(Parsed::new(a, None, faults))
 }
 
 fn exercise(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<Vec<ExerciseSet>, Fault> {

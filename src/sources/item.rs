@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Source;
 use super::formats::time;
+use super::{Source, check};
 use crate::error::Result as CrateResult;
 use crate::model::activity::{Activity, Reject, SCHEMA_VERSION, Streams};
 
@@ -55,6 +55,8 @@ pub struct ReadFrom {
     pub raw_ref: String,
     /// The zone of wall clocks that come without one; UTC where nobody said.
     pub zone: Option<TimeZone>,
+    /// Whether only the numbers of activities, samples and faults are asked for.
+    pub only_counts: bool,
 }
 
 /// An activity, its samples, and the fields of it that could not be taken.
@@ -63,6 +65,14 @@ pub struct Parsed {
     pub activity: Activity,
     pub streams: Option<Streams>,
     pub faults: Vec<Fault>,
+    /// Whether [`check`] was there: readers that work in parallel check where they read.
+    pub is_checked: bool,
+}
+
+impl Parsed {
+    pub fn new(activity: Activity, streams: Option<Streams>, faults: Vec<Fault>) -> Parsed {
+        Parsed { activity, streams, faults, is_checked: false }
+    }
 }
 
 /// What stands at one place of an archive.
@@ -93,12 +103,20 @@ pub struct Gone {
 }
 
 impl ArchiveItem {
-    pub fn of(kind: &'static str, at: String, taken: Result<Parsed, Fault>) -> ArchiveItem {
+    pub fn of(kind: &'static str, at: String, taken: Result<impl Into<Box<Parsed>>, Fault>) -> ArchiveItem {
         let found = match taken {
-            Ok(taken) => Found::Activity(Box::new(taken)),
+            Ok(taken) => Found::Activity(taken.into()),
             Err(fault) => Found::Fault(fault),
         };
         ArchiveItem { kind, at, found }
+    }
+
+    /// The same, where no other part of the archive adds to it; see [`ReadFrom::finish`].
+    pub fn finished(self, from: &ReadFrom) -> ArchiveItem {
+        match self.found {
+            Found::Activity(taken) => ArchiveItem { found: Found::Activity(from.finish(taken)), ..self },
+            _ => self,
+        }
     }
 
     pub fn fault(kind: &'static str, at: String, fault: Fault) -> ArchiveItem {
@@ -123,20 +141,41 @@ impl ReadFrom {
         self.adopt(Activity::default(), at)
     }
 
+    /// The same, where it stays: an activity is two thousand bytes, and archives have a hundred thousand of them.
+    pub fn parsed(&self, at: &str) -> Box<Parsed> {
+        let mut taken = Box::<Parsed>::default();
+        self.own(&mut taken.activity, at);
+        taken
+    }
+
     /// Makes an activity the user's, from a place of an archive.
-    pub fn adopt(&self, stated: Activity, at: &str) -> Activity {
-        Activity {
-            user_id: self.user_id.clone(),
-            source: self.source.name().to_string(),
-            source_account_id: self.account_id.clone(),
-            start_quality: "exact".to_string(),
-            origin: "archive".to_string(),
-            fetched_at: self.fetched_at,
-            detail_at: Some(self.fetched_at),
-            raw_ref: [self.raw_ref.as_str(), at].concat(),
-            schema_version: SCHEMA_VERSION,
-            ..stated
+    pub fn adopt(&self, mut stated: Activity, at: &str) -> Activity {
+        self.own(&mut stated, at);
+        stated
+    }
+
+    fn own(&self, a: &mut Activity, at: &str) {
+        a.user_id.clone_from(&self.user_id);
+        a.source = self.source.name().to_string();
+        a.source_account_id.clone_from(&self.account_id);
+        a.start_quality = "exact".to_string();
+        a.origin = "archive".to_string();
+        a.fetched_at = self.fetched_at;
+        a.detail_at = Some(self.fetched_at);
+        a.raw_ref = [self.raw_ref.as_str(), at].concat();
+        a.schema_version = SCHEMA_VERSION;
+    }
+
+    /// What a reader does last with an activity that no other part of the archive adds to: it checks it, on its own
+    /// thread, and lets go of what nobody asks for while it is at hand.
+    pub fn finish(&self, mut taken: Box<Parsed>) -> Box<Parsed> {
+        check(&mut taken);
+        if self.only_counts {
+            taken.activity = Activity::default();
+            let samples = taken.streams.as_ref().map(|streams| streams.samples);
+            taken.streams = samples.map(|samples| Streams { samples, ..Streams::default() });
         }
+        taken
     }
 
     /// Makes streams those of an activity.

@@ -145,6 +145,7 @@ mod tests {
             fetched_at: jiff::Timestamp::UNIX_EPOCH,
             raw_ref: "r".to_string(),
             zone: None,
+            only_counts: false,
         };
         let mut ids = Vec::new();
         (toy.spec().read)(&archive, &from, &mut |item| {

@@ -51,12 +51,12 @@ fn batch_length<T>(things: &[T], bytes: impl Fn(&T) -> u64) -> usize {
 
 /// The records of a JSON file, each read by itself: the value, whether it stood under `key`, and its place.
 /// `id_field` names its id, for the rejects; what is read as None is no activity.
-pub(super) fn records(
+pub(super) fn records<P: Into<Box<Parsed>>>(
     archive: &Container,
     entry: &ArchiveEntry,
     key: &str,
     id_field: &str,
-    mut read: impl FnMut(json::Value<'_, '_>, bool, &str) -> Option<Result<Parsed, Fault>>,
+    mut read: impl FnMut(json::Value<'_, '_>, bool, &str) -> Option<Result<P, Fault>>,
 ) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
     let mut bytes = match archive.read(entry) {
@@ -66,7 +66,7 @@ pub(super) fn records(
     let mut items = Vec::new();
     let again = || archive.read(entry).unwrap_or_default();
     let walked = json::records(&mut bytes, again, key, |index, is_under_key, element| {
-        let at = format!("{at}#{index}");
+        let at = [at.as_str(), "#", itoa::Buffer::new().format(index)].concat();
         items.push(match element {
             Err(reason) => ArchiveItem::fault("record", at, Fault::record(reason)),
             Ok(value) => match read(value, is_under_key, &at) {

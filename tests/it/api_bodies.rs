@@ -14,6 +14,7 @@ fn from() -> ReadFrom {
         fetched_at: "2026-11-25T12:00:00Z".parse().unwrap(),
         raw_ref: "r".to_string(),
         zone: None,
+        only_counts: false,
     }
 }
 

@@ -219,6 +219,7 @@ fn read(target: &Target, bytes: &[u8], folder: &std::path::Path) -> (usize, usiz
         fetched_at: Timestamp::from_second(1_800_000_000).unwrap(),
         raw_ref: "r".to_string(),
         zone: None,
+        only_counts: false,
     };
     let (mut activities, mut rejects) = (0, 0);
     // Whoever recognises it may read it, and so may whoever it is said to be.

@@ -15,6 +15,7 @@ mod endpoint;
 mod evaluate;
 mod faults;
 mod fuzz;
+mod garmin;
 mod gone;
 mod hostile;
 mod imports;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, WINDOWS_1252};
 use memchr::{memchr, memchr2, memchr3};
 
+use super::decimal;
 use crate::sources::Fault;
 
 /// Bytes as text: by their byte order mark, as UTF-8, or else as what Windows writes in the West.
@@ -232,6 +233,9 @@ pub fn cell<'a>(row: &'a Row<'_>, column: Option<usize>) -> Option<&'a str> {
 
 /// A number of a cell, with a point or a comma before its fraction.
 pub fn number(field: &str, text: &str) -> Result<f64, Fault> {
+    if let Some(number) = decimal::plain(text) {
+        return Ok(number);
+    }
     let plain = match (text.contains(','), text.contains('.')) {
         (false, _) => Cow::Borrowed(text),
         // The comma groups thousands.

@@ -2,14 +2,14 @@
 //! prefixes, because every writer has its own for the same extensions. Routes and tracks
 //! without times are no recordings.
 
-use super::recording::{Lost, Recording, Sample};
+use super::recording::{Lost, Recording, Sample, room_for};
 use super::time;
 use super::xml::{self, Node};
 use crate::sources::Fault;
 
 /// Reads a file's tracks. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
-    let mut tracks = Tracks::default();
+    let mut tracks = Tracks { room: room_for(document.len(), BYTES_OF_POINT), ..Tracks::default() };
     let walked = xml::walk(document, |node| {
         match node {
             Node::Start(start) => tracks.start(start),
@@ -37,8 +37,13 @@ pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
     Ok(recordings)
 }
 
+/// Few writers take less for a point.
+const BYTES_OF_POINT: usize = 120;
+
 #[derive(Default)]
 struct Tracks {
+    /// Points that the first track may have.
+    room: usize,
     is_gpx: bool,
     in_track: bool,
     in_point: bool,
@@ -68,7 +73,9 @@ impl Tracks {
                 self.in_track = true;
                 self.depth = 0;
                 self.segment = 0;
-                self.recordings.push(Recording::default());
+                let mut track = Recording::default();
+                track.samples.reserve(std::mem::take(&mut self.room));
+                self.recordings.push(track);
             }
             "trkseg" => self.segment += 1,
             "trkpt" if self.in_track => {
@@ -118,7 +125,7 @@ impl Tracks {
                     self.has_time = true;
                 }
             }
-            "hr" | "heartrate" => {
+            "hr" | "heartrate" | "HeartRate" | "heartRate" | "bpm" => {
                 sample.heart_rate_bpm = unread.whole(text, Lost::HeartRate).filter(|bpm| *bpm != 0);
             }
             "cad" | "cadence" => sample.cadence_rpm = unread.whole(text, Lost::Cadence),

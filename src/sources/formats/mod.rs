@@ -1,6 +1,7 @@
 //! Readers of file formats, whatever source they come from.
 
 pub mod csv;
+mod decimal;
 pub mod fit;
 pub mod gpx;
 pub mod json;

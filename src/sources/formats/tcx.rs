@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use quick_xml::events::BytesStart;
 
-use super::recording::{Lost, Recording, Sample};
+use super::recording::{Lost, Recording, Sample, room_for};
 use super::time;
 use super::xml::{self, Node};
 use crate::model::activity::Lap;
@@ -11,7 +11,8 @@ use crate::sources::Fault;
 
 /// Reads a file's activities. What was read before a document breaks is kept and marked partial.
 pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
-    let mut activities = Activities::default();
+    let mut activities =
+        Activities { room: room_for(document.len(), BYTES_OF_POINT), ..Activities::default() };
     let walked = xml::walk(document, |node| {
         match node {
             Node::Start(start) => activities.start(start),
@@ -39,8 +40,13 @@ pub fn read(document: &str) -> Result<Vec<Recording>, Fault> {
     Ok(recordings)
 }
 
+/// Few writers take less for a point.
+const BYTES_OF_POINT: usize = 250;
+
 #[derive(Default)]
 struct Activities {
+    /// Points that the first activity may have.
+    room: usize,
     is_tcx: bool,
     has_course: bool,
     /// The elements that are open, those that mean something here.
@@ -93,6 +99,7 @@ impl Activities {
                 self.stretch = 0;
                 self.id = None;
                 let mut recording = Recording::default();
+                recording.samples.reserve(std::mem::take(&mut self.room));
                 recording.activity.sport_raw = xml::attribute(start, "Sport");
                 self.recordings.push(recording);
             }

@@ -102,12 +102,17 @@ pub fn walk(document: &str, each: impl FnMut(Node<'_>) -> Result<(), String>) ->
     loop {
         // Between elements there is mostly white space.
         let blank = rest.bytes().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
-        let Some(length) = memchr(b'<', &rest.as_bytes()[blank..]) else {
-            walk.text(rest)?;
+        let text = &rest.as_bytes()[blank..];
+        let (length, has_entities) = match memchr2(b'<', b'&', text) {
+            Some(at) if text[at] == b'&' => (memchr(b'<', &text[at..]).map(|more| at + more), true),
+            found => (found, false),
+        };
+        let Some(length) = length else {
+            walk.text(rest, has_entities)?;
             return walk.end_of_document();
         };
         if length > 0 || walk.has_texts() {
-            walk.text(&rest[..blank + length])?;
+            walk.text(&rest[..blank + length], has_entities)?;
         }
         let tag = &rest[blank + length + 1..];
         let position = at(tag) - 1;
@@ -288,14 +293,14 @@ impl<'a, F: FnMut(Node<'_>) -> Result<(), String>> Walk<'a, F> {
         self.open.last().is_some_and(|begin| *begin != self.texts.len())
     }
 
-    /// A text, with its entities as they are written.
-    fn text(&mut self, text: &'a str) -> Result<(), String> {
+    /// A text, with its entities as they are written, where it has some.
+    fn text(&mut self, text: &'a str, has_entities: bool) -> Result<(), String> {
         // What stands between the children of an element is mostly line breaks, gigabytes of them.
         if self.open.is_empty() || (!self.has_texts() && text.trim_ascii().is_empty()) {
             return Ok(());
         }
         self.put_aside();
-        if text.contains('&') {
+        if has_entities {
             push_unescaped(&mut self.texts, text);
         } else {
             self.whole = text;

@@ -248,7 +248,7 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
         a.set_track(track);
     }
     let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Parsed { activity: a, streams: None, faults })
+    Ok(Parsed::new(a, None, faults))
 }
 
 /// The track of a `map`: its full polyline where there is one, else the summary's.

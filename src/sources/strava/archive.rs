@@ -110,7 +110,7 @@ pub fn read(archive: &Container, from: &ReadFrom, each: OnItem<'_>) -> Result<()
                     if let Some(name) = cell(&row, columns.filename) {
                         add_file(&mut taken, name, archive, file_of(&row), from);
                     }
-                    taken
+                    from.finish(taken)
                 });
                 vec![ArchiveItem::of("row", at, taken)]
             },
@@ -323,7 +323,7 @@ fn activity(
     columns: &Columns,
     from: &ReadFrom,
     at: &str,
-) -> Result<Parsed, Fault> {
+) -> Result<Box<Parsed>, Fault> {
     let id = cell(row, columns.id).ok_or_else(|| Fault::field("Activity ID", "missing"))?;
     if !is_id(id) {
         return Err(Fault::expected("Activity ID", "a whole number", id));
@@ -334,7 +334,8 @@ fn activity(
         // With cells missing in the middle, the rest would be read into the wrong columns.
         return Err(Fault::record(reason).of(Some(id)));
     }
-    let mut a = from.activity(at);
+    let mut taken = from.parsed(at);
+    let a = &mut taken.activity;
     a.source_id = id.to_string();
     a.start_time = start_time(row, columns, table.order).map_err(|fault| fault.of(Some(id)))?;
     let text = |column: Option<usize>| cell(row, column).map(str::to_string);
@@ -375,13 +376,14 @@ fn activity(
     for Other { name, at, meaning } in &columns.others {
         let Some(text) = cell(row, Some(*at)) else { continue };
         match meaning {
-            Meaning::Number(number) => *number(&mut a) = value(name, Some(*at)),
+            Meaning::Number(number) => *number(a) = value(name, Some(*at)),
             Meaning::Flagged => a.flagged = flag(text),
             Meaning::Unknown => json::push_field(&mut extra, name, |out| json::push_text(out, text)),
         }
     }
     a.extra = json::closed(extra);
-    Ok(Parsed { activity: a, streams: None, faults })
+    taken.faults = faults;
+    Ok(taken)
 }
 
 /// Adds what the uploaded file tells and the table does not.

@@ -54,6 +54,7 @@ fn of_api(person: &Person) -> Vec<Row> {
         fetched_at: fetched_at(),
         raw_ref: String::new(),
         zone: None,
+        only_counts: false,
     };
     let mut own = Vec::with_capacity(person.workouts.len());
     for (w, truth) in person.workouts.iter().zip(exports::truth_of_api(person)) {

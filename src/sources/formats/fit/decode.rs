@@ -195,6 +195,9 @@ impl<'a> Message<'a> {
 
     /// The value of the first of two fields, the wider one of which newer devices fill.
     pub fn either(&self, wide: u8, narrow: u8, scale: f64) -> Option<f64> {
+        if self.int(wide) == Some(NONE_WIDENED) {
+            return self.scaled(narrow, scale);
+        }
         self.scaled(wide, scale).or_else(|| self.scaled(narrow, scale))
     }
 
@@ -206,6 +209,8 @@ impl<'a> Message<'a> {
     }
 }
 
+/// What says in two bytes that there is no value. Converters carry it over into fields of four.
+pub const NONE_WIDENED: i64 = 0xffff;
 const TEXT: u8 = 7;
 const FLOAT_32: u8 = 8;
 const FLOAT_64: u8 = 9;

@@ -24,8 +24,12 @@ impl Part {
         let session_at = |time_s: i64| starts.iter().rposition(|start| *start <= time_s).unwrap_or(0);
         let mut recordings: Vec<Recording> =
             sessions.iter().map(|(start_s, session)| self.recording(*start_s, session)).collect();
-        for sample in std::mem::take(&mut self.samples) {
-            recordings[session_at(sample.time_ms / 1000 - EPOCH_S)].samples.push(sample);
+        let samples = std::mem::take(&mut self.samples);
+        match &mut recordings[..] {
+            [only] => only.samples = samples,
+            many => samples.into_iter().for_each(|sample| {
+                many[session_at(sample.time_ms / 1000 - EPOCH_S)].samples.push(sample);
+            }),
         }
         for lap in std::mem::take(&mut self.laps) {
             let at = lap.start_time.map_or(0, |start| session_at(start.as_second() - EPOCH_S));

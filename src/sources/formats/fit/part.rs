@@ -4,7 +4,9 @@ use super::decode::{Definition, Descriptions, Message, crc, definition};
 use super::session::{Session, lap, session, sums_of_lap};
 use super::{decode, heart_rates, is_time, names};
 use crate::model::activity::{ExerciseSet, Lap};
-use crate::sources::formats::recording::{Sample, Unread};
+use crate::sources::formats::recording::{Sample, Unread, room_for};
+
+const RECORD: u16 = 20;
 
 /// What the messages of one file say.
 #[derive(Default)]
@@ -88,6 +90,9 @@ impl Part {
                 .as_ref()
                 .ok_or_else(|| format!("local message {local} is not defined {}", place(at - 1)))?;
             let end = at + definition.size;
+            if definition.message == RECORD && self.samples.capacity() == 0 {
+                self.samples.reserve(room_for(bytes.len().saturating_sub(at), definition.size + 1));
+            }
             let Some(bytes) = bytes.get(at..end) else {
                 return Err(format!("a message is cut {}", place(at)));
             };
@@ -109,7 +114,7 @@ impl Part {
             self.last_time_s = time_s;
         }
         match message.definition.message {
-            20 => self.take_record(message, compressed_time_s),
+            RECORD => self.take_record(message, compressed_time_s),
             0 => {
                 self.file_type = self.file_type.or(message.int(0));
                 self.manufacturer = self.manufacturer.or(message.int(1));

@@ -10,6 +10,8 @@ use crate::sources::Fault;
 
 /// Fields that are nested deeper are refused, so that no reader has to recurse further.
 const MAX_DEPTH: usize = 64;
+/// What the unknown fields of a record take, or half of them.
+const BYTES_OF_OBJECT: usize = 192;
 /// Elements of a list whose faults are named one by one; those of the others are counted.
 const MAX_NAMED: usize = 20;
 
@@ -216,7 +218,12 @@ pub fn fields<'tape, 'input>(
 
 /// Writes a field of an object that begins with its first field.
 pub fn push_field(object: &mut String, key: &str, value: impl FnOnce(&mut String)) {
-    object.push(if object.is_empty() { '{' } else { ',' });
+    if object.is_empty() {
+        object.reserve(BYTES_OF_OBJECT);
+        object.push('{');
+    } else {
+        object.push(',');
+    }
     push_text(object, key);
     object.push(':');
     value(object);
@@ -271,11 +278,18 @@ fn write(out: &mut String, value: Value<'_, '_>, depth: usize) -> Result<(), Str
         Node::Static(StaticNode::U64(number)) => out.push_str(itoa::Buffer::new().format(number)),
         Node::Static(StaticNode::I128(number)) => out.push_str(&number.to_string()),
         Node::Static(StaticNode::U128(number)) => out.push_str(&number.to_string()),
-        Node::Static(StaticNode::F64(number)) => {
-            write!(out, "{number:?}").expect("a string takes everything");
-        }
+        Node::Static(StaticNode::F64(number)) => push_number(out, number),
     }
     Ok(())
+}
+
+/// As the standard library writes it, which takes its time where no exponent is needed.
+fn push_number(out: &mut String, number: f64) {
+    if number == 0.0 || (1e-4..1e16).contains(&number.abs()) {
+        out.push_str(ryu::Buffer::new().format_finite(number));
+    } else {
+        write!(out, "{number:?}").expect("a string takes everything");
+    }
 }
 
 /// Writes a text in quotes.
@@ -286,5 +300,23 @@ pub fn push_text(out: &mut String, text: &str) {
         out.push('"');
         out.push_str(text);
         out.push('"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::push_number;
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_the_standard_library_writes_them(number in prop::num::f64::NORMAL | prop::num::f64::ZERO, digits in -99_999_i32..99_999, scale in -9_i32..18) {
+            for number in [number, f64::from(digits) * 10_f64.powi(scale)] {
+                let mut out = String::new();
+                push_number(&mut out, number);
+                prop_assert_eq!(out, format!("{number:?}"));
+            }
+        }
     }
 }

@@ -64,6 +64,11 @@ impl Recording {
 
     /// Parts of another day, that stale memory or a wrong clock left.
     fn leave_other_days(&mut self) {
+        // No hole among the times in their order is wider than the widest step as they are written.
+        let steps = self.samples.windows(2).map(|two| two[0].time_ms.abs_diff(two[1].time_ms));
+        if steps.max().is_none_or(|widest| widest <= HOLE_MS.unsigned_abs()) {
+            return;
+        }
         let mut times: Vec<i64> = self.samples.iter().map(|s| s.time_ms).collect();
         times.sort_unstable();
         let clusters: Vec<&[i64]> = times.chunk_by(|a, b| b - a <= HOLE_MS).collect();
@@ -165,7 +170,10 @@ impl Recording {
 
 fn leave_out(samples: &mut Vec<Sample>, unread: &mut Unread, lost: Lost, which: impl Fn(&Sample) -> bool) {
     let before = samples.len();
-    samples.retain(|sample| !which(sample));
+    // Hardly ever there is one.
+    if samples.iter().any(&which) {
+        samples.retain(|sample| !which(sample));
+    }
     unread.add(lost, before - samples.len());
 }
 

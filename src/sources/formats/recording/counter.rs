@@ -1,5 +1,6 @@
 //! Distance counters: where they begin, where they start over, and values that are mistakes.
 
+use super::sums::STANDSTILL_MPS;
 use super::{Lost, Recording, Sample, Unread, path_m};
 
 /// Nobody covers more between two samples that a counter may fall by.
@@ -72,6 +73,12 @@ fn in_centimetres(metres: f64) -> f64 {
 fn mend(samples: &mut [Sample], unread: &mut Unread) {
     for sample in samples.iter_mut() {
         unread.keep(&mut sample.distance_m, 0.0..=1e8, Lost::Distance);
+    }
+    // A counter that stands at 0 while somebody moves is none.
+    let moves = |s: &Sample| s.speed_mps.is_some_and(|mps| mps > STANDSTILL_MPS);
+    if samples.iter().any(moves) && samples.iter().all(|s| s.distance_m.is_none_or(|m| m == 0.0)) {
+        let lost = samples.iter_mut().filter_map(|sample| sample.distance_m.take()).count();
+        return unread.add(Lost::Distance, lost);
     }
     let falls = |known: &[f64]| known.windows(2).any(|two| two[0] - two[1] > JUMP_M);
     let known: Vec<f64> = samples.iter().filter_map(|s| s.distance_m).collect();

@@ -49,6 +49,13 @@ pub struct Sample {
     pub stretch: u32,
 }
 
+/// How many samples there will be in so many bytes, roughly, to make room for all of them at once. It is not much room,
+/// whatever the bytes turn out to be.
+pub fn room_for(bytes: usize, bytes_of_one: usize) -> usize {
+    const MOST: usize = 1 << 16;
+    (bytes / bytes_of_one).min(MOST)
+}
+
 /// An activity in the making: whose it is, and where it came from, is for the caller to say.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recording {
@@ -121,6 +128,7 @@ impl Recording {
         self.anchor();
         self.samples.iter_mut().for_each(|sample| drop_impossible(sample, &mut self.unread));
         drop_altitudes_before_the_fix(&mut self.samples);
+        drop_holes_in_altitudes(&mut self.samples, &mut self.unread);
         self.count_from_start();
         let partial = [self.activity.partial.take(), Some(self.unread.to_string())];
         let partial: Vec<String> = partial.into_iter().flatten().filter(|word| !word.is_empty()).collect();
@@ -158,9 +166,46 @@ fn drop_impossible(sample: &mut Sample, unread: &mut Unread) {
     unread.keep(&mut sample.temperature_c, -100..=100, Lost::Temperature);
 }
 
+/// No ground falls so far at once.
+const JUMP_M: f64 = 30.0;
+
+/// Some write 0 for an altitude that they do not know. Among others it is none where nobody falls or climbs so fast,
+/// neither to it nor from it.
+fn drop_holes_in_altitudes(samples: &mut [Sample], unread: &mut Unread) {
+    const FASTEST_MPS: f64 = 5.0;
+    let is_leap = |known: (i64, f64), time_ms: i64| {
+        let seconds = (time_ms - known.0).abs() as f64 / 1000.0;
+        known.1.abs() > JUMP_M.max(FASTEST_MPS * seconds)
+    };
+    let mut before: Option<(i64, f64)> = None;
+    let mut at = 0;
+    while at < samples.len() {
+        let known = |sample: &Sample| Some((sample.time_ms, sample.altitude_m?));
+        let Some(here) = known(&samples[at]) else {
+            at += 1;
+            continue;
+        };
+        if here.1 != 0.0 || !before.is_some_and(|before| is_leap(before, here.0)) {
+            before = Some(here);
+            at += 1;
+            continue;
+        }
+        let zeros =
+            samples[at..].iter().take_while(|s| s.altitude_m.is_none_or(|altitude| altitude == 0.0)).count();
+        let end = at + zeros;
+        let behind = samples.get(end).and_then(known);
+        if behind.is_some_and(|behind| is_leap(behind, samples[end - 1].time_ms)) {
+            let lost = samples[at..end].iter_mut().filter_map(|sample| sample.altitude_m.take()).count();
+            unread.add(Lost::Altitude, lost);
+        } else {
+            before = Some((samples[end - 1].time_ms, 0.0));
+        }
+        at = end;
+    }
+}
+
 /// Before a receiver knows the altitude it says one that never changes, and then another.
 fn drop_altitudes_before_the_fix(samples: &mut [Sample]) {
-    const JUMP_M: f64 = 30.0;
     let Some(first) = samples.iter().find_map(|s| s.altitude_m).filter(|first| *first == 0.0) else { return };
     let known = samples.iter().position(|s| s.altitude_m.is_some_and(|altitude| altitude != first));
     let Some(known) = known.filter(|at| samples[*at].altitude_m.is_some_and(|a| (a - first).abs() > JUMP_M))

@@ -111,13 +111,17 @@ fn settle_distance(a: &mut Activity, samples: &[Sample]) {
         return;
     }
     let counted_m = counted_m(samples).filter(|m| *m > 100.0);
-    let path_m = path_m(samples).filter(|m| *m > 100.0);
     let is_in_miles = |true_m: f64| {
         [stated_m / true_m, true_m / stated_m].iter().any(|ratio| (ratio / KM_PER_MILE - 1.0).abs() <= NOISE)
     };
     let is_off = |by: f64, stated: f64, true_m: f64| {
         stated > by * true_m || stated * by < true_m || is_in_miles(true_m)
     };
+    // What the counter bears out, no path outvotes.
+    if counted_m.is_some_and(|counted| !is_off(OFF, stated_m, counted)) {
+        return;
+    }
+    let path_m = path_m(samples).filter(|m| *m > 100.0);
     let outvoted = match (counted_m, path_m) {
         (Some(counted), Some(path)) if (counted - path).abs() <= AGREE * counted => {
             Some(counted).filter(|counted| is_off(OFF, stated_m, *counted))

@@ -5,7 +5,7 @@ use crate::model::activity::{Activity, Lap};
 use crate::model::polyline::Track;
 
 /// Slower than this is standing still, in metres per second.
-const STANDSTILL_MPS: f64 = 0.5;
+pub const STANDSTILL_MPS: f64 = 0.5;
 /// Nobody knows what happened in a longer hole: it was moved for as long as the way takes at the usual speed.
 const LONGEST_STEP_S: f64 = 60.0;
 /// The share of an activity that samples have to cover before its sums are computed from them.
@@ -96,8 +96,9 @@ pub fn stretches(samples: &[Sample]) -> impl Iterator<Item = &[Sample]> {
 
 /// When the first sample and the last one are, in unix milliseconds.
 fn ends_ms(samples: &[Sample]) -> Option<(i64, i64)> {
-    let times = samples.iter().map(|s| s.time_ms);
-    times.clone().min().zip(times.max())
+    let first_ms = samples.first()?.time_ms;
+    let wider = |(first, last): (i64, i64), s: &Sample| (first.min(s.time_ms), last.max(s.time_ms));
+    Some(samples.iter().fold((first_ms, first_ms), wider))
 }
 
 /// Seconds from the start to the last sample or the end of the last lap.
@@ -164,9 +165,14 @@ pub fn moving_s(samples: &[Sample]) -> Option<f64> {
     let mut holes: Vec<(f64, f64)> = Vec::new();
     for part in stretches(samples) {
         // Samples of other sensors may lie between those that tell where.
-        let mut located = part.iter().filter(|s| s.distance_m.is_some() || s.lat_e7.is_some());
+        let mut located = part.iter().filter(|s| s.distance_m.is_some() || s.lat_e7.is_some()).peekable();
         let Some(mut before) = located.next() else { continue };
-        for sample in located {
+        while let Some(sample) = located.next() {
+            // A counter that falls for one sample takes nobody back.
+            let falls = |later: &Sample| before.distance_m.zip(later.distance_m).is_some_and(|(b, l)| l < b);
+            if falls(sample) && located.peek().is_some_and(|next| !falls(next)) {
+                continue;
+            }
             let seconds = (sample.time_ms - before.time_ms) as f64 / 1000.0;
             let metres = match (before.distance_m, sample.distance_m) {
                 (Some(before), Some(after)) => Some(after - before),

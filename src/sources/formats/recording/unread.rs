@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::sources::degrees_e7;
+use crate::sources::formats::decimal;
 
 /// A kind of thing that was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,9 @@ impl Unread {
     pub fn number(&mut self, text: &str, lost: Lost) -> Option<f64> {
         if text.is_empty() {
             return None;
+        }
+        if let Some(number) = decimal::plain(text) {
+            return Some(number);
         }
         let number = text.parse().ok().or_else(|| with_comma(text)).filter(|number: &f64| number.is_finite());
         if number.is_none() {

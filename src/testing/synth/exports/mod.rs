@@ -272,6 +272,7 @@ mod tests {
                     fetched_at: Timestamp::from_second(1_800_000_000).unwrap(),
                     raw_ref: String::new(),
                     zone: export.timezone.map(|zone| jiff::tz::TimeZone::get(zone).unwrap()),
+                    only_counts: false,
                 };
                 let mut read = BTreeMap::new();
                 sources::read(export.source, &archive, &from, &mut |item| {

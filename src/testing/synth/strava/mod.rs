@@ -386,6 +386,7 @@ mod tests {
             fetched_at: Timestamp::UNIX_EPOCH,
             raw_ref: "r".to_string(),
             zone: None,
+            only_counts: false,
         };
         for person in people(Options { seed: 7, users: 3, activities: 200 }) {
             for w in &person.workouts {
