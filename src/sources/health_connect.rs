@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::formats::recording::{HEART_RATES_BPM, Recording, Sample};
-use super::formats::series::{Rate, Windows, add_heart_rates};
+use super::formats::series::{Rate, Span, Windows, add_heart_rates, sum_of_spans};
 use super::formats::zip::{ArchiveEntry, Container};
 use super::{ArchiveItem, Fault, OnItem, Parsed, Ranks, ReadFrom, Spec, degrees_e7};
 use crate::error::Result;
@@ -354,6 +354,7 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
         ("elevation_gained_record_table", "elevation", 1.0, |s| &mut s.climb_m),
     ];
     for (table, column, scale, slot) in sums {
+        let mut spans: Vec<Vec<Span>> = vec![Vec::new(); found.len()];
         export.each(table, &["start_time", "end_time", "app_info_id", column], |row| {
             let (Some(start), Some(end), Some(value)) = (whole(row, 0), whole(row, 1), number(row, 3)) else {
                 return Ok(());
@@ -361,11 +362,12 @@ fn join(export: &Export, found: &mut [Session]) -> rusqlite::Result<()> {
             // Only what lies within: an hour's steps around a run are not the run's.
             for (begin, _, at) in windows.within(start, end) {
                 if start >= begin && end <= ends[at] && apps[at] == whole(row, 2) {
-                    *slot(&mut found[at]).get_or_insert(0.0) += value * scale;
+                    spans[at].push((start, end, value * scale));
                 }
             }
             Ok(())
         })?;
+        found.iter_mut().zip(spans).for_each(|(session, spans)| *slot(session) = sum_of_spans(spans));
     }
     let mut of_app = HashMap::new();
     export.each("heart_rate_record_table", &["row_id", "app_info_id"], |row| {

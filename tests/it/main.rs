@@ -31,6 +31,7 @@ mod readers;
 mod recorded;
 mod redrive;
 mod reported_files;
+mod reported_further;
 mod reported_more;
 mod reported_sources;
 mod retention;

@@ -9,20 +9,20 @@ use crate::reported_files::{Read, known, read_path, series};
 use crate::support::{Place, Row};
 
 /// 07:00:00 and so many seconds.
-fn clock(second: usize) -> String {
+pub fn clock(second: usize) -> String {
     format!("2024-05-04T07:{:02}:{:02}Z", second / 60, second % 60)
 }
 
 /// Degrees north of a start, as many metres away.
-fn latitude(metres: f64) -> f64 {
+pub fn latitude(metres: f64) -> f64 {
     52.0 + metres / 111_195.08
 }
 
-fn gpx(points: &str) -> String {
+pub fn gpx(points: &str) -> String {
     format!("<gpx><trk><type>running</type><trkseg>{points}</trkseg></trk></gpx>")
 }
 
-fn point(metres: f64, time: &str, extensions: &str) -> String {
+pub fn point(metres: f64, time: &str, extensions: &str) -> String {
     format!(
         "<trkpt lat=\"{:.7}\" lon=\"13\"><ele>40</ele><time>{time}</time><extensions>{extensions}</extensions></trkpt>",
         latitude(metres)
@@ -30,7 +30,7 @@ fn point(metres: f64, time: &str, extensions: &str) -> String {
 }
 
 /// An activity of one lap that says how long it took and how far it went.
-fn tcx(seconds: u32, metres: f64, points: &str) -> String {
+pub fn tcx(seconds: u32, metres: f64, points: &str) -> String {
     format!(
         "<TrainingCenterDatabase><Activities><Activity Sport=\"Running\"><Lap StartTime=\"{}\">\
          <TotalTimeSeconds>{seconds}</TotalTimeSeconds><DistanceMeters>{metres}</DistanceMeters>\
@@ -39,38 +39,38 @@ fn tcx(seconds: u32, metres: f64, points: &str) -> String {
     )
 }
 
-fn trackpoint(time: &str, body: &str) -> String {
+pub fn trackpoint(time: &str, body: &str) -> String {
     format!("<Trackpoint><Time>{time}</Time>{body}</Trackpoint>")
 }
 
-fn position(metres: f64) -> String {
+pub fn position(metres: f64) -> String {
     format!(
         "<Position><LatitudeDegrees>{:.7}</LatitudeDegrees><LongitudeDegrees>13</LongitudeDegrees></Position>",
         latitude(metres)
     )
 }
 
-fn counter(metres: f64) -> String {
+pub fn counter(metres: f64) -> String {
     format!("<DistanceMeters>{metres}</DistanceMeters>")
 }
 
-fn heart_rate(bpm: u32) -> String {
+pub fn heart_rate(bpm: u32) -> String {
     format!("<HeartRateBpm><Value>{bpm}</Value></HeartRateBpm>")
 }
 
 /// Five minutes of seconds, each as it is written.
-fn five_minutes(each: impl Fn(usize) -> String) -> String {
+pub fn five_minutes(each: impl Fn(usize) -> String) -> String {
     (0..=300).map(each).collect()
 }
 
-fn read(name: &str, bytes: impl AsRef<[u8]>) -> Read {
+pub fn read(name: &str, bytes: impl AsRef<[u8]>) -> Read {
     let place = Place::new();
     let file = place.file(name, bytes);
     read_path(file.as_ref())
 }
 
 /// A FIT file of such messages.
-fn fit(messages: &[Vec<u8>]) -> Vec<u8> {
+pub fn fit(messages: &[Vec<u8>]) -> Vec<u8> {
     let data = messages.concat();
     let mut file = vec![14, 0x20, 0, 0];
     file.extend((data.len() as u32).to_le_bytes());
@@ -82,15 +82,15 @@ fn fit(messages: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A definition: the number of the message, and its fields by number, size and type.
-fn definition(local: u8, message: u16, fields: &[[u8; 3]]) -> Vec<u8> {
+pub fn definition(local: u8, message: u16, fields: &[[u8; 3]]) -> Vec<u8> {
     let [low, high] = message.to_le_bytes();
     [vec![0x40 | local, 0, 0, low, high, fields.len() as u8], fields.concat()].concat()
 }
 
-const FIT_START: u32 = 1_083_740_400;
-const TIME: [u8; 3] = [253, 4, 0x86];
+pub const FIT_START: u32 = 1_083_740_400;
+pub const TIME: [u8; 3] = [253, 4, 0x86];
 
-fn time(second: u32) -> Vec<u8> {
+pub fn time(second: u32) -> Vec<u8> {
     (FIT_START + second).to_le_bytes().to_vec()
 }
 
@@ -333,7 +333,7 @@ fn an_export_of_apple_that_is_no_sound_xml_is_read() {
 }
 
 /// The only activity of an export.
-fn only(source: &str, name: &str, text: &str) -> Row {
+pub fn only(source: &str, name: &str, text: &str) -> Row {
     let place = Place::new();
     let file = place.file(name, text);
     place.run(&["import", source, &file, "--user", "u"]).expect(0);

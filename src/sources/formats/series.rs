@@ -1,5 +1,7 @@
 //! Time series that know nothing of workouts, and the parts of them that lie within some.
 
+use std::cmp::Reverse;
+
 use super::recording::Sample;
 use crate::model::activity::Activity;
 
@@ -46,6 +48,24 @@ impl Windows {
     }
 }
 
+/// How much there was of something between two moments, in unix milliseconds.
+pub type Span = (i64, i64, f64);
+
+/// What all of them sum to, with no moment counted twice: a watch and a phone, or minutes and the whole, tell the same
+/// way twice. None where there are none.
+pub fn sum_of_spans(mut spans: Vec<Span>) -> Option<f64> {
+    // Of those that begin together, the longest tells.
+    spans.sort_by_key(|(begin, end, _)| (*begin, Reverse(*end)));
+    let mut told_until = i64::MIN;
+    let share = |(begin, end, value): Span| {
+        let untold = end.saturating_sub(begin.max(told_until)).max(0);
+        let is_new = begin >= told_until;
+        told_until = told_until.max(end);
+        if is_new { value } else { value * untold as f64 / end.saturating_sub(begin).max(1) as f64 }
+    };
+    spans.into_iter().map(share).reduce(|sum, value| sum + value)
+}
+
 /// A heart rate: unix milliseconds and beats a minute.
 pub type Rate = (i64, i32);
 
@@ -89,6 +109,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_overlaps_is_counted_once() {
+        let minutes = |from: i64| (from..from + 10).map(|m| (m * 60_000, (m + 1) * 60_000, 5.0));
+        assert_eq!(sum_of_spans(minutes(0).collect()), Some(50.0));
+        let whole = [(0, 600_000, 48.0)];
+        assert_eq!(sum_of_spans(minutes(0).chain(whole).collect()), Some(48.0), "minutes within the whole");
+        assert_eq!(sum_of_spans(minutes(0).chain(minutes(0)).collect()), Some(50.0), "twice");
+        assert_eq!(
+            sum_of_spans(vec![(0, 60_000, 6.0), (30_000, 90_000, 6.0)]),
+            Some(9.0),
+            "half of the second"
+        );
+        assert_eq!(sum_of_spans(vec![(5, 5, 1.0), (7, 7, 1.0)]), Some(2.0), "moments");
+        assert_eq!(sum_of_spans(vec![(i64::MIN, i64::MAX, 1.0), (0, 9, 1.0)]), Some(1.0));
+        assert_eq!(sum_of_spans(Vec::new()), None);
+    }
 
     proptest! {
         #[test]
