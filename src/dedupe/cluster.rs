@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
 use super::company::{self, Company, Tie};
+use super::decide;
+use super::habits::Habits;
 use super::join::Join;
 use super::levels::{TIME, TRACK, number};
 use super::placed::Placed;
@@ -94,6 +96,7 @@ pub struct Clusters<'a> {
     looked_at: Cell<u64>,
     /// Clusters that did not come together, with the sizes that they had: while they have these, they will not.
     refused: HashMap<(usize, usize), (usize, usize)>,
+    habits: Habits,
     /// Pairs that were at two places at one time, or are two things that one device recorded.
     two: BTreeSet<Pair>,
 }
@@ -108,7 +111,11 @@ impl<'a> Clusters<'a> {
     ) -> Clusters<'a> {
         let is_elsewhere =
             |s: &Scored| s.bits < 0.0 && s.pattern[TRACK] == number(TRACK, "elsewhere") && is_at_once(s);
-        let is_within = |s: &&Scored| records[s.pair.a].source == records[s.pair.b].source;
+        let habits = Habits::of(records, pairs);
+        let is_within = |s: &&Scored| {
+            let (a, b) = (&records[s.pair.a], &records[s.pair.b]);
+            a.source == b.source && !(decide::is_apart(s) && habits.are_two(a, b))
+        };
         let ties: HashMap<Pair, Tie> =
             pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect();
         let are_of_one_device =
@@ -124,6 +131,7 @@ impl<'a> Clusters<'a> {
             looked_at: Cell::new(0),
             refused: HashMap::new(),
             bits: HashMap::new(),
+            habits,
             ties,
             two,
         };
@@ -235,7 +243,8 @@ impl<'a> Clusters<'a> {
                     return Apart::Two;
                 }
                 let source = self.records[*x].source;
-                if source == self.records[*y].source {
+                let are_one_teller = self.habits.are_one_teller(&self.records[*x], &self.records[*y]);
+                if are_one_teller || self.ties.contains_key(&pair) {
                     match self.ties.get(&pair) {
                         None | Some(Tie::Cut) => return Apart::Two,
                         Some(Tie::Doubtful) => is_doubtful |= !(are_told_elsewhere && source.spec().gathers),
@@ -278,6 +287,17 @@ impl<'a> Clusters<'a> {
 
     pub fn looked_at(&self) -> u64 {
         self.looked_at.get()
+    }
+
+    /// Whether something that tells of a workout once tells of a record and, in another cluster, of another.
+    pub fn is_told_by(&self, cluster: usize, other: usize) -> bool {
+        let other = &self.records[other];
+        self.members[cluster].iter().any(|at| self.habits.are_one_teller(&self.records[*at], other))
+    }
+
+    /// Whether something that tells of a workout once tells of two clusters.
+    pub fn are_told_by_one(&self, one: usize, other: usize) -> bool {
+        self.members[other].iter().any(|at| self.is_told_by(one, *at))
     }
 
     pub fn sources(&self, cluster: usize) -> BTreeSet<Source> {

@@ -66,19 +66,18 @@ pub fn at_once(records: &[Record], pairs: &mut [Scored], company: &Company, thre
 }
 
 /// Whether two lie apart, so that only a clock, a zone or a person's memory can bring them together.
-fn is_apart(scored: &Scored) -> bool {
+pub fn is_apart(scored: &Scored) -> bool {
     matches!(relation::kind(scored.pattern[TIME]), Kind::Shifted | Kind::ByHand)
         && scored.pattern[IDENTITY] != number(IDENTITY, "same")
 }
 
-/// Decides what lies apart, of records that have no partner in the other's source; the matches.
+/// Decides what lies apart, of records that have no partner by the other's recorder; the matches.
 pub fn apart(
     records: &[Record],
     pairs: &mut [Scored],
     clusters: &Clusters,
     thresholds: Thresholds,
 ) -> BTreeSet<Pair> {
-    let sources: Vec<BTreeSet<Source>> = (0..clusters.members.len()).map(|at| clusters.sources(at)).collect();
     let of = |at: usize| clusters.of[at];
     let is_told = |at: usize| clusters.members[of(at)].len() > 1;
     let is_meant = |s: &Scored| {
@@ -88,7 +87,7 @@ pub fn apart(
             .any(|level| s.pattern[TIME] == number(TIME, level));
         is_apart(s) && !(is_edit && is_told(s.pair.a) && is_told(s.pair.b))
     };
-    let is_taken = |(at, source): &(usize, Source)| sources[of(*at)].contains(source);
+    let is_taken = |at: usize, other: usize| clusters.is_told_by(of(at), other);
     let mut round = Round::new(records, pairs, thresholds, is_taken, is_meant);
     round.only_clear_ones(records, pairs);
     let is_match = |n: &&usize| pairs[**n].decision == Decision::Match;
@@ -120,7 +119,7 @@ impl Round {
         records: &[Record],
         pairs: &mut [Scored],
         thresholds: Thresholds,
-        is_taken: impl Fn(&(usize, Source)) -> bool,
+        is_taken: impl Fn(usize, usize) -> bool,
         is_meant: impl Fn(&Scored) -> bool,
     ) -> Round {
         let mut round = Round { asked: Vec::new() };
@@ -137,7 +136,7 @@ impl Round {
             {
                 continue;
             }
-            if sides(records, scored.pair).iter().any(&is_taken) {
+            if is_taken(a, b) || is_taken(b, a) {
                 scored.reason = Reason::Assigned;
                 continue;
             }

@@ -23,6 +23,7 @@ mod decide;
 mod explain;
 pub mod footprint;
 mod golden;
+mod habits;
 mod join;
 pub mod learn;
 pub mod levels;

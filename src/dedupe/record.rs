@@ -30,6 +30,9 @@ impl Quality {
     }
 }
 
+/// A source, and the device in it, or the app that writes into it.
+pub type Recorder = (Source, Option<u64>, Option<u64>);
+
 /// One activity of one source. Numbers that say nothing (zero metres, zero seconds) are absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -86,7 +89,12 @@ impl Record {
     /// Whether one device, or one app in a hub, made both, as far as they say: whatever records does one thing at a
     /// time.
     pub fn is_of_one_recorder_with(&self, other: &Record) -> bool {
-        (self.source, self.device, self.app) == (other.source, other.device, other.app)
+        self.recorder() == other.recorder()
+    }
+
+    /// What made it, as far as it says.
+    pub fn recorder(&self) -> Recorder {
+        (self.source, self.device, self.app)
     }
 
     /// The second after the last, where it is known how long it took.

@@ -101,7 +101,7 @@ pub fn timing(a: (&Record, &Placed), b: (&Record, &Placed), clock_s: i64) -> Opt
             _ => level(name),
         };
     }
-    if a.0.source == b.0.source {
+    if a.0.is_of_one_recorder_with(b.0) {
         return None;
     }
     if let Some((hand, other)) = by_hand

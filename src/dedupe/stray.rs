@@ -117,7 +117,7 @@ fn stray(
 ) -> Option<Stray> {
     let (one, other) = (&all[x], &all[y]);
     let is_by_hand = one.is_by_hand != other.is_by_hand;
-    let is_told_twice = !one.sources.is_disjoint(&other.sources);
+    let is_told_twice = clusters.are_told_by_one(one.cluster, other.cluster);
     if (is_told_twice && !is_by_hand) || clusters.are_two(one.cluster, other.cluster) {
         return None;
     }
@@ -147,6 +147,10 @@ fn stray(
             (false, false) => -0.6,
             _ => 0.0,
         };
+        // Two devices tell of one account: more often each of them tells of something else.
+        if !one.sources.is_disjoint(&other.sources) {
+            bits -= 1.0;
+        }
         let mut sources = one.sources.iter().chain(&other.sources);
         bits - if sources.any(|source| company.is_shared(*source)) { 1.5 } else { 0.0 }
     };

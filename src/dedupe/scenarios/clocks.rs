@@ -85,3 +85,31 @@ fn the_way_back_is_no_clock_that_is_off() {
         found.are_two(&format!("back{day}strava"), &format!("there{day}strava"));
     }
 }
+
+/// Somebody whose watch and phone both upload to one account, and who runs alone with the phone now and then.
+fn runner_with_one_account(off_s: i64) -> Found {
+    let mut person = Person::default();
+    for day in 0..16 {
+        let start_s = day * DAY_S + 6 * HOUR_S + (day * 1_733) % 8_000;
+        let minutes = 29.2 + ((day * 13) % 31) as f64;
+        let off_s = if day == 9 { off_s } else { 0 };
+        for (source, name) in [(Garmin, "g"), (Strava, "w")] {
+            let own = record(source, &format!("{name}{day}"), "run", start_s + off_s, minutes, minutes / 5.5);
+            person.add(own).device = Some(7);
+        }
+        for (source, name) in [(Files, "f"), (Strava, "p")] {
+            let own =
+                record(source, &format!("{name}{day}"), "run", start_s + 12, minutes - 0.1, minutes / 5.45);
+            person.add(own).device = Some(8);
+        }
+    }
+    person.link()
+}
+
+#[test]
+fn two_devices_that_tell_one_account_of_one_workout_do_so_when_a_clock_is_off() {
+    let found = runner_with_one_account(HOUR_S);
+    (0..16).for_each(|day| {
+        found.are_one(&[&format!("g{day}"), &format!("w{day}"), &format!("f{day}"), &format!("p{day}")]);
+    });
+}
