@@ -111,11 +111,11 @@ fn of_corpus(args: &Args, scratch: &Path) -> Result<(PathBuf, truth::Truth)> {
             folder
         }
     };
-    let truth = truth::of_csv(&folder.join("truth.csv"))?;
+    let exports = corpus::exports(&folder, scratch)?;
+    let truth = truth::of_csv(&folder.join("truth.csv"), &exports)?;
     let lake = args.into.clone().unwrap_or_else(|| scratch.join("lake"));
     let manifest = scratch.join("manifest.csv");
-    let table = corpus::manifest(&folder)?;
-    local::replace(&manifest, |out| out.write_all(table.as_bytes()))?;
+    local::replace(&manifest, |out| out.write_all(corpus::manifest(&exports).as_bytes()))?;
     step(&lake, &["import", "--manifest", &manifest.to_string_lossy()])?;
     step(&lake, &["normalize"])?;
     Ok((lake, truth))

@@ -3,26 +3,48 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::sources::Source;
+use crate::sources::formats::zip::Container;
+use crate::sources::{Source, recognise};
 use crate::testing::synth::corpus::TUNING_BELOW;
 
-/// The manifest with which `longrun import` takes in everybody's exports.
-pub fn manifest(folder: &Path) -> Result<String> {
+/// An export of one person.
+#[derive(Debug)]
+pub struct Export {
+    pub user: String,
+    /// What its folder is called.
+    pub folder: String,
+    /// Which source that is, by its name or by what is in it; None where neither tells.
+    pub source: Option<Source>,
+    path: PathBuf,
+}
+
+/// Everybody's exports: `DIR/<user>/<source>/`.
+pub fn exports(folder: &Path, scratch: &Path) -> Result<Vec<Export>> {
     let folder = std::path::absolute(folder).map_err(Error::io("find", folder))?;
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let mut row = |cells: [&str; 3]| table.write_record(cells).expect("memory takes it");
-    row(["user", "source", "path"]);
+    let mut exports = Vec::new();
     for person in folders(&folder)? {
         for of_source in folders(&person)? {
-            let named = name(&of_source).replace('_', "-");
-            let source = Source::named(&named).map_or("auto", Source::name);
-            for path in exports(&of_source)? {
-                row([&name(&person), source, &path.to_string_lossy()]);
+            let named = Source::named(&name(&of_source).replace('_', "-"));
+            for path in archives(&of_source)? {
+                let recognised =
+                    || Ok::<_, Error>(recognise(&Container::open(&path, &name(&path), scratch)?));
+                let source = named.map_or_else(recognised, |source| Ok(Some(source)))?;
+                exports.push(Export { user: name(&person), folder: name(&of_source), source, path });
             }
         }
     }
-    let bytes = table.into_inner().expect("memory takes it");
-    Ok(String::from_utf8(bytes).expect("it was written from text"))
+    Ok(exports)
+}
+
+/// The manifest with which `longrun import` takes them in.
+pub fn manifest(exports: &[Export]) -> String {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut row = |cells: [&str; 3]| table.write_record(cells).expect("memory takes it");
+    row(["user", "source", "path"]);
+    for export in exports {
+        row([&export.user, export.source.map_or("auto", Source::name), &export.path.to_string_lossy()]);
+    }
+    String::from_utf8(table.into_inner().expect("memory takes it")).expect("it was written from text")
 }
 
 fn name(path: &Path) -> String {
@@ -42,7 +64,7 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Each zip, if there are only zips; a single file; or else the folder itself.
-fn exports(folder: &Path) -> Result<Vec<PathBuf>> {
+fn archives(folder: &Path) -> Result<Vec<PathBuf>> {
     let inside = children(folder)?;
     let is_zip = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
     let is_single = inside.len() == 1 && inside[0].is_file();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::Deserialize;
 
+use super::corpus::Export;
 use super::listed::Listed;
 use crate::error::{Error, Result};
 use crate::testing::synth::exports;
@@ -39,8 +40,17 @@ struct Row {
     relation: String,
 }
 
-/// Reads a `truth.csv`. Rows of one record are put together; rows with one key and workout are of several records.
-pub fn of_csv(path: &Path) -> Result<Truth> {
+/// Reads a `truth.csv`, whose sources are called as the folders of the exports are. Rows of one record are put together;
+/// rows with one key and workout are of several records.
+pub fn of_csv(path: &Path, exports: &[Export]) -> Result<Truth> {
+    let of_folder: HashMap<(&str, &str), &str> = exports
+        .iter()
+        .filter_map(|export| Some(((export.user.as_str(), export.folder.as_str()), export.source?.name())))
+        .collect();
+    let source_of = |row: &Row| match of_folder.get(&(row.user.as_str(), row.source.as_str())) {
+        Some(source) => (*source).to_string(),
+        None => row.source.replace('_', "-"),
+    };
     let complain = |e: csv::Error| Error::Usage(format!("{}: {e}", path.display()));
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path).map_err(complain)?;
@@ -50,7 +60,8 @@ pub fn of_csv(path: &Path) -> Result<Truth> {
         let row: Row = row.map_err(complain)?;
         let own = truth.entry(row.user.clone()).or_default();
         let classes = row.class.split('|').map(str::trim).filter(|class| !class.is_empty());
-        let place = (row.user, row.source.replace('_', "-"), row.key);
+        let source = source_of(&row);
+        let place = (row.user, source, row.key);
         match seen.get(&place) {
             Some(at) if !own[*at].workouts.contains(&row.workout) => {
                 own[*at].workouts.insert(row.workout);
@@ -188,7 +199,7 @@ mod tests {
             u,strava,78,w4,,\n";
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let mut truth = of_csv(file.path()).unwrap();
+        let mut truth = of_csv(file.path(), &[]).unwrap();
         let known = truth.get_mut("u").unwrap();
         let records = [
             listed("apple", "a", "x!export.xml", "2025-12-22T08:00:00Z", 1800.0),
