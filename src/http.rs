@@ -57,6 +57,12 @@ fn is_loopback(url: &Url) -> bool {
     })
 }
 
+/// `Sat, 18 Oct 2025 23:40:56 GMT`
+pub fn date_s(text: &str) -> Option<i64> {
+    let broken_down = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
+    Some(broken_down.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+}
+
 /// The body of an answer, unless it is longer than it may be.
 pub async fn body(mut response: Response, most_bytes: usize) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();

@@ -32,6 +32,7 @@
 //! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
 //! - [`numbers`]: numbers as people read them
+//! - [`signals`]: how a command is asked to end
 //! - [`error`]: errors, by what the reader can do about them
 //! - `testing`: an emulated Strava, invented people, and how good the matching is on them; a cargo feature, on by
 //!   default, that only commands, tests and benches use
@@ -72,6 +73,7 @@ pub mod normalize;
 pub mod numbers;
 pub mod redrive;
 pub mod report;
+pub mod signals;
 pub mod sources;
 pub mod store;
 #[cfg(feature = "testing")]

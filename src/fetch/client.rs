@@ -163,7 +163,7 @@ impl Client {
 }
 
 fn date_s(headers: &HeaderMap) -> Option<i64> {
-    http_date_s(headers.get(DATE)?.to_str().ok()?)
+    http::date_s(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// Seconds, or a date.
@@ -173,15 +173,9 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = text.parse().ok().or_else(|| {
         let now_s = date_s(headers).unwrap_or_else(|| jiff::Timestamp::now().as_second());
-        Some(http_date_s(text)? - now_s)
+        Some(http::date_s(text)? - now_s)
     });
     seconds.map(|seconds: i64| seconds.clamp(0, LONGEST_S) * 1_000)
-}
-
-/// `Sat, 18 Oct 2025 23:40:56 GMT`
-fn http_date_s(text: &str) -> Option<i64> {
-    let broken_down = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?;
-    Some(broken_down.to_datetime().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// Two headers of the shape `100,1000`.

@@ -17,7 +17,6 @@ pub mod outage;
 pub mod reserve;
 pub mod retention;
 pub mod scheduler;
-mod signals;
 pub mod survey;
 mod verdict;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! How a person or a supervisor asks a run to end.
+//! How a person or a supervisor asks a command to end.
 
 use crate::error::{Error, Result};
 
