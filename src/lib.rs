@@ -28,7 +28,8 @@
 //! - [`dedupe`]: which records are the same workout, and one row per workout
 //! - [`fitglue`]: the live pipeline's contract and its exports: users, runs, uploads
 //! - [`redrive`]: what the live pipeline lacks, and sending it
-//! - [`report`]: the report page, and sums
+//! - [`stats`]: sums, best efforts and streaks
+//! - [`report`]: the report page
 //! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
 //! - [`numbers`]: numbers as people read them
@@ -75,6 +76,7 @@ pub mod redrive;
 pub mod report;
 pub mod signals;
 pub mod sources;
+pub mod stats;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -8,15 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
-use crate::dedupe::Gone;
 use crate::error::{Error, Result};
 use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
 use crate::model::secret::Secret;
 use crate::redrive::sinks::Settings;
-use crate::report::stats::by_source_sport_and_year;
 use crate::sources::Source;
 use crate::sources::strava::endpoints::Depth;
+use crate::stats::{Capacity, Counting, Filter, Key};
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
 use crate::store::local;
@@ -111,14 +110,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
     say!("open {} in a browser", page.display());
 
-    let mut lines = by_source_sport_and_year(&lake, Gone::LeftOut)?;
+    let everything =
+        Filter { users: Vec::new(), since: None, until: None, sport: None, counting: Counting::Once };
+    let sums = crate::stats::sums(&lake, &[Key::Year], &everything, Capacity::default())?;
     if context.json {
-        output::json(&lines)?;
+        output::json(&sums)?;
     } else {
-        say!("7. stats: the ten largest of {} lines", lines.len());
-        lines.sort_by(|a, b| b.distance_km.total_cmp(&a.distance_km));
-        lines.truncate(10);
-        output::print(stats::table(&lines).trim_end())?;
+        say!("7. stats: each workout once");
+        output::print(stats::table(&sums).trim_end())?;
     }
     say!("8. reconcile with an invented live pipeline");
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;

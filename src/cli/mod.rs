@@ -121,8 +121,13 @@ enum Command {
     /// Sends each user's oldest workouts first, at a set pace, under ids that make a repeat overwrite the same run.
     /// What was delivered is never sent again; what may have arrived is sent again under the same id.
     Redrive(Box<redrive::Args>),
-    /// Sum the activities by source, sport and year
-    Stats(stats::Args),
+    /// Sum the workouts by year, sport and more; best efforts, streaks, Eddington numbers
+    ///
+    /// Each workout counts once, on the day of the athlete's own calendar. `heart_load` is Banister's TRIMP: minutes ×
+    /// r × 0.64 × e^(1.92 r), where r is the share of the reserve between the resting and the highest heart rate.
+    /// `power_load` is Coggan's: hours × (weighted power ÷ threshold power)² × 100. What is said per week is divided by
+    /// the weeks from the first to the last day of the line.
+    Stats(Box<stats::Args>),
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
@@ -191,7 +196,7 @@ impl Cli {
             Command::Report(args) => report::run(&context, args),
             Command::Reconcile(args) => reconcile::run(&context, args),
             Command::Redrive(args) => redrive::run(&context, *args),
-            Command::Stats(args) => stats::run(&context, &args),
+            Command::Stats(args) => stats::run(&context, *args),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]

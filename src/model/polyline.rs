@@ -35,10 +35,23 @@ pub enum PolylineError {
     OffGlobe { at: usize },
 }
 
+const EARTH_RADIUS_M: f64 = 6_371_008.8;
 const HALF_TURN_E5: i64 = 180 * 100_000;
 const QUARTER_TURN_E5: i64 = 90 * 100_000;
 /// Six groups hold ±2^29, far more than a full turn of 36 million.
 const MAX_SHIFT: u32 = 25;
+
+/// Metres between two points of a recording, as whole 1e-7 degrees of latitude and longitude, on a sphere that is taken
+/// for flat between them.
+pub fn between_e7_m(a: (i32, i32), b: (i32, i32)) -> f64 {
+    const METRES_PER_E7: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0 * 1e-7;
+    let north = f64::from(b.0) - f64::from(a.0);
+    let east = f64::from(b.1) - f64::from(a.1);
+    // The short way around.
+    let east = if east.abs() > 1.8e9 { 3.6e9 - east.abs() } else { east };
+    let east = east * (f64::from(a.0) * 1e-7).to_radians().cos();
+    (north * north + east * east).sqrt() * METRES_PER_E7
+}
 
 /// Decodes a polyline of precision 5. A track that goes on across the antimeridian is wrapped
 /// into ±180 degrees.
@@ -136,7 +149,6 @@ impl Track {
     /// taken for flat at their mean latitude: over the few kilometres between two points of a
     /// recording that is off by less than a millionth.
     pub fn length_m(&self) -> f64 {
-        const EARTH_RADIUS_M: f64 = 6_371_008.8;
         const RADIANS_PER_E5: f64 = std::f64::consts::PI / 18_000_000.0;
         let mut cosine = NearbyCosine::new();
         let mut sum = 0.0;

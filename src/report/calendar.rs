@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
-const DAY_MS: i64 = 86_400_000;
+use crate::stats::calendar::{self, Begin};
 
 /// The months and days that have something.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -25,20 +23,6 @@ pub struct Month {
     /// Before and after removing duplicates.
     pub km_before: f64,
     pub km_after: f64,
-}
-
-/// When something began: milliseconds since 1970, and the offset that the athlete's clock had then. Where that is not
-/// known, UTC decides which day it was.
-#[derive(Debug, Clone, Copy)]
-pub struct Begin {
-    pub start_ms: i64,
-    pub utc_offset_s: Option<i32>,
-}
-
-impl Begin {
-    fn day(self) -> i64 {
-        (self.start_ms + 1000 * i64::from(self.utc_offset_s.unwrap_or(0))).div_euclid(DAY_MS)
-    }
 }
 
 #[derive(Debug, Default)]
@@ -63,8 +47,7 @@ impl Counting {
     }
 
     fn month(&mut self, day: i64) -> &mut Month {
-        let begin = Timestamp::from_millisecond(day.saturating_mul(DAY_MS)).unwrap_or(Timestamp::UNIX_EPOCH);
-        let name = begin.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string();
+        let name = calendar::month(day);
         self.months.entry(name.clone()).or_insert_with(|| Month { month: name, ..Month::default() })
     }
 
@@ -80,6 +63,8 @@ impl Counting {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
 use jiff::Timestamp;
 
-use super::calendar::{Begin, Counting};
+use super::calendar::Counting;
 use super::clocks;
 use super::{
     Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::fitglue::knows_runs;
 use crate::redrive::reconcile;
 use crate::sources::Source;
+use crate::stats::calendar::Begin;
 use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::lake::{Bucket, Lake};

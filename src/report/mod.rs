@@ -7,7 +7,6 @@ mod calendar;
 mod clocks;
 mod collect;
 mod page;
-pub mod stats;
 mod tracks;
 
 use serde::Serialize;

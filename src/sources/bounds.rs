@@ -45,6 +45,12 @@ const PER_MPS: [(&str, f64); 2] = [("km/h", 3.6), ("miles per hour", 2.236_94)];
 /// From below the Dead Sea to above the highest mountain, with what barometers are off.
 const ALTITUDES_M: std::ops::RangeInclusive<f64> = -600.0..=9500.0;
 
+/// The fastest that a family of sports can be.
+pub fn max_speed_mps(family: &str) -> f64 {
+    let of = |family: &str| TABLE.iter().find(|bounds| bounds.family == family);
+    of(family).or_else(|| of(sport::ANY_FAMILY)).map_or(f64::INFINITY, |bounds| bounds.max_speed_mps)
+}
+
 /// Settles the values of an activity that its sport cannot have.
 pub fn settle(a: &mut Activity, streams: Option<&Streams>) {
     let known = a.sport_raw.as_deref().and_then(|raw| sport::known(&a.source, raw));

@@ -8,7 +8,7 @@
 //! column of `data/sports.csv`.
 
 pub mod apple;
-mod bounds;
+pub mod bounds;
 mod check;
 pub mod files;
 pub mod fitbit;

@@ -15,7 +15,7 @@ fn the_demo_does_the_whole_job_and_says_where_everything_is() {
     {
         assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
     }
-    assert!(ended.stdout.contains("ride") && ended.stdout.contains("km"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("workouts_per_week") && ended.stdout.contains("2025"), "{}", ended.stdout);
     let lake = folder.path().join("lake-demo");
     assert_eq!(rows(&lake, "activities/strava").len(), 3200);
     assert!(rows(&lake, "activities/garmin").len() > 500, "Garmin's export was imported");

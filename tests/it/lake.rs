@@ -118,7 +118,7 @@ fn a_lake_of_format_1_is_brought_over_whatever_kills_it_meanwhile() {
         let longest = Duration::from_micros(800 + 1_500 * round);
         loop {
             let mut child = Command::new(BINARY)
-                .args(["stats", "--lake"])
+                .args(["stats", "--told", "--lake"])
                 .arg(&lake)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())

@@ -38,6 +38,7 @@ mod retention;
 mod secrets;
 mod soak;
 mod sports;
+mod stats;
 mod stravalib;
 mod support;
 mod words;

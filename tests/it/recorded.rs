@@ -151,7 +151,7 @@ fn every_recorded_body_comes_through_the_job_without_losing_a_field() {
     world.fetch(&["--depth", "streams"]).expect(0);
     let normalized = world.run(&["normalize", "--json"]).expect(0).json();
     assert_eq!(normalized["rejects"], 0);
-    let stats = world.run(&["stats"]).expect(0).stdout;
+    let stats = world.run(&["stats", "--told"]).expect(0).stdout;
     assert!(stats.contains("2013") && stats.contains("hike"), "{stats}");
 
     let activities = rows(&world.lake_folder(), "activities");

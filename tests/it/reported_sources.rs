@@ -46,9 +46,9 @@ fn a_multisport_parent_is_told_apart_from_its_legs_and_is_in_no_sum() {
         let leg = by_id(&rows, leg);
         assert_eq!((leg["parent_id"].as_str(), leg.get("is_parent")), ("100", None));
     }
-    let stats = place.run(&["stats", "--json"]).expect(0).json();
-    let lines = stats.as_array().or_else(|| stats["lines"].as_array()).expect("a list of sums");
-    let distance_km: f64 = lines.iter().map(|line| line["distance_km"].as_f64().unwrap()).sum();
+    let stats = place.run(&["stats", "--told", "--json"]).expect(0).json();
+    let lines = stats.as_array().expect("a list of sums");
+    let distance_km: f64 = lines.iter().map(|line| line["km"].as_f64().unwrap()).sum();
     assert!((distance_km - 13.2).abs() < 1e-6, "{stats}");
 }
 

@@ -77,7 +77,7 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "import --manifest manifest.csv",
             "normalize --rules rules.json",
             "normalize",
-            "stats",
+            "stats --told",
         ],
     ),
     (
@@ -90,6 +90,10 @@ const CHAPTERS: [(&str, &[&str]); 7] = [
             "dedupe decide --user alice --pair strava:1 strava:2 different",
             "dedupe",
             "report",
+            "stats --by user,sport",
+            "stats efforts",
+            "stats streaks",
+            "stats eddington --csv",
         ],
     ),
     (

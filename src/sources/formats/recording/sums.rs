@@ -2,7 +2,7 @@
 
 use super::Sample;
 use crate::model::activity::{Activity, Lap};
-use crate::model::polyline::Track;
+use crate::model::polyline::{self, Track};
 
 /// Slower than this is standing still, in metres per second.
 pub const STANDSTILL_MPS: f64 = 0.5;
@@ -195,12 +195,7 @@ pub fn moving_s(samples: &[Sample]) -> Option<f64> {
 }
 
 fn distance_m(a: &Sample, b: &Sample) -> Option<f64> {
-    const METRES_PER_E7: f64 = 6_371_008.8 * std::f64::consts::PI / 180.0 * 1e-7;
-    let north = f64::from(b.lat_e7?) - f64::from(a.lat_e7?);
-    let east = f64::from(b.lon_e7?) - f64::from(a.lon_e7?);
-    let east = if east.abs() > 1.8e9 { 3.6e9 - east.abs() } else { east };
-    let cosine = (f64::from(a.lat_e7?) * 1e-7).to_radians().cos();
-    Some((north * north + east * cosine * (east * cosine)).sqrt() * METRES_PER_E7)
+    Some(polyline::between_e7_m((a.lat_e7?, a.lon_e7?), (b.lat_e7?, b.lon_e7?)))
 }
 
 /// Metres up and down within stretches: every swing that is larger than the noise.
