@@ -44,10 +44,10 @@ pub struct Args {
     reserve: Option<f64>,
     /// Stop with exit code 75 instead of waiting longer than this for a rate window
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    max_wait: Option<SignedDuration>,
+    pub max_wait: Option<SignedDuration>,
     /// Stop with exit code 75 instead of waiting for a rate window at all
     #[arg(long, conflicts_with = "max_wait")]
-    no_wait: bool,
+    pub no_wait: bool,
     /// Wait this long through an outage of the API, then stop with exit code 75
     #[arg(long, default_value = "6h", value_name = "DURATION", value_parser = duration)]
     patience: SignedDuration,
@@ -126,6 +126,10 @@ pub struct Api {
 }
 
 impl Api {
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     pub fn client(&self) -> Result<Client> {
         Client::new(&self.base_url, &self.oauth_url)
     }
@@ -160,13 +164,14 @@ pub fn duration(text: &str) -> Result<SignedDuration, String> {
         .ok_or_else(|| "expected a duration, such as 90s, 15m, 2h or 7d".to_string())
 }
 
-pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let lake = context.open()?;
-    let client = args.api.client()?;
-    let priority = match &args.priority {
-        Some(path) => std::fs::read_to_string(path).map_err(Error::io("read", path))?,
-        None => String::new(),
-    };
+/// Where it is told how fetches go; until it is dropped.
+pub struct Observed {
+    metrics: Option<Arc<Metrics>>,
+    _server: Option<Server>,
+}
+
+/// Begins the log and the metrics, which a process has once.
+pub fn observe(args: &Args) -> Result<Observed> {
     if let Some(path) = &args.log {
         super::log::begin(path)?;
     }
@@ -176,10 +181,30 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(server) = &server {
         say!("metrics at http://{}/metrics", server.address);
     }
+    Ok(Observed { metrics, _server: server })
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<Exit> {
+    let lake = context.open()?;
+    let (summary, exit) = run_on(&lake, args, &observe(args)?)?;
+    if context.json {
+        output::json(&summary)?;
+    }
+    describe(&summary);
+    Ok(exit)
+}
+
+/// Fetches what the flags ask for.
+pub fn run_on(lake: &Lake, args: &Args, observed: &Observed) -> Result<(Summary, Exit)> {
+    let client = args.api.client()?;
+    let priority = match &args.priority {
+        Some(path) => std::fs::read_to_string(path).map_err(Error::io("read", path))?,
+        None => String::new(),
+    };
     let max_wait = if args.no_wait { Some(SignedDuration::ZERO) } else { args.max_wait };
     let options = Options {
         depth: args.depth,
-        users: args.users,
+        users: args.users.clone(),
         priority: priority.lines().map(str::trim).filter(|user| !user.is_empty()).map(String::from).collect(),
         app: args.api.app(),
         concurrency: args.concurrency as usize,
@@ -194,23 +219,20 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         anew: args.refetch_before.map(|fetched_before| Anew {
             fetched_before,
             started_since: args.since.unwrap_or(Timestamp::MIN),
-            ids: args.ids,
+            ids: args.ids.clone(),
         }),
         short_window_s: args.api.windows.0,
         day_s: args.api.windows.1,
-        metrics,
+        metrics: observed.metrics.clone(),
     };
-    let summary = fetch(&lake, &client, &options)?;
-    if context.json {
-        output::json(&summary)?;
-    }
-    describe(&summary);
-    Ok(match &summary.stopped {
+    let summary = fetch(lake, &client, &options)?;
+    let exit = match &summary.stopped {
         Some(_) => Exit::StoppedAtQuota,
         None if !summary.failures.is_empty() => Exit::Incomplete,
         None if summary.parked > 0 => Exit::DoneWithRejects,
         None => Exit::Done,
-    })
+    };
+    Ok((summary, exit))
 }
 
 fn unsigned(duration: SignedDuration) -> Duration {

@@ -42,12 +42,13 @@ pub struct Args {
     dry_run: bool,
 }
 
+/// In the place of a source: recognise it by its contents.
+pub const AUTO: &str = "auto";
+
 /// The sources, and `auto`.
 fn source_names() -> PossibleValuesParser {
     let sources = Source::ALL.iter().filter_map(ValueEnum::to_possible_value);
-    PossibleValuesParser::new(
-        sources.chain([PossibleValue::new("auto").help("Recognise it by its contents")]),
-    )
+    PossibleValuesParser::new(sources.chain([PossibleValue::new(AUTO).help("Recognise it by its contents")]))
 }
 
 /// The outcome.
@@ -141,15 +142,17 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
 }
 
 /// One archive that is wanted.
-struct Line {
-    place: String,
-    user_id: String,
-    source: String,
-    path: PathBuf,
-    zone: Option<String>,
+pub struct Line {
+    /// Where it is asked for.
+    pub place: String,
+    pub user_id: String,
+    pub source: String,
+    pub path: PathBuf,
+    pub zone: Option<String>,
 }
 
-fn import(
+/// Imports an archive; `left_out` gets what of a folder was not taken.
+pub fn import(
     lake: &Lake,
     archives: &mut Archives,
     line: &Line,
@@ -212,7 +215,7 @@ fn open(path: &Path, scratch: &Path, lake: Option<&Path>) -> Result<Container> {
 /// Recognises the source of an archive, or checks the source that was given.
 fn recognise(named: &str, archive: &Container, path: &Path) -> Result<Source> {
     let asked = match named {
-        "auto" => None,
+        AUTO => None,
         name => Some(name.parse::<Source>().map_err(|e| Error::Usage(format!("{e}, and auto")))?),
     };
     let unreadable = || match archive.faults() {

@@ -7,12 +7,15 @@ mod connect;
 mod dedupe;
 #[cfg(feature = "testing")]
 mod demo;
+#[cfg(unix)]
+mod doctor;
 #[cfg(feature = "testing")]
 mod emulate;
 #[cfg(feature = "testing")]
 mod evaluate;
 mod fetch;
 mod import;
+mod inbox;
 mod log;
 mod normalize;
 mod odds;
@@ -24,6 +27,7 @@ mod reconcile;
 mod redrive;
 mod redrive_status;
 mod report;
+mod run;
 #[cfg(feature = "testing")]
 mod simulate;
 mod stats;
@@ -93,6 +97,12 @@ enum Command {
     Verify,
     /// Forget a user: no byte of theirs stays in the lake; only a preview without --apply
     Purge(purge::Args),
+    /// Do whatever is due, in order: fetch, import, normalize, dedupe, report, reconcile
+    ///
+    /// What is not set up is left out: without accounts nothing is fetched, without --inbox nothing is imported, without
+    /// the pipeline's exports nothing is reconciled. A stage that fails does not stop the others. Nothing waits for a
+    /// rate window, unless --max-wait says so: what is left is fetched by the next run. Nothing is sent anywhere.
+    Run(Box<run::Args>),
     /// Import account exports and device files of any source
     ///
     /// Each archive is copied into the lake once; the next `normalize` reads it. An archive that was
@@ -128,6 +138,9 @@ enum Command {
     /// `power_load` is Coggan's: hours × (weighted power ÷ threshold power)² × 100. What is said per week is divided by
     /// the weeks from the first to the last day of the line.
     Stats(Box<stats::Args>),
+    /// Check the disk, the clock, the lake, keys, the network and the pipeline's exports, and say what to do
+    #[cfg(unix)]
+    Doctor(doctor::Args),
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
@@ -185,7 +198,8 @@ impl Cli {
             Command::Connect(args) => connect::run(&context, args),
             Command::Accounts(args) => accounts::run(&context, args),
             Command::Plan(args) => plan::run(&context, args),
-            Command::Fetch(args) => fetch::run(&context, *args),
+            Command::Fetch(args) => fetch::run(&context, &args),
+            Command::Run(args) => run::run(&context, *args),
             Command::Status(args) => status::run(&context, args),
             Command::Verify => verify::run(&context),
             Command::Purge(args) => purge::run(&context, args),
@@ -196,6 +210,8 @@ impl Cli {
             Command::Report(args) => report::run(&context, args),
             Command::Reconcile(args) => reconcile::run(&context, args),
             Command::Redrive(args) => redrive::run(&context, *args),
+            #[cfg(unix)]
+            Command::Doctor(args) => doctor::run(&context, &args),
             Command::Stats(args) => stats::run(&context, *args),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),

@@ -63,11 +63,15 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     output::complaints(&run.failed);
     describe(&lake, &run.summary, begin.elapsed().as_secs_f64());
-    Ok(match &run {
+    Ok(exit(&run))
+}
+
+pub fn exit(run: &Run<Summary>) -> Exit {
+    match run {
         run if !run.failed.is_empty() => Exit::Incomplete,
         run if run.summary.rejects > 0 => Exit::DoneWithRejects,
         _ => Exit::Done,
-    })
+    }
 }
 
 /// Normalizes, with a progress bar.

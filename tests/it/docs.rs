@@ -72,6 +72,11 @@ fn the_example_of_the_lake_works_as_printed() {
 }
 
 #[test]
+fn the_example_of_running_it_works_as_printed() {
+    works("running.md", None);
+}
+
+#[test]
 fn the_example_of_the_benchmarks_works_as_printed() {
     works("benchmarks.md", None);
 }

@@ -36,6 +36,7 @@ mod reported_more;
 mod reported_sources;
 mod retention;
 mod secrets;
+mod service;
 mod soak;
 mod sports;
 mod stats;

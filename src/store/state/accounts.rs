@@ -163,6 +163,11 @@ impl Accounts {
         Ok(account)
     }
 
+    /// Whether the environment has a key that tokens are sealed with.
+    pub fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Everybody's, with their tokens.
     pub fn list(&self) -> Result<Vec<Account>> {
         self.rows("", &[])?.into_iter().map(|account| self.opened(account)).collect()
