@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::block::{self, Pair};
 use super::company::{self, Company, Tie};
+use super::copies::Copies;
 use super::decide;
 use super::habits::Habits;
 use super::join::Join;
@@ -97,6 +98,7 @@ pub struct Clusters<'a> {
     /// Clusters that did not come together, with the sizes that they had: while they have these, they will not.
     refused: HashMap<(usize, usize), (usize, usize)>,
     habits: Habits,
+    copies: Copies,
     /// Pairs that were at two places at one time, or are two things that one device recorded.
     two: BTreeSet<Pair>,
 }
@@ -132,6 +134,7 @@ impl<'a> Clusters<'a> {
             refused: HashMap::new(),
             bits: HashMap::new(),
             habits,
+            copies: Copies::of(records),
             ties,
             two,
         };
@@ -287,6 +290,11 @@ impl<'a> Clusters<'a> {
 
     pub fn looked_at(&self) -> u64 {
         self.looked_at.get()
+    }
+
+    /// Whether several recordings agree that it was then: copies of one are one witness.
+    pub fn is_confirmed(&self, cluster: usize) -> bool {
+        self.copies.recordings(&self.members[cluster]) > 1
     }
 
     /// Whether something that tells of a workout once tells of a record and, in another cluster, of another.

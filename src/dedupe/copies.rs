@@ -54,6 +54,14 @@ impl Copies {
         &self.groups[self.of[at]]
     }
 
+    /// How many recordings these are copies of.
+    pub fn recordings(&self, records: &[usize]) -> usize {
+        let mut of: Vec<usize> = records.iter().map(|at| self.of[*at]).collect();
+        of.sort_unstable();
+        of.dedup();
+        of.len()
+    }
+
     /// Each group.
     pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
         self.groups.iter().map(Vec::as_slice).filter(|group| !group.is_empty())

@@ -79,7 +79,7 @@ pub fn apart(
     thresholds: Thresholds,
 ) -> BTreeSet<Pair> {
     let of = |at: usize| clusters.of[at];
-    let is_told = |at: usize| clusters.members[of(at)].len() > 1;
+    let is_told = |at: usize| clusters.is_confirmed(of(at));
     let is_meant = |s: &Scored| {
         // Two that others confirm at their own times are two, unless a zone lies between them.
         let is_edit = ["quarter", "end_for_start", "end_alone", "moved", "moved_alone"]

@@ -92,7 +92,7 @@ fn shared(clusters: &Clusters, one: usize, other: usize) -> Shared {
 
 /// Sizes agree by chance where any shift would do: of what others confirm at their own times, and of the next lap.
 fn is_moved_by_chance(clusters: &Clusters, pair: Pair) -> bool {
-    let is_told = |at: usize| clusters.members[clusters.of[at]].len() > 1;
+    let is_told = |at: usize| clusters.is_confirmed(clusters.of[at]);
     (is_told(pair.a) && is_told(pair.b))
         || relation::is_next_to(&clusters.placed[pair.a], &clusters.placed[pair.b])
 }

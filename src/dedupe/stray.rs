@@ -137,15 +137,17 @@ fn stray(
         }
         let mut bits = lie.bits() + around(all, (x, y), lie.ahead_s);
         let is_settled = |at: usize| clusters.placed[at].is_settled;
-        let is_alone = |told: &Told| clusters.members[told.cluster].len() == 1;
+        let are_confirmed = [one, other].iter().all(|told| clusters.is_confirmed(told.cluster));
         bits += match (is_settled(pair.a), is_settled(pair.b)) {
             (false, false) => 1.0,
             (true, true) => -0.5,
             _ => 0.0,
         };
-        bits += match (is_alone(one), is_alone(other)) {
-            (false, false) => -0.6,
-            _ => 0.0,
+        // Two clocks that agree are both off by a zone, or neither is.
+        bits += match are_confirmed {
+            true if lie.is_zone || lie.is_hours() => -0.6,
+            true => -2.0,
+            false => 0.0,
         };
         // Two devices tell of one account: more often each of them tells of something else.
         if !one.sources.is_disjoint(&other.sources) {
