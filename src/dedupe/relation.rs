@@ -13,7 +13,7 @@ use super::record::{Quality, Record};
 pub const QUARTER_S: i64 = 900;
 /// and two of them a day and two hours at most; people take local time for UTC, so no record is off by
 /// more than half of that and its daylight saving.
-pub const FURTHEST_SHIFT_S: i64 = 14 * 3600;
+const FURTHEST_SHIFT_S: i64 = 14 * 3600;
 /// Starts this near are worth looking at, whatever the durations.
 pub const NEAR_S: i64 = 20 * 60;
 /// A shifted start is this near where it belongs.

@@ -18,7 +18,7 @@ use super::copies::Copies;
 use super::levels::{SPORT, number};
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
-use super::relation::{self, DAY_S, FURTHEST_SHIFT_S};
+use super::relation::{self, DAY_S};
 use super::zones::{self, Zones};
 use crate::sources::Source;
 use crate::store::state::zones::ZoneAnswers;
@@ -70,6 +70,8 @@ const CHANGE_BITS: f64 = 7.5;
 const PARTNER_BITS: f64 = 3.0;
 /// What begins within this after the one before is of one session with it.
 const SESSION_S: i64 = 5_400;
+/// A clock is off by any time, but what lies a day apart is the same again on the next day.
+const FURTHEST_OFF_S: i64 = 22 * 3600;
 /// Amounts that are tried for one channel.
 const MOST_AMOUNTS: usize = 48;
 /// Records of others that one is held against at a time.
@@ -366,7 +368,7 @@ fn amounts(
     let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
         let start_s = records[*at].start_s;
-        let near = line.between(start_s - FURTHEST_SHIFT_S - 3600, start_s + FURTHEST_SHIFT_S + 3600);
+        let near = line.between(start_s - FURTHEST_OFF_S, start_s + FURTHEST_OFF_S);
         for other in near.filter(|other| !is_taken[*other]).take(2 * MOST_NEAR) {
             let ahead_s = placed[other].start_s - start_s;
             // The sizes must agree, and so the overlap is whole once it is shifted.
