@@ -23,7 +23,8 @@ pub struct Args {
     /// Forget this user; can be given several times
     #[arg(long = "user", value_name = "ID", conflicts_with = "expired")]
     users: Vec<String>,
-    /// Forget what a policy asks for: API answers that are too old, and activities that the source no longer has
+    /// Forget what a policy asks for: API answers that are too old, activities that the source no longer has, and
+    /// accounts whose athletes took the access back
     #[arg(long)]
     expired: bool,
     /// The policy: `strava-2026`, or a TOML file. By default the one that `normalize --policy` keeps
@@ -82,15 +83,22 @@ fn forget_expired(context: &Context, lake: &Lake, args: &Args) -> Result<Exit> {
     }
     let answers = output::count_of(expired.responses, "API answer", "API answers");
     let gone = output::count_of(expired.activities, "activity", "activities");
+    let refused = match expired.accounts {
+        0 => String::new(),
+        n => {
+            let accounts = output::count_of(n, "account whose athlete", "accounts whose athletes");
+            format!(", and all of {accounts} took the access back")
+        }
+    };
     let oldest =
         expired.oldest.map_or_else(String::new, |at| format!(", the oldest of {}", output::date(at)));
     if !args.apply {
         say!(
-            "would forget {answers} that are too old{oldest}, and {gone} that Strava no longer has; --apply does it"
+            "would forget {answers} that are too old{oldest}, and {gone} that Strava no longer has{refused}; --apply does it"
         );
         return Ok(Exit::Done);
     }
-    say!("forgot {answers}{oldest}, and {gone} that Strava no longer has; archives stay");
+    say!("forgot {answers}{oldest}, and {gone} that Strava no longer has{refused}; archives stay");
     if expired.unreadable_bytes > 0 {
         say!("{} of landing that could not be read went with them", output::bytes(expired.unreadable_bytes));
     }

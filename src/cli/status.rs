@@ -60,12 +60,22 @@ fn say_terms(lake: &Lake, survey: &Survey, now: Timestamp) -> Result<()> {
     let text = kept.as_deref().or(Policy::known(STRAVA_2026)).unwrap_or_default();
     let policy = Policy::parse(text).map_err(|e| Error::damaged(lake.place(&lake.policy()), e))?;
     let terms = policy.of(strava::SOURCE);
+    let flag = if kept.is_some() { "" } else { " --policy strava-2026" };
     let (days, hours) = (terms.cached_s().map(|s| s / 86_400), terms.gone_s().map(|s| s / 3_600));
     let oldest = survey.accounts.iter().filter_map(|account| account.oldest).min();
     let is_overdue =
         |oldest: &Timestamp| terms.cached_s().is_some_and(|s| oldest.as_second() + s < now.as_second());
+    if let Some(revoked_s) = terms.revoked_s() {
+        for (user, since) in survey.accounts.iter().filter_map(|a| Some((&a.user_id, a.refused_since?))) {
+            let due = Timestamp::from_second(since.as_second() + revoked_s).unwrap_or(Timestamp::MAX);
+            say!(
+                "user {user}: Strava's terms ask for everything that its API gave of them to be forgotten, by {} at the \
+                 latest: `longrun purge --expired{flag}` forgets it from then on, `longrun purge --user {user}` now",
+                output::date(due)
+            );
+        }
+    }
     let gone: u64 = survey.accounts.iter().map(|account| account.gone as u64).sum();
-    let flag = if kept.is_some() { "" } else { " --policy strava-2026" };
     if let (Some(oldest), Some(days)) = (oldest.filter(is_overdue), days) {
         say!(
             "Strava's terms ask for what its API gave to be fetched anew or forgotten within {days} days; some of it is of {}: \
@@ -118,6 +128,15 @@ fn table(survey: &Survey) -> String {
 fn complain(standing: &Standing) {
     if let Some(reason) = &standing.unreadable {
         say!("user {}: {reason}", standing.user_id);
+    }
+    if let Some(since) = standing.refused_since {
+        say!(
+            "user {}: Strava has refused every token since {}: the athlete took the access back; with a new consent \
+             (`longrun connect strava --user {}`) all goes on",
+            standing.user_id,
+            output::date(since),
+            standing.user_id
+        );
     }
     if let Some(lack) = standing.lack {
         say!("user {}: {lack}", standing.user_id);

@@ -255,11 +255,11 @@ impl Work {
         self.refresh_failures = 0;
     }
 
-    /// Requests that can be sent for things that are known to be owed.
-    pub fn sendable(&self) -> usize {
+    /// Things that are asked for before any of another kind: while they fail, nothing else of this account has its turn.
+    pub fn in_turn(&self) -> usize {
         match self.phase {
             Phase::PageOwed => 1,
-            Phase::Listed => self.owed.iter().map(VecDeque::len).sum(),
+            Phase::Listed => self.owed.iter().map(VecDeque::len).find(|len| *len > 0).unwrap_or(0),
             Phase::PageInFlight | Phase::GivenUp => 0,
         }
     }
@@ -268,7 +268,7 @@ impl Work {
     pub fn left(&self, wanted: &Wanted) -> u64 {
         match self.phase {
             Phase::GivenUp => 0,
-            Phase::Listed => self.sendable() as u64,
+            Phase::Listed => self.owed.iter().map(VecDeque::len).sum::<usize>() as u64,
             Phase::PageOwed | Phase::PageInFlight => {
                 let each = endpoints::ALL.iter().skip(1).filter(|endpoint| endpoint.depth <= wanted.depth);
                 PAGES_OF_A_LIST + (each.count() * self.progress.activities()) as u64

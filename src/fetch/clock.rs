@@ -103,6 +103,21 @@ mod tests {
     }
 
     #[test]
+    fn before_it_is_agreed_on_the_time_is_thought_to_be_early_and_three_answers_agree_on_it() {
+        let mut clock = ServerClock::guess(10_000);
+        assert_eq!((clock.now_ms(0), clock.is_settled()), (10_000 - GUESS_MARGIN_MS, false));
+        // Two seconds apart still agree.
+        [0, 2, 2].into_iter().for_each(|date_s| clock.saw(date_s, 0));
+        assert_eq!((clock.is_settled(), clock.ahead_ms()), (true, 2_000));
+        // Half of them is not most of them.
+        let mut clock = ServerClock::guess(0);
+        [1_000, 2_000, 3_000, 0, 0, 0].into_iter().for_each(|date_s| clock.saw(date_s, 0));
+        assert!(!clock.is_settled());
+        clock.saw(0, 0);
+        assert!(clock.is_settled());
+    }
+
+    #[test]
     fn a_jump_of_local_time_makes_it_a_guess_again() {
         let mut clock = ServerClock::guess(0);
         (0..5).for_each(|second| clock.saw(second, second * 1_000));

@@ -17,7 +17,7 @@ use super::metrics::{Page, asked};
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
 use super::verdict::{Verdict, judge};
-use super::{Event, Failure, Options, Stop, Summary, Why, survey};
+use super::{Event, Failure, Options, Stop, Summary, Why, chosen, survey};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::signals::Signals;
@@ -49,7 +49,8 @@ pub async fn run(
     fetch.finish_refreshes().await?;
     fetch.save()?;
     done?;
-    fetch.landing.close()?;
+    let _guard = fetch.landing.close()?;
+    history::keep(lake)?;
     let mut summary = fetch.summary;
     summary.activities = fetch.scheduler.activities();
     summary.requests = fetch.scheduler.requests;
@@ -80,26 +81,8 @@ struct Fetch<'a> {
     flights: JoinSet<Flight>,
     saved: Instant,
     summary: Summary,
-}
-
-/// The accounts that a run is for.
-fn chosen(tokens: &Accounts, users: &[String]) -> Result<Vec<Account>> {
-    let mut all = tokens.list()?;
-    for user in users {
-        if !all.iter().any(|account| account.user_id == *user) {
-            return Err(Error::Usage(format!(
-                "user {user} has no account in this lake; `longrun accounts list` shows who has"
-            )));
-        }
-    }
-    all.retain(|a| a.source == strava::SOURCE && (users.is_empty() || users.contains(&a.user_id)));
-    if all.is_empty() {
-        return Err(Error::Usage(
-            "there is no account to fetch; add some with `longrun connect strava` or `longrun accounts add`"
-                .to_string(),
-        ));
-    }
-    Ok(all)
+    /// Accounts of which nothing was taken the last time.
+    refused: HashMap<String, i64>,
 }
 
 impl<'a> Fetch<'a> {
@@ -114,7 +97,7 @@ impl<'a> Fetch<'a> {
         let all = chosen(&tokens, &options.users)?;
         let rates = Rates::open(lake)?;
         let mut parked = rates.parked()?;
-        let mut landed = history::read(lake, &all, options.ignore_archives)?;
+        let mut landed = history::read_and_keep(lake, &all, options.ignore_archives)?;
         let mut summary = Summary { accounts: all.len(), ..Summary::default() };
         for endpoint in endpoints::ALL {
             summary.answers.insert(endpoint.answers, 0);
@@ -140,6 +123,7 @@ impl<'a> Fetch<'a> {
             summary.planned.add(survey::owing(&progress, &parked, &wanted, typical, now));
             works.push(Work::new(account, progress, rank, parked));
         }
+        let refused = tokens.all_refused()?;
         let clock = ServerClock::guess(now.as_millisecond() + rates.ahead_ms()?);
         let live = rates.live()?;
         let reserve = Reserve::choose(options.reserve, &live);
@@ -167,6 +151,7 @@ impl<'a> Fetch<'a> {
             flights: JoinSet::new(),
             saved: Instant::now(),
             summary,
+            refused,
         })
     }
 
@@ -371,6 +356,9 @@ impl<'a> Fetch<'a> {
             status: answer.status,
         };
         self.summary.landed_bytes += self.landing.append(&header, &answer.body)?;
+        if self.refused.remove(&header.account_id).is_some() {
+            self.tokens.refused(&header.source, &header.account_id, None)?;
+        }
         let now_ms = self.now_ms();
         match endpoints::read(&header.ask, answer.status, &answer.body) {
             Err(reason) => {
@@ -404,6 +392,12 @@ impl<'a> Fetch<'a> {
                     tracing::warn!(user = failure.user_id, reason = failure.reason, "account given up");
                     watch(Event::Failed(&failure));
                     self.summary.failures.push(failure);
+                }
+                Effect::Refused { account } => {
+                    let now_ms = self.now_ms();
+                    let now_s = self.scheduler.clock.now_ms(now_ms).div_euclid(1_000);
+                    let account = &self.scheduler.account(account).account;
+                    self.tokens.refused(&account.source, &account.account_id, Some(now_s))?;
                 }
                 Effect::Parked { user_id, parked } => {
                     let Parked { kind, id, reason, next_s, .. } = &parked;

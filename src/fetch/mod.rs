@@ -34,8 +34,11 @@ use self::budget::{Budget, Windows};
 use self::client::App;
 use self::metrics::Metrics;
 use self::survey::Owing;
+use crate::error::{Error, Result};
+use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::Anew;
+use crate::store::state::accounts::{Account, Accounts};
 use crate::store::state::parked::Parked;
 
 pub use driver::run;
@@ -154,4 +157,24 @@ pub enum Event<'a> {
     },
     /// What is in flight is awaited, and then the run ends.
     Stopping,
+}
+
+/// The accounts that a run is for.
+fn chosen(tokens: &Accounts, users: &[String]) -> Result<Vec<Account>> {
+    let mut all = tokens.list()?;
+    for user in users {
+        if !all.iter().any(|account| account.user_id == *user) {
+            return Err(Error::Usage(format!(
+                "user {user} has no account in this lake; `longrun accounts list` shows who has"
+            )));
+        }
+    }
+    all.retain(|a| a.source == strava::SOURCE && (users.is_empty() || users.contains(&a.user_id)));
+    if all.is_empty() {
+        return Err(Error::Usage(
+            "there is no account to fetch; add some with `longrun connect strava` or `longrun accounts add`"
+                .to_string(),
+        ));
+    }
+    Ok(all)
 }

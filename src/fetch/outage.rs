@@ -89,6 +89,11 @@ impl Outage {
         self.suspects.contains_key(suspect)
     }
 
+    /// A thing is asked for no more.
+    pub fn forget(&mut self, suspect: &Suspect) {
+        self.suspects.remove(suspect);
+    }
+
     /// Something was answered well. Returns what alone had failed, if it was one thing.
     pub fn over(self) -> Option<Suspect> {
         let mut suspects = self.suspects.into_keys();
@@ -120,6 +125,18 @@ mod tests {
         assert_eq!(outage.clone().over(), Some(suspect(1)));
         outage.failed(suspect(2), Trouble::OfOneThing, String::new(), 1_500, None);
         assert_eq!(outage.over(), None);
+    }
+
+    #[test]
+    fn who_failed_is_known_and_who_is_asked_no_more_is_forgotten() {
+        let mut outage = Outage::begin(0);
+        outage.failed(suspect(1), Trouble::OfTheApi, String::new(), 0, None);
+        outage.failed(suspect(2), Trouble::OfOneThing, String::new(), 0, None);
+        assert_eq!(outage.suspects(), 2);
+        assert!(outage.is_suspect(&suspect(1)) && !outage.is_suspect(&suspect(3)));
+        assert_eq!((outage.failures_of(&suspect(1)), outage.failures_of(&suspect(2))), (0, 1));
+        outage.forget(&suspect(2));
+        assert_eq!((outage.suspects(), outage.is_suspect(&suspect(2))), (1, false));
     }
 
     #[test]

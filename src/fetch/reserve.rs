@@ -263,6 +263,75 @@ mod tests {
         assert_eq!(Reserve::learn(&[little], 0.0), Reserve::Guess(0.2));
     }
 
+    /// A call in a hundred seconds, at every hour.
+    fn even() -> Vec<f64> {
+        vec![0.01; HOURS]
+    }
+
+    #[test]
+    fn an_hour_that_was_never_watched_is_thought_to_be_like_the_others() {
+        let of = |hour: u8, hours: f64, calls: f64| Observed { hour, seconds: hours * 3_600.0, calls };
+        // Six hours are enough.
+        let Reserve::Learned { per_s, .. } = Reserve::learn(&[of(3, 2.0, 100.0), of(4, 4.0, 500.0)], 0.0)
+        else {
+            panic!()
+        };
+        let calls: Vec<f64> = [3, 4, 5].iter().map(|hour: &usize| (per_s[*hour] * 3_600.0).round()).collect();
+        assert_eq!(calls, [67.0, 120.0, 100.0], "an hour of the mean is added to each");
+    }
+
+    #[test]
+    fn what_is_kept_has_room_for_chance_for_other_days_and_for_what_nobody_has_seen() {
+        let learned = Reserve::Learned { per_s: even(), recent_per_s: 0.0 };
+        // Nine to come, and four deviations: nine by chance, and a quarter of nine from one day to another.
+        assert_eq!(learned.kept(1_000, 900_000, 0, 0, 900_000), 24);
+        // One to come, and three that nobody has seen.
+        assert_eq!(learned.kept(1_000, 900_000, 500_000, 800_000, 900_000), 13);
+        let guess = Reserve::Guess(0.2);
+        assert_eq!(guess.kept(100, 900_000, 0, 0, 900_000), 38);
+        assert_eq!(guess.kept(100, 900_000, 0, 450_000, 900_000), 41);
+        assert_eq!(guess.kept(100, 900_000, 450_000, 450_000, 900_000), 23);
+        assert_eq!(guess.kept(100, 900_000, 451_000, 450_000, 900_000), 23);
+    }
+
+    #[test]
+    fn a_plan_counts_with_the_calls_of_others_on_average() {
+        assert_eq!(Reserve::Share(0.2).share_of(100, 900_000), 0.1);
+        let learned = Reserve::Learned { per_s: even(), recent_per_s: 0.0 };
+        assert!((learned.share_of(100, 900_000) - 0.09).abs() < 1e-9);
+        assert_eq!((learned.share_of(5, 900_000), learned.share_of(0, 900_000)), (MOST, MOST));
+    }
+
+    #[test]
+    fn who_calls_more_than_usual_goes_on_with_it_for_half_an_hour() {
+        let calls = |recent_per_s: f64, to_s: i64| expected(&even(), recent_per_s, 0, to_s * 1_000).round();
+        assert_eq!((calls(0.0, 900), calls(0.005, 900)), (9.0, 9.0), "less than usual counts for nothing");
+        assert_eq!((calls(0.02, 900), calls(0.02, 3_600)), (18.0, 54.0));
+    }
+
+    #[test]
+    fn what_was_called_of_late_counts_most_and_what_was_seen_is_kept_by_the_hour() {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let before = Observed { hour: 14, seconds: 60.0, calls: 3.0 };
+        let mut watch = Watch::knowing(&[before]);
+        assert_eq!(watch.known(), [before]);
+        watch.sent(1, DAY_MS);
+        watch.counted(1, 1, DAY_MS);
+        watch.counted(1, 181, DAY_MS + RECENT_MS);
+        let tenth = 0.1 * (1.0 - (-1.0_f64).exp());
+        assert!((watch.recent_per_s() - tenth).abs() < 1e-9, "{}", watch.recent_per_s());
+        // The same instant again tells nothing new.
+        watch.counted(1, 181, DAY_MS + RECENT_MS);
+        watch.counted(1, 181, DAY_MS + 2 * RECENT_MS);
+        assert!((watch.recent_per_s() - tenth * (-1.0_f64).exp()).abs() < 1e-9, "{}", watch.recent_per_s());
+        assert_eq!(watch.known()[0], Observed { hour: 0, seconds: 3_600.0, calls: 180.0 });
+        watch.take();
+        watch.counted(1, 181, DAY_MS + 2 * RECENT_MS + 59_000);
+        assert_eq!(watch.take(), []);
+        watch.counted(1, 181, DAY_MS + 2 * RECENT_MS + 60_000);
+        assert_eq!(watch.take().len(), 1, "a minute is worth writing down");
+    }
+
     #[test]
     fn only_what_is_not_ours_is_seen_also_while_nothing_is_sent() {
         const DAY_MS: i64 = 24 * HOUR_MS;

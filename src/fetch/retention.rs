@@ -1,5 +1,5 @@
-//! What a policy asks to be forgotten of what Strava gave: answers that are too old, and activities that it no longer
-//! has. Archives are no business of a policy.
+//! What a policy asks to be forgotten of what Strava gave: answers that are too old, activities that it no longer has,
+//! and accounts whose athletes took the access back. Archives are no business of a policy.
 //!
 //! Of each bucket, what can be made anew goes first, and the landing, which it is made from, after it: a run that is
 //! killed in between finds the same again. That an activity is gone follows from answers that may go first; so which
@@ -17,6 +17,7 @@ use crate::sources::strava::{self, endpoints, history};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Ask, Fate, Frames, Header, Piece, Position};
 use crate::store::purge::{forget_letters, lock_all, remove_datasets, remove_reports};
+use crate::store::state::State;
 
 /// What a policy asks to be forgotten by now.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -27,6 +28,8 @@ pub struct Expired {
     pub oldest: Option<Timestamp>,
     /// Activities that Strava has had no more for too long.
     pub activities: u64,
+    /// Accounts whose athletes took the access back too long ago.
+    pub accounts: u64,
     /// Answers that lost their part about these.
     pub shortened: u64,
     /// Of landing, that nobody could read.
@@ -37,18 +40,25 @@ pub struct Expired {
     pub state_rows: usize,
 }
 
-/// Somebody's activities.
-type Activities = HashSet<(String, String)>;
+/// Somebody's activities, or accounts.
+type Theirs = HashSet<(String, String)>;
 
 /// What is to be forgotten of a bucket.
 struct Judge<'a> {
     fetched_before_s: i64,
-    gone: &'a Activities,
+    gone: &'a Theirs,
+    /// Of these accounts everything goes.
+    refused: &'a Theirs,
 }
 
 impl Judge<'_> {
     fn is_old(&self, header: &Header) -> bool {
-        header.fetched_at.as_second() < self.fetched_before_s
+        header.fetched_at.as_second() < self.fetched_before_s || self.is_refused(header)
+    }
+
+    fn is_refused(&self, header: &Header) -> bool {
+        !self.refused.is_empty()
+            && self.refused.contains(&(header.user_id.clone(), header.account_id.clone()))
     }
 
     fn is_gone(&self, user_id: &str, id: &str) -> bool {
@@ -94,6 +104,11 @@ fn cutoff_s(terms: &Terms, now: Timestamp) -> i64 {
     terms.cached_s().map_or(i64::MIN, |kept_s| now.as_second() - kept_s)
 }
 
+/// Accounts that were refused for so long that nothing of them may be kept, each with its user.
+fn long_refused(state: &State, terms: &Terms, now: Timestamp) -> Result<Vec<(String, String)>> {
+    terms.revoked_s().map_or(Ok(Vec::new()), |kept_s| state.refused_before(now.as_second() - kept_s + 1))
+}
+
 /// What is gone for so long that it is to be forgotten.
 fn long_gone(lake: &Lake, bucket: Bucket, terms: &Terms, now: Timestamp) -> Result<Vec<(String, String)>> {
     let Some(kept_s) = terms.gone_s() else { return Ok(Vec::new()) };
@@ -105,12 +120,15 @@ fn long_gone(lake: &Lake, bucket: Bucket, terms: &Terms, now: Timestamp) -> Resu
 /// What these terms ask to be forgotten by now. Nothing is changed.
 pub fn expired(lake: &Lake, terms: &Terms, now: Timestamp) -> Result<Expired> {
     let mut expired = Expired::default();
-    let fetched_before_s = cutoff_s(terms, now);
+    let refused = lake.state_if_there()?.map_or(Ok(Vec::new()), |state| long_refused(&state, terms, now))?;
+    expired.accounts = refused.len() as u64;
+    let refused: Theirs = refused.into_iter().collect();
+    let judge = Judge { fetched_before_s: cutoff_s(terms, now), gone: &Theirs::new(), refused: &refused };
     for bucket in lake.buckets() {
         for piece in Frames::open(lake, bucket, Position::default())? {
             let Piece::Frame(frame) = piece? else { continue };
             let Ok((header, _)) = frame.open() else { continue };
-            if header.fetched_at.as_second() < fetched_before_s {
+            if judge.is_old(&header) {
                 expired.responses += 1;
                 let oldest = expired.oldest.get_or_insert(header.fetched_at);
                 *oldest = header.fetched_at.min(*oldest);
@@ -129,9 +147,13 @@ pub fn forget(lake: &Lake, terms: &Terms, now: Timestamp) -> Result<Expired> {
     for bucket in lake.buckets() {
         state.begin_forgetting(&long_gone(lake, bucket, terms, now)?)?;
     }
-    let gone: Activities = state.forgetting()?.into_iter().collect();
+    // Their rows of the state are what says so, and go last.
+    let accounts = long_refused(&state, terms, now)?;
+    expired.accounts = accounts.len() as u64;
+    let refused: Theirs = accounts.iter().cloned().collect();
+    let gone: Theirs = state.forgetting()?.into_iter().collect();
     expired.activities = gone.len() as u64;
-    let judge = Judge { fetched_before_s: cutoff_s(terms, now), gone: &gone };
+    let judge = Judge { fetched_before_s: cutoff_s(terms, now), gone: &gone, refused: &refused };
     for bucket in lake.buckets() {
         if !has_any(lake, bucket, &judge, &mut expired.oldest)? {
             continue;
@@ -143,17 +165,20 @@ pub fn forget(lake: &Lake, terms: &Terms, now: Timestamp) -> Result<Expired> {
         expired.shortened += forgotten.shortened;
         expired.unreadable_bytes += forgotten.damaged_bytes;
     }
-    forget_letters(lake, |letter| judge.is_gone(&letter.user_id, &letter.activity_id))?;
+    let is_refused = |user: &str| refused.iter().any(|(refused, _)| refused == user);
+    forget_letters(lake, |letter| {
+        judge.is_gone(&letter.user_id, &letter.activity_id) || is_refused(&letter.user_id)
+    })?;
     // What was staged by runs that were killed.
     lake.backend().scratch()?;
-    expired.state_rows = state.end_forgetting()?;
+    expired.state_rows = state.end_forgetting()? + state.forget_accounts(&accounts)?;
     Ok(expired)
 }
 
 /// Whether anything of a bucket is to be forgotten.
 fn has_any(lake: &Lake, bucket: Bucket, judge: &Judge, oldest: &mut Option<Timestamp>) -> Result<bool> {
     // What an archive has of it stays, but the row says still that it is gone, and what the API said of it.
-    let mut has_any = judge.gone.iter().any(|(user, _)| lake.bucket(user) == bucket);
+    let mut has_any = judge.gone.iter().chain(judge.refused).any(|(user, _)| lake.bucket(user) == bucket);
     for piece in Frames::open(lake, bucket, Position::default())? {
         let Piece::Frame(frame) = piece? else { continue };
         let Ok((header, _)) = frame.open() else { continue };

@@ -75,13 +75,17 @@ pub struct Standing {
     /// What cannot be fetched with that, and the way out.
     pub lack: Option<&'static str>,
     pub token_ends: Option<Timestamp>,
+    /// Since when Strava has refused every token of it: the athlete took the access back.
+    pub refused_since: Option<Timestamp>,
     /// Why nothing could be read of it.
     pub unreadable: Option<String>,
 }
 
 /// Looks at every account of a lake. No key is needed, since no token is read.
 pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
-    let mut accounts = Accounts::open(lake)?.list_stored()?;
+    let tokens = Accounts::open(lake)?;
+    let refused = tokens.all_refused()?;
+    let mut accounts = tokens.list_stored()?;
     accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
     let rates = Rates::open(lake)?;
     let mut parked = rates.parked()?;
@@ -98,7 +102,10 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
             let unreadable = history.unreadable.get(&lake.bucket(&account.user_id)).cloned();
             let progress = history.progress.remove(&account.account_id).unwrap_or_default();
             let parked = parked.remove(&account.account_id).unwrap_or_default();
-            standing(account, &progress, parked, unreadable, question, typical, now)
+            let refused_s = refused.get(&account.account_id).copied();
+            let standing = standing(account, &progress, parked, unreadable, question, typical, now);
+            let refused_since = refused_s.and_then(|s| Timestamp::from_second(s).ok());
+            Standing { refused_since, ..standing }
         })
         .collect();
     let mut calls = BTreeMap::new();
@@ -159,6 +166,7 @@ fn standing(
         lack: account.scope.as_deref().and_then(scope::lack),
         scope: account.scope,
         token_ends: Timestamp::from_second(account.expires_at).ok(),
+        refused_since: None,
         unreadable,
     }
 }

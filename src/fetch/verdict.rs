@@ -46,9 +46,25 @@ pub fn judge(status: u16, body: &[u8]) -> Verdict {
     }
 }
 
+/// Whether a refusal of the token endpoint is about what the athlete granted, and not about the application's id or
+/// secret, which is refused for everybody.
+pub fn names_the_grant(words: &str) -> bool {
+    words.contains("refresh_token") || words.contains("RefreshToken") || words.contains("invalid_grant")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_secret_says_nothing_of_the_athlete() {
+        for words in
+            ["RefreshToken refresh_token invalid", "refresh_token", "RefreshToken code", "invalid_grant"]
+        {
+            assert!(names_the_grant(words), "{words}");
+        }
+        assert!(!names_the_grant("HTTP 401: Authorization Error (Application client_secret invalid)"));
+    }
 
     #[test]
     fn a_limit_is_a_limit_whatever_the_status() {

@@ -1,5 +1,6 @@
 //! Whether a lake holds what it says it holds: checksums of landing and archives, rows against landing, and what is
-//! known but was never fetched. Nothing is changed.
+//! known but was never fetched. No data is changed: where there is damage, what was once read there is forgotten, so
+//! that the next fetch asks for it again.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -70,6 +71,7 @@ pub fn verify(lake: &Lake) -> Result<Verified> {
 }
 
 fn landing(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
+    let sound = found.damage.len();
     for piece in Frames::open(lake, bucket, Position::default())? {
         match piece? {
             Piece::Frame(frame) => match frame.open() {
@@ -81,6 +83,9 @@ fn landing(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
                 found.damage.push(format!("{segment}@{offset}: {bytes} bytes are no response"));
             }
         }
+    }
+    if found.damage.len() > sound {
+        history::distrust(lake, bucket)?;
     }
     Ok(())
 }

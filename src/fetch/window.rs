@@ -70,3 +70,6 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

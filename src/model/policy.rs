@@ -27,6 +27,8 @@ pub struct Terms {
     cached_days: Option<u32>,
     /// What the source no longer has is forgotten within so many hours.
     gone_hours: Option<u32>,
+    /// All that was fetched of an athlete who took the access back is forgotten within so many days.
+    revoked_days: Option<u32>,
 }
 
 impl Policy {
@@ -56,6 +58,12 @@ impl Terms {
         self.gone_hours.map(|hours| i64::from(hours) * HOUR_S)
     }
 
+    /// How long what was fetched of an athlete who took the access back may be kept, in seconds: a day less than the
+    /// terms say, so that whoever looks once a day is in time.
+    pub fn revoked_s(&self) -> Option<i64> {
+        self.revoked_days.map(|days| (i64::from(days) - 1).max(0) * 24 * HOUR_S)
+    }
+
     /// When a row is to be fetched anew or forgotten, in seconds, if the oldest of it was fetched then, and its
     /// source had it no more since then.
     pub fn expires_s(&self, oldest_s: i64, gone_s: Option<i64>) -> Option<i64> {
@@ -76,6 +84,7 @@ mod tests {
         assert_eq!(terms.expires_s(0, None), Some(7 * 86_400));
         assert_eq!(terms.expires_s(0, Some(10)), Some(10 + 48 * 3_600));
         assert_eq!(terms.expires_s(0, Some(6 * 86_400)), Some(7 * 86_400));
+        assert_eq!(terms.revoked_s(), Some(29 * 86_400));
         assert_eq!(policy.of("hevy").expires_s(0, Some(0)), None);
     }
 

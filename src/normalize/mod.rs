@@ -21,13 +21,14 @@ use crate::error::{Error, Result};
 use crate::model::activity::Reject;
 use crate::sources::formats::zip::Container;
 use crate::sources::strava::endpoints::{self, Answer, Row};
+use crate::sources::strava::history;
 use crate::sources::strava::walk::may_tell_of_ends;
 use crate::sources::{self, Fault, Source, strava};
 use crate::store::archives::{self, Import};
 use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
 use crate::store::each::{Run, each_bucket};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment};
+use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment, Unopened};
 use crate::store::names;
 use annotate::Annotations;
 use batch::{Batches, Collected};
@@ -294,6 +295,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             let mut chunk = Vec::new();
             let mut chunk_bytes = 0;
             let mut landed_bytes = 0;
+            let mut is_damaged = false;
             while chunk_bytes < CHUNK_BYTES
                 && let Some(piece) = frames.next().transpose()?
             {
@@ -305,6 +307,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
                     }
                     Piece::Damaged { segment, offset, bytes } => {
                         landed_bytes += bytes;
+                        is_damaged = true;
                         let mut collected = Collected::default();
                         collected.reject(&damaged_frame(
                             format!("{segment}@{offset}"),
@@ -315,14 +318,18 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
                 }
             }
             made.landing = frames.position();
-            if chunk.is_empty() {
+            let is_empty = chunk.is_empty();
+            let parsed: Vec<(Batches, bool)> = groups(chunk).into_par_iter().map(parse).collect();
+            if is_damaged || parsed.iter().any(|(_, is_damaged)| *is_damaged) {
+                history::distrust(self.lake, self.bucket)?;
+            }
+            if is_empty {
                 return Ok(());
             }
             if rows.bytes > 0 {
                 self.commit(rows, made, summary)?;
             }
-            let parsed: Vec<Batches> = groups(chunk).into_par_iter().map(parse).collect();
-            parsed.into_iter().for_each(|group| rows.add(group));
+            parsed.into_iter().for_each(|(group, _)| rows.add(group));
             rows.bytes = rows.bytes.max(chunk_bytes).max(1);
             rows.summary.landing_bytes += landed_bytes;
             (self.progress)(landed_bytes);
@@ -409,7 +416,9 @@ fn groups(frames: Vec<Frame>) -> Vec<Vec<Frame>> {
     groups
 }
 
-fn parse(frames: Vec<Frame>) -> Batches {
+/// What frames hold, and whether one of them is damaged.
+fn parse(frames: Vec<Frame>) -> (Batches, bool) {
+    let mut is_damaged = false;
     let mut collected = Collected::default();
     for frame in frames {
         let raw_ref = frame.place();
@@ -417,10 +426,13 @@ fn parse(frames: Vec<Frame>) -> Batches {
         collected.summary.json_bytes += frame.line_bytes() as u64;
         match frame.open() {
             Ok((header, body)) => take(&mut collected, &frame, header, body, raw_ref),
-            Err(why) => collected.reject(&damaged_frame(raw_ref, why.to_string())),
+            Err(why) => {
+                is_damaged |= why != Unopened::Newer;
+                collected.reject(&damaged_frame(raw_ref, why.to_string()));
+            }
         }
     }
-    collected.finish()
+    (collected.finish(), is_damaged)
 }
 
 /// Takes what a response says.

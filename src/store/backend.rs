@@ -58,6 +58,12 @@ impl fmt::Display for Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub(super) String);
 
+impl Version {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An object as a listing or an opening finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {

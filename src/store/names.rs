@@ -47,6 +47,11 @@ pub fn segment_key(bucket: Bucket, run: u32, number: u32) -> Key {
     landing_folder().join(&format!("{bucket}/{run:06}-{number:03}{SEGMENT_SUFFIX}"))
 }
 
+/// What was read of a bucket's segments, so that they need not be read again.
+pub fn walked_key(bucket: Bucket) -> Key {
+    landing_folder().join(&format!("{bucket}/walked.bin"))
+}
+
 /// The bucket, run and number of a segment.
 pub fn segment(key: &Key) -> Option<(Bucket, u32, u32)> {
     let mut parts = key.as_str().rsplit('/');

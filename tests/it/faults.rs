@@ -222,6 +222,7 @@ fn a_run_that_is_killed_at_the_limit_provokes_nothing() {
     assert_eq!(child.wait().unwrap().code(), None, "it was killed");
     Ended::of(world.command(&args).output().unwrap()).expect(75);
     assert_eq!(answered(&world, 429), 0);
+    // The emulator counts what comes, also from who is killed before the answer.
     assert!(world.emulator.log().len() >= 38);
 }
 

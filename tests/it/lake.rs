@@ -26,7 +26,9 @@ fn to_format_1(lake: &Path) {
     let landing = lake.join("landing/strava");
     for bucket in std::fs::read_dir(&landing).unwrap().map(|entry| entry.unwrap().path()) {
         let name = bucket.file_name().unwrap().to_string_lossy().into_owned();
-        let frames: Vec<u8> = files(&bucket).into_values().flatten().collect();
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "zst");
+        let segments = files(&bucket).into_iter().filter(|(path, _)| is_segment(path));
+        let frames: Vec<u8> = segments.flat_map(|(_, bytes)| bytes).collect();
         std::fs::write(landing.join(format!("bucket={name}.jsonl.zst")), frames).unwrap();
         std::fs::remove_dir_all(&bucket).unwrap();
     }
@@ -194,6 +196,72 @@ fn a_broken_frame_costs_itself_and_neither_what_follows_nor_what_comes_later() {
     assert_eq!(std::fs::read(segment).unwrap(), broken);
     world.run(&["normalize"]).expect(0);
     assert_eq!(detailed(&rows(&world.lake_folder(), "activities")), 180);
+}
+
+/// The files beside the segments that say what was read of them.
+fn walked(lake: &Path) -> Vec<PathBuf> {
+    let mut found = files(&lake.join("landing/strava"));
+    found.retain(|path, _| path.ends_with("walked.bin"));
+    found.into_keys().collect()
+}
+
+#[test]
+fn a_start_reads_what_was_read_before_only_while_every_segment_is_as_it_was() {
+    let world = world();
+    world.fetch(&["--depth", "detail"]).expect(0);
+    let kept = walked(&world.lake_folder());
+    assert!(!kept.is_empty(), "a fetch keeps what it knows");
+    let known = world.run(&["status", "--json"]).expect(0).json();
+    let accounts = |known: &serde_json::Value| known["accounts"].clone();
+    // Bodies that cannot be read any more, while the segments look as they did: what was kept is enough.
+    let lake = world.lake();
+    let [segment] = &segments(&lake, "user-0000")[..] else { panic!("one run, one segment") };
+    let whole = std::fs::read(segment).unwrap();
+    let modified = std::fs::metadata(segment).unwrap().modified().unwrap();
+    let write = |bytes: &[u8], time: std::time::SystemTime| {
+        std::fs::write(segment, bytes).unwrap();
+        std::fs::File::options().write(true).open(segment).unwrap().set_modified(time).unwrap();
+    };
+    write(&vec![0; whole.len()], modified);
+    assert_eq!(accounts(&world.run(&["status", "--json"]).expect(0).json()), accounts(&known));
+    // Anything else about them, and they are read again.
+    write(&vec![0; whole.len()], modified + Duration::from_secs(1));
+    assert_ne!(accounts(&world.run(&["status", "--json"]).expect(0).json()), accounts(&known));
+    write(&whole, modified);
+    assert_eq!(accounts(&world.run(&["status", "--json"]).expect(0).json()), accounts(&known));
+    // What was kept may be cut, foreign, or gone.
+    for path in &kept {
+        let bytes = std::fs::read(path).unwrap();
+        for bytes in [&bytes[..bytes.len() / 2], &bytes[..7], b"", b"another longrun's altogether"] {
+            std::fs::write(path, bytes).unwrap();
+            assert_eq!(accounts(&world.run(&["status", "--json"]).expect(0).json()), accounts(&known));
+        }
+    }
+    // A start with nothing to fetch mends it all the same.
+    assert_eq!(world.fetch(&["--depth", "detail", "--max-age", "24h"]).expect(0).json()["requests"], 0);
+    write(&vec![0; whole.len()], modified);
+    assert_eq!(accounts(&world.run(&["status", "--json"]).expect(0).json()), accounts(&known));
+}
+
+#[test]
+fn damage_that_came_later_and_left_no_trace_is_fetched_again_once_somebody_met_it() {
+    for meets_it in ["verify", "normalize"] {
+        let world = world();
+        world.fetch(&["--depth", "detail"]).expect(0);
+        let lake = world.lake();
+        let [segment] = &segments(&lake, "user-0000")[..] else { panic!("one run, one segment") };
+        let mut bytes = std::fs::read(segment).unwrap();
+        let modified = std::fs::metadata(segment).unwrap().modified().unwrap();
+        let magic = [0x28, 0xb5, 0x2f, 0xfd];
+        let third = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == magic).nth(2).unwrap();
+        bytes[third + 14] ^= 0xff;
+        std::fs::write(segment, bytes).unwrap();
+        std::fs::File::options().write(true).open(segment).unwrap().set_modified(modified).unwrap();
+        assert_eq!(world.fetch(&["--depth", "detail", "--max-age", "24h"]).expect(0).json()["requests"], 0);
+        let ended = world.run(&[meets_it]);
+        assert_ne!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(world.fetch(&["--depth", "detail", "--max-age", "24h"]).expect(0).json()["details"], 1);
+    }
 }
 
 #[test]

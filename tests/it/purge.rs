@@ -10,9 +10,13 @@ use crate::support::{Row, WIDE, World, files, rows, timeless};
 const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
 const THEIRS: &str = "user-0001";
 
-/// Where a text stands in the lake: in which file, within what is compressed, or in which dataset.
+/// Where a text stands in the lake: in which file, as a text or a number, within what is compressed, or in which dataset.
 pub fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
-    let holds = |bytes: &[u8]| bytes.windows(user.len()).any(|w| w == user.as_bytes());
+    let number = user.parse::<u64>().map(u64::to_le_bytes);
+    let holds = |bytes: &[u8]| {
+        bytes.windows(user.len()).any(|w| w == user.as_bytes())
+            || number.as_ref().is_ok_and(|number| bytes.windows(8).any(|w| w == number))
+    };
     for (path, bytes) in files(&world.lake_folder()) {
         let is_segment = path.extension().is_some_and(|e| e == "zst");
         if holds(&bytes) || (is_segment && holds(&zstd::stream::decode_all(bytes.as_slice()).unwrap())) {

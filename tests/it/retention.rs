@@ -117,3 +117,93 @@ fn what_is_older_than_the_terms_allow_is_said_and_forgotten_on_request_and_archi
     let status = world.run(&["status"]).expect(0);
     assert!(!status.stderr.contains("Strava's terms"), "{}", status.stderr);
 }
+
+/// Says in the lake that access was refused for so many days already.
+fn refused_for(world: &World, days: i64) {
+    let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
+    let since_s = jiff::Timestamp::now().as_second() - days * DAY_S;
+    let sql = "UPDATE accounts SET refused_at_s = ?1 WHERE refused_at_s IS NOT NULL";
+    assert_eq!(db.execute(sql, [since_s]).unwrap(), 1);
+}
+
+#[test]
+fn of_an_athlete_who_took_the_access_back_nothing_is_kept_for_thirty_days_but_archives() {
+    let seed = 20_261_127;
+    println!("seed {seed}");
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let config = Config { limits: WIDE, ..Config::default() };
+    let (world, people) = World::of(PEOPLE, config);
+    let user = people[1].user_id.as_str();
+    world.emulator.edit(&people[1].workouts[20].id.to_string(), serde_json::json!({"name": SECRET}));
+    world.fetch(&["--depth", "streams"]).expect(0);
+    let file = world.folder.path().join("ride.gpx");
+    std::fs::write(&file, RIDE).unwrap();
+    world.run(&["import", "auto", file.to_str().unwrap(), "--user", user]).expect(0);
+    settle(&world);
+    let mut others = told(&world);
+    others.retain(|row| row["user_id"] != user);
+
+    // A wrong secret is the application's fault, and none of the athletes'.
+    world.emulator.revoke_access();
+    let wrong =
+        world.command(&["fetch", "--max-age", "0s"]).env("LONGRUN_STRAVA_CLIENT_SECRET", "wrong").output();
+    assert_ne!(wrong.unwrap().status.code(), Some(0));
+    let refused = |world: &World| -> Vec<String> {
+        let status = world.run(&["status", "--json"]).expect(0).json();
+        let accounts = status["accounts"].as_array().unwrap().clone();
+        let refused = accounts.iter().filter(|account| !account["refused_since"].is_null());
+        refused.map(|account| account["user_id"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(refused(&world), Vec::<String>::new());
+
+    world.emulator.deauthorize(user);
+    world.fetch(&["--max-age", "0s"]).expect(1);
+    assert_eq!(refused(&world), [user]);
+    let status = world.run(&["status"]).expect(0).stderr;
+    assert!(status.contains("Strava has refused every token since"), "{status}");
+    assert!(
+        status.contains("terms ask for everything that its API gave of them to be forgotten"),
+        "{status}"
+    );
+    assert!(status.contains("longrun purge --expired --policy strava-2026"), "{status}");
+
+    // Not before it is due, and then to the byte, whatever kills it meanwhile.
+    let args = ["purge", "--expired", "--policy", "strava-2026", "--apply"];
+    refused_for(&world, 28);
+    assert_eq!(world.run(&[&args[..], &["--json"]].concat()).expect(0).json()["accounts"], 0);
+    assert!(is_named_anywhere(&world, SECRET).is_some());
+    refused_for(&world, 29);
+    let preview = world.run(&[&args[..4], &["--json"]].concat()).expect(0).json();
+    assert_eq!(preview["accounts"], 1, "{preview}");
+    assert!(is_named_anywhere(&world, SECRET).is_some(), "a preview removes nothing");
+    world.kill_often(&args, &mut rng);
+    world.run(&args).expect(0);
+    let athlete = people[1].athlete_id.to_string();
+    for needle in [SECRET, &athlete, &people[1].workouts[7].id.to_string()] {
+        assert_eq!(is_named_anywhere(&world, needle), None, "{needle}");
+    }
+    settle(&world);
+    assert_eq!(is_named_anywhere(&world, SECRET), None);
+    let (theirs, left): (Vec<Row>, Vec<Row>) =
+        told(&world).into_iter().partition(|row| row["user_id"] == user);
+    assert!(left == others, "the others have what they had");
+    assert_eq!(theirs.len(), 1, "what they exported themselves is theirs");
+    assert_eq!(world.run(&["status", "--json"]).expect(0).json()["accounts"].as_array().unwrap().len(), 2);
+    world.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn who_gives_consent_again_is_refused_no_longer() {
+    let (world, people) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.emulator.deauthorize(&people[1].user_id);
+    world.fetch(&[]).expect(1);
+    let refused = |world: &World| {
+        let status = world.run(&["status", "--json"]).expect(0).json();
+        let accounts = status["accounts"].as_array().unwrap().clone();
+        accounts.iter().filter(|account| !account["refused_since"].is_null()).count()
+    };
+    assert_eq!(refused(&world), 1);
+    world.add_accounts();
+    assert_eq!(refused(&world), 0);
+    assert_eq!(world.fetch(&["--max-age", "0s"]).expect(0).json()["activities"], 120);
+}

@@ -6,6 +6,7 @@ use super::{Effect, LOOKED_AT, Scheduler};
 use crate::fetch::Failure;
 use crate::fetch::budget::RateSeen;
 use crate::fetch::outage::{Outage, Suspect, Trouble};
+use crate::fetch::verdict::names_the_grant;
 use crate::sources::strava::endpoints::{self, News};
 use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
@@ -102,6 +103,10 @@ impl Scheduler {
                 "strava refuses the access token ({reason}); let the athlete give consent again: `longrun connect strava --user {user_id}`"
             );
             self.change(index, |work, _| work.put_back(ask, true));
+            // One that had just been given, too.
+            if self.bounds.has_app {
+                self.effects.push(Effect::Refused { account: index });
+            }
             self.give_up(index, reason);
         }
     }
@@ -149,17 +154,18 @@ impl Scheduler {
         outage.failed(suspect.clone(), trouble, reason.clone(), local_ms, retry_after_ms);
         let failures = outage.failures_of(&suspect) + self.accounts[index].failures_of(ask);
         if failures >= ATTEMPTS && self.has_suspects_only() {
+            self.outage.iter_mut().for_each(|outage| outage.forget(&suspect));
             self.set_aside(index, ask, reason, local_ms);
         }
     }
 
-    /// Whether nothing is left to send but what has failed in this outage.
+    /// Whether nothing has its turn but what has failed in this outage.
     fn has_suspects_only(&self) -> bool {
         let Some(outage) = &self.outage else { return false };
-        let mut sendable = 0;
+        let mut in_turn = 0;
         for turn in self.ready.iter().take(LOOKED_AT) {
-            sendable += self.accounts[turn.account].sendable();
-            if sendable > outage.suspects() {
+            in_turn += self.accounts[turn.account].in_turn();
+            if in_turn > outage.suspects() {
                 return false;
             }
         }
@@ -217,6 +223,9 @@ impl Scheduler {
     /// The token endpoint refuses the refresh token.
     pub fn refresh_refused(&mut self, index: usize, reason: &str) {
         self.came_back();
+        if names_the_grant(reason) {
+            self.effects.push(Effect::Refused { account: index });
+        }
         let user_id = &self.accounts[index].account.user_id;
         let reason = format!(
             "strava refuses the refresh token ({reason}); let the athlete give consent again: `longrun connect strava --user {user_id}`"

@@ -60,8 +60,18 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Failed(Failure),
-    Parked { user_id: String, parked: Parked },
-    Unparked { account_id: String, ask: Ask },
+    /// No token of this account is taken: its athlete took the access back.
+    Refused {
+        account: usize,
+    },
+    Parked {
+        user_id: String,
+        parked: Parked,
+    },
+    Unparked {
+        account_id: String,
+        ask: Ask,
+    },
 }
 
 pub struct Scheduler {
@@ -314,3 +324,6 @@ impl Scheduler {
         self.in_flight -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
 //! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
 //! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew.
 
+pub mod packed;
+
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};

@@ -284,6 +284,129 @@ fn a_walk_that_could_not_read_everything_says_of_nothing_that_it_is_gone() {
     assert_eq!((progress.gone().count(), progress.whole_at()), (0, Some(at(NOW_S + 200))));
 }
 
+#[test]
+fn only_what_is_not_there_and_later_walks_of_whole_lists_tell_of_ends() {
+    let list = |scan, until_s| Ask::List { scan, until_s, before_s: None, page: 1 };
+    assert!(may_tell_of_ends(&detail("7"), 404) && !may_tell_of_ends(&detail("7"), 200));
+    assert!(may_tell_of_ends(&list(2, None), 200) && !may_tell_of_ends(&list(1, None), 200));
+    assert!(!may_tell_of_ends(&list(2, Some(5)), 200));
+}
+
+#[test]
+fn what_was_fetched_and_what_is_gone_is_counted() {
+    let mut progress = Progress::default();
+    walk(&mut progress, &[entry(1, 10), entry(2, 20), entry(3, 30)]);
+    for (id, second) in [("2", NOW_S + 5), ("1", NOW_S + 9)] {
+        progress.take(&detail(id), News::Whole, at(second));
+    }
+    progress.take(&detail("3"), News::NotFound, at(NOW_S + 10));
+    assert_eq!((progress.had(0), progress.had(1)), (2, 0));
+    assert_eq!(progress.oldest(), Some(at(NOW_S)), "that of the list");
+    assert_eq!((progress.gone_count(), progress.activities()), (1, 2));
+    let ids: HashSet<&str> = progress.ids().collect();
+    assert_eq!(ids, HashSet::from(["1", "2"]));
+    // What was edited is not had in its last version.
+    let mut edited = entry(2, 20);
+    edited.print = 2;
+    let ask = Ask::List { scan: 2, until_s: Some(0), before_s: None, page: 1 };
+    progress.take(&ask, News::Page(vec![Some(edited)]), at(NOW_S + 20));
+    assert_eq!(progress.had(0), 1);
+}
+
+#[test]
+fn an_archive_without_a_file_still_owes_the_samples_and_what_was_typed_in_stays_so() {
+    let mut progress = Progress::default();
+    let archived = |id: &str, manual: bool, has_file: bool| ArchivedEntry {
+        id: id.to_string(),
+        start_s: 50,
+        manual,
+        has_file,
+    };
+    progress.archived(&[archived("1", false, false), archived("2", false, true), archived("3", true, false)]);
+    assert_eq!(owed(&progress), ["the streams of activity 1"]);
+    progress.archived(&[archived("3", false, false)]);
+    assert_eq!(owed(&progress), ["the streams of activity 1"]);
+    // A walk that does not come across them says nothing: no list ever had them.
+    let again = Wanted { whole_since: at(NOW_S), ..wanted(NOW_S) };
+    for second in [NOW_S + 1, NOW_S + 2] {
+        let Some(ask) = progress.next_page(&again, at(second)) else { continue };
+        progress.take(&ask, News::Page(Vec::new()), at(second));
+    }
+    assert_eq!(progress.gone_count(), 0);
+}
+
+#[test]
+fn what_a_later_walk_listed_first_is_new_as_of_then() {
+    let mut progress = Progress::default();
+    walk(&mut progress, &[entry(1, NOW_S - 90 * DAY_S)]);
+    // Uploaded now, with a date of long ago.
+    let ask = progress.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)).unwrap();
+    progress.take(&ask, News::Page(vec![Some(entry(2, NOW_S - 80 * DAY_S))]), at(NOW_S + 200));
+    for id in ["1", "2"] {
+        progress.take(&detail(id), News::NotFound, at(NOW_S + 300));
+    }
+    let gone: Vec<&str> = progress.gone().map(|(id, _)| id).collect();
+    assert_eq!(gone, ["1"], "a fresh upload may not be there yet");
+    progress.take(&detail("2"), News::NotFound, at(NOW_S + 200 + FRESH_S));
+    assert_eq!(progress.gone_count(), 2, "three days later it is");
+}
+
+#[test]
+fn a_walk_ends_below_its_end_and_never_by_starts_out_of_order() {
+    let page =
+        |starts: &[i64]| News::Page(starts.iter().zip(1..).map(|(s, id)| Some(entry(id, *s))).collect());
+    for (starts, ends) in
+        [(&[30, 20, 9][..], true), (&[30, 20, 10], false), (&[20, 30, 9], false), (&[20, 20, 9], true)]
+    {
+        let mut progress = Progress::default();
+        let ask = Ask::List { scan: 1, until_s: Some(10), before_s: None, page: 1 };
+        progress.take(&ask, page(starts), at(NOW_S));
+        assert_eq!(progress.is_walked(), ends, "{starts:?}");
+    }
+}
+
+#[test]
+fn a_walk_is_resumed_below_what_it_saw_once_ten_minutes_have_gone_by() {
+    let mut progress = Progress::default();
+    let first = progress.next_page(&wanted(NOW_S), at(NOW_S)).unwrap();
+    progress.take(&first, News::Page(vec![Some(entry(1, 500)), Some(entry(2, 400))]), at(NOW_S));
+    let next = |progress: &Progress, second: i64| match progress.next_page(&wanted(NOW_S), at(second)) {
+        Some(Ask::List { before_s, page, .. }) => (before_s, page),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next(&progress, NOW_S + RESUMED_AFTER_S), (None, 2));
+    assert_eq!(next(&progress, NOW_S + RESUMED_AFTER_S + 1), (Some(401), 1));
+    // Whole pages of one second: the same bound again would ask for the same page for ever.
+    let resumed = Ask::List { scan: 1, until_s: None, before_s: Some(401), page: 1 };
+    progress.take(&resumed, News::Page(vec![Some(entry(3, 400))]), at(NOW_S + 1_000));
+    assert_eq!(next(&progress, NOW_S + 9_000), (Some(401), 2));
+    progress.take(&resumed, News::Page(vec![Some(entry(4, 300))]), at(NOW_S + 1_001));
+    assert_eq!(next(&progress, NOW_S + 9_000), (Some(301), 1));
+}
+
+#[test]
+fn a_list_that_was_never_walked_whole_is_walked_whole() {
+    let mut progress = Progress::default();
+    let short = Ask::List { scan: 1, until_s: Some(10), before_s: None, page: 1 };
+    progress.take(&short, News::Page(vec![Some(entry(1, 5))]), at(NOW_S));
+    assert!(progress.is_walked() && progress.whole_at().is_none());
+    let later = wanted(NOW_S + 100);
+    let Some(Ask::List { until_s, .. }) = progress.next_page(&later, at(NOW_S + 200)) else { panic!() };
+    assert_eq!(until_s, None);
+    // As old as it may just be is fresh enough, for the list and for the whole of it.
+    let mut progress = Progress::default();
+    walk(&mut progress, &[entry(1, NOW_S - DAY_S)]);
+    let just = Wanted { whole_since: at(NOW_S), ..wanted(NOW_S) };
+    assert_eq!(progress.next_page(&just, at(NOW_S + 200)), None);
+    let later = Wanted { fresh_since: at(NOW_S + 1), ..just };
+    let Some(Ask::List { until_s, .. }) = progress.next_page(&later, at(NOW_S + 200)) else { panic!() };
+    assert_eq!(
+        until_s,
+        Some(NOW_S - DAY_S - LOOKBACK_S),
+        "a whole walk that is just fresh enough shortens it"
+    );
+}
+
 proptest! {
     #[test]
     fn no_activity_is_lost_whatever_ties_page_sizes_and_pauses_there_are(

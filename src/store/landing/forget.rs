@@ -8,6 +8,7 @@ use super::{Frame, Header, Unopened, frame};
 use crate::error::Result;
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
+use crate::store::names;
 
 /// What was left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ struct Kept {
 /// Rewrites a bucket's segments with what becomes of each frame, and without anything that is no sound frame. A
 /// segment is replaced whole, so a kill leaves each as it was or as it will be. Whoever calls this holds the landing.
 pub fn forget(lake: &Lake, bucket: Bucket, fate: impl Fn(&Header, &[u8]) -> Fate) -> Result<Forgotten> {
+    // It is made of all of them, so it goes before any.
+    lake.backend().remove(&names::walked_key(bucket))?;
     let all = segments(lake, bucket)?;
     let mut forgotten = Forgotten::default();
     let mut kept = Kept::default();

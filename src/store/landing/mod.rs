@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! landing/strava/017/000042-000.jsonl.zst     the first segment of the 42nd run in bucket 17
+//! landing/strava/017/walked.bin               what these say of accounts, for a quick start; made anew where it is missing
 //! ```
 //!
 //! A segment is appended to by one run, each frame durable before the next decision, and sealed when that run ends
@@ -65,7 +66,7 @@ pub struct Landing {
     lake: Lake,
     run: u32,
     open: HashMap<Bucket, Open>,
-    _guard: Box<dyn Guard>,
+    guard: Box<dyn Guard>,
 }
 
 /// The segment that a bucket's frames go to.
@@ -95,7 +96,7 @@ impl Landing {
         let last = lake.backend().list(&names::landing_folder())?;
         let last = last.iter().filter_map(|(key, _)| names::segment(key)).map(|(_, run, _)| run).max();
         let run = last.map_or(1, |run| run + 1);
-        Ok(Landing { lake: lake.clone(), run, open: HashMap::new(), _guard: guard })
+        Ok(Landing { lake: lake.clone(), run, open: HashMap::new(), guard })
     }
 
     /// Appends one response. When this returns, it is durable. Returns the bytes it took.
@@ -116,9 +117,10 @@ impl Landing {
         Ok(frame.len() as u64)
     }
 
-    /// Seals the segments of this run.
-    pub fn close(mut self) -> Result<()> {
-        self.open.values_mut().try_for_each(Open::seal)
+    /// Seals the segments of this run. Other writers are kept out for as long as what this returns lives.
+    pub fn close(mut self) -> Result<Box<dyn Guard>> {
+        self.open.values_mut().try_for_each(Open::seal)?;
+        Ok(self.guard)
     }
 }
 

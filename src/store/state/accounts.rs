@@ -113,7 +113,7 @@ impl Accounts {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
                        refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s,
-                       scope = coalesce(excluded.scope, scope)",
+                       scope = coalesce(excluded.scope, scope), refused_at_s = NULL",
                     params![
                         account.source,
                         account.account_id,
@@ -219,6 +219,21 @@ impl Accounts {
                 params![account.source, account.account_id, access_token, refresh_token, account.expires_at],
             ))
             .map(drop)
+    }
+
+    /// The source has refused every token of an account since then, or, with None, takes them again. Who was refused
+    /// before is so since that time.
+    pub fn refused(&self, source: &str, account_id: &str, since_s: Option<i64>) -> Result<()> {
+        let sql = "UPDATE accounts SET refused_at_s = CASE WHEN ?3 IS NULL THEN NULL ELSE coalesce(refused_at_s, ?3) END
+                   WHERE source = ?1 AND account_id = ?2";
+        self.state.check(self.state.db.execute(sql, params![source, account_id, since_s])).map(drop)
+    }
+
+    /// Since when accounts of Strava have been refused, in unix seconds, by their ids.
+    pub fn all_refused(&self) -> Result<HashMap<String, i64>> {
+        let sql = "SELECT account_id, refused_at_s FROM accounts WHERE source = 'strava' AND refused_at_s IS NOT NULL";
+        let all = self.state.check(rows(&self.state.db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        Ok(all.into_iter().collect())
     }
 
     /// Seals every token with another key, or with none: all of them or, on an error, none. Returns how many

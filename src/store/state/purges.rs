@@ -60,6 +60,41 @@ impl State {
         Ok(removed.0)
     }
 
+    /// Accounts of Strava that it has refused since before this second, each with its user.
+    pub fn refused_before(&self, second: i64) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT user_id, account_id FROM accounts WHERE source = 'strava' AND refused_at_s < ?1
+                   ORDER BY user_id, account_id";
+        self.check(rows(&self.db, sql, [second], |row| Ok((row.get(0)?, row.get(1)?))))
+    }
+
+    /// Removes accounts, with what is known of them and what people answered about their records. What was delivered
+    /// stays known by its number, so that nothing is ever sent twice.
+    pub fn forget_accounts(&self, accounts: &[(String, String)]) -> Result<usize> {
+        if accounts.is_empty() {
+            return Ok(0);
+        }
+        let removed = self.write(|db| {
+            let mut removed = 0;
+            for (user_id, account_id) in accounts {
+                removed += db.execute(
+                    "DELETE FROM parked WHERE source = 'strava' AND account_id = ?1",
+                    params![account_id],
+                )?;
+                removed += db.execute(
+                    "DELETE FROM answers WHERE user_id = ?1 AND (one LIKE 'strava:%' OR other LIKE 'strava:%')",
+                    params![user_id],
+                )?;
+                removed += db.execute(
+                    "DELETE FROM accounts WHERE source = 'strava' AND account_id = ?1",
+                    params![account_id],
+                )?;
+            }
+            Ok(removed)
+        })?;
+        self.check(self.db.execute_batch("VACUUM"))?;
+        Ok(removed)
+    }
+
     /// Removes every row that names a user, whatever table it is in. Returns how many there were.
     pub fn forget(&self, user_id: &str) -> Result<usize> {
         self.write(|db| {

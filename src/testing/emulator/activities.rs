@@ -117,13 +117,14 @@ async fn streams(
 
 /// The streams that were asked for, in the shape and the resolution that were asked for.
 fn reduced(body: Vec<u8>, asked: &StreamsAsked) -> Vec<u8> {
+    let mut is_keyed = true;
     let all = match serde_json::from_slice(&body) {
         Ok(Value::Object(all)) => all,
         // As it comes where nobody asks for keys.
         Ok(Value::Array(list)) if asked.is_keyed() => {
             let named = |stream: Value| Some((stream["type"].as_str()?.to_string(), stream));
-            let keyed: serde_json::Map<String, Value> = list.into_iter().filter_map(named).collect();
-            return Value::Object(keyed).to_string().into_bytes();
+            is_keyed = false;
+            list.into_iter().filter_map(named).collect()
         }
         _ => return body,
     };
@@ -135,7 +136,7 @@ fn reduced(body: Vec<u8>, asked: &StreamsAsked) -> Vec<u8> {
         Some("high") => Some(10_000),
         _ => None,
     };
-    if all.keys().all(|name| is_wanted(name)) && most.is_none() && asked.is_keyed() {
+    if all.keys().all(|name| is_wanted(name)) && most.is_none() && asked.is_keyed() && is_keyed {
         return body;
     }
     let mut streams: Vec<(String, Value)> = all.into_iter().filter(|(name, _)| is_wanted(name)).collect();

@@ -286,6 +286,14 @@ impl Emulator {
         access + inner.refresh.values().filter(|athlete| is_theirs(athlete)).count()
     }
 
+    /// Ends all tokens of a user, as an athlete does who takes the access back at Strava.
+    pub fn deauthorize(&self, user_id: &str) {
+        let mut inner = self.shared.lock();
+        let is_theirs = |athlete: usize| self.shared.athletes[athlete].user_id == user_id;
+        inner.access.retain(|_, (athlete, _)| !is_theirs(*athlete));
+        inner.refresh.retain(|_, athlete| !is_theirs(*athlete));
+    }
+
     /// Makes every access token given so far invalid, as an athlete does who disconnects.
     pub fn revoke_access(&self) {
         self.shared.lock().access.clear();
@@ -333,18 +341,33 @@ impl Shared {
         self.config.script.as_ref().and_then(|script| script(&asked)).unwrap_or_default()
     }
 
-    /// Counts a request, and lets it in or says why not.
+    /// Counts a request, and lets it in or says why not. It is counted and logged when it comes, also if whoever sent it
+    /// does not wait for the answer.
     async fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Response<Body>> {
         let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let path_and_query = uri.path_and_query().map_or_else(String::new, ToString::to_string);
         if let Some(hook) = &self.config.hook {
             hook(number, &path_and_query);
         }
-        if !self.config.latency.is_zero() {
-            tokio::time::sleep(self.config.latency).await;
-        }
         let twist = self.twist(number, &path_and_query);
-        tokio::time::sleep(twist.delay).await;
+        let pause = self.config.latency + twist.delay;
+        let Judged { refusal, athlete, mut answer } = self.judge(path_and_query, headers, twist);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        answer.date_s += self.now_s();
+        match (refusal, athlete) {
+            (None, Some(athlete)) => Ok(Admitted { athlete, answer }),
+            (refusal, _) => {
+                let (status, body) = refusal.expect("who is not let in is refused");
+                Err(answer.with(status, body))
+            }
+        }
+    }
+
+    /// Counts and logs a request, and finds whose it is, or why it is refused. The date of the answer is by how much it
+    /// is to be wrong.
+    fn judge(&self, path_and_query: String, headers: &HeaderMap, twist: Twist) -> Judged {
         let now_s = self.now_s();
         let mut inner = self.lock();
         let over = inner.usage.count(&self.config.limits, now_s, 1);
@@ -377,15 +400,16 @@ impl Shared {
             athlete: athlete.map(|number| self.athletes[number].id),
             status: refusal.as_ref().map_or(200, |(status, _)| *status),
         });
-        let answer = Answer { date_s: now_s + twist.date_shift_s, rate: Some(rate), headers: twist.headers };
-        match (refusal, athlete) {
-            (None, Some(athlete)) => Ok(Admitted { athlete, answer }),
-            (refusal, _) => {
-                let (status, body) = refusal.expect("who is not let in is refused");
-                Err(answer.with(status, body))
-            }
-        }
+        let answer = Answer { date_s: twist.date_shift_s, rate: Some(rate), headers: twist.headers };
+        Judged { refusal, athlete, answer }
     }
+}
+
+/// What is known of a request when it comes.
+struct Judged {
+    refusal: Option<(u16, Vec<u8>)>,
+    athlete: Option<usize>,
+    answer: Answer,
 }
 
 /// A request that may be answered.
