@@ -7,8 +7,8 @@
 //! several times as long.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use super::json::{Clock, Json};
 use crate::model::activity::{ExerciseSet, Lap};
 
 /// What the envelope says where it came from.
@@ -217,17 +217,16 @@ fn write_records(out: &mut Json, p: &Payload, s: &Samples) {
     let last = s.time_s.len() - 1;
     for at in (0..s.time_s.len()).filter(|at| s.every < 2 || at % s.every == 0 || *at == last) {
         out.comma();
-        out.open(b'{');
-        out.key("timestamp");
+        out.0.extend_from_slice(b"{\"timestamp\":");
         clock.write(&mut out.0, start_ms + i64::from(s.time_s[at]) * 1000);
-        out.whole("heart_rate", whole(&s.heart_rate_bpm, at));
-        out.whole("power", whole(&s.power_w, at));
-        out.whole("cadence", whole(&s.cadence_rpm, at));
-        out.number("speed", number(&s.speed_mps, at));
-        out.number("altitude", number(&s.altitude_m, at));
-        out.number("position_lat", number(&s.lat_deg, at));
-        out.number("position_long", number(&s.lon_deg, at));
-        out.number("distance", number(&s.distance_m, at));
+        out.next_whole(b",\"heart_rate\":", whole(&s.heart_rate_bpm, at));
+        out.next_whole(b",\"power\":", whole(&s.power_w, at));
+        out.next_whole(b",\"cadence\":", whole(&s.cadence_rpm, at));
+        out.next_number(b",\"speed\":", number(&s.speed_mps, at));
+        out.next_number(b",\"altitude\":", number(&s.altitude_m, at));
+        out.next_number(b",\"position_lat\":", number(&s.lat_deg, at));
+        out.next_number(b",\"position_long\":", number(&s.lon_deg, at));
+        out.next_number(b",\"distance\":", number(&s.distance_m, at));
         if let Some(temperature) = s.temperature_c.as_ref().and_then(|values| values[at]) {
             out.present_whole("temperature", i64::from(temperature));
         }
@@ -236,239 +235,9 @@ fn write_records(out: &mut Json, p: &Payload, s: &Samples) {
     out.close(b']');
 }
 
-/// Writes times that mostly go on by a second.
-#[derive(Default)]
-struct Clock {
-    day: Option<i64>,
-    date: [u8; 11],
-}
-
-impl Clock {
-    /// RFC 3339 with `Z`, in quotes; a fraction only where there is one.
-    fn write(&mut self, out: &mut Vec<u8>, unix_ms: i64) {
-        const DAY_S: i64 = 86_400;
-        let (second, ms) = (unix_ms.div_euclid(1000), unix_ms.rem_euclid(1000));
-        let (day, of_day) = (second.div_euclid(DAY_S), second.rem_euclid(DAY_S));
-        if self.day != Some(day) {
-            let date = Timestamp::from_second(day * DAY_S).unwrap_or_default().to_zoned(TimeZone::UTC).date();
-            let [century, of_century] = two_digits(date.year().unsigned_abs());
-            let ([m0, m1], [d0, d1]) =
-                (digits(date.month().unsigned_abs()), digits(date.day().unsigned_abs()));
-            let ([y0, y1], [y2, y3]) = (digits(century), digits(of_century));
-            self.date = [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T'];
-            self.day = Some(day);
-        }
-        let of_day = of_day as u32;
-        let ([h0, h1], [m0, m1], [s0, s1]) =
-            (digits((of_day / 3600) as u8), digits((of_day / 60 % 60) as u8), digits((of_day % 60) as u8));
-        out.push(b'"');
-        out.extend_from_slice(&self.date);
-        out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
-        if ms != 0 {
-            let [t0, t1] = digits((ms / 10) as u8);
-            out.extend_from_slice(&[b'.', t0, t1, b'0' + (ms % 10) as u8]);
-        }
-        out.extend_from_slice(b"Z\"");
-    }
-}
-
-fn two_digits(year: u16) -> [u8; 2] {
-    [(year / 100 % 100) as u8, (year % 100) as u8]
-}
-
-fn digits(below_100: u8) -> [u8; 2] {
-    [b'0' + below_100 / 10, b'0' + below_100 % 10]
-}
-
-/// JSON that is being written.
-struct Json(Vec<u8>);
-
-impl Json {
-    fn open(&mut self, bracket: u8) {
-        self.0.push(bracket);
-    }
-
-    fn close(&mut self, bracket: u8) {
-        self.0.push(bracket);
-    }
-
-    /// Before everything but the first within a bracket.
-    fn comma(&mut self) {
-        if !matches!(self.0.last(), Some(b'{' | b'[')) {
-            self.0.push(b',');
-        }
-    }
-
-    fn key(&mut self, name: &str) {
-        self.comma();
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.key(name);
-            self.string(value);
-        }
-    }
-
-    fn time(&mut self, name: &str, time: Timestamp) {
-        self.key(name);
-        Clock::default().write(&mut self.0, time.as_millisecond());
-    }
-
-    fn flag(&mut self, name: &str) {
-        self.key(name);
-        self.0.extend_from_slice(b"true");
-    }
-
-    fn whole(&mut self, name: &str, value: i32) {
-        if value != 0 {
-            self.present_whole(name, i64::from(value));
-        }
-    }
-
-    fn present_whole(&mut self, name: &str, value: i64) {
-        self.key(name);
-        self.0.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-    }
-
-    /// Left out where it is zero, and where no JSON number says it.
-    fn number(&mut self, name: &str, value: f64) {
-        if value.to_bits() != 0 && value.is_finite() {
-            self.present_number(name, value);
-        }
-    }
-
-    fn present_number(&mut self, name: &str, value: f64) {
-        self.key(name);
-        write_number(&mut self.0, value);
-    }
-
-    fn string(&mut self, text: &str) {
-        self.0.push(b'"');
-        let bytes = text.as_bytes();
-        let mut written = 0;
-        let mut at = 0;
-        while at < bytes.len() {
-            let byte = bytes[at];
-            // U+2028 and U+2029 are line ends to JavaScript.
-            let separator =
-                byte == 0xe2 && bytes[at..].starts_with(&[0xe2, 0x80]) && bytes[at + 2] & 0xfe == 0xa8;
-            if !(byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&') || separator) {
-                at += 1;
-                continue;
-            }
-            self.0.extend_from_slice(&bytes[written..at]);
-            if separator {
-                self.0.extend_from_slice(if bytes[at + 2] == 0xa8 { b"\\u2028" } else { b"\\u2029" });
-                at += 2;
-            } else {
-                self.escape(byte);
-            }
-            at += 1;
-            written = at;
-        }
-        self.0.extend_from_slice(&bytes[written..]);
-        self.0.push(b'"');
-    }
-
-    fn escape(&mut self, byte: u8) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let short = match byte {
-            b'"' | b'\\' => byte,
-            0x08 => b'b',
-            0x0c => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            _ => {
-                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]);
-                self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-                return;
-            }
-        };
-        self.0.extend_from_slice(&[b'\\', short]);
-    }
-}
-
-/// The fewest digits that come back to the same number, written as Go writes them.
-fn write_number(out: &mut Vec<u8>, value: f64) {
-    let size = value.abs();
-    if size == 0.0 {
-        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if (1e-5..1e16).contains(&size) {
-        let mut buffer = ryu::Buffer::new();
-        let text = buffer.format_finite(value);
-        out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
-    } else if (1e-6..1e21).contains(&size) {
-        out.extend_from_slice(value.to_string().as_bytes());
-    } else {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').expect("the format has an exponent");
-        let sign = if exponent.starts_with('-') { "" } else { "+" };
-        out.extend_from_slice(format!("{digits}e{sign}{exponent}").as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn number(value: f64) -> String {
-        let mut out = Vec::new();
-        write_number(&mut out, value);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn numbers_are_written_as_go_writes_them() {
-        for (value, text) in [
-            (3.0, "3"),
-            (f64::from(51.50735_f32), "51.50735092163086"),
-            (-0.0, "-0"),
-            (1e-5, "0.00001"),
-            (1.5e-6, "0.0000015"),
-            (1e-7, "1e-7"),
-            (1.25e-10, "1.25e-10"),
-            (1e15, "1000000000000000"),
-            (123_456_789_012_345_680_000.0, "123456789012345680000"),
-            (1e21, "1e+21"),
-            (1.5e300, "1.5e+300"),
-        ] {
-            assert_eq!(number(value), text);
-        }
-    }
-
-    #[test]
-    fn strings_are_escaped_for_html_and_javascript() {
-        let mut json = Json(Vec::new());
-        json.string("a\"\\\u{8}\u{c}\n\r\t\u{1}\u{1f}\u{7f}<b>&é\u{2028}\u{2029}\u{202a}🏃");
-        let text = String::from_utf8(json.0).unwrap();
-        assert_eq!(
-            text,
-            "\"a\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\u{7f}\\u003cb\\u003e\\u0026é\\u2028\\u2029\u{202a}🏃\""
-        );
-        json = Json(Vec::new());
-        json.string("\u{e2}\u{80}");
-        assert_eq!(String::from_utf8(json.0).unwrap(), "\"\u{e2}\u{80}\"");
-    }
-
-    #[test]
-    fn times_have_a_fraction_only_where_there_is_one() {
-        let mut clock = Clock::default();
-        let mut out = Vec::new();
-        for ms in
-            [1_767_600_000_000, 1_767_600_000_050, 1_767_657_599_999, 1_767_657_600_000, -62_135_596_800_000]
-        {
-            clock.write(&mut out, ms);
-        }
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "\"2026-01-05T08:00:00Z\"\"2026-01-05T08:00:00.050Z\"\"2026-01-05T23:59:59.999Z\"\"2026-01-06T00:00:00Z\"\"0001-01-01T00:00:00Z\""
-        );
-    }
 
     #[test]
     fn the_mean_heart_rate_is_whole_and_counts_zeros() {
