@@ -19,13 +19,21 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output> {
     Ok(runtime.map_err(Error::io("start", "the network"))?.block_on(future))
 }
 
-/// A client for these addresses, which waits so long for a whole answer.
+/// How often an open connection of HTTP/2 is asked whether it still is one: unlike one of HTTP/1.1, it outlives a
+/// request that got no answer.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// A client for these addresses, which waits so long for a whole answer. It keeps its connections, and speaks HTTP/2
+/// where the other side offers that.
 pub fn client(urls: &[Url], timeout: Duration) -> Result<reqwest::Client> {
     set_up_tls();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("longrun/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .timeout(timeout)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_EVERY)
+        .http2_keep_alive_while_idle(true)
         // A redirect would carry the token somewhere else.
         .redirect(reqwest::redirect::Policy::none());
     if urls.iter().all(is_loopback) {

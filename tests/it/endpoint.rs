@@ -23,6 +23,9 @@ pub enum Does {
 
 pub type Script = Box<dyn Fn(usize) -> Does + Send + Sync>;
 
+/// One that looks at what it is asked.
+pub type Reader = Box<dyn Fn(usize, &Taken) -> Does + Send + Sync>;
+
 /// A request that was taken.
 #[derive(Debug, Clone)]
 pub struct Taken {
@@ -30,9 +33,35 @@ pub struct Taken {
     pub body: Vec<u8>,
 }
 
+impl Taken {
+    pub fn is_batch(&self) -> bool {
+        self.head.to_lowercase().contains("content-type: application/cloudevents-batch+json")
+    }
+
+    /// Its events, each to the byte.
+    pub fn events(&self) -> Vec<Vec<u8>> {
+        if !self.is_batch() {
+            return vec![self.body.clone()];
+        }
+        let events: Vec<&serde_json::value::RawValue> = serde_json::from_slice(&self.body).unwrap();
+        events.into_iter().map(|event| event.get().as_bytes().to_vec()).collect()
+    }
+
+    pub fn users(&self) -> Vec<String> {
+        let user = |event: &Vec<u8>| {
+            let text = String::from_utf8_lossy(event).into_owned();
+            let user = text.split("\"user_id\":\"").nth(1).and_then(|rest| rest.split('"').next());
+            user.unwrap_or_default().to_string()
+        };
+        self.events().iter().map(user).collect()
+    }
+}
+
 #[derive(Default)]
 struct Seen {
+    connections: usize,
     requests: usize,
+    batches: usize,
     taken: Vec<Taken>,
     under_way: Vec<String>,
     /// Of one user at one time.
@@ -48,6 +77,10 @@ pub const HANGS_FOR: Duration = Duration::from_millis(600);
 
 impl Endpoint {
     pub fn start(script: Script) -> Endpoint {
+        Endpoint::start_reading(Box::new(move |number, _| script(number)))
+    }
+
+    pub fn start_reading(script: Reader) -> Endpoint {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -56,6 +89,7 @@ impl Endpoint {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (script, seen) = (script.clone(), shared.clone());
+                seen.lock().unwrap().connections += 1;
                 std::thread::spawn(move || drop(serve(stream, &script, &seen)));
             }
         });
@@ -70,6 +104,20 @@ impl Endpoint {
         self.seen.lock().unwrap().requests
     }
 
+    pub fn connections(&self) -> usize {
+        self.seen.lock().unwrap().connections
+    }
+
+    /// Requests with a batch, taken or not.
+    pub fn batches(&self) -> usize {
+        self.seen.lock().unwrap().batches
+    }
+
+    /// The events of every request that was taken.
+    pub fn events(&self) -> Vec<Vec<u8>> {
+        self.taken().iter().flat_map(Taken::events).collect()
+    }
+
     pub fn taken(&self) -> Vec<Taken> {
         self.seen.lock().unwrap().taken.clone()
     }
@@ -79,7 +127,7 @@ impl Endpoint {
     }
 }
 
-fn serve(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std::io::Result<()> {
+fn serve(stream: TcpStream, script: &Reader, seen: &Mutex<Seen>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     stream.set_nodelay(true)?;
@@ -101,19 +149,21 @@ fn serve(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std::io::Res
         });
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body)?;
-        let text = String::from_utf8_lossy(&body);
-        let user = text.split("\"user_id\":\"").nth(1).and_then(|rest| rest.split('"').next());
-        let user = user.unwrap_or_default().to_string();
-        let (number, taken) = {
+        let taken = Taken { head, body };
+        let users = taken.users();
+        let number = {
             let mut seen = seen.lock().unwrap();
             seen.requests += 1;
-            let of_user = seen.under_way.iter().filter(|other| **other == user).count() + 1;
-            seen.under_way.push(user.clone());
-            seen.most_of_a_user = seen.most_of_a_user.max(of_user);
-            (seen.requests, Taken { head, body })
+            seen.batches += usize::from(taken.is_batch());
+            for user in &users {
+                seen.under_way.push(user.clone());
+                let of_user = seen.under_way.iter().filter(|other| *other == user).count();
+                seen.most_of_a_user = seen.most_of_a_user.max(of_user);
+            }
+            seen.requests
         };
         // The script may kill who asks, before or behind the taking.
-        let does = script(number);
+        let does = script(number, &taken);
         if !matches!(does, Does::Answers(_) | Does::Cuts) {
             seen.lock().unwrap().taken.push(taken);
         }
@@ -132,8 +182,10 @@ fn serve(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> std::io::Res
         };
         {
             let mut seen = seen.lock().unwrap();
-            let at = seen.under_way.iter().position(|other| *other == user).unwrap();
-            seen.under_way.swap_remove(at);
+            for user in &users {
+                let at = seen.under_way.iter().position(|other| other == user).unwrap();
+                seen.under_way.swap_remove(at);
+            }
         }
         if status == 0 {
             return Ok(());

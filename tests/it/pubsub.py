@@ -1,6 +1,6 @@
 """Google's own client of Pub/Sub, beside the sink: makes a topic, reads it back, or publishes to it.
 
-pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | publish TOPIC FILE [MESSAGES_A_REQUEST]
+pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | redeliver SUBSCRIPTION COUNT | publish TOPIC FILE [MESSAGES_A_REQUEST]
 """
 
 import base64
@@ -16,8 +16,28 @@ def main(verb: str, *args: str) -> None:
         topic, subscription = args
         pubsub_v1.PublisherClient().create_topic(request={"name": topic})
         pubsub_v1.SubscriberClient().create_subscription(
-            request={"name": subscription, "topic": topic, "ack_deadline_seconds": 60}
+            request={
+                "name": subscription,
+                "topic": topic,
+                "ack_deadline_seconds": 60,
+                "enable_message_ordering": True,
+            }
         )
+    elif verb == "redeliver":
+        # Takes what is there and gives all of it back, as a consumer that dies does: it is delivered once more.
+        subscription, count = args[0], int(args[1])
+        client = pubsub_v1.SubscriberClient()
+        given_back = 0
+        while given_back < count:
+            request = {"subscription": subscription, "max_messages": 100}
+            received = client.pull(request=request, timeout=30).received_messages
+            for each in received:
+                print(base64.b64encode(each.message.data).decode())
+            given_back += len(received)
+            ids = [each.ack_id for each in received]
+            client.modify_ack_deadline(
+                request={"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
+            )
     elif verb == "pull":
         # As many as are waited for and whatever else is there, in the order in which they were published.
         subscription, count = args[0], int(args[1])

@@ -7,6 +7,11 @@ use std::process::{Child, Command, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use rand::SeedableRng;
+use rand_pcg::Pcg64Mcg;
+
+use crate::consumer::Consumer;
+use crate::redrive::kills::{Planned, Redrives, nothing_armed};
 use crate::redrive::{FAST, check_sink, told_activities};
 use crate::support::{Ended, Place, python_with};
 
@@ -54,6 +59,12 @@ impl Fake {
         Ended::of(command.output().unwrap()).expect(0).stdout
     }
 
+    /// What was published, in the order of the topic.
+    fn pull(&self, at_least: usize) -> Vec<Vec<u8>> {
+        let pulled = self.client(&["pull", SUBSCRIPTION, &at_least.to_string()]);
+        pulled.lines().map(|line| BASE64.decode(line).unwrap()).collect()
+    }
+
     fn redrive(&self, place: &Place, more: &[&str]) -> Ended {
         let sink = format!("pubsub:{TOPIC}");
         let args = [&["redrive", "--apply", "--json", "--sink", &sink], &FAST[..], more].concat();
@@ -96,6 +107,57 @@ fn a_topic_passes_the_suite() {
         pulled.clone()
     };
     check_sink(&place, &|more| fake.redrive(&place, more), &arrived);
+}
+
+/// Requests fail, answers are lost, and consumers give messages back.
+#[test]
+fn a_topic_whose_answers_are_lost_gets_everything_in_order_under_one_id() {
+    const SEED: u64 = 21;
+    println!("seed {SEED}");
+    let place = Place::crowd(6, 40);
+    let Some(fake) = Fake::start(place.folder.path(), &["fickle", &SEED.to_string()]) else { return };
+    fake.client(&["make", TOPIC, SUBSCRIPTION]);
+    let planned = Planned::of(&place);
+    let done = fake.redrive(&place, &[]).expect(0).json();
+    assert_eq!((done["delivered"].as_u64(), done["unknown"].as_u64()), (Some(240), Some(0)), "{done}");
+    assert!(done["sent_again"].as_u64().unwrap() > 0, "{done}");
+    let given_back = fake.client(&["redeliver", SUBSCRIPTION, "240"]);
+    let published = fake.pull(240);
+    assert!(published.len() > 240, "some came twice, under one id");
+    planned.check(&published);
+    let mut consumer = Consumer::new();
+    let given_back = given_back.lines().map(|line| BASE64.decode(line).unwrap());
+    given_back.chain(published).for_each(|message| consumer.take(&message));
+    assert_eq!(consumer.runs.len(), 240, "a run each, however often its message is delivered");
+    assert_eq!(fake.redrive(&place, &[]).expect(0).json()["attempts"], 0);
+}
+
+fn kill_over_a_topic(seed: u64, kills: usize) {
+    println!("seed {seed}");
+    let place = Place::crowd(5, 12 + 2 * u32::try_from(kills).unwrap().min(100));
+    let Some(fake) = Fake::start(place.folder.path(), &["fickle", &seed.to_string()]) else { return };
+    fake.client(&["make", TOPIC, SUBSCRIPTION]);
+    let planned = Planned::of(&place);
+    let redrives = Redrives {
+        place: &place,
+        sink: format!("pubsub:{TOPIC}"),
+        more: &[],
+        environment: vec![("PUBSUB_EMULATOR_HOST", fake.address.clone())],
+    };
+    redrives.kill(&mut Pcg64Mcg::seed_from_u64(seed), kills, &nothing_armed);
+    planned.check(&fake.pull(planned.ids.len()));
+}
+
+#[test]
+fn kills_over_a_topic_lose_nothing_and_keep_the_order() {
+    kill_over_a_topic(22, 12);
+}
+
+/// `cargo test --release --features pubsub --test it a_hundred_kills -- --ignored --nocapture`
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_kills_over_a_topic() {
+    kill_over_a_topic(20_261_126, 100);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Attempt {
     pub number: u32,
     /// Its place among its user's messages.
     place: usize,
+    /// Of its lane.
+    pub lane: u64,
 }
 
 /// An attempt without its message.
@@ -28,15 +30,18 @@ pub struct Rest {
     ready: Ready,
     number: u32,
     place: usize,
+    lane: u64,
 }
 
 impl Attempt {
     pub fn parts(self) -> (Message, Rest) {
-        (self.message, Rest { ready: self.ready, number: self.number, place: self.place })
+        let Attempt { ready, message, number, place, lane } = self;
+        (message, Rest { ready, number, place, lane })
     }
 
     pub fn whole((message, rest): (Message, Rest)) -> Attempt {
-        Attempt { ready: rest.ready, message, number: rest.number, place: rest.place }
+        let Rest { ready, number, place, lane } = rest;
+        Attempt { ready, message, number, place, lane }
     }
 
     pub fn intent(&self) -> Intent {
@@ -60,6 +65,8 @@ pub enum Next {
 }
 
 pub struct Lane {
+    /// Later lanes have higher numbers.
+    pub number: u64,
     pub user_id: String,
     queue: VecDeque<Ready>,
     builder: Builder,
@@ -79,12 +86,13 @@ pub struct Lane {
 
 impl Lane {
     /// A lane for what is ready of a user's plan.
-    pub fn new(lake: &Lake, plan: UserPlan, options: &Options) -> Lane {
+    pub fn new(lake: &Lake, number: u64, plan: UserPlan, options: &Options) -> Lane {
         let ready = plan.planned.into_iter().filter_map(|planned| match planned {
             Planned::Ready(ready) => Some(*ready),
             Planned::Settled(_) => None,
         });
         Lane {
+            number,
             user_id: plan.user_id,
             queue: ready.collect(),
             builder: Builder::new(lake, options.content, plan.batches),
@@ -162,6 +170,6 @@ impl Lane {
         };
         self.next_place += 1;
         let place = self.next_place;
-        Ok(Next::Attempt(Attempt { ready, message, number: 1, place }))
+        Ok(Next::Attempt(Attempt { ready, message, number: 1, place, lane: self.number }))
     }
 }

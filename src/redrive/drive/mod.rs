@@ -7,13 +7,14 @@
 
 mod dead_letters;
 mod driven;
+mod ends;
 mod lane;
 mod pacer;
 mod runs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, error::TryRecvError};
@@ -22,27 +23,22 @@ use tokio::task::JoinSet;
 pub use driven::Driven;
 
 use super::Options;
-use super::plan::{Held, OfBucket, Reason, UserPlan, count, unsendable};
+use super::plan::{OfBucket, UserPlan, count, unsendable};
 use super::sinks::{Capabilities, Outcome, Pace, Sink};
 use crate::error::{Error, Result};
-use crate::fitglue::runs::Status;
 use crate::store::lake::Lake;
-use crate::store::state::deliveries::{Deliveries, End, Ended, Intent};
+use crate::store::state::deliveries::{Deliveries, Intent};
 use dead_letters::DeadLetters;
 use lane::{Attempt, Lane, Next};
 use pacer::Pacer;
-use runs::{Awaited, Follower, LOOK_EVERY};
+use runs::{Follower, LOOK_EVERY};
 
-/// Attempts at one message, before its user's lane ends.
-const MOST_ATTEMPTS: u32 = 10;
-/// Refusals with no delivery between them, before it is taken for granted that the sink refuses everything.
-const MOST_REFUSALS: u32 = 20;
-const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// Messages of one user in one call, of a sink that keeps their order.
 const MOST_OF_A_USER: usize = 64;
 /// Lanes that are open for a sink that takes many messages at once.
 const LANES_OF_BATCHES: usize = 256;
+/// From this attempt on, a message goes in a call of its own, so that what is wrong with it keeps nobody else back.
+const ALONE_FROM: u32 = 3;
 /// Bytes of messages that wait for a call, or are in one.
 const MOST_BYTES_ON_THE_WAY: usize = 64 << 20;
 
@@ -74,11 +70,13 @@ impl Wake {
 struct Driver<'a> {
     lake: &'a Lake,
     options: &'a Options,
-    capabilities: &'static Capabilities,
+    capabilities: &'a Capabilities,
     sink: Arc<dyn Sink>,
     deliveries: &'a Deliveries,
     dead_letters: DeadLetters,
+    /// By their numbers.
     lanes: Vec<Lane>,
+    next_lane: u64,
     /// Plans of users whose turn has not come.
     waiting: VecDeque<UserPlan>,
     all_planned: bool,
@@ -115,6 +113,7 @@ pub async fn run(
         deliveries,
         dead_letters: DeadLetters::new(dead_letters, options.sink.to_string()),
         lanes: Vec::new(),
+        next_lane: 0,
         waiting: VecDeque::new(),
         all_planned: false,
         turn: 0,
@@ -202,7 +201,8 @@ impl Driver<'_> {
         while self.lanes.len() < self.most_lanes()
             && let Some(plan) = self.waiting.pop_front()
         {
-            self.lanes.push(Lane::new(self.lake, plan, self.options));
+            self.lanes.push(Lane::new(self.lake, self.next_lane, plan, self.options));
+            self.next_lane += 1;
         }
     }
 
@@ -212,6 +212,9 @@ impl Driver<'_> {
         let mut ready: Vec<Attempt> = Vec::new();
         let lanes = self.lanes.len();
         let most = self.capabilities.batch.max(self.options.concurrency);
+        if self.capabilities.batch > 1 && self.sends.len() >= self.options.concurrency {
+            return Ok(wake);
+        }
         'lanes: for turn in 0..lanes {
             let number = (self.turn + turn) % lanes;
             let mut of_lane = 0;
@@ -234,9 +237,12 @@ impl Driver<'_> {
         let intents: Vec<Intent> = ready.iter().map(Attempt::intent).collect();
         self.deliveries.intend(&intents, Timestamp::now())?;
         self.driven.attempts += ready.len() as u64;
+        if ready.len() >= most {
+            // Others may be ready, too.
+            wake.at(Instant::now());
+        }
         while !ready.is_empty() {
-            let rest = ready.split_off(self.capabilities.batch.min(ready.len()));
-            let attempts = std::mem::replace(&mut ready, rest);
+            let attempts = self.next_call(&mut ready);
             let sink = self.sink.clone();
             self.sends.spawn(async move {
                 let (messages, rest): (Vec<_>, Vec<_>) = attempts.into_iter().map(Attempt::parts).unzip();
@@ -246,6 +252,15 @@ impl Driver<'_> {
             });
         }
         Ok(wake)
+    }
+
+    /// Takes out what goes in one call.
+    fn next_call(&self, ready: &mut Vec<Attempt>) -> Vec<Attempt> {
+        // Where calls keep the order, the messages of a user stay in one.
+        let is_alone = |attempt: &&Attempt| !self.capabilities.keeps_order && attempt.number >= ALONE_FROM;
+        let together = ready.iter().take(self.capabilities.batch).take_while(|attempt| !is_alone(attempt));
+        let rest = ready.split_off(together.count().max(1));
+        std::mem::replace(ready, rest)
     }
 
     /// Messages of one user that may be on their way together.
@@ -343,116 +358,10 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn take_back(&mut self, back: Back, ends: &mut Vec<End>, watch: &mut dyn FnMut(Event)) -> Result<()> {
-        match back.outcomes {
-            Ok(outcomes) => {
-                assert_eq!(outcomes.len(), back.attempts.len(), "a sink says of each message how it ended");
-                for (attempt, outcome) in back.attempts.into_iter().zip(outcomes) {
-                    ends.push(self.end(attempt, outcome, watch)?);
-                }
-            }
-            Err(e) => {
-                for attempt in back.attempts {
-                    self.bytes_on_the_way -= attempt.message.bytes.len();
-                    let lane = self.lane(&attempt.message.user_id);
-                    lane.on_the_way -= 1;
-                    lane.ended = true;
-                    self.driven.unknown += 1;
-                }
-                self.failed.get_or_insert(e);
-            }
-        }
-        Ok(())
-    }
-
-    fn lane(&mut self, user_id: &str) -> &mut Lane {
-        self.lanes.iter_mut().find(|lane| lane.user_id == user_id).expect("its lane waits for it")
-    }
-
-    /// What an attempt's end means for its lane, and what is written down of it.
-    fn end(&mut self, attempt: Attempt, outcome: Outcome, watch: &mut dyn FnMut(Event)) -> Result<End> {
-        let now = Instant::now();
-        let user_id = attempt.message.user_id.clone();
-        let execution_id = attempt.message.execution_id.clone();
-        self.bytes_on_the_way -= attempt.message.bytes.len();
-        self.lane(&user_id).on_the_way -= 1;
-        let name = || format!("{} of {user_id}", attempt.ready.owed.golden_id);
-        let (ended, reason) = match outcome {
-            Outcome::Delivered => {
-                self.failing_since = None;
-                self.refusals = 0;
-                self.driven.delivered += 1;
-                self.driven.delivered_bytes += attempt.message.bytes.len() as u64;
-                if self.follower.is_some() {
-                    self.lane(&user_id).run = Some(Awaited { run_id: execution_id.clone(), since: now });
-                }
-                (Ended::Delivered, None)
-            }
-            Outcome::Rejected(why) => {
-                self.failing_since = None;
-                self.driven.rejected += 1;
-                self.refusals += 1;
-                self.stopped |= self.refusals >= MOST_REFUSALS;
-                self.driven.rejected_why.get_or_insert_with(|| format!("{}: {why}", name()));
-                self.dead_letters.add(&attempt.message, &why, Timestamp::now())?;
-                self.driven.dead_letters.get_or_insert_with(|| self.dead_letters.path.display().to_string());
-                (Ended::Rejected, Some(why))
-            }
-            Outcome::Unknown { why, retry_after } => {
-                // A wait that the sink asks for is no failing of it.
-                let asked_for = retry_after.unwrap_or_default();
-                let since = *self.failing_since.get_or_insert(now + asked_for);
-                let is_out_of_reach = now.saturating_duration_since(since) >= self.options.patience;
-                self.stopped |= is_out_of_reach;
-                if is_out_of_reach || attempt.number >= MOST_ATTEMPTS {
-                    self.driven.unknown += 1;
-                    self.driven.unknown_why = Some(format!("{}: {why}", name()));
-                    self.lane(&user_id).ended = true;
-                } else {
-                    watch(Event::Trouble { user_id: user_id.clone(), why: why.clone() });
-                    let is_first = attempt.number == 1 && attempt.ready.unsettled.is_none();
-                    self.driven.sent_again += u64::from(is_first);
-                    let backoff =
-                        FIRST_BACKOFF.saturating_mul(1 << (attempt.number - 1)).min(LONGEST_BACKOFF);
-                    // Not much longer than the sink may be out of reach at all.
-                    let wait = backoff.min(self.options.patience).max(asked_for);
-                    self.lane(&user_id).send_again(attempt, now + wait);
-                }
-                (Ended::Unknown, Some(why))
-            }
-        };
-        Ok(End { user_id, execution_id, ended, reason })
-    }
-
-    /// Lanes whose run has ended go on.
-    fn look_at_runs(&mut self) -> Result<()> {
-        let Some(follower) = &self.follower else { return Ok(()) };
-        for lane in &mut self.lanes {
-            let Some(run) = &lane.run else { continue };
-            let status = follower.ended(&lane.user_id, run)?;
-            let name = match &status {
-                Some(status) => status.name(),
-                None if run.since.elapsed() >= follower.longest => "not_seen",
-                None => continue,
-            };
-            *self.driven.runs.get_or_insert_default().entry(name.to_string()).or_default() += 1;
-            if status == Some(Status::TierBlocked) {
-                // The pipeline counts otherwise than we do, and it is the one that counts.
-                let held =
-                    Held::new(Reason::TierBudget, "the pipeline has blocked a run of this user's tier");
-                for ready in lane.take_rest() {
-                    count(&mut self.driven.held, &lane.user_id, &ready.owed.golden_id, &held);
-                }
-            }
-            lane.run = None;
-        }
-        Ok(())
-    }
-
     fn close_lanes(&mut self) {
         let stopping = self.is_stopping();
         if stopping {
-            let waiting = self.waiting.drain(..).map(|plan| Lane::new(self.lake, plan, self.options).left());
+            let waiting = self.waiting.drain(..).map(|plan| plan.ready());
             self.driven.left += waiting.sum::<u64>();
         }
         for lane in &mut self.lanes {

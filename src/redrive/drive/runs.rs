@@ -75,10 +75,13 @@ impl Follower {
         let known = Arc::new(Mutex::new(Known::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let mut source = Source::of(watch.from.clone());
-        // One that cannot be read yet has said nothing yet.
-        drop(source.read(&mut |run| lock(&known).take(run, true)));
         let (shared, stopped) = (known.clone(), stop.clone());
+        let (has_read, first_reading) = std::sync::mpsc::channel();
+        // All readings are on this thread: whoever sends may not wait for the network in any other way than its own.
         let thread = std::thread::spawn(move || {
+            // One that cannot be read yet has said nothing yet.
+            drop(source.read(&mut |run| lock(&shared).take(run, true)));
+            drop(has_read);
             while !stopped.load(Ordering::Relaxed) {
                 if let Err(e) = source.read(&mut |run| lock(&shared).take(run, false)) {
                     lock(&shared).failed = Some(e);
@@ -87,6 +90,8 @@ impl Follower {
                 std::thread::park_timeout(source.every());
             }
         });
+        // It ends when the thread lets go of the other side.
+        first_reading.iter().for_each(|()| {});
         Follower { known, stop, thread: Some(thread), longest: watch.longest }
     }
 

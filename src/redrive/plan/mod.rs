@@ -3,6 +3,7 @@
 //! A bucket at a time, through the `stages`: what its users are owed is [routed](super::route), weighed, and let
 //! through as far as each user's `tier` allows.
 
+mod before;
 pub mod held;
 mod reviews;
 mod stages;
@@ -24,17 +25,18 @@ use super::message::samples::Places;
 use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, content, originals};
 use super::plan_file::Only;
 use super::reconcile::{self, Standing};
-use super::route::{Route, is_of, pipeline_of, route, route_again};
+use super::route::{Route, route, route_again};
 use super::sinks::{self, Capabilities, Carries};
 use super::workouts::{Member, Workout, Workouts};
 use crate::error::Result;
-use crate::fitglue::runs::{Run, Runs, Status};
+use crate::fitglue::runs::Runs;
 use crate::fitglue::uploads::Uploads;
 use crate::fitglue::users::Users;
 use crate::sources::Source;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::state::deliveries::{self, Deliveries, Delivery, Ended, Progress};
 use crate::store::state::exports::Exports;
+use before::Before;
 use reviews::Reviews;
 use tier::Allowance;
 
@@ -86,7 +88,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn capabilities(&self) -> &'static Capabilities {
+    fn capabilities(&self) -> &Capabilities {
         self.options.sink.capabilities()
     }
 
@@ -127,9 +129,8 @@ impl<'a> Planner<'a> {
             if !standing.is_owed() && !goes_again {
                 continue;
             }
-            let before = sent_before(user_id, workout, &sent);
-            let is_unsettled = before.is_some_and(|(d, _)| matches!(d.progress, Progress::Unsettled { .. }));
-            let is_delivered = before.is_some_and(|(d, _)| d.progress == Progress::Delivered);
+            let before = Before::of(user_id, workout, &sent);
+            let (is_unsettled, is_delivered) = (before.unsettled(&runs).is_some(), before.is_delivered());
             if !goes_again && !self.options.wants(workout, standing) {
                 if is_unsettled {
                     of_user.unsettled_elsewhere = of_user.unsettled_elsewhere.or(Some(workout.start));
@@ -140,7 +141,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let beside = reviews.beside(user_id, workout, &taken);
-            let routed = self.route_workout(user_id, workout, standing, &runs, before, beside);
+            let routed = self.route_workout(user_id, workout, standing, &runs, &before, beside);
             if routed.is_ok() || is_delivered || is_unsettled {
                 taken.extend(workout.members.iter().map(Member::name));
             }
@@ -154,7 +155,9 @@ impl<'a> Planner<'a> {
         let mut ends = Vec::new();
         for delivery in sent.iter_mut() {
             let is_unsettled = matches!(delivery.progress, Progress::Unsettled { .. });
-            if is_unsettled && runs.with_id(&delivery.execution_id).is_some() {
+            let run = runs.with_id(&delivery.execution_id);
+            // A run that came to nothing may be of an earlier attempt, and is owed again whoever made it.
+            if is_unsettled && run.is_some_and(|run| !before::came_to_nothing(run)) {
                 delivery.progress = Progress::Delivered;
                 ends.push(deliveries::End {
                     user_id: user_id.to_string(),
@@ -176,7 +179,7 @@ impl<'a> Planner<'a> {
         workout: &Workout,
         standing: Standing,
         runs: &Runs,
-        before: Option<(&Delivery, Option<&Member>)>,
+        before: &Before,
         beside: Option<(String, String)>,
     ) -> Result<Routed, Box<Settled>> {
         let options = self.options;
@@ -192,14 +195,10 @@ impl<'a> Planner<'a> {
             return Err(owed.held(Held::new(Reason::UnknownUser, why)));
         };
         // What has been delivered once is not delivered again, whichever record and pipeline it would be today.
-        if let Some((delivery, _)) = before.filter(|(delivery, _)| delivery.progress == Progress::Delivered)
-            && !options.goes_again(workout)
-            && let Some(end) = delivered(delivery, runs)
-        {
-            return Err(settled_before(owed, delivery, end));
+        if let Some((delivery, end)) = before.settling(runs).filter(|_| !options.goes_again(workout)) {
+            return Err(before::settled(owed, delivery, end));
         }
-        let unsettled =
-            before.filter(|(delivery, _)| matches!(delivery.progress, Progress::Unsettled { .. }));
+        let unsettled = before.unsettled(runs);
         // It goes on the way on which it may have arrived, while that is open.
         let again = unsettled.and_then(|(delivery, member)| {
             let member = member.filter(|member| !member.is_echo && !member.is_gone)?;
@@ -218,27 +217,23 @@ impl<'a> Planner<'a> {
             Ok(routed) => routed,
             Err(held) => {
                 let mut settled = owed.held(held);
-                settled.unsettled = unsettled.map(of_delivery);
+                settled.unsettled = unsettled.and_then(|(delivery, _)| before::unsettled_of(delivery));
                 return Err(settled);
             }
         };
-        // The same record to the same pipeline keeps the id that it went under before.
-        if let Some((delivery, _)) = before.filter(|(delivery, _)| {
-            is_of(&delivery.execution_id, user_id, member)
-                && pipeline_of(&delivery.execution_id) == way.pipeline_id
-        }) {
+        let same_way = before.same_way(user_id, member, &way);
+        if let Some(delivery) = same_way {
             way.execution_id.clone_from(&delivery.execution_id);
         }
-        let before = before.filter(|(delivery, _)| delivery.execution_id == way.execution_id);
         let others = workout.members.iter().filter(|m| m.is_same && *m != member).cloned().collect();
         let routed = Routed {
             owed,
             member: member.clone(),
             others,
             route: way,
-            unsettled: before.map(|(delivery, _)| delivery).and_then(unsettled_of),
+            unsettled: same_way.and_then(before::unsettled_of),
         };
-        if let Some((Delivery { progress: Progress::Rejected(why), .. }, _)) = before
+        if let Some(Delivery { progress: Progress::Rejected(why), .. }) = same_way
             && !options.retry_rejected
         {
             let why = format!("{} has refused it: {why}; --retry-rejected sends it once more", options.sink);
@@ -349,6 +344,11 @@ impl<'a> Planner<'a> {
 }
 
 impl UserPlan {
+    /// Messages that would be sent.
+    pub fn ready(&self) -> u64 {
+        self.planned.iter().filter(|planned| matches!(planned, Planned::Ready(_))).count() as u64
+    }
+
     /// Takes out what is ready and not in a plan that was looked at.
     fn keep(&mut self, only: &Only) {
         self.planned.retain(|planned| match planned {
@@ -370,60 +370,6 @@ impl UserPlan {
         });
         self.beyond_limit = (before - self.planned.len()) as u64;
     }
-}
-
-/// The message of a workout that came furthest, and which of today's records it was of: known by the records, so
-/// that it does not matter what its pipeline is called today, or whether it is still there.
-fn sent_before<'a>(
-    user_id: &str,
-    workout: &'a Workout,
-    sent: &'a [Delivery],
-) -> Option<(&'a Delivery, Option<&'a Member>)> {
-    let of_workout = sent.iter().filter_map(|delivery| {
-        let member = workout.members.iter().find(|member| is_of(&delivery.execution_id, user_id, member));
-        (member.is_some() || delivery.golden_id == workout.golden_id).then_some((delivery, member))
-    });
-    of_workout.min_by_key(|(delivery, _)| match delivery.progress {
-        Progress::Delivered => 0,
-        Progress::Unsettled { .. } => 1,
-        Progress::Rejected(_) => 2,
-    })
-}
-
-/// What a delivery means today: nothing is to be done; or, where a newer export says that its run came to nothing,
-/// None: it is owed again.
-fn delivered(delivery: &Delivery, runs: &Runs) -> Option<End> {
-    let Some(run) = runs.with_id(&delivery.execution_id) else { return Some(End::Delivered) };
-    match run.updated_s {
-        Some(updated_s) if updated_s < delivery.changed_s => Some(End::Delivered),
-        Some(_) if matches!(run.status, Status::Failed | Status::TierBlocked) => None,
-        _ => Some(End::Held(came_to_nothing(run))),
-    }
-}
-
-fn came_to_nothing(run: &Run) -> Held {
-    let why = format!("it was delivered before, and its run {} is {}", run.run_id, run.status.name());
-    Held::new(Reason::DeliveredBefore, why)
-}
-
-fn settled_before(owed: Owed, delivery: &Delivery, end: End) -> Box<Settled> {
-    let route = Route {
-        pipeline_id: pipeline_of(&delivery.execution_id).to_string(),
-        execution_id: delivery.execution_id.clone(),
-        destinations: Vec::new(),
-    };
-    Box::new(Settled { owed, route: Some(route), record: None, unsettled: None, end })
-}
-
-fn unsettled_of(delivery: &Delivery) -> Option<Unsettled> {
-    match delivery.progress {
-        Progress::Unsettled { attempts } => Some(Unsettled { attempts, last_s: delivery.changed_s }),
-        _ => None,
-    }
-}
-
-fn of_delivery((delivery, _): (&Delivery, Option<&Member>)) -> Unsettled {
-    unsettled_of(delivery).unwrap_or(Unsettled { attempts: 0, last_s: delivery.changed_s })
 }
 
 /// Why a message cannot be, as a reason to hold it.

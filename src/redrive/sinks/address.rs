@@ -18,6 +18,8 @@ pub struct Place {
     pub shown: String,
     /// What deliveries are remembered by: the same for every spelling of one place, whatever token is in it.
     pub key: String,
+    /// Messages in one call at most, where the address says so.
+    pub batch: Option<usize>,
 }
 
 /// One place of one sink.
@@ -25,15 +27,18 @@ pub struct Place {
 pub struct Address {
     spec: &'static Spec,
     place: Place,
+    capabilities: Capabilities,
 }
 
 impl Address {
     pub fn new(spec: &'static Spec, place: &str) -> Result<Address> {
-        Ok(Address { spec, place: (spec.place)(place)? })
+        let place = (spec.place)(place)?;
+        let batch = place.batch.unwrap_or(spec.capabilities.batch);
+        Ok(Address { spec, place, capabilities: Capabilities { batch, ..spec.capabilities } })
     }
 
-    pub fn capabilities(&self) -> &'static Capabilities {
-        &self.spec.capabilities
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     /// What deliveries are remembered by.
@@ -95,7 +100,7 @@ pub fn url_place(text: &str) -> Result<Place> {
             shown(&url)
         )));
     }
-    Ok(Place { shown: shown(&url), key: key(&url), target: url.to_string() })
+    Ok(Place { shown: shown(&url), key: key(&url), target: url.to_string(), batch: None })
 }
 
 /// Without the query, which may be a token, and without slashes at the end.

@@ -34,7 +34,7 @@ pub const SPEC: Spec = Spec {
 
 fn place(path: &str) -> Result<Place> {
     let shown = std::path::absolute(path).map_err(Error::io("find", path))?.display().to_string();
-    Ok(Place { target: path.to_string(), key: shown.clone(), shown })
+    Ok(Place { target: path.to_string(), key: shown.clone(), shown, batch: None })
 }
 
 fn open<'a>(place: &'a Place, _: &'a Settings) -> Opening<'a> {
@@ -129,7 +129,7 @@ impl Sink for FileSink {
     fn send<'a>(&'a self, messages: &'a [Message]) -> Sending<'a> {
         let mut inner = self.inner.lock().expect("no thread panics while it holds this");
         let mut new = HashSet::new();
-        let mut lines = Vec::new();
+        let mut lines = Vec::with_capacity(messages.iter().map(|message| message.bytes.len() + 1).sum());
         for message in messages {
             let event = hash(&message.user_id, &message.execution_id);
             if !inner.events.contains(&event) && new.insert(event) {

@@ -18,6 +18,13 @@ pub type Body = fn(&Message, &Settings) -> Result<(Vec<u8>, &'static str), Strin
 const MOST_ANSWER_BYTES: usize = 64 << 10;
 const LONGEST_RETRY_AFTER_S: u64 = 300;
 
+/// What came back of a request.
+pub struct Answer {
+    /// None where no answer came.
+    pub status: Option<u16>,
+    pub outcome: Outcome,
+}
+
 pub struct HttpSink {
     client: reqwest::Client,
     url: Url,
@@ -61,18 +68,25 @@ impl HttpSink {
         Ok(HttpSink { client, url, body, settings, bearer, secrets, has_taken })
     }
 
-    async fn post(&self, message: &Message) -> Result<Outcome> {
-        let (body, content_type) = match (self.body)(message, &self.settings) {
-            Ok(body) => body,
-            Err(why) => return Ok(Outcome::Rejected(why)),
-        };
+    pub async fn send_one(&self, message: &Message) -> Result<Outcome> {
+        match (self.body)(message, &self.settings) {
+            Ok((body, content_type)) => Ok(self.post(body, content_type).await?.outcome),
+            Err(why) => Ok(Outcome::Rejected(why)),
+        }
+    }
+
+    /// Posts one body, of one message or several.
+    pub async fn post(&self, body: Vec<u8>, content_type: &'static str) -> Result<Answer> {
         let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, content_type).body(body);
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
         match request.send().await {
-            Ok(response) => self.judge(response).await,
-            Err(e) => Ok(Outcome::unknown(chain(&e.without_url()))),
+            Ok(response) => {
+                let status = Some(response.status().as_u16());
+                Ok(Answer { status, outcome: self.judge(response).await? })
+            }
+            Err(e) => Ok(Answer { status: None, outcome: Outcome::unknown(chain(&e.without_url())) }),
         }
     }
 
@@ -136,7 +150,7 @@ impl Sink for HttpSink {
         Box::pin(async move {
             let mut outcomes = Vec::with_capacity(messages.len());
             for message in messages {
-                outcomes.push(self.post(message).await?);
+                outcomes.push(self.send_one(message).await?);
             }
             Ok(outcomes)
         })

@@ -50,7 +50,7 @@ pub struct Capabilities {
     /// Whether what it took is delivered for good. A rehearsal takes everything anew each time.
     pub remembers: bool,
     pub pace: Pace,
-    /// Messages in one call at most.
+    /// Messages in one call at most, where the address says no other number.
     pub batch: usize,
     /// Whether several messages of one user in one call arrive in their order, and none behind one that did not.
     pub keeps_order: bool,

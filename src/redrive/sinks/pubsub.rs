@@ -26,7 +26,8 @@ fn place(topic: &str) -> Result<Place> {
     let parts: Vec<&str> = topic.split('/').collect();
     match parts[..] {
         ["projects", project, "topics", name] if !project.is_empty() && !name.is_empty() => {
-            Ok(Place { target: topic.to_string(), shown: topic.to_string(), key: topic.to_string() })
+            let name = topic.to_string();
+            Ok(Place { target: name.clone(), shown: name.clone(), key: name, batch: None })
         }
         _ => Err(Error::Usage(format!("{topic:?} is no topic; it looks like projects/PROJECT/topics/TOPIC"))),
     }
@@ -75,7 +76,10 @@ mod client {
         async fn open(topic: &str, timeout: Duration) -> Result<PubSubSink> {
             http::set_up_tls();
             // Another attempt is for whoever keeps the deliveries, so that each is known.
-            let mut builder = Publisher::builder(topic).with_retry_policy(NeverRetry);
+            let mut builder = Publisher::builder(topic)
+                .with_retry_policy(NeverRetry)
+                // A user's messages of one call come all at once: to wait for more would be in vain.
+                .set_delay_threshold(Duration::from_millis(1));
             if let Some(host) = std::env::var("PUBSUB_EMULATOR_HOST").ok().filter(|host| !host.is_empty()) {
                 builder = builder
                     .with_endpoint(format!("http://{host}"))

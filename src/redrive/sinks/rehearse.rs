@@ -40,7 +40,7 @@ pub const SPEC: Spec = Spec {
 
 fn place(folder: &str) -> Result<Place> {
     let shown = std::path::absolute(folder).map_err(Error::io("find", folder))?.display().to_string();
-    Ok(Place { target: folder.to_string(), key: shown.clone(), shown })
+    Ok(Place { target: folder.to_string(), key: shown.clone(), shown, batch: None })
 }
 
 fn open<'a>(place: &'a Place, settings: &'a Settings) -> Opening<'a> {

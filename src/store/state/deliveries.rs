@@ -72,6 +72,11 @@ pub struct End {
     pub reason: Option<String>,
 }
 
+/// Of the database's pages, in memory.
+const CACHE_KIB: i64 = 64 << 10;
+/// 32 MiB of pages that changed.
+const CHECKPOINT_PAGES: i64 = 8192;
+
 /// The messages to one sink.
 pub struct Deliveries {
     state: State,
@@ -83,6 +88,9 @@ impl Deliveries {
         let state = lake.state()?;
         // One sync for a group of messages, and readers are never in the way.
         state.check(state.db.pragma_update(None, "journal_mode", "WAL"))?;
+        // Rows of random ids change all over the table, so most of it stays in memory, and goes back to its file rarely.
+        state.check(state.db.pragma_update(None, "cache_size", -CACHE_KIB))?;
+        state.check(state.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES))?;
         Ok(Deliveries { state, sink: sink.to_string() })
     }
 

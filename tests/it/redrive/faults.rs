@@ -2,12 +2,9 @@
 
 use std::process::Stdio;
 
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 
 use super::{FAST, USER, athlete, detail, held, hobbyist};
-use crate::consumer::Consumer;
 use crate::endpoint::{Does, Endpoint};
 use crate::support::Place;
 
@@ -174,8 +171,9 @@ fn two_people_with_the_same_record_are_two_messages_in_every_sink() {
     assert_eq!(place.redrive(&place.out(), &[]).expect(0).json()["delivered"], 2);
     let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
     place.redrive(&format!("cloudevents:{}", endpoint.url()), &[]).expect(0);
-    let taken: Vec<Vec<u8>> = endpoint.taken().into_iter().map(|taken| taken.body).collect();
-    for messages in [place.lines(), taken] {
+    let batched = Endpoint::start(Box::new(|_| Does::Takes));
+    place.redrive(&format!("cloudevents:{}#batch=10", batched.url()), &[]).expect(0);
+    for messages in [place.lines(), endpoint.events(), batched.events()] {
         let ids: Vec<String> = messages
             .iter()
             .map(|message| serde_json::from_slice::<Value>(message).unwrap()["id"].to_string())
@@ -243,36 +241,6 @@ fn a_slow_export_keeps_nobody_from_the_state_database() {
     assert!(import.wait().unwrap().success());
     let runs = state.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(runs, 2_001);
-}
-
-/// The file takes many messages at once: a kill between two batches, or within one, loses none and doubles none.
-#[test]
-fn sixty_kills_while_batches_are_written_lose_nothing() {
-    const SEED: u64 = 15;
-    const KILLS: usize = 60;
-    println!("seed {SEED}");
-    let place = Place::crowd(4, 60);
-    let mut rng = Pcg64Mcg::seed_from_u64(SEED);
-    let (mut kills, mut runs) = (0, 0);
-    while kills < KILLS && runs < 20 * KILLS {
-        runs += 1;
-        let limit = rng.random_range(1..=5_u32).to_string();
-        let sink = place.out();
-        let args = [&["redrive", "--apply", "--sink", &sink, "--limit", &limit], &FAST[..]].concat();
-        let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let delay = std::time::Duration::from_micros(rng.random_range(1_000..25_000));
-        std::thread::sleep(delay);
-        child.kill().unwrap();
-        kills += usize::from(!child.wait().unwrap().success());
-    }
-    assert_eq!(kills, KILLS, "of {runs} runs");
-    place.redrive(&place.out(), &[]).expect(0);
-    let lines = place.lines();
-    let mut consumer = Consumer::new();
-    lines.iter().for_each(|line| consumer.take(line));
-    consumer.check();
-    assert_eq!((lines.len(), consumer.runs.len()), (240, 240), "each once");
-    println!("{kills} kills in {runs} runs");
 }
 
 #[test]

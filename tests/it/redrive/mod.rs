@@ -1,6 +1,8 @@
 //! What the pipeline missed, given to it: through the binary, into files and endpoints that behave badly.
 
+mod batches;
 mod faults;
+pub mod kills;
 mod messages;
 mod plan;
 mod rehearsal;

@@ -326,3 +326,38 @@ fn what_its_athlete_deleted_is_never_sent() {
     let plan = place.dry_run(&[]);
     assert_eq!((&plan["send"], held(&plan, "gone").0), (&json!(1), 1), "{plan}");
 }
+
+#[test]
+fn what_is_for_review_is_held_whatever_its_other_half_is() {
+    let place = Place::new();
+    let demo = crate::words::demo().0.path().join("lake-demo");
+    assert!(
+        std::process::Command::new("cp").arg("-r").arg(demo).arg(place.lake()).status().unwrap().success()
+    );
+    let state = rusqlite::Connection::open(place.lake().join("state.db")).unwrap();
+    let forget = || state.execute_batch("DELETE FROM runs; DELETE FROM uploads").unwrap();
+    let held_for_review = |user: Option<&str>| -> Vec<Value> {
+        let plan = place.dry_run(&user.map_or(vec![], |user| vec!["--user", user]));
+        let entries = plan["entries"].as_array().unwrap().clone();
+        entries.into_iter().filter(|entry| entry["held"]["reason"] == "for_review").collect()
+    };
+    forget();
+    place.import("[]");
+    // Where the pipeline has neither, the earlier one goes.
+    let held = held_for_review(None).remove(0);
+    let (user, one) = (held["user_id"].as_str().unwrap(), held["record"].as_str().unwrap());
+    let why = held["held"]["why"].as_str().unwrap();
+    let other = why.split("same as ").nth(1).unwrap().split(',').next().unwrap();
+    let (source, id) = other.split_once(':').unwrap();
+    let run = |status: &str| json!({"user_id": user, "id": "r", "source": source, "source_activity_id": id, "status": status});
+    for half in [
+        run("synced"),
+        run("HALF_DONE"),
+        json!({"path": format!("users/{user}/uploaded_activities/{other}"), "source": "SOURCE_HEVY"}),
+    ] {
+        forget();
+        place.import(&format!("{half}\n"));
+        let held = held_for_review(Some(user));
+        assert!(held.iter().any(|entry| entry["record"] == one), "{half}: {held:?}");
+    }
+}

@@ -1,7 +1,6 @@
-//! Sinks: one suite for all of them, and what happens when they behave badly, or longrun is killed.
+//! Sinks: one suite for all of them, and what happens when they behave badly.
 
-use std::collections::BTreeSet;
-use std::process::Stdio;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,87 +115,6 @@ fn a_sink_that_behaves_badly_gets_everything_once_it_behaves() {
 }
 
 #[test]
-fn three_hundred_kills_lose_nothing_and_keep_the_order() {
-    const SEED: u64 = 20_261_124;
-    const KILLS: usize = 300;
-    println!("seed {SEED}");
-    let place = Place::crowd(3, 210);
-    let planned: BTreeSet<String> = place.dry_run(&[])["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry["execution_id"].as_str().unwrap().to_string())
-        .collect();
-    #[derive(Default)]
-    struct Target {
-        process: Option<u32>,
-        at_request: usize,
-        does: Option<Does>,
-    }
-    let target = Arc::new(Mutex::new(Target::default()));
-    let armed = target.clone();
-    let script = move |number: usize| {
-        let mut target = armed.lock().unwrap();
-        if number < target.at_request {
-            return Does::Takes;
-        }
-        let Some(process) = target.process.take() else { return Does::Takes };
-        // Dead before it is taken, after it, or while the answer travels.
-        let _ = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
-        target.does.unwrap_or(Does::Takes)
-    };
-    let endpoint = Endpoint::start(Box::new(script));
-    let sink = format!("cloudevents:{}", endpoint.url());
-    let mut rng = Pcg64Mcg::seed_from_u64(SEED);
-    let (mut kills, mut runs) = (0, 0);
-    loop {
-        let at_request = endpoint.requests() + rng.random_range(1..=4_usize);
-        let does = [Does::Takes, Does::TakesAndCuts, Does::Cuts, Does::TakesLate][rng.random_range(0..4)];
-        *target.lock().unwrap() = Target { process: None, at_request, does: Some(does) };
-        let args = [&["redrive", "--apply", "--sink", &sink], &FAST[..]].concat();
-        let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let process = child.id();
-        if kills < KILLS {
-            target.lock().unwrap().process = Some(process);
-        }
-        // Some die at any moment, between messages and before the first.
-        let killer = (kills < KILLS && rng.random_range(0..4) == 0).then(|| {
-            let delay = Duration::from_micros(rng.random_range(0..60_000));
-            std::thread::spawn(move || {
-                std::thread::sleep(delay);
-                let _ = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
-            })
-        });
-        use std::os::unix::process::ExitStatusExt;
-        let status = child.wait().unwrap();
-        killer.into_iter().for_each(|killer| killer.join().unwrap());
-        target.lock().unwrap().process = None;
-        runs += 1;
-        let killed = status.signal() == Some(9);
-        assert!(killed || status.success(), "{status}");
-        kills += usize::from(killed);
-        if !killed && kills >= KILLS {
-            break;
-        }
-        // Everything arrived before enough of them were killed: what is done stays done.
-        if !killed && place.redrive(&sink, &[]).expect(0).json()["attempts"] == 0 && kills < KILLS {
-            panic!("only {kills} kills fit in {runs} runs; make the crowd larger");
-        }
-    }
-    let mut consumer = Consumer::new();
-    let taken = endpoint.taken();
-    taken.iter().for_each(|taken| consumer.take(&taken.body));
-    consumer.check();
-    let ids: BTreeSet<String> = consumer.runs.keys().map(|(_, id)| id.clone()).collect();
-    assert_eq!(ids, planned, "every one that is owed, under its one id");
-    let repeated = taken.len() - ids.len();
-    println!("{kills} kills in {runs} runs; {} messages, {repeated} of them came again", ids.len());
-    // Three users were under way at a time, so a kill repeats three at most.
-    assert!(repeated <= kills * 3);
-    assert_eq!(place.redrive(&sink, &[]).expect(0).json()["attempts"], 0);
-}
-
-#[test]
 fn a_sink_that_is_gone_stops_the_run_and_nothing_is_lost() {
     let place = Place::crowd(2, 10);
     // Nobody listens there any more.
@@ -290,6 +208,51 @@ fn a_run_is_waited_for_where_the_pipeline_tells_of_it() {
     // Without such an export it says that it does not know.
     let other = place.redrive(&place.out(), &[]).expect(0);
     assert!(other.stderr.contains("what became of their runs is not known"), "{}", other.stderr);
+}
+
+/// An address or a command that prints the newest export is asked every few seconds.
+#[test]
+fn a_run_is_waited_for_at_an_address_or_in_what_a_command_prints() {
+    use std::io::{Read, Write};
+    let wait = |from: &dyn Fn(&Path) -> String| {
+        let place = Place::crowd(1, 2);
+        let export = place.folder.path().join("status.jsonl");
+        std::fs::write(&export, "").unwrap();
+        let ids = place.dry_run(&[])["entries"].clone();
+        let statuses: String = (0..2)
+            .map(|n| json!({"user_id": "user-0000", "id": ids[n]["execution_id"], "source_activity_id": "x", "status": "synced"}))
+            .map(|run| format!("{run}\n"))
+            .collect();
+        let file = export.clone();
+        let endpoint = Endpoint::start(Box::new(move |_| {
+            std::fs::write(&file, &statuses).unwrap();
+            Does::Takes
+        }));
+        let sink = format!("cloudevents:{}", endpoint.url());
+        let done = place.redrive(&sink, &["--wait-for-runs", &from(&export)]).expect(0).json();
+        assert_eq!(done["runs"], json!({"synced": 2}), "{done}");
+    };
+    let address = |export: &Path| {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let export = export.to_path_buf();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]);
+                let body = std::fs::read_to_string(&export).unwrap();
+                let length = body.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+            }
+        });
+        format!("http://{address}/runs")
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| wait(&address));
+        scope.spawn(|| wait(&|export| format!("command:cat '{}'", export.display())));
+    });
 }
 
 #[test]

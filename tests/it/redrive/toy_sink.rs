@@ -27,7 +27,7 @@ static SPEC: Spec = Spec {
 };
 
 fn place(name: &str) -> longrun::error::Result<Place> {
-    Ok(Place { target: name.to_string(), shown: name.to_string(), key: name.to_string() })
+    Ok(Place { target: name.to_string(), shown: name.to_string(), key: name.to_string(), batch: None })
 }
 
 fn open<'a>(_: &'a Place, _: &'a Settings) -> Opening<'a> {
