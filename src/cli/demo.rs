@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
-use super::{Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, report, stats};
+use super::{
+    Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, redrive_said, report,
+    stats,
+};
 use crate::error::{Error, Result};
 use crate::fetch::Options;
 use crate::fetch::client::{App, Client};
@@ -126,12 +129,12 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     say!("9. rehearse the redrive: what the pipeline would do with it");
     let to = |sink: &str, name: &str| format!("{sink}:{}", lake.root().join("redrive").join(name).display());
     let rehearsal = redrive_options(&to("rehearse", "rehearsal"))?;
-    redrive::describe(&redrive::apply(&lake, &rehearsal, &Settings::default())?);
+    redrive_said::describe(&redrive::apply(&lake, &rehearsal, &Settings::default())?);
 
     say!("10. redrive what it missed, into a file");
     let options = redrive_options(&to("file", "messages.jsonl"))?;
     let driven = redrive::apply(&lake, &options, &Settings::default())?;
-    redrive::describe(&driven);
+    redrive_said::describe(&driven);
 
     let root = lake.root().display();
     say!(

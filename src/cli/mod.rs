@@ -25,6 +25,7 @@ mod plan;
 mod purge;
 mod reconcile;
 mod redrive;
+mod redrive_said;
 mod redrive_status;
 mod report;
 mod run;

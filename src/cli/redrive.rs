@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
-use super::{Context, Exit, fetch, output, redrive_status};
+use super::{Context, Exit, fetch, output, redrive_said as said, redrive_status};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::model::sport;
 use crate::redrive::drive::{Driven, Event};
 use crate::redrive::message::Content;
-use crate::redrive::plan::{AllHeld, List, Reason, Summary};
+use crate::redrive::plan::{List, Reason};
 use crate::redrive::plan_file::PlanFile;
 use crate::redrive::reconcile::Standing;
 use crate::redrive::sinks::{Carries, Settings};
@@ -36,7 +36,8 @@ pub struct Args {
     /// Where messages go: file:PATH, cloudevents:URL, webhook:URL, pubsub:projects/PROJECT/topics/TOPIC, or
     /// rehearse:DIR, which sends nothing and says what the pipeline would do with them
     ///
-    /// An address may hold a secret in its query: it is shown without.
+    /// An address may hold a secret in its query: it is shown without. `#batch=N` behind a cloudevents address sends up
+    /// to N events in one request, to an endpoint that takes application/cloudevents-batch+json.
     #[arg(long, env = "LONGRUN_SINK", value_name = "SINK", hide_env_values = true, required = true)]
     sink: Option<String>,
     /// Only this user; can be given several times
@@ -216,9 +217,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         if context.json {
             output::json(&plan)?;
         } else {
-            output::print(table(&plan).trim_end())?;
+            output::print(said::table(&plan).trim_end())?;
         }
-        describe_plan(&plan);
+        said::describe_plan(&plan, &options);
         return Ok(Exit::Done);
     }
     if let Some(Some(file)) = &args.apply {
@@ -234,7 +235,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if context.json {
         output::json(&driven)?;
     }
-    describe(&driven);
+    said::describe(&driven);
     Ok(exit(&driven))
 }
 
@@ -289,156 +290,7 @@ pub fn apply(lake: &Lake, options: &Options, settings: &Settings) -> Result<Driv
     bar.finish_and_clear();
     let (driven, ended) = ended?;
     if ended.is_err() && driven.delivered > 0 {
-        describe(&driven);
+        said::describe(&driven);
     }
     ended.map(|()| driven)
-}
-
-/// The first workouts of a plan.
-fn table(plan: &Summary) -> String {
-    let head = ["user", "start", "sport", "status", "record", "pipeline", "destinations"];
-    let rows: Vec<Vec<String>> = plan
-        .entries
-        .iter()
-        .map(|line| {
-            vec![
-                line.user_id.clone(),
-                output::minute(line.start),
-                line.sport.clone().unwrap_or_default(),
-                line.standing.name().to_string(),
-                line.record.clone().unwrap_or_default(),
-                line.pipeline_id.clone(),
-                line.destinations.join(", "),
-            ]
-        })
-        .collect();
-    if rows.is_empty() { String::new() } else { output::table(&head, &rows) }
-}
-
-/// What an operator decides by.
-fn describe_plan(plan: &Summary) {
-    let listed = plan.entries.iter().filter(|line| line.is_ready).count() as u64;
-    if plan.send > listed {
-        say!("… and {} more; --list or --json shows them", output::count(plan.send - listed));
-    }
-    let users = plan.users.iter().filter(|user| user.send > 0).count() as u64;
-    say!(
-        "{} owed; {} of {} would go to {}, oldest first, in about {} at this pace",
-        output::count_of(plan.owed, "workout is", "workouts are"),
-        output::count(plan.send),
-        output::count_of(users, "user", "users"),
-        plan.sink,
-        output::seconds(plan.takes_s)
-    );
-    if plan.send_again > 0 {
-        say!(
-            "{} begun before without a known end, and would go again under the same id",
-            output::count_of(plan.send_again, "of them was", "of them were")
-        );
-    }
-    for (pipeline, count) in &plan.pipelines {
-        say!("  pipeline {pipeline}: {}", output::count_of(*count, "message", "messages"));
-    }
-    if !plan.syncs.is_empty() {
-        let posts: Vec<String> =
-            plan.syncs.iter().map(|(name, count)| format!("{} to {name}", output::count(*count))).collect();
-        say!(
-            "users will see {} ({}), and a push or a question for each run whose pipeline has such a booster",
-            output::count_of(plan.syncs.values().sum(), "upload", "uploads"),
-            posts.join(", ")
-        );
-    }
-    let limited: Vec<_> =
-        plan.users.iter().filter(|user| user.syncs_left.is_some() && user.send > 0).collect();
-    if !limited.is_empty() {
-        let syncs: u64 = limited.iter().map(|user| user.syncs).sum();
-        say!(
-            "{} on the hobbyist's tier would spend {} of this month",
-            output::count_of(limited.len() as u64, "user", "users"),
-            output::count_of(syncs, "sync", "syncs")
-        );
-    }
-    describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
-    plan.damaged.iter().for_each(|damage| say!("left out: {damage}"));
-    match &plan.why_not_to_send {
-        Some(why) => say!("nothing was sent, and --apply would send nothing: {why}"),
-        None => say!("nothing was sent; --apply sends"),
-    }
-}
-
-fn describe_rest(delivered_before: u64, beyond_limit: u64, held: &AllHeld) {
-    if delivered_before > 0 {
-        say!(
-            "{} delivered before and not sent again; the pipeline's newest export does not have them yet",
-            output::count_of(delivered_before, "was", "were")
-        );
-    }
-    if beyond_limit > 0 {
-        say!("{} beyond --limit", output::count_of(beyond_limit, "is", "are"));
-    }
-    for (reason, figures) in held {
-        say!(
-            "held, {reason}: {} (such as {}: {})",
-            output::count(figures.count),
-            figures.example,
-            figures.why
-        );
-        say!("  to send: {}", figures.frees);
-    }
-}
-
-pub fn describe(driven: &Driven) {
-    if driven.unsettled_before > 0 {
-        say!(
-            "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
-            output::count(driven.unsettled_before)
-        );
-    }
-    match &driven.said {
-        Some(said) => say!("{said}"),
-        None => say!(
-            "delivered {} ({}) to {} in {}, with {}",
-            output::count_of(driven.delivered, "message", "messages"),
-            output::bytes(driven.delivered_bytes),
-            driven.sink,
-            output::seconds(driven.seconds),
-            output::count_of(driven.attempts, "attempt", "attempts")
-        ),
-    }
-    if driven.sent_again > 0 {
-        say!(
-            "{} messages were sent again under the same ids, because nobody knew whether they had arrived",
-            output::count(driven.sent_again)
-        );
-    }
-    if let Some(why) = &driven.rejected_why {
-        say!("{} refused, such as {why}", output::count_of(driven.rejected, "message was", "messages were"));
-    }
-    if let Some(file) = &driven.dead_letters {
-        say!("what was refused is in {file}, each with its answer");
-    }
-    if driven.unknown > 0 || driven.left > 0 {
-        say!(
-            "{} messages may or may not have arrived, and {} were not begun{}; nothing is lost, run the same command again",
-            output::count(driven.unknown),
-            output::count(driven.left),
-            driven.unknown_why.as_ref().map_or(String::new(), |why| format!(" ({why})"))
-        );
-    }
-    describe_rest(driven.delivered_before, driven.beyond_limit, &driven.held);
-    driven.damaged.iter().for_each(|damage| say!("left out: {damage}"));
-    match &driven.runs {
-        Some(runs) if !runs.is_empty() => {
-            let runs: Vec<String> =
-                runs.iter().map(|(name, count)| format!("{} {name}", output::count(*count))).collect();
-            say!("their runs: {}", runs.join(", "));
-        }
-        _ if driven.delivered > 0 && driven.said.is_none() => {
-            say!(
-                "delivered means that the sink has taken them: what became of their runs is not known \
-                 (--wait-for-runs, or `longrun pipeline import` of a newer export and `longrun reconcile`)"
-            );
-        }
-        _ => {}
-    }
 }

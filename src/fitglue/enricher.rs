@@ -118,6 +118,7 @@ mod tests {
             source: "strava".to_string(),
             destinations: vec!["showcase".to_string()],
             is_disabled,
+            boosters: None,
         };
         let user = User {
             tier: Some(Tier::Hobbyist),

@@ -10,6 +10,7 @@
 //!
 //! A document is known by its path or by its fields, so one file may hold all kinds, and one command imports them.
 
+pub mod boosters;
 pub mod enricher;
 mod export;
 pub mod runs;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::boosters::booster_of;
 use super::export::Document;
 use super::{destination_of, is_written_to, plain_name, source_of};
 use crate::error::Result;
@@ -31,7 +32,7 @@ impl Tier {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Tier::Hobbyist => "hobbyist",
             Tier::Athlete => "athlete",
@@ -54,6 +55,8 @@ pub struct Pipeline {
     pub source: String,
     pub destinations: Vec<String>,
     pub is_disabled: bool,
+    /// By name, in their order. None where the export does not say.
+    pub boosters: Option<Vec<String>>,
 }
 
 impl Pipeline {
@@ -107,7 +110,16 @@ pub fn pipeline(document: &Document, user_id: &str) -> std::result::Result<Pipel
         Some(Value::Bool(is_disabled)) => *is_disabled,
         Some(other) => return Err(format!("a pipeline whose `disabled` is {other}")),
     };
+    // FitGlue's own documents call them enrichers.
+    const BOOSTERS: [&str; 2] = ["enrichers", "boosters"];
+    let boosters = |list: &str| -> Vec<String> {
+        let within = document.within(list);
+        let kinds = within.iter().filter_map(|one| one.word(&["provider_type", "providerType", "type"]));
+        kinds.chain(document.words(&[list])).map(|name| booster_of(&name)).collect()
+    };
+    let list = BOOSTERS.into_iter().find(|list| document.has(&[list]));
     Ok(PipelineRow {
+        boosters: list.map(boosters),
         user_id: user_id.to_string(),
         pipeline_id: document.key("pipelines").ok_or("a pipeline without an id")?,
         source: source_of(&source),
@@ -138,6 +150,7 @@ impl Users {
                 source: row.source,
                 destinations: row.destinations,
                 is_disabled: row.is_disabled,
+                boosters: row.boosters,
             };
             let nobody = || User { tier: None, syncs_used: 0, written_s: 0, pipelines: Vec::new() };
             users.entry(row.user_id).or_insert_with(nobody).pipelines.push(pipeline);

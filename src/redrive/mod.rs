@@ -37,7 +37,7 @@ use crate::fitglue::users::Users;
 use crate::store::each::each_bucket;
 use crate::store::lake::Lake;
 use crate::store::state::answers::AllAnswers;
-use crate::store::state::deliveries::Deliveries;
+use crate::store::state::deliveries::{self, Deliveries};
 use crate::store::state::exports::Exports;
 use crate::{dedupe, fitglue, http};
 use drive::{Driven, Event};
@@ -110,6 +110,21 @@ pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
     summary.set_pace(options);
     summary.why_not_to_send = why_not_to_send(lake, options)?;
     Ok(summary)
+}
+
+/// What would be sent now, to the pipeline's sink that was used last; where none was, to a file. The inner error says
+/// why nothing would.
+pub fn preview(lake: &Lake, users: &[String]) -> Result<Result<Summary, String>> {
+    const UNTIL_ONE_IS_USED: &str = "file:messages.jsonl";
+    let used = deliveries::sinks(lake)?.into_iter().rev();
+    let mut used = used.filter(|key| sinks::reaches_pipeline(key)).filter_map(|key| key.parse().ok());
+    let sink = used.next().map_or_else(|| UNTIL_ONE_IS_USED.parse(), Ok)?;
+    let options = Options { users: users.to_vec(), ..Options::to(sink) };
+    match plan(lake, &options, List::FirstToSend(0)) {
+        Ok(summary) => Ok(Ok(summary)),
+        Err(Error::Usage(why)) => Ok(Err(why)),
+        Err(e) => Err(e),
+    }
 }
 
 /// Buckets whose plans are ready before anybody needs them.

@@ -212,6 +212,11 @@ pub fn check(lake: &Lake, users: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// `2024-05`
+pub fn month(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
 type Months = BTreeMap<String, Counts>;
 
 /// Everybody's, or only these users'. A bucket that cannot be read does not stop the others.
@@ -267,8 +272,7 @@ fn of_user(
     for workout in workouts {
         let standing = standing(workout, &runs, now.as_second());
         counts.add(standing);
-        let month = workout.start.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string();
-        months.entry(month).or_default().add(standing);
+        months.entry(month(workout.start)).or_default().add(standing);
         if standing.is_owed() {
             first_owed = first_owed.or(Some(workout.start));
             last_owed = Some(workout.start);

@@ -145,6 +145,17 @@ fn to_all<'a>(workout: &'a Workout, user: &User, source: Source) -> Result<(&'a 
     Ok((member, Pipeline { id, destinations, ..Pipeline::default() }))
 }
 
+/// The boosters of the pipelines that a message of a source goes to; None where an export does not say.
+pub fn boosters_of(user: &User, pipeline_id: &str, source: Source) -> Option<Vec<String>> {
+    let is_taking = |pipeline: &&Pipeline| match pipeline_id {
+        ALL_PIPELINES => !pipeline.is_disabled && pipeline.source == source_name(source),
+        id => pipeline.id == id,
+    };
+    let of_each: Option<Vec<&Vec<String>>> =
+        user.pipelines.iter().filter(is_taking).map(|pipeline| pipeline.boosters.as_ref()).collect();
+    Some(of_each?.into_iter().flatten().cloned().collect())
+}
+
 /// The records that may be sent: those of the whole workout that are not the pipeline's own.
 fn sendable(workout: &Workout) -> Result<Vec<&Member>, Held> {
     let whole: Vec<&Member> = workout.members.iter().filter(|m| m.is_same && !m.is_echo).collect();
@@ -188,6 +199,7 @@ mod tests {
             source: source.to_string(),
             destinations: destinations.iter().map(|d| (*d).to_string()).collect(),
             is_disabled: false,
+            boosters: Some(vec!["weather".to_string()]),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
 use crate::fitglue::knows_runs;
-use crate::redrive::reconcile;
+use crate::redrive::{self, reconcile};
 use crate::sources::Source;
 use crate::stats::calendar::Begin;
 use crate::store::dataset;
@@ -459,7 +459,12 @@ fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
     let mut reconciled = reconcile::reconcile(lake, options.user.as_slice(), Timestamp::now())?;
     let all_users = reconciled.users.len() as u64;
     reconciled.users.truncate(MOST_USERS);
-    Ok(Some(Pipeline { all_users, reconciled }))
+    let mut preview = redrive::preview(lake, options.user.as_slice())?;
+    if let Ok(preview) = &mut preview {
+        // Everybody's are in the tables already.
+        preview.users.clear();
+    }
+    Ok(Some(Pipeline { all_users, preview, reconciled }))
 }
 
 fn weights(lake: &Lake) -> Result<Vec<Comparison>> {

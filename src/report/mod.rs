@@ -12,6 +12,7 @@ mod tracks;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::redrive::plan::Summary;
 use crate::redrive::reconcile::Reconciled;
 use crate::store::lake::Lake;
 
@@ -149,6 +150,8 @@ pub struct RejectFigures {
 #[derive(Debug, Clone, Serialize)]
 pub struct Pipeline {
     pub all_users: u64,
+    /// What a redrive would send now, or why it would not.
+    pub preview: Result<Summary, String>,
     /// Lists only the users with most owed.
     #[serde(flatten)]
     pub reconciled: Reconciled,

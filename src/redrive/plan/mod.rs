@@ -10,7 +10,7 @@ mod stages;
 pub mod summary;
 mod tier;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -25,7 +25,7 @@ use super::message::samples::Places;
 use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, content, originals};
 use super::plan_file::Only;
 use super::reconcile::{self, Standing};
-use super::route::{Route, route, route_again};
+use super::route::{Route, boosters_of, route, route_again};
 use super::sinks::{self, Capabilities, Carries};
 use super::workouts::{Member, Workout, Workouts};
 use crate::error::Result;
@@ -339,7 +339,25 @@ impl<'a> Planner<'a> {
             unordered: self.options.unordered,
         };
         let planned = tier::allow(items, allowance);
-        Ok(UserPlan { user_id, planned, beyond_limit: 0, batches: batches.clone(), syncs_left })
+        let tier = user.and_then(|user| user.tier);
+        let mut boosters = BTreeMap::new();
+        for planned in &planned {
+            if let (Planned::Ready(ready), Some(user)) = (planned, user)
+                && !boosters.contains_key(&ready.draft.pipeline_id)
+            {
+                let id = ready.draft.pipeline_id.clone();
+                boosters.insert(id, boosters_of(user, &ready.draft.pipeline_id, ready.draft.member.source));
+            }
+        }
+        Ok(UserPlan {
+            user_id,
+            planned,
+            beyond_limit: 0,
+            batches: batches.clone(),
+            syncs_left,
+            tier,
+            boosters,
+        })
     }
 }
 

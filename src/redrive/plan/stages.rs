@@ -6,12 +6,14 @@
 //!    └───────┴─────────┴─────▶ Settled: delivered before, or held for a reason
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 use super::held::Held;
+use crate::fitglue::users::Tier;
 use crate::redrive::message::Draft;
 use crate::redrive::reconcile::Standing;
 use crate::redrive::route::Route;
@@ -157,4 +159,7 @@ pub struct UserPlan {
     pub batches: Arc<[RecordBatch]>,
     /// None where the tier has no limit.
     pub syncs_left: Option<u64>,
+    pub tier: Option<Tier>,
+    /// Of the pipelines that messages go to: their boosters, where an export says.
+    pub boosters: BTreeMap<String, Option<Vec<String>>>,
 }

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::held::{AllHeld, Held, Reason, count};
 use super::stages::{End, Planned, UserPlan};
+use crate::fitglue::boosters;
 use crate::redrive::Options;
-use crate::redrive::reconcile::Standing;
+use crate::redrive::reconcile::{Standing, month};
 use crate::redrive::sinks::Pace;
 
 /// Which workouts a dry run lists.
@@ -36,6 +37,11 @@ pub struct Summary {
     pub syncs: BTreeMap<String, u64>,
     /// Messages by pipeline.
     pub pipelines: BTreeMap<String, u64>,
+    /// By the month in which their workouts began, `2024-05`.
+    pub months: BTreeMap<String, u64>,
+    /// By tier.
+    pub tiers: BTreeMap<&'static str, TierFigures>,
+    pub boosters: BoosterFigures,
     /// At the pace that was asked for.
     pub takes_s: f64,
     pub users: Vec<UserFigures>,
@@ -45,6 +51,66 @@ pub struct Summary {
     pub damaged: Vec<String>,
     /// Why `--apply` would send nothing of it.
     pub why_not_to_send: Option<String>,
+}
+
+/// What a tier's users would be sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TierFigures {
+    pub users: u64,
+    pub messages: u64,
+    /// Uploads, each of which is a sync.
+    pub syncs: u64,
+    /// Whether a month has so many syncs only.
+    pub is_limited: bool,
+}
+
+/// Messages that pass through boosters which treat history as news, by booster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct BoosterFigures {
+    /// Each run waits for an answer of the user, who gets a push.
+    pub ask: BTreeMap<String, u64>,
+    /// They count on from one activity to the next.
+    pub keep_count: BTreeMap<String, u64>,
+    /// They take today for the day of the activity.
+    pub read_clock: BTreeMap<String, u64>,
+    /// This longrun does not know what they do.
+    pub unknown: BTreeMap<String, u64>,
+    /// Messages to pipelines whose boosters no export names.
+    pub not_said: u64,
+}
+
+impl BoosterFigures {
+    fn add(&mut self, boosters: Option<&Vec<String>>) {
+        let Some(boosters) = boosters else {
+            self.not_said += 1;
+            return;
+        };
+        let mut count =
+            |figures: fn(&mut BoosterFigures) -> &mut BTreeMap<String, u64>, name: &String| match figures(
+                self,
+            )
+            .get_mut(name)
+            {
+                Some(count) => *count += 1,
+                None => drop(figures(self).insert(name.clone(), 1)),
+            };
+        for name in boosters {
+            match boosters::known(name) {
+                Some(booster) => {
+                    if booster.asks {
+                        count(|figures| &mut figures.ask, name);
+                    }
+                    if booster.keeps_count {
+                        count(|figures| &mut figures.keep_count, name);
+                    }
+                    if booster.reads_clock {
+                        count(|figures| &mut figures.read_clock, name);
+                    }
+                }
+                None => count(|figures| &mut figures.unknown, name),
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,6 +166,8 @@ impl Summary {
                     figures.first = figures.first.or(Some(ready.owed.start));
                     figures.last = Some(ready.owed.start);
                     *self.pipelines.entry(ready.draft.pipeline_id.clone()).or_default() += 1;
+                    *self.months.entry(month(ready.owed.start)).or_default() += 1;
+                    self.boosters.add(plan.boosters.get(&ready.draft.pipeline_id).and_then(Option::as_ref));
                     for destination in &ready.destinations {
                         *self.syncs.entry(destination.clone()).or_default() += 1;
                     }
@@ -119,6 +187,13 @@ impl Summary {
             if is_listed {
                 self.entries.push(Line::of(&plan.user_id, planned));
             }
+        }
+        if let Some(tier) = plan.tier.filter(|_| figures.send > 0) {
+            let of_tier = self.tiers.entry(tier.name()).or_default();
+            of_tier.users += 1;
+            of_tier.messages += figures.send;
+            of_tier.syncs += figures.syncs;
+            of_tier.is_limited = tier.syncs_a_month().is_some();
         }
         self.users.push(figures);
     }

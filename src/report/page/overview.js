@@ -62,14 +62,31 @@ if (o.pipeline) {
   $("pipeline-about").textContent = `It lacks ${count(owed(totals))} of ${many(totals.workouts, "workout", "workouts")} that it should have. longrun redrive previews sending them.`;
   $("pipeline-total").append(el("div", { class: "card" }, el("div", { class: "bars counted" }, ...standings.flatMap(([standing, name], at) => [
     el("span", {}, name), el("div", { class: "bar" }, el("i", { class: at < 4 ? null : "over", style: `width:${100 * totals[standing] / Math.max(1, totals.workouts)}%` })), el("span", {}, count(totals[standing]))]))));
+  const preview = o.pipeline.preview.Ok, names = counts => Object.entries(counts).map(([name, runs]) => `${name} in ${many(runs, "run", "runs")}`).join(", ");
+  if (preview) {
+    const { boosters } = preview, says = [];
+    says.push(`${count(preview.send)} of them would go now, in about ${many(Math.ceil(preview.takes_s / 60), "minute", "minutes")} at the usual pace.`);
+    const uploads = Object.entries(preview.syncs).map(([to, n]) => `${count(n)} to ${to}`).join(", ");
+    if (uploads) says.push(`Users would see uploads: ${uploads}.`);
+    for (const [counts, what] of [[boosters.ask, "ask, and send a push for each run"], [boosters.keep_count, "keep count"], [boosters.read_clock, "take today for the day of the activity"], [boosters.unknown, "nobody here knows"]])
+      if (Object.keys(counts).length) says.push(`Boosters that ${what}: ${names(counts)}.`);
+    if (boosters.not_said) says.push(`No export names the boosters of ${many(boosters.not_said, "run", "runs")}.`);
+    for (const [tier, of] of Object.entries(preview.tiers))
+      says.push(`Tier ${tier}: ${many(of.users, "user", "users")} would spend ${many(of.syncs, "sync", "syncs")}${of.is_limited ? " of this month" : ""}.`);
+    $("pipeline-preview").append(...says.map(text => el("p", {}, text)));
+    const held = Object.entries(preview.held);
+    if (held.length) table("pipeline-held", [w("Held because of"), n("Workouts"), w("Such as"), w("Why"), w("To send")],
+      held.map(([reason, of]) => [word(reason), count(of.count), of.example, of.why, of.frees]), "");
+  } else $("pipeline-preview").append(el("p", {}, `A redrive would send nothing now: ${o.pipeline.preview.Err}`));
   const months = Object.entries(o.pipeline.months);
   if (months.length) {
     const { width, step, x, axis } = monthAxis(months[0][0], months.at(-1)[0]), height = 110, most = Math.max(...months.map(([, counts]) => counts.workouts));
-    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height + 20}`, role: "img", "aria-label": "Workouts by month: those that the pipeline has, and on top those that it lacks" });
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height + 20}`, role: "img", "aria-label": "Workouts by month: those that the pipeline has, and on top those that it would get and those that it lacks" });
     for (const [month, counts] of months) {
       const lacks = owed(counts), has = counts.workouts - lacks;
-      for (const [from, n, kind] of [[0, has, "after"], [has, lacks, "before"]])
-        if (n) drawing.append(svg("rect", { x: x(month), y: height * (1 - (from + n) / most), width: Math.max(step - .5, .8), height: height * n / most, class: kind }, svg("title", {}, `${month}: the pipeline has ${many(has, "workout", "workouts")} and lacks ${count(lacks)}`)));
+      const gets = Math.min(lacks, preview?.months[month] || 0);
+      for (const [from, n, kind, opacity] of [[0, has, "after", 1], [has, gets, "before", .5], [has + gets, lacks - gets, "before", 1]])
+        if (n) drawing.append(svg("rect", { x: x(month), y: height * (1 - (from + n) / most), width: Math.max(step - .5, .8), height: height * n / most, class: kind, opacity }, svg("title", {}, `${month}: the pipeline has ${many(has, "workout", "workouts")}, lacks ${count(lacks)} and would get ${count(gets)} of those`)));
     }
     drawing.append(svg("text", { x: 0, y: 12 }, count(most)));
     axis(drawing, height + 14);

@@ -266,6 +266,13 @@ pub fn delivered_contents(lake: &Lake) -> Result<BTreeMap<String, Vec<DeliveredC
     Ok(by_user)
 }
 
+/// The sinks that something was sent to, in the order in which that was last.
+pub fn sinks(lake: &Lake) -> Result<Vec<String>> {
+    let state = lake.state()?;
+    let sql = "SELECT sink FROM redrives GROUP BY sink ORDER BY max(changed_s), sink";
+    state.check(super::rows(&state.db, sql, [], |row| row.get(0)))
+}
+
 /// How many users something was sent for.
 pub fn users_by_sink(lake: &Lake) -> Result<Vec<(String, u64)>> {
     let state = lake.state()?;

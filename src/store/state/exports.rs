@@ -56,6 +56,8 @@ pub struct PipelineRow {
     pub source: String,
     pub destinations: Vec<String>,
     pub is_disabled: bool,
+    /// None where the export does not say.
+    pub boosters: Option<Vec<String>>,
 }
 
 /// A row of whichever kind.
@@ -169,20 +171,19 @@ impl Exports {
     /// Everybody's pipelines, by user and id.
     pub fn pipelines(&self) -> Result<Vec<PipelineRow>> {
         self.read(|db| {
-            let sql = "SELECT user_id, pipeline_id, source, destinations, disabled FROM pipelines
+            let sql = "SELECT user_id, pipeline_id, source, destinations, disabled, boosters FROM pipelines
                        ORDER BY user_id, pipeline_id";
             rows(db, sql, [], |row| {
-                let destinations: String = row.get(3)?;
+                let list = |text: String| -> Vec<String> {
+                    text.split(',').filter(|name| !name.is_empty()).map(str::to_string).collect()
+                };
                 Ok(PipelineRow {
                     user_id: row.get(0)?,
                     pipeline_id: row.get(1)?,
                     source: row.get(2)?,
-                    destinations: destinations
-                        .split(',')
-                        .filter(|d| !d.is_empty())
-                        .map(str::to_string)
-                        .collect(),
+                    destinations: list(row.get(3)?),
                     is_disabled: row.get(4)?,
+                    boosters: row.get::<_, Option<String>>(5)?.map(list),
                 })
             })
         })
@@ -322,13 +323,14 @@ fn insert_user(db: &Connection, user: &UserRow, now_s: i64) -> rusqlite::Result<
 }
 
 fn insert_pipeline(db: &Connection, pipeline: &PipelineRow) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO pipelines VALUES (?1, ?2, ?3, ?4, ?5)")?
+    db.prepare_cached("INSERT OR REPLACE INTO pipelines VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![
             pipeline.user_id,
             pipeline.pipeline_id,
             pipeline.source,
             pipeline.destinations.join(","),
-            pipeline.is_disabled
+            pipeline.is_disabled,
+            pipeline.boosters.as_ref().map(|boosters| boosters.join(","))
         ])
         .map(drop)
 }

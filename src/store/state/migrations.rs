@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("006.sql"),
     include_str!("007.sql"),
     include_str!("008.sql"),
+    include_str!("009.sql"),
 ];
 
 /// Columns that came before versions were counted, with what older rows have in them.

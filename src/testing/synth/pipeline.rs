@@ -30,13 +30,19 @@ pub fn lines(person: &Person, number: u32) -> String {
         &["DESTINATION_SHOWCASE"]
     };
     let pipeline = format!("pipeline-{number}");
+    let boosters: &[&str] = match number % 3 {
+        0 => &["ENRICHER_PROVIDER_WEATHER", "ENRICHER_PROVIDER_STREAK_TRACKER"],
+        1 => &["ENRICHER_PROVIDER_USER_INPUT"],
+        _ => &["ENRICHER_PROVIDER_GOAL_TRACKER"],
+    };
+    let boosters: Vec<_> = boosters.iter().map(|name| json!({"provider_type": name})).collect();
     let mut lines = vec![json!({
         "path": format!("users/{user}"),
         "tier": tier,
         "sync_count_this_month": 7,
         "pipelines": [
-            {"id": pipeline, "source": "SOURCE_STRAVA", "destinations": destinations},
-            {"id": format!("{pipeline}-hevy"), "source": "SOURCE_HEVY", "destinations": ["DESTINATION_SHOWCASE"]},
+            {"id": pipeline, "source": "SOURCE_STRAVA", "enrichers": boosters, "destinations": destinations},
+            {"id": format!("{pipeline}-hevy"), "source": "SOURCE_HEVY", "enrichers": [], "destinations": ["DESTINATION_SHOWCASE"]},
         ],
     })];
     let all = person.workouts.len();

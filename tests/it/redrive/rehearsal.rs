@@ -153,10 +153,59 @@ fn a_preview_says_how_many_go_where_and_how_to_free_what_is_held() {
         "8 workouts are owed; 4 of 1 user would go to file:",
         "pipeline p1: 4 messages",
         "users will see 4 uploads (4 to showcase)",
+        "no export names the boosters of 4 runs",
+        "tier athlete: 1 user would spend 4 syncs; its syncs have no limit",
         "held, writes_back: 4",
         "to send: --allow-write-back",
         "nothing was sent; --apply sends",
     ] {
         assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
     }
+}
+
+/// A user whose pipeline has these boosters, as FitGlue's own documents name them.
+fn boosted(user: &str, tier: &str, boosters: &Value) -> Value {
+    json!({"user_id": user, "tier": tier, "pipelines": [{"id": format!("of-{user}"), "source": "SOURCE_STRAVA",
+        "destinations": ["DESTINATION_SHOWCASE"], "enrichers": boosters}]})
+}
+
+#[test]
+fn a_preview_says_which_boosters_take_history_for_news_and_what_each_tier_spends() {
+    let asking = json!([{"provider_type": "ENRICHER_PROVIDER_USER_INPUT", "typed_config": {"fields": "title"}},
+        {"provider_type": 35}, {"provider_type": "ENRICHER_PROVIDER_WEATHER"}]);
+    let strange = json!([{"providerType": "ENRICHER_PROVIDER_GOAL_TRACKER"}, {"provider_type": "ENRICHER_PROVIDER_NEW"}]);
+    let place = some(&[boosted(USER, "athlete", &asking), boosted("u2", "hobbyist", &strange)]);
+    let args = ["redrive", "--sink", &place.out(), "--leave-syncs", "0"];
+    let ended = place.run(&args).expect(0);
+    for said in [
+        "boosters that ask: user_input in 4 runs; each run waits for an answer, and its user gets a push",
+        "boosters that keep count: goal_tracker in 4 runs, streak_tracker in 4 runs; they have counted",
+        "boosters that read the clock: goal_tracker in 4 runs; they take today for the day of the activity",
+        "boosters that this longrun does not know: new in 4 runs",
+        "tier athlete: 1 user would spend 4 syncs",
+        "tier hobbyist: 1 user would spend 4 syncs of this month",
+    ] {
+        assert!(ended.stderr.contains(said), "{said} is missing in {}", ended.stderr);
+    }
+    assert!(
+        !ended.stderr.contains("weather") && !ended.stderr.contains("no export names"),
+        "{}",
+        ended.stderr
+    );
+    let unordered = place.run(&[&args[..], &["--unordered"]].concat()).expect(0);
+    assert!(unordered.stderr.contains("with --unordered they come out wrong"), "{}", unordered.stderr);
+    // The report says the same, with what would go by month.
+    let preview = place.run(&["report", "--json"]).expect(0).json()["pipeline"]["preview"]["Ok"].clone();
+    assert_eq!(preview["boosters"]["ask"], json!({"user_input": 4}), "{preview}");
+    assert_eq!((&preview["send"], &preview["months"]), (&json!(8), &json!({"2026-02": 8})));
+    assert_eq!(preview["tiers"]["hobbyist"]["syncs"], 4);
+}
+
+#[test]
+fn a_report_says_why_a_redrive_would_send_nothing() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    place.land_details(USER, &[detail(9, "2026-03-01T08:00:00Z")]);
+    place.run(&["normalize"]).expect(0);
+    let preview = place.run(&["report", "--json"]).expect(0).json()["pipeline"]["preview"].clone();
+    assert!(preview["Err"].as_str().unwrap().contains("run it first"), "{preview}");
 }
