@@ -366,8 +366,8 @@ fn are_of_one_device(records: &[Record], scored: &Scored, tie: Tie) -> bool {
     let is_on_snow = |r: &Record| r.sport.is_some_and(|sport| sport.family == SNOW);
     !a.source.spec().gathers
         && is_at_once(scored)
-        && (tie != Tie::Free || !company::is_one_thing(a, b))
-        && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent)
+        && (tie != Tie::Free || !company::is_one_thing(a, b, scored))
+        && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent || a.is_manual != b.is_manual)
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is

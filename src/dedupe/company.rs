@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::block::Pair;
-use super::levels::{DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
+use super::levels::{ABSENT, DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
 use super::record::Record;
 use super::relation::{self, Kind};
 use super::scored::Scored;
 use super::weights::Weights;
-use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
 
 /// Whether two records of one source may be of one workout.
@@ -30,6 +29,8 @@ pub struct Company {
     beside: HashSet<usize>,
     /// Accounts where that is a habit.
     shared: HashSet<Source>,
+    /// Accounts in which what begins and ends together is mostly of one person's devices.
+    of_devices: HashSet<Source>,
 }
 
 /// A heart beats at one rate, on whatever wrist; bands read wrong by a few beats per minute.
@@ -72,7 +73,11 @@ impl Company {
         let is_habit = |source: &Source, n: usize| {
             n >= A_HABIT && A_SHARE * n >= copies.get(source).copied().unwrap_or(0)
         };
-        company.shared.extend(times.into_iter().filter(|(source, n)| is_habit(source, *n)).map(|(s, _)| s));
+        // Whoever records everything twice does so more often than somebody else borrows the account.
+        let is_mostly_copies =
+            |(source, n): &(&Source, &usize)| **n > 2 * times.get(*source).copied().unwrap_or(0);
+        company.of_devices.extend(copies.iter().filter(is_mostly_copies).map(|(source, _)| *source));
+        company.shared.extend(times.iter().filter(|(source, n)| is_habit(source, **n)).map(|(s, _)| *s));
         company
     }
 
@@ -106,6 +111,10 @@ impl Company {
         if !is_at_once(scored) || is(scored, TRACK, "elsewhere") {
             return Tie::Cut;
         }
+        // What somebody typed in beside the recording is of no device.
+        if a.is_manual != b.is_manual && kind(scored) == Kind::Whole && is_one_thing(a, b, scored) {
+            return Tie::Free;
+        }
         // A hub takes over what it is given, under whatever name.
         let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same");
         let has_other_heart =
@@ -116,11 +125,12 @@ impl Company {
         let one_heart = hearts(a, b).is_some_and(|bpm| bpm <= ONE_HEART_BPM);
         let is_one_way = is_any(scored, TRACK, &["same", "inside"]);
         // Of a couple that trains together only the hearts differ.
-        if self.shared.contains(&a.source) && !one_heart {
+        let is_of_devices = is_side_by_side(records, scored) && self.of_devices.contains(&a.source);
+        if self.shared.contains(&a.source) && !one_heart && !is_of_devices {
             return Tie::Doubtful;
         }
         let gathers = a.source.spec().gathers;
-        if !gathers && kind(scored) == Kind::Part && !is_one_thing(a, b) {
+        if !gathers && kind(scored) == Kind::Part && !is_one_thing(a, b, scored) {
             return Tie::Cut;
         }
         let is_sure = match kind(scored) {
@@ -142,14 +152,11 @@ fn is_on_one_way(scored: &Scored) -> bool {
 }
 
 /// Whether two may be of one sport, as far as they say.
-pub fn is_one_thing(a: &Record, b: &Record) -> bool {
-    match (a.sport, b.sport) {
+pub fn is_one_thing(a: &Record, b: &Record, scored: &Scored) -> bool {
+    match scored.pattern[SPORT] {
         _ if a.is_parent || b.is_parent => true,
-        (Some(one), Some(other)) => {
-            one.family == other.family || [one.family, other.family].contains(&ANY_FAMILY)
-        }
-        (None, None) => true,
-        _ => false,
+        ABSENT => a.sport.is_none() && b.sport.is_none(),
+        level => ["same", "family", "confused", "unspecific"].iter().any(|name| level == number(SPORT, name)),
     }
 }
 
@@ -171,7 +178,14 @@ fn is_of_two(records: &[Record], scored: &Scored) -> bool {
     // A receiver that is far off goes on and off with the others.
     let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
     let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
-    is_elsewhere || (kind(scored) == Kind::Whole && is_any(scored, EFFORT, &["different", "other"]))
+    let is_whole = kind(scored) == Kind::Whole && !is(scored, TIME, "slid");
+    is_elsewhere || (is_whole && is_any(scored, EFFORT, &["different", "other"]))
+}
+
+/// Whether two records of one source begin and end together.
+fn is_side_by_side(records: &[Record], scored: &Scored) -> bool {
+    let Pair { a, b } = scored.pair;
+    records[a].source == records[b].source && is_any(scored, TIME, &["same", "aligned", "close", "loose"])
 }
 
 /// Whether two records of one source are the same by all that they say.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::levels::{ABSENT, DISTANCE, EFFORT, IDENTITY, Pattern, SPORT, TIME, TRACK, number};
 use super::record::Record;
 use super::relation::{self, Kind, Timing};
-use crate::model::sport::ANY_FAMILY;
+use crate::model::sport::{ANY_FAMILY, Sport};
 use crate::sources::Source;
 
 /// A source and what it calls a sport.
@@ -98,14 +98,19 @@ fn distance_of_part(a: &Record, b: &Record) -> u8 {
 }
 
 pub fn sport(a: &Record, b: &Record, confusion: &Confusion) -> u8 {
-    let (Some(one), Some(other)) = (a.sport, b.sport) else { return ABSENT };
+    sports((a.source, a.sport), (b.source, b.sport), confusion)
+}
+
+/// Of two sources, and what each calls it.
+pub fn sports(a: (Source, Option<Sport>), b: (Source, Option<Sport>), confusion: &Confusion) -> u8 {
+    let (Some(one), Some(other)) = (a.1, b.1) else { return ABSENT };
     let name = if one.name == other.name {
         "same"
     } else if one.family == other.family {
         "family"
     } else if [one.family, other.family].contains(&ANY_FAMILY) {
         "unspecific"
-    } else if confusion.knows((a.source, one.name), (b.source, other.name)) {
+    } else if confusion.knows((a.0, one.name), (b.0, other.name)) {
         "confused"
     } else if KIN.iter().any(|kin| [[one.family, other.family], [other.family, one.family]].contains(kin)) {
         "kin"

@@ -25,6 +25,7 @@ use super::record::{Quality, Record};
 use super::relation::{self, Kind};
 use super::scored::{Decision, Reason, Scored, scored};
 use super::sequence;
+use super::sports;
 use super::stray;
 use super::timeline;
 use super::weights::Weights;
@@ -135,6 +136,7 @@ fn learn_sports(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     };
     let of = |s: &Scored| (&records[s.pair.a], &records[s.pair.b]);
     let confusion = Confusion::of(pairs.iter().filter(is_sure).map(of));
+    sports::follow_copies(records, pairs, &confusion, weights);
     if confusion.is_empty() {
         return;
     }

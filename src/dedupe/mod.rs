@@ -40,6 +40,7 @@ mod scenarios;
 mod scored;
 mod sequence;
 mod snow;
+mod sports;
 mod stray;
 pub mod timeline;
 pub mod weights;

@@ -143,7 +143,8 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     }
     let legs: Vec<Option<&str>> =
         cut.parts.iter().map(|part| sport(clusters, *part).map(|s| s.family)).collect();
-    if race::is_race(&legs) && cut.gap_s <= race::LONGEST_CHANGE_S {
+    let is_event = clusters.members[whole].iter().any(|at| clusters.records[*at].is_parent);
+    if is_event || (race::is_race(&legs) && cut.gap_s <= race::LONGEST_CHANGE_S) {
         return true;
     }
     if stood_still(clusters, whole, cut) {

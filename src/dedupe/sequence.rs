@@ -139,10 +139,13 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
                 is_within && !of_part.spec().gathers && !(is_on_snow(*part) || records[whole].is_parent);
             // Two devices may share an account: one for each repetition, one for all of them.
             let are_repetitions = fitting.len() >= FEWEST_REPETITIONS && fits(scored);
+            // Its own source says what an event is made of, the changes between its legs included.
+            let is_of_event = is_within && records[whole].is_parent;
             if is_one_device && !are_repetitions {
                 continue;
             }
-            if (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new) {
+            if is_of_event || (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new)
+            {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
                     scored.pattern[SPORT] = ABSENT;

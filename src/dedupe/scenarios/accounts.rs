@@ -1,7 +1,7 @@
 //! One account, several devices or several people.
 
 use super::*;
-use crate::sources::Source::{Apple, Fitbit, Garmin, Strava};
+use crate::sources::Source::{Apple, Files, Fitbit, Garmin, Strava};
 
 #[test]
 fn copies_of_two_devices_in_one_hub_are_one_though_their_sizes_differ() {
@@ -67,4 +67,47 @@ fn two_pairs_that_a_watch_and_a_band_tell_apart_are_two_though_they_overlap() {
     found.are_one(&["garmin long", "fitbit long"]);
     found.are_one(&["garmin short", "fitbit short"]);
     found.are_two("garmin long", "fitbit short");
+}
+
+#[test]
+fn a_sport_that_somebody_edited_on_a_copy_is_that_of_the_recording_too() {
+    let mut person = Person::default();
+    let mut recorded = |source, name: &str, sport: &str, start_s, file| {
+        person.add(record(source, name, sport, start_s, 52.0, 21.0)).file = Some(file);
+    };
+    recorded(Files, "bike computer", "ride", 0, 1);
+    recorded(Strava, "edited", "run", 0, 1);
+    recorded(Files, "watch", "ride", 12, 2);
+    recorded(Strava, "watch again", "ride", 12, 2);
+    person.link().are_one(&["bike computer", "edited", "watch", "watch again"]);
+}
+
+#[test]
+fn what_was_typed_in_beside_the_recording_of_a_device_is_of_no_second_device() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "watch", "ride", 52, 57.4, 0.0)).heart_rate_bpm = Some(141.0);
+    person.add(record(Strava, "trainer", "virtual_ride", 140, 56.0, 23.4));
+    person.add(record(Garmin, "typed", "virtual_ride", 300, 55.0, 23.5)).is_manual = true;
+    person.link().are_one(&["watch", "trainer", "typed"]);
+}
+
+#[test]
+fn whoever_records_everything_twice_does_so_also_where_somebody_borrows_the_account() {
+    let mut person = Person::default();
+    for day in 0..12 {
+        let at = day * DAY_S;
+        let name = |who: &str| format!("{who} {day}");
+        person.add(record(Strava, &name("watch"), "ride", at, 61.0, 24.0)).footprint = way(0.0, 0.0, 24.0);
+        let second = person.add(record(Strava, &name("bike computer"), "ride", at + 25, 60.2, 24.3));
+        second.footprint = way(0.0, 0.1, 24.0);
+        if day % 3 == 0 {
+            let guest = person.add(record(Strava, &name("guest"), "run", at + 900, 40.0, 7.0));
+            guest.footprint = way(60.0, 0.0, 7.0);
+        }
+    }
+    let found = person.link();
+    for day in 0..12 {
+        found.are_one(&[&format!("watch {day}"), &format!("bike computer {day}")]);
+    }
+    found.are_two("watch 3", "guest 3");
 }

@@ -53,6 +53,21 @@ fn a_race_is_one_outing_with_its_legs_whether_a_record_tells_of_the_whole_or_not
 }
 
 #[test]
+fn an_event_is_made_of_what_its_own_source_says_also_where_a_leg_is_missing_and_of_the_changes() {
+    let mut person = Person::default();
+    let event = person.add(record(Garmin, "event", "run", 0, 170.0, 51.5));
+    (event.sport, event.is_parent) = (None, true);
+    for (name, sport, minute, minutes, km) in
+        [("swim", "swim", 0, 30.0, 1.5), ("change", "run", 30, 2.5, 0.2), ("ride", "ride", 33, 75.0, 40.0)]
+    {
+        let leg = person.add(record(Garmin, name, sport, minute * 60, minutes, km));
+        leg.sport = leg.sport.filter(|_| name != "change");
+    }
+    person.add(record(Strava, "ride again", "ride", 33 * 60, 75.0, 40.0));
+    person.link().are_one(&["event", "swim", "change", "ride", "ride again"]);
+}
+
+#[test]
 fn a_swim_and_a_ride_and_a_run_of_one_day_are_three_and_so_is_a_race_with_a_warm_up() {
     let mut person = Person::default();
     for (sport, minute, minutes, km) in RACE {
