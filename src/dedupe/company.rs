@@ -75,7 +75,7 @@ impl Company {
         };
         // Whoever records everything twice does so more often than somebody else borrows the account.
         let is_mostly_copies =
-            |(source, n): &(&Source, &usize)| **n > 2 * times.get(*source).copied().unwrap_or(0);
+            |(source, n): &(&Source, &usize)| 2 * **n >= 3 * times.get(*source).copied().unwrap_or(0);
         company.of_devices.extend(copies.iter().filter(is_mostly_copies).map(|(source, _)| *source));
         company.shared.extend(times.iter().filter(|(source, n)| is_habit(source, **n)).map(|(s, _)| *s));
         company

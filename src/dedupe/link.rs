@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Thresholds;
+use super::alone;
 use super::block::{self, Pair};
 use super::clock::{Clock, Sighting};
 use super::cluster::{self, Clusters, Group};
@@ -263,6 +264,12 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     });
     let of_joins = clusters.pairs_of(&joins);
     clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
+    for pair in alone::find(&clusters, &company, &pairs) {
+        if clusters.bring_with_copies(pair) {
+            let at = pairs.binary_search_by_key(&pair, |s| s.pair).expect("it is one of them");
+            (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Group);
+        }
+    }
     let lonely = lonely::mark(&clusters, &mut pairs, weights);
     clusters.weigh(&pairs);
     let apart = decide::apart(records, &mut pairs, &clusters, thresholds);

@@ -12,6 +12,7 @@
 //! weights and answers are as they were is not touched again: both of its files say what they were made
 //! from.
 
+mod alone;
 mod assign;
 pub mod block;
 pub mod clock;

@@ -137,8 +137,10 @@ fn tell(clusters: &Clusters, cut: &Cut) -> usize {
 fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     let told = cut.parts.iter().chain([&whole]).filter_map(|cluster| sport(clusters, *cluster));
     let families: BTreeSet<&str> = told.map(|s| s.family).collect();
-    // Whoever goes down a mountain goes up again by lift.
-    if families.iter().eq([&SNOW]) {
+    // Whoever goes down a mountain goes up again by lift, whatever one of the runs is called.
+    let is_on_snow = |cluster: &usize| sport(clusters, *cluster).is_some_and(|sport| sport.family == SNOW);
+    let runs = cut.parts.iter().filter(|part| is_on_snow(part)).count();
+    if families.iter().eq([&SNOW]) || (is_on_snow(&whole) && 2 * runs > cut.parts.len()) {
         return true;
     }
     let legs: Vec<Option<&str>> =

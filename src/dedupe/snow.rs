@@ -1,7 +1,5 @@
 //! A day on snow: runs that one source tells of one by one are one outing, with a record of the whole or without.
 
-use std::collections::BTreeSet;
-
 use super::cluster::{Clusters, Group, Role};
 use super::relation;
 use crate::model::sport::{ANY_FAMILY, SNOW};
@@ -77,16 +75,17 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
     groups.retain(|group| !group.members.is_empty());
 }
 
-/// Whether all that is said of it is that it was on snow, and no record of it belongs to another workout, too.
+/// Whether most that is said of it is that it was on snow, and no record of it belongs to another workout, too.
 fn is_on_snow(clusters: &Clusters, group: &Group) -> bool {
-    let families: BTreeSet<&str> = group
+    let families: Vec<&str> = group
         .members
         .iter()
         .filter_map(|(at, _)| clusters.records[*at].sport)
         .map(|sport| sport.family)
         .filter(|family| *family != ANY_FAMILY)
         .collect();
-    families.iter().eq([&SNOW])
+    let on_snow = families.iter().filter(|family| **family == SNOW).count();
+    2 * on_snow > families.len()
         && group.members.iter().all(|(at, role)| *role != Role::Whole && !clusters.placed[*at].is_by_hand)
 }
 
@@ -103,7 +102,13 @@ fn day(clusters: &Clusters, group: &Group, number: usize) -> Day {
 /// Whether one source tells of runs of both, one after the other and none at once.
 fn goes_on(day: &Day, next: &Day) -> bool {
     let is_near = next.span.0 - day.span.1 <= LONGEST_PAUSE_S;
-    let is_run = next.span.1 - next.span.0 <= LONGEST_RUN_S || day.span.1 - day.span.0 <= LONGEST_RUN_S;
+    // A record that began late or ended early holds some of the runs.
+    let are_many = |one: &Day, other: &Day| {
+        one.runs.iter().filter(|(source, _)| other.runs.iter().any(|(with, _)| with == source)).count() > 1
+    };
+    let is_run = next.span.1 - next.span.0 <= LONGEST_RUN_S
+        || day.span.1 - day.span.0 <= LONGEST_RUN_S
+        || (are_many(day, next) && are_many(next, day));
     let both = |is: &dyn Fn((i64, i64), (i64, i64)) -> bool| {
         let of_one = |(source, span): &(Source, (i64, i64))| {
             day.runs.iter().any(|(other, before)| other == source && is(*before, *span))

@@ -307,3 +307,40 @@ fn run_ride_and_run_within_minutes_are_one_race_though_nobody_tells_of_the_whole
     person.add(record(Strava, "beside", "swim", 45 * 60 + 13, 40.2, 1.5));
     person.link().are_two("run", "ride");
 }
+
+#[test]
+fn a_strength_log_that_was_opened_late_and_a_watch_that_was_stopped_early_are_one_where_nothing_else_is_near()
+{
+    for (sport, minute, minutes) in
+        [("weight_training", 24, 71.0), ("workout", 31, 80.0), ("weight_training", 12, 19.0)]
+    {
+        let mut person = Person::default();
+        person.add(record(Fitbit, "watch", sport, 0, 52.0, 0.0));
+        person.add(record(Apple, "log", "weight_training", minute * 60, minutes, 0.0));
+        let found = person.link();
+        found.are_one(&["watch", "log"]);
+    }
+}
+
+#[test]
+fn what_overlaps_a_little_stays_apart_where_a_third_lies_beside_it_or_it_is_another_sport() {
+    let mut person = Person::default();
+    person.add(record(Fitbit, "class", "weight_training", 0, 50.0, 0.0));
+    person.add(record(Apple, "next class", "weight_training", 40 * 60, 50.0, 0.0));
+    person.add(record(Fitbit, "last class", "weight_training", 85 * 60, 50.0, 0.0));
+    person.add(record(Fitbit, "walk", "walk", DAY_S, 50.0, 4.0));
+    person.add(record(Apple, "lifting", "weight_training", DAY_S + 35 * 60, 50.0, 0.0));
+    let found = person.link();
+    found.are_two("class", "last class");
+    found.are_two("walk", "lifting");
+}
+
+#[test]
+fn a_day_on_skis_is_one_though_its_record_began_late() {
+    let mut person = Person::default();
+    for (name, minute, minutes) in RUNS {
+        person.add(record(Strava, name, "alpine_ski", minute * 60, minutes, minutes / 3.0));
+    }
+    person.add(record(Garmin, "most of the day", "alpine_ski", 50 * 60, 185.0, 30.0));
+    person.link().are_one(&["most of the day", "a", "b", "c", "d", "e"]);
+}
