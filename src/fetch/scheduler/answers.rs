@@ -179,11 +179,14 @@ impl Scheduler {
         let Some(outage) = self.outage.take_if(|outage| outage.since_ms <= answer_sent_ms) else { return };
         let reason = outage.reason.clone();
         let well = Suspect { account, ask: Some(ask.clone()) };
+        let failed = outage.clone();
         let Some(suspect) = outage.over().filter(|suspect| *suspect != well) else { return };
+        // What is hardly one thing's own takes longer to be believed of it.
+        let attempts = if failed.failures_of(&suspect) > 0 { ATTEMPTS } else { 2 * ATTEMPTS };
         let Suspect { account, ask: Some(ask) } = suspect else { return };
         let failures = self.accounts[account].failed(&ask);
         // What failed another day already is not tried more often than once.
-        if failures >= ATTEMPTS || self.accounts[account].is_parked(&ask) {
+        if failures >= attempts || self.accounts[account].is_parked(&ask) {
             self.set_aside(account, &ask, reason, local_ms);
         }
     }
