@@ -19,8 +19,13 @@ pub struct Booster {
     pub reads_clock: bool,
 }
 
-/// The table, and the numbers that the pipeline's enum has for the names.
-static BOOSTERS: LazyLock<(Vec<Booster>, Vec<(&str, u32)>)> = LazyLock::new(|| {
+struct Table {
+    boosters: Vec<Booster>,
+    /// Of the pipeline's enum, by name.
+    numbers: Vec<(&'static str, u32)>,
+}
+
+static BOOSTERS: LazyLock<Table> = LazyLock::new(|| {
     let mut numbers = Vec::new();
     let booster = |line: &'static str| {
         let cells: Vec<&str> = line.split(',').collect();
@@ -33,17 +38,17 @@ static BOOSTERS: LazyLock<(Vec<Booster>, Vec<(&str, u32)>)> = LazyLock::new(|| {
         Booster { name, asks: asks == "1", keeps_count: keeps_count == "1", reads_clock: reads_clock == "1" }
     };
     let boosters = TABLE.lines().skip(1).map(booster).collect();
-    (boosters, numbers)
+    Table { boosters, numbers }
 });
 
 /// A booster's name in the one spelling: `ENRICHER_PROVIDER_USER_INPUT` and `11` are `user_input`.
 pub fn booster_of(name: &str) -> String {
-    plain_name(name, &["enricher_provider_"], &BOOSTERS.1)
+    plain_name(name, &["enricher_provider_"], &BOOSTERS.numbers)
 }
 
 /// What is known of a booster, by its name in the one spelling.
 pub fn known(name: &str) -> Option<&'static Booster> {
-    BOOSTERS.0.iter().find(|booster| booster.name == name)
+    BOOSTERS.boosters.iter().find(|booster| booster.name == name)
 }
 
 #[cfg(test)]
