@@ -26,7 +26,7 @@ impl Course {
     pub fn shortest(&self, sum: f64) -> Option<f64> {
         let mut best: Option<f64> = None;
         each_stretch(&self.sums, &self.times_s, sum, |time_s| {
-            best = Some(best.map_or(time_s, |b| b.min(time_s)))
+            best = Some(best.map_or(time_s, |b| b.min(time_s)));
         });
         best
     }

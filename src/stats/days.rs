@@ -46,7 +46,8 @@ pub fn streaks(lake: &Lake, filter: &Filter) -> Result<Sheet> {
             (longest_and_latest(days.keys().copied()), longest_and_latest(weeks.into_iter()))
         })
         .collect();
-    let whole = |of: &dyn Fn(&((Streak, Streak), (Streak, Streak))) -> i64| {
+    type Streaks = (Streak, Streak);
+    let whole = |of: &dyn Fn(&(Streaks, Streaks)) -> i64| {
         Values::Whole(streaks.iter().map(|streaks| Some(of(streaks))).collect())
     };
     let date = |of: &dyn Fn(&(Streak, Streak)) -> i64| {

@@ -85,8 +85,10 @@ fn sound<T>(result: Result<T, PolarsError>) -> T {
     result.expect("columns have the types that are summed")
 }
 
+type Split = (Option<f64>, Option<f64>);
+
 /// A row per workout, in the columns of the sums.
-fn frame(by: &[Key], rows: &[(&Row, (Option<f64>, Option<f64>))]) -> Result<DataFrame, PolarsError> {
+fn frame(by: &[Key], rows: &[(&Row, Split)]) -> Result<DataFrame, PolarsError> {
     let numbers = |of: &dyn Fn(&Row) -> f64| -> Vec<Option<f64>> {
         rows.iter().map(|(row, _)| Some(of(row))).collect()
     };
