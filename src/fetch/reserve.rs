@@ -307,6 +307,7 @@ mod tests {
         let calls = |recent_per_s: f64, to_s: i64| expected(&even(), recent_per_s, 0, to_s * 1_000).round();
         assert_eq!((calls(0.0, 900), calls(0.005, 900)), (9.0, 9.0), "less than usual counts for nothing");
         assert_eq!((calls(0.02, 900), calls(0.02, 3_600)), (18.0, 54.0));
+        assert_eq!(expected(&even(), 0.02, 7_200_000, 8_100_000).round(), 18.0, "whenever it begins");
     }
 
     #[test]

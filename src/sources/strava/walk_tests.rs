@@ -205,6 +205,10 @@ fn what_is_to_be_fetched_anew_is_owed_once_more_and_not_after_that() {
     };
     assert_eq!(owed(&progress, &anew(20, &[])), ["3", "2"]);
     assert_eq!(owed(&progress, &anew(0, &["1"])), ["1"]);
+    assert_eq!(owed(&progress, &anew(0, &["1", "3"])), ["3", "1"]);
+    let mut just = progress.clone();
+    just.take(&detail("1"), News::Whole, at(NOW_S + 10));
+    assert_eq!(owed(&just, &anew(0, &["1"])), Vec::<String>::new(), "what came in that second is new enough");
     progress.take(&detail("1"), News::Whole, at(NOW_S + 15));
     assert_eq!(owed(&progress, &anew(0, &["1"])), Vec::<String>::new());
 }

@@ -234,3 +234,58 @@ fn patience_counts_from_the_beginning_of_an_outage() {
     flying.push(world.next());
     assert_eq!(flying, [Step::End]);
 }
+
+#[test]
+fn what_has_its_turn_before_anything_else_of_an_account_is_what_can_be_at_fault_alone() {
+    let mut world = World::settled(works(2), Bounds { concurrency: 1, ..BOUNDS });
+    assert_eq!(world.scheduler.account(0).in_turn(), 1, "a page");
+    world.scheduler.give_up(1, "somebody else".to_string());
+    assert_eq!(world.scheduler.account(1).in_turn(), 0);
+    world.walked(1, 3);
+    let mut in_turn = Vec::new();
+    while let Step::Get { account, ask } = world.next() {
+        in_turn.push((kind(&ask), world.scheduler.account(0).in_turn()));
+        world.land(&(account, ask), News::Whole);
+    }
+    // The first is under way: two more of its kind, or three of the next.
+    assert_eq!(in_turn, [(1, 2), (1, 1), (1, 3), (2, 2), (2, 1), (2, 0)]);
+}
+
+/// One thing fails, and everything else is well but what `others` says fails as well. Returns how often it was asked for.
+fn failing_among_others(others: impl Fn(usize) -> bool) -> (usize, Vec<(String, u32)>, Step) {
+    let mut world = World::settled(works(2), Bounds { concurrency: 1, patience_ms: 20_000, ..BOUNDS });
+    let first = world.get();
+    world.list(&first, &[("100", 1)]);
+    let sent = world.get();
+    world.land(&sent, page(&[]));
+    let second = world.get();
+    let ids: Vec<String> = (0..9).map(|n| format!("20{n}")).collect();
+    let ids: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 5_000_000)).collect();
+    world.list(&second, &ids);
+    let sent = world.get();
+    world.land(&sent, page(&[]));
+    let (mut calls, mut set_aside) = (0, Vec::new());
+    loop {
+        match world.next() {
+            Step::Get { account, ask }
+                if endpoints::activity(&ask).unwrap().0 == "100" && kind(&ask) == 1 =>
+            {
+                calls += 1;
+                world.fail(&(account, ask), Trouble::OfOneThing);
+            }
+            Step::Get { account, ask } if others(calls) => world.fail(&(account, ask), Trouble::OfTheApi),
+            Step::Get { account, ask } => world.land(&(account, ask), News::Whole),
+            Step::WaitUntil { local_ms, .. } => world.now_ms = local_ms,
+            step => return (calls, set_aside, step),
+        }
+        set_aside.extend(parked(&mut world.scheduler));
+    }
+}
+
+#[test]
+fn what_fails_a_third_time_among_others_that_are_well_is_set_aside_and_in_an_outage_it_is_not() {
+    let (calls, set_aside, _) = failing_among_others(|_| false);
+    assert_eq!((calls, set_aside), (3, vec![("100".to_string(), 1)]));
+    let (_, set_aside, _) = failing_among_others(|calls| calls >= 3);
+    assert_eq!(set_aside, [], "nobody is to blame for what ends in an outage");
+}
