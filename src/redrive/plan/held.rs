@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+impl Reason {
+    /// Whether nothing frees what is held for it.
+    pub fn is_for_good(self) -> bool {
+        matches!(self, Reason::Gone | Reason::NoDuration | Reason::NoTime)
+    }
+}
+
 /// A reason, and in a sentence what it is about here and what frees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
@@ -104,6 +111,7 @@ mod tests {
     fn a_reason_is_called_the_same_everywhere() {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+            assert_eq!(reason.is_for_good(), reason.frees().starts_with("nothing"), "{reason:?}");
         }
     }
 }

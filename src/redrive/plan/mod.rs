@@ -132,7 +132,8 @@ impl<'a> Planner<'a> {
             let before = Before::of(user_id, workout, &sent);
             let (is_unsettled, is_delivered) = (before.unsettled(&runs).is_some(), before.is_delivered());
             if !goes_again && !self.options.wants(workout, standing) {
-                if is_unsettled {
+                // What is gone can never go again, and keeps nothing back.
+                if is_unsettled && workout.members.iter().any(|member| !member.is_gone) {
                     of_user.unsettled_elsewhere = of_user.unsettled_elsewhere.or(Some(workout.start));
                 }
                 if is_delivered || is_unsettled {

@@ -56,7 +56,9 @@ pub fn allow(weighed: Vec<Result<Weighed, Box<Settled>>>, allowance: Allowance) 
             },
             Err(settled) => settled,
         };
-        let is_in_doubt = settled.unsettled.is_some() && matches!(settled.end, End::Held(_));
+        // What can never go again keeps nothing back.
+        let may_go = matches!(&settled.end, End::Held(held) if !held.reason.is_for_good());
+        let is_in_doubt = settled.unsettled.is_some() && may_go;
         if is_in_doubt && !allowance.unordered {
             let start = settled.owed.start;
             unsettled_since = Some(unsettled_since.map_or(start, |since| since.min(start)));

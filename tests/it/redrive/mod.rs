@@ -2,6 +2,7 @@
 
 mod batches;
 mod faults;
+mod histories;
 pub mod kills;
 mod messages;
 mod plan;
