@@ -111,6 +111,7 @@ fn a_topic_passes_the_suite() {
 
 /// Requests fail, answers are lost, and consumers give messages back.
 #[test]
+#[ignore = "is tried by hand: it has to prove itself before it may stop anybody"]
 fn a_topic_whose_answers_are_lost_gets_everything_in_order_under_one_id() {
     const SEED: u64 = 21;
     println!("seed {SEED}");
@@ -149,6 +150,7 @@ fn kill_over_a_topic(seed: u64, kills: usize) {
 }
 
 #[test]
+#[ignore = "is tried by hand: it has to prove itself before it may stop anybody"]
 fn kills_over_a_topic_lose_nothing_and_keep_the_order() {
     kill_over_a_topic(22, 12);
 }
