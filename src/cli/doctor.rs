@@ -84,9 +84,12 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
     }
     if !args.offline {
         let date = http::block_on(asked(&args.api))?;
-        add("network", date.as_ref().map(|_| good(format!("{} answers", shown(&args.api)))).map_err(again));
-        if let Ok(date) = date {
-            add("clock", Ok(clock(date, Timestamp::now())));
+        match date {
+            Ok(date) => {
+                add("network", Ok(good(format!("{} answers", shown(&args.api)))));
+                add("clock", Ok(clock(date, Timestamp::now())));
+            }
+            Err(e) => add("network", Err(e)),
         }
     }
     if context.json {
@@ -106,10 +109,6 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
 
 fn shown(api: &fetch::Api) -> String {
     http::url(api.base_url()).map(|url| http::shown(&url)).unwrap_or_default()
-}
-
-fn again(error: &Error) -> Error {
-    Error::Remote(error.to_string())
 }
 
 fn disk(context: &Context, wanted_gib: u64) -> Result<(State, String)> {

@@ -53,15 +53,9 @@ enum Stage {
 }
 
 impl Stage {
-    fn name(self) -> &'static str {
-        match self {
-            Stage::Fetch => "fetch",
-            Stage::Import => "import",
-            Stage::Normalize => "normalize",
-            Stage::Dedupe => "dedupe",
-            Stage::Report => "report",
-            Stage::Reconcile => "reconcile",
-        }
+    /// As it is called on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().expect("no stage is hidden").get_name().to_string()
     }
 }
 
@@ -132,10 +126,9 @@ pub fn run(context: &Context, mut args: Args) -> Result<Exit> {
 
 /// Every stage that is due, once.
 fn once(lake: &Lake, args: &Args, observed: &fetch::Observed, stop: &Stop) -> (Outcome, Exit) {
-    let all = [Stage::Fetch, Stage::Import, Stage::Normalize, Stage::Dedupe, Stage::Report, Stage::Reconcile];
     let mut outcome = Outcome { failed: Vec::new(), figures: None, before: None };
     let mut exits = Vec::new();
-    for stage in all.into_iter().filter(|stage| *stage <= args.until) {
+    for stage in Stage::value_variants().iter().copied().filter(|stage| *stage <= args.until) {
         if stop.is_asked() {
             break;
         }

@@ -1,8 +1,9 @@
 //! Best efforts: the shortest time for a distance, the longest way in a time, and the most power held for a time.
 //! They are in `data/best_efforts.csv`, by the family of the sport.
 //!
-//! They come from the samples: their distances, or else their positions. Breaks count, as they do in a race. Where the samples jump faster than the sport can,
-//! a recording is cut in two, and no effort goes across. Virtual and indoor workouts have efforts in power only.
+//! They come from the samples: their distances, or else their positions. Breaks count, as they do in a race. Where the
+//! samples jump faster than the sport can, a recording is cut in two, and no effort goes across. Virtual and indoor
+//! workouts have efforts in power only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
