@@ -111,8 +111,13 @@ impl Company {
         if !is_at_once(scored) || is(scored, TRACK, "elsewhere") {
             return Tie::Cut;
         }
-        // What somebody typed in beside the recording is of no device.
-        if a.is_manual != b.is_manual && kind(scored) == Kind::Whole && is_one_thing(a, b, scored) {
+        // What somebody typed in or logged beside the recording is of no other body.
+        let is_log = |log: &Record, other: &Record| {
+            log.is_manual != other.is_manual
+                || (!log.measures() && other.measures() && !log.is_of_one_recorder_with(other))
+        };
+        let is_beside_log = is_log(a, b) || is_log(b, a);
+        if is_beside_log && kind(scored) == Kind::Whole && is_one_thing(a, b, scored) {
             return Tie::Free;
         }
         // A hub takes over what it is given, under whatever name.

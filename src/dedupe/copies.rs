@@ -94,7 +94,12 @@ fn are_copies(a: &Record, b: &Record) -> bool {
     };
     compare(a.distance_m, b.distance_m, |one, two| (one - two).abs() <= 0.02 * one.max(two));
     compare(a.heart_rate_bpm, b.heart_rate_bpm, |one, two| (one - two).abs() <= 1.5);
-    compare(a.calories_kcal, b.calories_kcal, |one, two| (one - two).abs() <= 0.02 * one.max(two) + 1.0);
+    // A hub adds what a body burns anyway, or leaves it out.
+    let is_in_hub = |r: &Record| r.source.spec().gathers && !r.source.spec().can_echo;
+    let is_to_the_second = (a.start_s - b.start_s).abs() <= 1 && off_s <= 1.0;
+    if !(is_to_the_second && (is_in_hub(a) || is_in_hub(b))) {
+        compare(a.calories_kcal, b.calories_kcal, |one, two| (one - two).abs() <= 0.02 * one.max(two) + 1.0);
+    }
     let is_one_device = a.device.is_some() && a.device == b.device;
     let is_other_sport = || compare::sport(a, b, &Confusion::default()) == number(SPORT, "different");
     // Of what somebody edited the rest is as it was.

@@ -5,6 +5,7 @@ use arrow::datatypes::{Float64Type, Int32Type};
 use twox_hash::XxHash64;
 
 use super::footprint::Footprint;
+use super::titles;
 use crate::model::columns::{TimeType, second_of};
 use crate::model::sport::{self, Sport};
 use crate::sources::Source;
@@ -59,6 +60,8 @@ pub struct Record {
     pub device: Option<u64>,
     /// Hash of the app that wrote it into a hub, which may write all of its times wrong.
     pub app: Option<u64>,
+    /// What somebody called it, in small letters; None where its name is one that apps give: `Morning Run`.
+    pub title: Option<u64>,
     /// As the source names it: an IANA zone, where it gives one.
     pub zone: Option<Box<str>>,
     /// On a trainer or in a game: where its track lies is no place.
@@ -92,6 +95,18 @@ impl Record {
         self.recorder() == other.recorder()
     }
 
+    /// Whether a body was measured, and not only the time.
+    pub fn measures(&self) -> bool {
+        self.heart_rate_bpm.is_some() || self.distance_m.is_some() || !self.footprint.is_empty()
+    }
+
+    /// Whether both are of one account, or of one app's records in a hub.
+    pub fn is_of_one_account_with(&self, other: &Record) -> bool {
+        let spec = self.source.spec();
+        let is_hub = spec.gathers && !spec.can_echo;
+        self.source == other.source && !(is_hub && self.app != other.app)
+    }
+
     /// What made it, as far as it says.
     pub fn recorder(&self) -> Recorder {
         (self.source, self.device, self.app)
@@ -109,10 +124,11 @@ impl Record {
 }
 
 /// The columns that records are made of.
-pub const COLUMNS: [&str; 25] = [
+pub const COLUMNS: [&str; 26] = [
     "user_id",
     "source",
     "source_id",
+    "title",
     "external_id",
     "upload_id",
     "sport",
@@ -187,6 +203,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             serial: text("device_serial").map(hash),
             device: text("device_serial").or(text("device_name")).map(hash),
             app: source.spec().app_key.zip(text("extra")).and_then(|(key, extra)| app(key, extra)),
+            title: text("title").and_then(titles::given),
             zone: text("timezone").map(zone_name),
             is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),

@@ -16,6 +16,7 @@ use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, DAY_S, QUARTER_S, SHIFTED_S, Timing};
 use super::scored::{Decision, Reason, Scored};
+use super::titles::Titles;
 use super::weights::Weights;
 use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
@@ -28,6 +29,7 @@ const MOST_NEAR: usize = 12;
 const MOST_COMPARED: usize = 8;
 /// Sizes by which two lasted equally long, as far as anybody says.
 const ONE_LENGTH: f64 = 0.15;
+const COPIED_LENGTH: f64 = 0.02;
 /// A pair must fit better than any other of its two by this.
 const CLEAR_BITS: f64 = 1.0;
 /// Clocks that are off by as much are off together.
@@ -75,6 +77,7 @@ pub fn find(
     weights: &Weights,
 ) -> Vec<Scored> {
     let all = told(clusters);
+    let titles = Titles::of(clusters);
     let mut strays: Vec<Stray> = Vec::new();
     for (x, one) in all.iter().enumerate().filter(|(_, one)| !parts.contains(&one.cluster)) {
         let later = all[x + 1..].iter().take_while(|other| other.span.0 - one.span.0 <= FURTHEST_S);
@@ -83,7 +86,7 @@ pub fn find(
             continue;
         }
         let free = (x + 1..=x + later).filter(|y| !parts.contains(&all[*y].cluster));
-        strays.extend(free.filter_map(|y| stray(clusters, company, &all, (x, y), weights)));
+        strays.extend(free.filter_map(|y| stray(clusters, company, (&all, &titles), (x, y), weights)));
     }
     support(clusters, &mut strays);
     clear(&all, strays, weights)
@@ -111,14 +114,15 @@ fn told(clusters: &Clusters) -> Vec<Told> {
 fn stray(
     clusters: &Clusters,
     company: &Company,
-    all: &[Told],
+    (all, titles): (&[Told], &Titles),
     (x, y): (usize, usize),
     weights: &Weights,
 ) -> Option<Stray> {
     let (one, other) = (&all[x], &all[y]);
     let is_by_hand = one.is_by_hand != other.is_by_hand;
     let is_told_twice = clusters.are_told_by_one(one.cluster, other.cluster);
-    if (is_told_twice && !is_by_hand) || clusters.are_two(one.cluster, other.cluster) {
+    let named = titles.bits(clusters, (one.cluster, other.cluster), FURTHEST_S);
+    if (is_told_twice && !is_by_hand && named.is_none()) || clusters.are_two(one.cluster, other.cluster) {
         return None;
     }
     let level = if is_by_hand { STRAY_BY_HAND } else { STRAY };
@@ -129,6 +133,11 @@ fn stray(
     }
     let of = |at: usize| (&clusters.records[at], &clusters.placed[at]);
     let lie = Lie::of(of(pair.a), of(pair.b));
+    // A copy lasts as long.
+    let named = named.filter(|_| lie.lengths <= COPIED_LENGTH);
+    if is_told_twice && !is_by_hand && named.is_none() {
+        return None;
+    }
     let circumstances = if is_by_hand {
         by_hand(clusters, all, (x, y), (pair, &pattern))?
     } else {
@@ -145,12 +154,13 @@ fn stray(
         };
         // Two clocks that agree are both off by a zone, or neither is.
         bits += match are_confirmed {
+            _ if named.is_some() => 0.0,
             true if lie.is_zone || lie.is_hours() => -0.6,
             true => -2.0,
             false => 0.0,
         };
         // Two devices tell of one account: more often each of them tells of something else.
-        if !one.sources.is_disjoint(&other.sources) {
+        if named.is_none() && !one.sources.is_disjoint(&other.sources) {
             bits -= 1.0;
         }
         let mut sources = one.sources.iter().chain(&other.sources);
@@ -160,7 +170,7 @@ fn stray(
         told: (x, y),
         pair,
         pattern,
-        bits: circumstances + 0.5 * size_bits.clamp(-8.0, 8.0),
+        bits: circumstances + named.unwrap_or(0.0) + 0.5 * size_bits.clamp(-8.0, 8.0),
         ahead_s: lie.ahead_s,
         is_end: lie.is_end,
     })

@@ -92,6 +92,22 @@ fn what_was_typed_in_beside_the_recording_of_a_device_is_of_no_second_device() {
 }
 
 #[test]
+fn what_was_logged_beside_the_recording_of_a_device_is_of_no_second_body() {
+    let gym = |log_bpm: Option<f64>| {
+        let mut person = Person::default();
+        let watch = person.add(record(Garmin, "watch", "weight_training", 0, 45.2, 0.0));
+        (watch.heart_rate_bpm, watch.device) = (Some(93.0), Some(1));
+        let log = person.add(record(Garmin, "log", "weight_training", -86, 47.7, 0.0));
+        (log.heart_rate_bpm, log.device) = (log_bpm, Some(2));
+        person.add(record(Hevy, "original", "weight_training", -86, 47.7, 0.0));
+        person.link()
+    };
+    gym(None).are_one(&["watch", "log", "original"]);
+    // Two hearts are two people.
+    gym(Some(131.0)).are_two("watch", "log");
+}
+
+#[test]
 fn whoever_records_everything_twice_does_so_also_where_somebody_borrows_the_account() {
     let mut person = Person::default();
     for day in 0..12 {

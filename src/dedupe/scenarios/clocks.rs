@@ -113,3 +113,29 @@ fn two_devices_that_tell_one_account_of_one_workout_do_so_when_a_clock_is_off() 
         found.are_one(&[&format!("g{day}"), &format!("w{day}"), &format!("f{day}"), &format!("p{day}")]);
     });
 }
+
+#[test]
+fn a_hub_counts_other_calories_and_holds_a_copy_all_the_same() {
+    let mut person = Person::default();
+    for day in 0..16 {
+        let start_s = day * DAY_S + 6 * HOUR_S + (day * 1_777) % 7_200;
+        let minutes = 17.0 + ((day * 7) % 11) as f64;
+        let told = person.add(record(Strava, &format!("told{day}"), "ride", start_s, minutes, minutes / 2.8));
+        told.calories_kcal = Some(190.0);
+        let copy =
+            person.add(record(Apple, &format!("copy{day}"), "workout", start_s, minutes, minutes / 2.8));
+        (copy.app, copy.calories_kcal) = (Some(3), Some(246.0));
+        // The band never heard of summer time, and finds some rides late.
+        let late_s = if day % 3 == 0 { 150 } else { 4 };
+        let late = minutes - (late_s / 60) as f64;
+        let start_s = start_s - HOUR_S + late_s;
+        person.add(record(Fitbit, &format!("band{day}"), "ride", start_s, late, 0.0)).calories_kcal =
+            Some(150.0);
+        let copy = person.add(record(Apple, &format!("bands{day}"), "ride", start_s, late, 0.0));
+        (copy.app, copy.calories_kcal) = (Some(4), Some(201.0));
+    }
+    let found = person.link();
+    (0..16).for_each(|day| {
+        found.are_one(&[&format!("told{day}"), &format!("copy{day}"), &format!("band{day}")])
+    });
+}

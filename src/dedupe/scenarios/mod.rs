@@ -16,6 +16,7 @@ use super::footprint::Footprint;
 use super::link::{self, Linked};
 use super::record::{Quality, Record};
 use super::scored::{Decision, Scored};
+use super::titles;
 use super::weights::Weights;
 use crate::model::sport;
 use crate::sources::Source::{self, Hevy};
@@ -51,6 +52,7 @@ fn record(source: Source, name: &str, sport: &str, start_s: i64, minutes: f64, k
         serial: None,
         device: None,
         app: None,
+        title: None,
         zone: None,
         is_virtual: sport.starts_with("virtual"),
         is_manual: false,

@@ -86,3 +86,26 @@ fn what_gives_local_time_and_starts_minutes_late_is_for_somebody_to_look_at() {
     person.add(record(Fitbit, "local", "hike", 3 * HOUR_S + 20_700 + 389, 316.7, 19.1));
     person.link().is_for_review("told", "local");
 }
+
+#[test]
+fn a_copy_that_was_stamped_with_its_upload_is_known_by_its_name() {
+    let gym = |copied: &str, device: u64| {
+        let mut person = Person::default();
+        for day in 0..9 {
+            let run = record(Garmin, &format!("run{day}"), "run", day * 4 * DAY_S, 31.0 + day as f64, 6.0);
+            person.add(run).device = Some(1);
+        }
+        let at = 18 * HOUR_S + DAY_S;
+        let title = |text: &str| titles::given(text);
+        person.add(record(Hevy, "log", "weight_training", at, 58.0, 0.0)).title = title("Legs");
+        let watch = person.add(record(Garmin, "watch", "workout", at + 170, 51.3, 0.0));
+        (watch.title, watch.device, watch.heart_rate_bpm) = (title("Oslo Cardio"), Some(1), Some(104.0));
+        let copy = person.add(record(Garmin, "copy", "weight_training", at + 5 * HOUR_S + 605, 58.0, 0.0));
+        (copy.title, copy.device) = (title(copied), Some(device));
+        person.link()
+    };
+    gym("legs", 2).are_one(&["log", "watch", "copy"]);
+    // The device that recorded the one knows whether there was another.
+    gym("Legs", 1).are_two("watch", "copy");
+    gym("Arms", 2).are_two("watch", "copy");
+}
