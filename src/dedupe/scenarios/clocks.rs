@@ -135,7 +135,7 @@ fn a_hub_counts_other_calories_and_holds_a_copy_all_the_same() {
         (copy.app, copy.calories_kcal) = (Some(4), Some(201.0));
     }
     let found = person.link();
-    (0..16).for_each(|day| {
-        found.are_one(&[&format!("told{day}"), &format!("copy{day}"), &format!("band{day}")])
-    });
+    for day in 0..16 {
+        found.are_one(&[&format!("told{day}"), &format!("copy{day}"), &format!("band{day}")]);
+    }
 }
