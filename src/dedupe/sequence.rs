@@ -70,14 +70,19 @@ fn slots(placed: &[Placed], parts: impl Iterator<Item = usize>) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::new();
     for at in parts.into_iter().take(MOST_PARTS) {
         let span = placed[at].span();
-        let Some(last) = slots.last_mut() else {
+        let Some((last, before)) = slots.split_last_mut() else {
             slots.push(Slot { span, parts: vec![at] });
             continue;
         };
         let shared_s = relation::overlap_s(last.span, span);
-        if 5 * shared_s <= length_s(last.span).min(length_s(span)) {
+        let (shorter_s, longer_s) =
+            (length_s(last.span).min(length_s(span)), length_s(last.span).max(length_s(span)));
+        // One was started late, or died.
+        let is_alone = before.last().is_none_or(|slot| relation::overlap_s(slot.span, span) == 0);
+        let lacks_an_end = is_alone && 10 * shared_s >= 7 * shorter_s && longer_s <= 4 * shorter_s;
+        if 5 * shared_s <= shorter_s {
             slots.push(Slot { span, parts: vec![at] });
-        } else if 2 * shared_s >= length_s(last.span).max(length_s(span)) {
+        } else if 2 * shared_s >= longer_s || lacks_an_end {
             last.parts.push(at);
         }
     }
