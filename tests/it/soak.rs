@@ -1,5 +1,5 @@
-//! Kills, faulty answers and edits, all at once and over and over: every activity ends up in the lake once, and in its
-//! last version.
+//! Kills, faulty answers, edits and tokens that end, all at once and over and over: every activity ends up in the lake
+//! once, and in its last version, and nobody has to give consent again.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longrun::store::landing::{Frames, Piece, Position};
-use longrun::testing::emulator::{Asked, Config, Twist};
+use longrun::testing::emulator::{Asked, Config, OldTokens, Twist};
 use longrun::testing::synth::Options;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -17,12 +17,16 @@ use crate::support::{WIDE, World, rows};
 const CONCURRENCY: usize = 4;
 /// One answer in five is none.
 const FAULTY: u64 = 5;
+/// Tokens that end so soon are renewed by every process.
+const TOKENS: Duration = Duration::from_secs(30);
 
 /// Faults of the API, and never of one thing: what is refused for itself waits for another day.
 fn faulty(asked: &Asked) -> Option<Twist> {
+    // The token endpoint's requests have no numbers.
+    let number = if asked.number > 0 { asked.number } else { asked.elapsed.as_micros() as u64 };
     // Spread over the numbers as if by chance, and the same for the same number.
-    let dice = asked.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    if asked.number == 0 || !dice.is_multiple_of(FAULTY) {
+    let dice = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    if !dice.is_multiple_of(FAULTY) {
         return None;
     }
     let twist = match dice / FAULTY % 4 {
@@ -32,6 +36,37 @@ fn faulty(asked: &Asked) -> Option<Twist> {
         _ => Twist { delay: Duration::from_millis(30), ..Twist::default() },
     };
     Some(twist)
+}
+
+/// The process to kill, and when.
+#[derive(Clone, Copy)]
+struct Target {
+    process: u32,
+    at: At,
+    delay: Duration,
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    /// A request to the API, by its number.
+    Request(u64),
+    /// The next one for new tokens.
+    Renewal,
+}
+
+/// Kills the process that this request was to be the last of.
+fn strike(target: &Mutex<Option<Target>>, asked: &Asked) {
+    let is_it = |target: &mut Target| match target.at {
+        At::Request(number) => asked.number >= number,
+        At::Renewal => asked.number == 0,
+    };
+    if let Some(Target { process, delay, .. }) = target.lock().unwrap().take_if(is_it) {
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            // One that has ended by itself is no failure.
+            let _ = Command::new("kill").args(["-9", &process.to_string()]).status();
+        });
+    }
 }
 
 /// Answers that landed.
@@ -49,22 +84,17 @@ fn landed(world: &World) -> usize {
 fn soak(kills: usize, activities: u32, seed: u64) {
     println!("seed {seed}");
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
-    let target: Arc<Mutex<Option<(u32, u64, Duration)>>> = Arc::default();
+    let target: Arc<Mutex<Option<Target>>> = Arc::default();
     let armed = target.clone();
-    let hook = move |number: u64, _: &str| {
-        let mut target = armed.lock().unwrap();
-        if let Some((process, _, delay)) = target.take_if(|(_, at, _)| number >= *at) {
-            std::thread::spawn(move || {
-                std::thread::sleep(delay);
-                // One that has ended by itself is no failure.
-                let _ = Command::new("kill").args(["-9", &process.to_string()]).status();
-            });
-        }
+    let script = move |asked: &Asked| {
+        strike(&armed, asked);
+        faulty(asked)
     };
     let config = Config {
         limits: WIDE,
-        hook: Some(Box::new(hook)),
-        script: Some(Box::new(faulty)),
+        token_lifetime: TOKENS,
+        old_tokens: OldTokens::EndWithUse,
+        script: Some(Box::new(script)),
         ..Config::default()
     };
     let (world, people) = World::of(Options { seed, users: 3, activities }, config);
@@ -75,11 +105,15 @@ fn soak(kills: usize, activities: u32, seed: u64) {
     while killed < kills {
         let asked = world.emulator.log().len() as u64;
         let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let at = asked + rng.random_range(2..12);
-        *target.lock().unwrap() = Some((child.id(), at, Duration::from_micros(rng.random_range(0..4_000))));
-        if killed % 25 == 24 {
-            // A second one is turned away, or finds nobody there any more; it harms nothing either way.
-            world.run(&["fetch", "--max-calls", "1"]);
+        let at = if killed % 4 == 3 { At::Renewal } else { At::Request(asked + rng.random_range(2..12)) };
+        let delay = Duration::from_micros(rng.random_range(0..4_000));
+        *target.lock().unwrap() = Some(Target { process: child.id(), at, delay });
+        // A second one is turned away, or finds nobody there any more; it harms nothing either way.
+        match killed % 50 {
+            12 => drop(world.run(&["fetch", "--max-calls", "1"])),
+            24 => drop(world.run(&["normalize"])),
+            37 => drop(world.run(&["status"])),
+            _ => {}
         }
         let ended = child.wait().unwrap();
         target.lock().unwrap().take();
@@ -106,9 +140,11 @@ fn soak(kills: usize, activities: u32, seed: u64) {
     let answered = world.emulator.log().iter().filter(|logged| logged.status == 200).count();
     let lost = answered - landed(&world);
     println!(
-        "{killed} kills, {answered} sound answers, {lost} of them lost with a process, {} edits",
-        titles.len()
+        "{killed} kills, {answered} sound answers, {lost} of them lost with a process, {} edits, tokens renewed {} times",
+        titles.len(),
+        world.emulator.renewals()
     );
+    assert!(world.emulator.renewals() > killed as u64 / 2, "tokens ended all the time");
     assert!(lost <= killed * CONCURRENCY, "no more than were in flight");
     world.run(&["verify"]).expect(0);
     assert_eq!(world.fetch(&["--max-age", "1h", "--depth", "streams"]).expect(0).json()["requests"], 0);

@@ -89,10 +89,20 @@ pub struct Twist {
 /// Says what goes wrong and when.
 pub type Script = Box<dyn Fn(&Asked) -> Option<Twist> + Send + Sync>;
 
+/// When a refresh token ends for which a new one was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldTokens {
+    /// As Strava says. Who is killed before the new one has come has lost both.
+    EndAtOnce,
+    /// Once the new tokens are used, so that only who uses them before they are kept can lose them.
+    EndWithUse,
+}
+
 pub struct Config {
     pub port: u16,
     pub limits: Limits,
     pub token_lifetime: Duration,
+    pub old_tokens: OldTokens,
     pub client_id: String,
     pub client_secret: String,
     /// Added to this machine's clock.
@@ -111,6 +121,7 @@ impl Default for Config {
             port: 0,
             limits: Limits::default(),
             token_lifetime: Duration::from_secs(21_600),
+            old_tokens: OldTokens::EndAtOnce,
             client_id: "longrun".to_string(),
             client_secret: "emulated-secret".to_string(),
             clock_offset_s: 0,
@@ -221,7 +232,7 @@ impl Emulator {
         let mut inner = self.shared.lock();
         let now_s = self.shared.now_s();
         let issue = |(number, athlete): (usize, &Athlete)| {
-            let grant = inner.issue(number, now_s, self.shared.config.token_lifetime);
+            let grant = inner.issue(number, now_s, &self.shared.config);
             Account {
                 source: strava::SOURCE.to_string(),
                 user_id: athlete.user_id.clone(),
@@ -286,6 +297,11 @@ impl Emulator {
         access + inner.refresh.values().filter(|athlete| is_theirs(athlete)).count()
     }
 
+    /// How often tokens were given, also to begin with.
+    pub fn renewals(&self) -> u64 {
+        self.shared.lock().issued
+    }
+
     /// Ends all tokens of a user, as an athlete does who takes the access back at Strava.
     pub fn deauthorize(&self, user_id: &str) {
         let mut inner = self.shared.lock();
@@ -302,13 +318,12 @@ impl Emulator {
     /// Makes every access token invalid but the last one of each athlete.
     pub fn revoke_older_access(&self) {
         let mut inner = self.shared.lock();
-        let number = |token: &str| token.split('-').nth(2).and_then(|n| n.parse::<u64>().ok());
         let mut last: HashMap<usize, u64> = HashMap::new();
         for (token, (athlete, _)) in &inner.access {
             let last = last.entry(*athlete).or_default();
-            *last = number(token).unwrap_or_default().max(*last);
+            *last = oauth::number(token).max(*last);
         }
-        inner.access.retain(|token, (athlete, _)| number(token) == last.get(athlete).copied());
+        inner.access.retain(|token, (athlete, _)| Some(oauth::number(token)) == last.get(athlete).copied());
     }
 
     /// Makes every refresh token given so far invalid.
@@ -379,6 +394,9 @@ impl Shared {
         let athlete = token
             .and_then(|token| inner.access.get(token))
             .and_then(|(athlete, end_s)| (*end_s > now_s).then_some(*athlete));
+        if let Some((athlete, token)) = athlete.zip(token) {
+            inner.used(athlete, token);
+        }
         let planted = inner.planted.iter().position(|(part, _, _)| path_and_query.contains(part.as_str()));
         let planted = planted.and_then(|at| inner.planted.remove(at));
         let planted = planted.map(|(_, status, body)| (status, body)).or(twist.instead);

@@ -1,7 +1,6 @@
 //! Consent, tokens, and their end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::changes::Changes;
-use super::{Answer, Inner, Shared, athlete_body, fault};
+use super::{Answer, Config, Inner, OldTokens, Shared, athlete_body, fault};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -39,13 +38,15 @@ pub(super) struct Grant {
 }
 
 impl Inner {
-    /// New tokens for an athlete. The refresh tokens from before end with this.
-    pub(super) fn issue(&mut self, athlete: usize, now_s: i64, lifetime: Duration) -> Grant {
+    /// New tokens for an athlete.
+    pub(super) fn issue(&mut self, athlete: usize, now_s: i64, config: &Config) -> Grant {
         self.issued += 1;
-        let lifetime_s = lifetime.as_secs() as i64;
+        let lifetime_s = config.token_lifetime.as_secs() as i64;
         let access_token = format!("emulated-access-{}-{athlete}", self.issued);
         let refresh_token = format!("emulated-refresh-{}-{athlete}", self.issued);
-        self.refresh.retain(|_, owner| *owner != athlete);
+        if config.old_tokens == OldTokens::EndAtOnce {
+            self.used(athlete, &refresh_token);
+        }
         self.refresh.insert(refresh_token.clone(), athlete);
         self.access.insert(access_token.clone(), (athlete, now_s + lifetime_s));
         Grant {
@@ -56,6 +57,11 @@ impl Inner {
             refresh_token,
             athlete: None,
         }
+    }
+
+    /// A token is known to have come: the refresh tokens from before it end.
+    pub(super) fn used(&mut self, athlete: usize, token: &str) {
+        self.refresh.retain(|other, owner| *owner != athlete || number(other) >= number(token));
     }
 
     /// What an athlete granted.
@@ -96,6 +102,11 @@ impl Inner {
         self.refresh.retain(|_, athlete| *athlete != owner);
         true
     }
+}
+
+/// The later a token was given, the higher.
+pub(super) fn number(token: &str) -> u64 {
+    token.split('-').nth(2).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 #[derive(Deserialize)]
@@ -143,7 +154,8 @@ async fn token(State(shared): Shares, Form(request): Form<TokenRequest>) -> Resp
             return answer.with(400, fault("Bad Request", resource, field, code));
         }
     };
-    let mut grant = inner.issue(owner, now_s, config.token_lifetime);
+    inner.used(owner, &request.refresh_token);
+    let mut grant = inner.issue(owner, now_s, config);
     grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
     answer.with(200, serde_json::to_vec(&grant).expect("a grant is plain"))
 }
