@@ -1,23 +1,33 @@
-//! Parsing a page, decoding polylines and device files, landing to Parquet, finding the same workouts, and building the
-//! messages of a re-drive.
+//! Parsing a page, decoding polylines and device files, landing to Parquet, finding the same workouts, building the
+//! messages of a re-drive, and deciding what is fetched next.
 //!
 //! `cargo bench` measures; `cargo test --benches` runs each once, small.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longrun::dedupe::weights::Weights;
 use longrun::dedupe::{PersonRecords, Thresholds, link};
+use longrun::fetch::account::Work;
+use longrun::fetch::budget::{Budget, PairSeen, RateSeen};
+use longrun::fetch::clock::ServerClock;
+use longrun::fetch::reserve::Reserve;
+use longrun::fetch::scheduler::{Bounds, Scheduler, Step};
 use longrun::model::activity::{Activity, ActivityColumns};
 use longrun::model::columns::Columns;
 use longrun::model::polyline;
+use longrun::model::secret::Secret;
 use longrun::redrive::message::payload::{self, Delivery, Payload, Samples};
 use longrun::redrive::route::execution_id;
-use longrun::sources::strava::api::activity_list;
+use longrun::sources::strava::api::{ListEntry, activity_list};
+use longrun::sources::strava::endpoints::{Depth, News};
+use longrun::sources::strava::walk::{Progress, Wanted};
 use longrun::sources::{ReadFrom, Source, files};
 use longrun::store::dataset;
 use longrun::store::lake::Lake;
+use longrun::store::landing::Ask;
+use longrun::store::state::accounts::Account;
 use longrun::store::state::answers::Answers;
 use longrun::testing::synth::exports::device;
 use longrun::testing::synth::{Options, Person, bulk, person, records, rows, strava};
@@ -243,7 +253,7 @@ fn values_message(p: &Payload, delivery: Delivery) -> Vec<u8> {
     if let Some(samples) = p.samples {
         let record = |at: usize| {
             let mut record = Map::new();
-            let time = p.start + jiff::SignedDuration::from_secs(i64::from(samples.time_s[at]));
+            let time = p.start + SignedDuration::from_secs(i64::from(samples.time_s[at]));
             record.insert("timestamp".into(), time.to_string().into());
             for (name, values) in [
                 ("heart_rate", &samples.heart_rate_bpm),
@@ -325,6 +335,60 @@ fn values_message(p: &Payload, delivery: Delivery) -> Vec<u8> {
     escaped.into_bytes()
 }
 
+/// A scheduler of accounts whose lists are known, and which owe details. The server is never full.
+fn scheduler(accounts: usize) -> Scheduler {
+    let now = Timestamp::from_second(1_790_000_000).expect("a time");
+    let entry = |n: i64| {
+        Some(ListEntry { id: n.to_string(), start_s: now.as_second() - n * 86_400, manual: false, print: 1 })
+    };
+    let list = |page| Ask::List { scan: 1, until_s: None, before_s: None, page };
+    let work = |number: usize| {
+        let mut progress = Progress::default();
+        progress.take(&list(1), News::Page((1..6).map(entry).collect()), now);
+        progress.take(&list(2), News::Page(Vec::new()), now);
+        let account = Account {
+            source: "strava".to_string(),
+            user_id: format!("user-{number}"),
+            account_id: number.to_string(),
+            access_token: Secret::new("access"),
+            refresh_token: Secret::new("refresh"),
+            expires_at: i64::MAX,
+            scope: None,
+        };
+        Work::new(account, progress, u32::MAX, Vec::new())
+    };
+    let wanted = Wanted::new(Depth::Streams, now, SignedDuration::from_hours(1), None);
+    let budget = Budget::new(900, 86_400, Reserve::Guess(0.2));
+    let bounds = Bounds {
+        concurrency: 4,
+        max_requests: None,
+        max_wait_ms: None,
+        patience_ms: i64::MAX,
+        has_app: true,
+    };
+    let clock = ServerClock::guess(now.as_millisecond());
+    Scheduler::new((0..accounts).map(work).collect(), wanted, budget, clock, bounds, 0)
+}
+
+/// Whose turn it is, whether a call fits, and what its answer changes. What was asked for is owed again, so that nothing
+/// ever runs out.
+fn decide(c: &mut Criterion) {
+    let pair = Some(PairSeen { short_limit: 1_000_000, day_limit: 1_000_000, short_used: 1, day_used: 1 });
+    let rate = RateSeen { overall: pair, read: pair };
+    let mut group = c.benchmark_group("the next call");
+    for accounts in [10, 1_000, 100_000] {
+        let mut scheduler = scheduler(accounts);
+        group.bench_function(format!("of {accounts} accounts"), |b| {
+            b.iter(|| {
+                let Step::Get { account, ask } = scheduler.next(0) else { panic!("something is owed") };
+                scheduler.answered(0, 0, Some(1_790_000_000), rate);
+                scheduler.again(account, &ask);
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group!(
     benches,
     parse_page,
@@ -332,6 +396,7 @@ criterion_group!(
     decode_device_files,
     landing_to_parquet,
     dedupe_people,
-    build_messages
+    build_messages,
+    decide
 );
 criterion_main!(benches);

@@ -95,7 +95,7 @@ enum Command {
     /// Show where every account stands: how fresh, what is fetched, what is owed, what was refused
     Status(status::Args),
     /// Check that the lake is sound: checksums of landing and archives, rows against landing
-    Verify,
+    Verify(verify::Args),
     /// Forget a user: no byte of theirs stays in the lake; only a preview without --apply
     Purge(purge::Args),
     /// Do whatever is due, in order: fetch, import, normalize, dedupe, report, reconcile
@@ -202,7 +202,7 @@ impl Cli {
             Command::Fetch(args) => fetch::run(&context, &args),
             Command::Run(args) => run::run(&context, *args),
             Command::Status(args) => status::run(&context, args),
-            Command::Verify => verify::run(&context),
+            Command::Verify(args) => verify::run(&context, &args),
             Command::Purge(args) => purge::run(&context, args),
             Command::Import(args) => import::run(&context, args),
             Command::Pipeline(args) => pipeline::run(&context, args),

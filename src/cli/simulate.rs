@@ -1,11 +1,13 @@
 //! `longrun emulate schedule`
 
+use std::path::PathBuf;
+
 use super::output::say;
 use super::{Context, Exit, fetch, output};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sources::strava::endpoints::Depth;
 use crate::testing::emulator::{Limits, limits};
-use crate::testing::simulation::{Options, Outcome, run as simulate};
+use crate::testing::simulation::{Options, Outcome, picture, run as simulate};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,6 +34,9 @@ pub struct Args {
     /// Share of the read limit of a day that others use, on average
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", value_parser = fetch::share)]
     live: f64,
+    /// Draw the budget over the days here, as SVG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
@@ -49,6 +54,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     };
     let begin = std::time::Instant::now();
     let outcome = simulate(&options);
+    if let Some(file) = &args.picture {
+        let windows = 3_600 / limits.short_window_s;
+        let svg = picture::svg(&outcome.hours, u64::from(limits.read_short * windows));
+        std::fs::write(file, svg).map_err(Error::io("write", file))?;
+    }
     if context.json {
         output::json(&outcome)?;
     } else {
@@ -63,11 +73,11 @@ fn table(outcome: &Outcome) -> String {
         .days
         .iter()
         .enumerate()
-        .filter(|(_, day)| day.available > 0)
+        .filter(|(_, day)| day.left_by_live > 0)
         .map(|(number, day)| {
             let mut row = vec![number.to_string()];
-            row.extend([day.live, day.available, day.calls].map(output::count));
-            row.push(format!("{:.2} %", 100.0 * day.calls as f64 / day.available as f64));
+            row.extend([day.live, day.left_by_live, day.calls].map(output::count));
+            row.push(format!("{:.2} %", 100.0 * day.calls as f64 / day.left_by_live as f64));
             row
         })
         .collect();
@@ -85,12 +95,12 @@ fn describe(options: &Options, outcome: &Outcome, seconds: f64) {
         output::seconds(seconds)
     );
     say!(
-        "{} calls, {:.2} % of what live traffic left; {} refused for the rate, {} brought nothing",
+        "{} calls: {:.2} % of what live traffic left, {:.2} % of that without the room still kept for it at the reset",
         output::count(o.calls),
-        100.0 * o.used_share,
-        output::count(o.refused),
-        output::count(o.wasted)
+        100.0 * o.share_of_left_by_live,
+        100.0 * o.share_of_left_by_reserve
     );
+    say!("{} refused for the rate, {} brought nothing", output::count(o.refused), output::count(o.wasted));
     say!("{} live calls, {} found no room", output::count(o.live_calls), output::count(o.live_refused));
     say!(
         "{} lists known, half of them after {:.1} h, the last after {:.1} h",

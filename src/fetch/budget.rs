@@ -61,6 +61,9 @@ pub struct Budget {
     in_flight: u32,
     /// When the counts were last seen, if ever, in milliseconds of the server's clock.
     seen_ms: Option<i64>,
+    /// It is at least so much later than by that clock. Windows roll without it; what others can still call until the
+    /// reset is counted with it.
+    pub lead_ms: i64,
     reserve: Reserve,
     /// Calls that are not ours.
     pub live: Watch,
@@ -85,6 +88,7 @@ impl Budget {
             read: pair(100, 1_000),
             in_flight: 0,
             seen_ms: None,
+            lead_ms: 0,
             reserve,
             live: Watch::default(),
             learned_at_s: 0.0,
@@ -124,11 +128,24 @@ impl Budget {
             return Grant::AfterAnswer;
         }
         let free_at = |(name, window): (&'static str, &Window)| {
-            let seen_ms = self.seen_ms.unwrap_or(now_ms);
-            (window.free_at(seen_ms, now_ms, self.in_flight, &self.reserve), name)
+            (window.free_at(now_ms, self.in_flight, self.kept_of(window, now_ms)), name)
         };
         let (ms, window) = self.windows().map(free_at).into_iter().max().expect("there are four");
         if ms > now_ms { Grant::WaitUntil { ms, window } } else { Grant::Go }
+    }
+
+    /// How much of a window that runs now is kept for others at a time of it.
+    fn kept_of(&self, window: &Window, now_ms: i64) -> impl Fn(i64) -> u32 {
+        let (limit, length_ms, end_ms) = (window.limit, window.length_ms(), window.end_ms(now_ms));
+        let at_latest_ms = move |ms: i64| ms.saturating_add(self.lead_ms).min(end_ms);
+        // At its beginning nothing was used of it.
+        let seen_ms = self.seen_ms.unwrap_or(now_ms).max(end_ms - length_ms).min(at_latest_ms(now_ms));
+        move |ms| self.reserve.kept(limit, length_ms, seen_ms, at_latest_ms(ms), end_ms)
+    }
+
+    /// How much of the read pair's window and day is kept for others.
+    pub fn kept(&self, now_ms: i64) -> [u32; 2] {
+        [&self.read.short, &self.read.day].map(|window| self.kept_of(window, now_ms)(now_ms))
     }
 
     fn windows(&self) -> [(&'static str, &Window); 4] {
@@ -140,15 +157,15 @@ impl Budget {
         ]
     }
 
-    /// A request was answered, at this time of the server's clock.
-    pub fn answered(&mut self, date_s: i64, seen: RateSeen) {
+    /// A request that was sent at `sent_ms` was answered, both times of the server's clock.
+    pub fn answered(&mut self, date_s: i64, sent_ms: i64, seen: RateSeen) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(read) = seen.read {
             self.live.counted(self.read.day.index_at(date_s), read.day_used, date_s * 1_000);
             self.learn();
         }
         if seen.overall.or(seen.read).is_some() {
-            self.seen_ms = self.seen_ms.max(Some(date_s * 1_000));
+            self.seen_ms = self.seen_ms.max(Some(sent_ms.max(date_s * 1_000)));
         }
         let is_restored = self.is_restored;
         for (pair, seen) in [(&mut self.overall, seen.overall), (&mut self.read, seen.read)] {

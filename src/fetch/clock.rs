@@ -22,12 +22,19 @@ pub struct ServerClock {
     guess_ms: i64,
     samples: VecDeque<i64>,
     agreed_ms: Option<i64>,
+    /// By how much the latest of the dates that agree is later than that.
+    lead_ms: i64,
 }
 
 impl ServerClock {
     /// Before the first answer: by how much the server was ahead when it was last seen.
     pub fn guess(ahead_ms: i64) -> ServerClock {
-        ServerClock { guess_ms: ahead_ms - GUESS_MARGIN_MS, samples: VecDeque::new(), agreed_ms: None }
+        ServerClock {
+            guess_ms: ahead_ms - GUESS_MARGIN_MS,
+            samples: VecDeque::new(),
+            agreed_ms: None,
+            lead_ms: 0,
+        }
     }
 
     /// An answer dated `date_s` arrived at local time `local_ms`, which must not jump.
@@ -39,9 +46,10 @@ impl ServerClock {
         let mut sorted: Vec<i64> = self.samples.iter().copied().collect();
         sorted.sort_unstable();
         let median = sorted[(sorted.len() - 1) / 2];
-        let agreeing = sorted.iter().filter(|ms| ms.abs_diff(median) <= AGREE_WITHIN_MS as u64).count();
-        if agreeing >= AGREEING && 2 * agreeing > sorted.len() {
+        let agreeing = || sorted.iter().filter(|ms| ms.abs_diff(median) <= AGREE_WITHIN_MS as u64);
+        if agreeing().count() >= AGREEING && 2 * agreeing().count() > sorted.len() {
             self.agreed_ms = Some(median);
+            self.lead_ms = agreeing().next_back().map_or(0, |latest| latest - median);
         }
     }
 
@@ -49,7 +57,7 @@ impl ServerClock {
     pub fn jumped(&mut self) {
         self.guess_ms = self.ahead_ms();
         self.samples.clear();
-        self.agreed_ms = None;
+        (self.agreed_ms, self.lead_ms) = (None, 0);
     }
 
     pub fn ahead_ms(&self) -> i64 {
@@ -58,6 +66,13 @@ impl ServerClock {
 
     pub fn now_ms(&self, local_ms: i64) -> i64 {
         local_ms.saturating_add(self.ahead_ms())
+    }
+
+    /// How much later than by this clock it is at least, if every date that agrees is right. Dates are cut to whole
+    /// seconds and answers take their time, so the latest ones are nearest to the truth; but one that is ahead is
+    /// enough to spoil this, so no window ends by it.
+    pub fn lead_ms(&self) -> i64 {
+        self.lead_ms
     }
 
     /// Whether answers agree, and this is more than a guess.
@@ -79,6 +94,8 @@ mod tests {
             assert!(clock.now_ms(sent_ms + 300) <= sent_ms + 300 + 5_900);
         }
         assert!(clock.is_settled() && clock.ahead_ms() > 5_900 - 1_300);
+        let latest_ms = clock.ahead_ms() + clock.lead_ms();
+        assert!((5_500..=5_900).contains(&latest_ms), "{latest_ms}");
     }
 
     #[test]
@@ -121,8 +138,10 @@ mod tests {
     fn a_jump_of_local_time_makes_it_a_guess_again() {
         let mut clock = ServerClock::guess(0);
         (0..5).for_each(|second| clock.saw(second, second * 1_000));
+        clock.saw(5, 4_500);
+        assert_eq!((clock.ahead_ms(), clock.lead_ms()), (0, 500));
         clock.jumped();
         assert!(!clock.is_settled());
-        assert_eq!(clock.ahead_ms(), 0);
+        assert_eq!((clock.ahead_ms(), clock.lead_ms()), (0, 0));
     }
 }

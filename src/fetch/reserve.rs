@@ -10,10 +10,13 @@ use crate::store::state::rates::Observed;
 
 /// Below this much observation, a share is kept.
 const ENOUGH_S: f64 = 6.0 * 3_600.0;
-/// How many standard deviations of chance there is room for.
-const CHANCE: f64 = 4.0;
-/// The same for what was called since the count was last seen. Each call of ours sees it again, so less will do.
-const UNSEEN_CHANCE: f64 = 2.5;
+/// How often others may call more than there is room for, each time that a call of ours is weighed.
+const CHANCE: f64 = 1e-5;
+/// The same of what they called since the count was last seen. Each call of ours sees it again, so less will do.
+const UNSEEN_CHANCE: f64 = 1e-2;
+/// From here on, calls are about normally distributed, and room is counted in standard deviations.
+const MANY: f64 = 12.0;
+const DEVIATIONS: f64 = 4.0;
 /// By this share the same hour differs from day to day.
 const DAYS_DIFFER: f64 = 0.25;
 /// What is recent: the last half hour counts most, and tells of the next.
@@ -64,9 +67,9 @@ impl Reserve {
     pub fn kept(&self, limit: u32, length_ms: i64, seen_ms: i64, now_ms: i64, end_ms: i64) -> u32 {
         let left_ms = (end_ms - now_ms).max(0);
         let most = f64::from(limit) * MOST;
-        let with_chance = |expected: f64, variance: f64, unseen: f64| {
-            let kept = expected + CHANCE * variance.sqrt() + unseen + UNSEEN_CHANCE * unseen.sqrt();
-            kept.ceil().min(most) as u32
+        let with_chance = |expected: f64, differs: f64, unseen: f64| {
+            let room = room_for(expected, differs, CHANCE) + room_for(unseen, 0.0, UNSEEN_CHANCE);
+            f64::from(room).min(most) as u32
         };
         match self {
             Reserve::Share(share) => {
@@ -76,14 +79,12 @@ impl Reserve {
             Reserve::Guess(share) => {
                 let per_ms = f64::from(limit) * share / length_ms as f64;
                 let (expected, unseen) = (per_ms * left_ms as f64, per_ms * (now_ms - seen_ms).max(0) as f64);
-                with_chance(expected, expected, unseen)
+                with_chance(expected, 0.0, unseen)
             }
             Reserve::Learned { per_s, recent_per_s } => {
                 let expected = expected(per_s, *recent_per_s, now_ms, end_ms);
-                // Of the calls themselves, and of one day from another.
-                let variance = expected + (DAYS_DIFFER * expected).powi(2);
                 let unseen = self::expected(per_s, *recent_per_s, seen_ms, now_ms);
-                with_chance(expected, variance, unseen)
+                with_chance(expected, DAYS_DIFFER, unseen)
             }
         }
     }
@@ -98,6 +99,26 @@ impl Reserve {
             }
         }
     }
+}
+
+/// The fewest calls that are exceeded no more often than `chance`, where `mean` are expected. They come independently, and
+/// their mean differs by the share `differs` from one day to another.
+fn room_for(mean: f64, differs: f64, chance: f64) -> u32 {
+    if mean > MANY {
+        return (mean + DEVIATIONS * (mean + (differs * mean).powi(2)).sqrt()).ceil() as u32;
+    }
+    // A Poisson distribution whose mean is itself gamma distributed: a negative binomial one.
+    let spread = differs.powi(2) * mean;
+    let mut of_it = if spread > 0.0 { (-spread.ln_1p() / differs.powi(2)).exp() } else { (-mean).exp() };
+    let mut beyond = 1.0 - of_it;
+    let mut room = 0;
+    while beyond > chance {
+        let n = f64::from(room);
+        of_it *= (mean + n * spread) / ((n + 1.0) * (1.0 + spread));
+        beyond -= of_it;
+        room += 1;
+    }
+    room
 }
 
 /// Calls between two times.
@@ -283,15 +304,32 @@ mod tests {
     #[test]
     fn what_is_kept_has_room_for_chance_for_other_days_and_for_what_nobody_has_seen() {
         let learned = Reserve::Learned { per_s: even(), recent_per_s: 0.0 };
-        // Nine to come, and four deviations: nine by chance, and a quarter of nine from one day to another.
-        assert_eq!(learned.kept(1_000, 900_000, 0, 0, 900_000), 24);
+        // Nine to come: nine by chance, and a quarter of nine from one day to another.
+        assert_eq!(learned.kept(1_000, 900_000, 0, 0, 900_000), 31);
         // One to come, and three that nobody has seen.
-        assert_eq!(learned.kept(1_000, 900_000, 500_000, 800_000, 900_000), 13);
+        assert_eq!(learned.kept(1_000, 900_000, 500_000, 800_000, 900_000), 16);
         let guess = Reserve::Guess(0.2);
         assert_eq!(guess.kept(100, 900_000, 0, 0, 900_000), 38);
-        assert_eq!(guess.kept(100, 900_000, 0, 450_000, 900_000), 41);
-        assert_eq!(guess.kept(100, 900_000, 450_000, 450_000, 900_000), 23);
-        assert_eq!(guess.kept(100, 900_000, 451_000, 450_000, 900_000), 23);
+        assert_eq!(guess.kept(100, 900_000, 0, 450_000, 900_000), 44);
+        assert_eq!(guess.kept(100, 900_000, 450_000, 450_000, 900_000), 26);
+        assert_eq!(guess.kept(100, 900_000, 451_000, 450_000, 900_000), 26);
+    }
+
+    #[test]
+    fn room_is_exceeded_no_more_often_than_it_may_be() {
+        // Poisson: 1 - e^-m (1 + m + …).
+        assert_eq!(room_for(0.0, 0.0, 1e-4), 0);
+        assert_eq!((room_for(0.009, 0.0, 1e-2), room_for(0.011, 0.0, 1e-2)), (0, 1));
+        assert_eq!((room_for(0.0141, 0.0, 1e-4), room_for(0.0143, 0.0, 1e-4)), (1, 2));
+        assert_eq!(room_for(1.0, 0.0, 1e-4), 6, "8.3e-5 of the time it is more");
+        // With a mean that differs, more than six is too often: a mean of 1 and a shape of 16.
+        assert_eq!(room_for(1.0, 0.25, 1e-4), 7);
+        assert_eq!(
+            (room_for(12.0, 0.25, 1e-4), room_for(12.1, 0.25, 1e-4)),
+            (34, 31),
+            "counted, and as if normal"
+        );
+        assert_eq!(room_for(100.0, 0.25, 1e-4), 208, "100, and four times the root of 100 + 625");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Whether a lake holds what it says it holds: checksums of landing and archives, rows against landing, and what is
-//! known but was never fetched. No data is changed: where there is damage, what was once read there is forgotten, so
-//! that the next fetch asks for it again.
+//! known but was never fetched. Nothing is changed, unless somebody wants what is damaged to be fetched again.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -31,6 +30,9 @@ pub struct Verified {
     pub damage: Vec<String>,
     /// What is missing and can be had by running a command again.
     pub gaps: Vec<String>,
+    /// Buckets in which responses are damaged.
+    #[serde(skip)]
+    damaged: Vec<Bucket>,
 }
 
 impl Verified {
@@ -41,7 +43,18 @@ impl Verified {
         self.newer += other.newer;
         self.damage.extend(other.damage);
         self.gaps.extend(other.gaps);
+        self.damaged.extend(other.damaged);
     }
+
+    /// Whether a fetch can bring again what is damaged.
+    pub fn can_be_refetched(&self) -> bool {
+        !self.damaged.is_empty()
+    }
+}
+
+/// Lets the next fetch ask again for responses that are damaged: what was once read of them counts no more.
+pub fn refetch(lake: &Lake, verified: &Verified) -> Result<()> {
+    verified.damaged.iter().try_for_each(|bucket| history::distrust(lake, *bucket))
 }
 
 /// Verifies every bucket; one that cannot be read is damage, and the others go on.
@@ -85,7 +98,7 @@ fn landing(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
         }
     }
     if found.damage.len() > sound {
-        history::distrust(lake, bucket)?;
+        found.damaged.push(bucket);
     }
     Ok(())
 }

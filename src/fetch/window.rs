@@ -1,6 +1,5 @@
 //! One fixed rate window: what is left of it, and when a request fits.
 
-use super::reserve::Reserve;
 use crate::store::state::rates::Window;
 
 impl Window {
@@ -18,17 +17,14 @@ impl Window {
         i64::from(self.length_s) * 1_000
     }
 
-    /// When a request fits: now, when the reserve has shrunk enough, or at the reset.
-    /// `seen_ms` is when the count was last seen.
-    pub(super) fn free_at(&self, seen_ms: i64, now_ms: i64, in_flight: u32, reserve: &Reserve) -> i64 {
+    /// When a request fits: now, when what is `kept` for others at a time has shrunk enough, or at the reset.
+    pub(super) fn free_at(&self, now_ms: i64, in_flight: u32, kept: impl Fn(i64) -> u32) -> i64 {
         let end_ms = self.end_ms(now_ms);
-        // At its beginning nothing was used of it.
-        let seen_ms = seen_ms.max(end_ms - self.length_ms()).min(now_ms);
         let used = if self.index_at(now_ms.div_euclid(1000)) > self.index { 0 } else { self.used };
         let Some(left) = self.limit.checked_sub(used.saturating_add(in_flight).saturating_add(1)) else {
             return end_ms;
         };
-        let fits = |ms: i64| reserve.kept(self.limit, self.length_ms(), seen_ms, ms, end_ms) <= left;
+        let fits = |ms: i64| kept(ms) <= left;
         if fits(now_ms) {
             return now_ms;
         }

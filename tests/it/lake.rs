@@ -245,7 +245,7 @@ fn a_start_reads_what_was_read_before_only_while_every_segment_is_as_it_was() {
 
 #[test]
 fn damage_that_came_later_and_left_no_trace_is_fetched_again_once_somebody_met_it() {
-    for meets_it in ["verify", "normalize"] {
+    for meets_it in [&["verify", "--refetch"][..], &["normalize"]] {
         let world = world();
         world.fetch(&["--depth", "detail"]).expect(0);
         let lake = world.lake();
@@ -258,7 +258,14 @@ fn damage_that_came_later_and_left_no_trace_is_fetched_again_once_somebody_met_i
         std::fs::write(segment, bytes).unwrap();
         std::fs::File::options().write(true).open(segment).unwrap().set_modified(modified).unwrap();
         assert_eq!(world.fetch(&["--depth", "detail", "--max-age", "24h"]).expect(0).json()["requests"], 0);
-        let ended = world.run(&[meets_it]);
+        // Who only looks changes nothing.
+        let before = files(&world.lake_folder());
+        let said = world.run(&["verify"]).expect(3).stderr;
+        assert!(said.contains("verify --refetch"), "{said}");
+        world.run(&["status"]).expect(0);
+        world.run(&["plan"]).expect(0);
+        assert_eq!(files(&world.lake_folder()), before);
+        let ended = world.run(meets_it);
         assert_ne!(ended.code, Some(0), "{}", ended.stderr);
         assert_eq!(world.fetch(&["--depth", "detail", "--max-age", "24h"]).expect(0).json()["details"], 1);
     }

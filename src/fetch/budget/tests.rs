@@ -14,7 +14,7 @@ fn seen(short_used: u32, day_used: u32) -> RateSeen {
 fn learned(reserve: f64, short_used: u32, day_used: u32, now_ms: i64) -> Budget {
     let mut budget = Budget::new(900, 86_400, Reserve::Share(reserve));
     assert_eq!(budget.take(now_ms), Grant::Go);
-    budget.answered(now_ms / 1000, seen(short_used, day_used));
+    budget.answered(now_ms / 1000, now_ms, seen(short_used, day_used));
     budget
 }
 
@@ -31,7 +31,7 @@ fn one_request_goes_out_to_learn_the_limits() {
     let mut budget = Budget::new(900, 86_400, Reserve::Share(0.0));
     assert_eq!(budget.take(0), Grant::Go);
     assert_eq!(budget.take(0), Grant::AfterAnswer);
-    budget.answered(0, seen(1, 1));
+    budget.answered(0, 0, seen(1, 1));
     assert_eq!(grants(&mut budget, 0), 99);
 }
 
@@ -58,18 +58,18 @@ fn a_spent_window_waits_for_its_reset_and_a_spent_day_for_midnight() {
 #[test]
 fn answers_out_of_order_never_lower_the_count() {
     let mut budget = learned(0.0, 90, 90, 0);
-    budget.answered(0, seen(20, 20));
+    budget.answered(0, 0, seen(20, 20));
     assert_eq!(grants(&mut budget, 0), 10);
     // From the window before: nothing about this one.
     let mut budget = learned(0.0, 3, 3, 900_000);
-    budget.answered(899, seen(99, 99));
+    budget.answered(899, 899 * 1_000, seen(99, 99));
     assert_eq!(budget.read.short.used, 3);
 }
 
 #[test]
 fn a_refusal_from_elsewhere_closes_the_window_at_once() {
     let mut budget = learned(0.0, 3, 3, 10_000);
-    budget.answered(10, RateSeen::default());
+    budget.answered(10, 10 * 1_000, RateSeen::default());
     budget.refused(10);
     assert!(matches!(budget.take(11_000), Grant::WaitUntil { ms: 900_000, .. }));
 }
@@ -79,11 +79,11 @@ fn a_limit_of_nothing_is_not_believed_and_limits_move_both_ways() {
     let mut budget = learned(0.0, 3, 3, 0);
     let none = PairSeen { short_limit: 0, day_limit: 0, short_used: 4, day_used: 4 };
     budget.take(0);
-    budget.answered(0, RateSeen { overall: Some(none), read: Some(none) });
+    budget.answered(0, 0, RateSeen { overall: Some(none), read: Some(none) });
     assert_eq!((budget.read.short.limit, budget.read.short.used), (100, 4));
     let wider = PairSeen { short_limit: 300, day_limit: 3_000, short_used: 5, day_used: 5 };
     budget.take(0);
-    budget.answered(0, RateSeen { overall: Some(wider), read: Some(wider) });
+    budget.answered(0, 0, RateSeen { overall: Some(wider), read: Some(wider) });
     assert_eq!(grants(&mut budget, 0), 295);
 }
 
@@ -105,7 +105,7 @@ fn what_is_stored_covers_what_was_in_flight_and_the_first_answer_puts_it_right()
     assert_eq!(after.read.short.used, 54);
     assert_eq!(after.take(1_000), Grant::Go);
     // Two of the four never reached the server.
-    after.answered(1, seen(53, 53));
+    after.answered(1, 1_000, seen(53, 53));
     assert_eq!(grants(&mut after, 1_000), 47);
     // A window of the future, which a wrong date left behind, is running now and ends with it.
     let mut healed = Budget::new(900, 86_400, Reserve::Share(0.0));
@@ -155,7 +155,7 @@ proptest! {
                 // Any of the answers may be the next to arrive.
                 _ => if !flying.is_empty() {
                     let (date_s, seen) = flying.swap_remove(pause as usize % flying.len());
-                    budget.answered(date_s, seen);
+                    budget.answered(date_s, date_s * 1_000, seen);
                 },
             }
         }
@@ -168,7 +168,7 @@ fn what_is_kept_follows_what_is_seen_where_nobody_asked_for_a_share() {
         let mut budget = Budget::new(900, 86_400, reserve.clone());
         let mut answer = |at_s: i64, used: u32| {
             budget.take(at_s * 1_000);
-            budget.answered(at_s, seen(1, used));
+            budget.answered(at_s, at_s * 1_000, seen(1, used));
             (budget.live.watched_s(), budget.learned_at_s)
         };
         let learned_at = |s: f64| if learns { s } else { 0.0 };
@@ -210,7 +210,7 @@ fn a_refusal_closes_the_window_that_the_headers_say_is_spent_and_the_running_one
     ] {
         let mut budget = learned(0.0, 1, 1, 0);
         budget.take(10_000);
-        budget.answered(10, seen);
+        budget.answered(10, 10 * 1_000, seen);
         let before = budget.clone();
         budget.refused(10);
         assert_eq!(budget.overall == before.overall && budget.read == before.read, is_named, "{seen:?}");
@@ -236,17 +236,54 @@ fn what_is_sent_is_written_down_first_once_a_quarter_of_a_window_is_left() {
 fn when_the_counts_were_last_seen_only_goes_on_and_moves_with_the_clock() {
     let mut budget = learned(0.0, 3, 3, 100_000);
     assert_eq!(budget.seen_ms, Some(100_000));
-    budget.answered(50, seen(2, 2));
-    budget.answered(120, RateSeen::default());
+    budget.answered(50, 50 * 1_000, seen(2, 2));
+    budget.answered(120, 120 * 1_000, RateSeen::default());
     assert_eq!(budget.seen_ms, Some(100_000), "neither an older answer nor one without headers");
-    budget.answered(130, RateSeen { read: None, ..seen(4, 4) });
+    budget.answered(130, 130 * 1_000, RateSeen { read: None, ..seen(4, 4) });
     assert_eq!(budget.seen_ms, Some(130_000));
+    budget.answered(130, 130_900, seen(4, 4));
+    assert_eq!(budget.seen_ms, Some(130_900), "it was counted after it was sent");
+    budget.seen_ms = Some(130_000);
     // The clock was an hour behind: the windows that were running by it are running still.
     let index = |budget: &Budget| (budget.read.short.index, budget.overall.day.index);
     assert_eq!(index(&budget), (0, 0));
     budget.read.day.index = 7;
     budget.moved(130_000, 3_730_000);
     assert_eq!((budget.seen_ms, index(&budget), budget.read.day.index), (Some(3_730_000), (4, 0), 7));
+}
+
+/// How much is kept of the second window, a minute after its beginning.
+fn kept_of_the_second(seen_ms: i64, lead_ms: i64) -> u32 {
+    let mut budget = Budget::new(900, 86_400, Reserve::Guess(0.5));
+    (budget.seen_ms, budget.lead_ms) = (Some(seen_ms), lead_ms);
+    budget.kept(960_000)[0]
+}
+
+#[test]
+fn what_others_call_unseen_is_kept_since_the_window_began_or_was_last_seen() {
+    let kept = |seen_ms| kept_of_the_second(seen_ms, 0);
+    assert_eq!(kept(900_000), kept(-5_000_000), "at its beginning nothing was used of it");
+    assert!(kept(900_000) > kept(930_000) && kept(930_000) > kept(960_000));
+    assert_eq!(kept(960_000), kept(970_000));
+}
+
+#[test]
+fn what_others_can_still_call_is_counted_from_the_latest_that_it_can_be() {
+    // It was seen just now.
+    let kept = |lead_ms| kept_of_the_second(960_000 + lead_ms, lead_ms);
+    assert!(kept(0) > kept(60_000), "a minute less");
+    assert_eq!((kept(840_000), kept(10_000_000)), (0, 0), "to the reset");
+    let mut budget = learned(0.5, 80, 80, 450_000);
+    let Grant::WaitUntil { ms, .. } = budget.look(450_000) else { panic!() };
+    budget.lead_ms = 2_000;
+    assert_eq!(budget.look(450_000), Grant::WaitUntil { ms: ms - 2_000, window: "read" });
+}
+
+#[test]
+fn what_is_kept_of_a_window_and_of_a_day_is_what_the_reserve_keeps() {
+    assert_eq!(learned(0.2, 40, 440, 0).kept(0), [20, 200]);
+    assert_eq!(learned(0.2, 40, 440, 0).kept(450_000), [10, 199], "an hour is 8.3 calls of a day's reserve");
+    assert_eq!(learned(0.2, 40, 440, 0).kept(12 * HOUR_MS), [20, 100]);
 }
 
 #[test]

@@ -37,7 +37,10 @@ impl Scheduler {
         // A date that cannot be right says nothing. What came with it counts for the latest window there is.
         let at_s = date_s.filter(can_be).unwrap_or_else(|| now_s.max(self.latest_s));
         self.latest_s = self.latest_s.max(at_s);
-        self.budget.answered(at_s, rate);
+        self.budget.lead_ms = self.clock.lead_ms();
+        // Counted when it was given, so when it was sent at the earliest.
+        let counted_ms = self.clock.now_ms(sent_ms) + self.clock.lead_ms();
+        self.budget.answered(at_s, counted_ms, rate);
         at_s
     }
 

@@ -258,8 +258,9 @@ impl Scheduler {
             return None;
         }
         if probe_at_ms - since_ms > self.bounds.patience_ms {
+            // Nothing is in flight any more: in an outage, whoever decides has waited for it.
             self.stop = Some(Stop::Outage { reason });
-            return Some(if self.in_flight > 0 { Step::Await } else { Step::End });
+            return Some(Step::End);
         }
         Some(Step::WaitUntil { local_ms: probe_at_ms, why: Why::Outage(reason) })
     }

@@ -252,7 +252,10 @@ fn what_has_its_turn_before_anything_else_of_an_account_is_what_can_be_at_fault_
 }
 
 /// One thing fails, and everything else is well but what `others` says fails as well. Returns how often it was asked for.
-fn failing_among_others(others: impl Fn(usize) -> bool) -> (usize, Vec<(String, u32)>, Step) {
+fn failing_among_others(
+    trouble: Trouble,
+    others: impl Fn(usize) -> bool,
+) -> (usize, Vec<(String, u32)>, Step) {
     let mut world = World::settled(works(2), Bounds { concurrency: 1, patience_ms: 20_000, ..BOUNDS });
     let first = world.get();
     world.list(&first, &[("100", 1)]);
@@ -271,7 +274,7 @@ fn failing_among_others(others: impl Fn(usize) -> bool) -> (usize, Vec<(String, 
                 if endpoints::activity(&ask).unwrap().0 == "100" && kind(&ask) == 1 =>
             {
                 calls += 1;
-                world.fail(&(account, ask), Trouble::OfOneThing);
+                world.fail(&(account, ask), trouble);
             }
             Step::Get { account, ask } if others(calls) => world.fail(&(account, ask), Trouble::OfTheApi),
             Step::Get { account, ask } => world.land(&(account, ask), News::Whole),
@@ -284,8 +287,31 @@ fn failing_among_others(others: impl Fn(usize) -> bool) -> (usize, Vec<(String, 
 
 #[test]
 fn what_fails_a_third_time_among_others_that_are_well_is_set_aside_and_in_an_outage_it_is_not() {
-    let (calls, set_aside, _) = failing_among_others(|_| false);
+    let (calls, set_aside, _) = failing_among_others(Trouble::OfOneThing, |_| false);
     assert_eq!((calls, set_aside), (3, vec![("100".to_string(), 1)]));
-    let (_, set_aside, _) = failing_among_others(|calls| calls >= 3);
+    let (_, set_aside, _) = failing_among_others(Trouble::OfOneThing, |calls| calls >= 3);
     assert_eq!(set_aside, [], "nobody is to blame for what ends in an outage");
+}
+
+#[test]
+fn a_failure_of_the_api_is_believed_of_one_thing_only_after_six_of_them() {
+    let (calls, set_aside, _) = failing_among_others(Trouble::OfTheApi, |_| false);
+    assert_eq!((calls, set_aside), (6, vec![("100".to_string(), 1)]));
+}
+
+#[test]
+fn an_answer_to_what_was_sent_as_an_outage_began_or_later_ends_it() {
+    for (sent_ms, is_over) in [(-1, false), (0, true), (1, true)] {
+        let mut world = World::settled(works(3), BOUNDS);
+        world.walked(3, 2);
+        let (well, failing) = (world.get(), world.get());
+        world.now_ms += 1_000;
+        world.fail(&failing, Trouble::OfTheApi);
+        let sent_ms = world.now_ms + sent_ms;
+        world.now_ms += 10;
+        let at_s = world.scheduler.answered(sent_ms, world.now_ms, None, RateSeen::default());
+        let at = Timestamp::from_second(at_s).unwrap();
+        world.scheduler.landed(well.0, &well.1, News::Whole, at, world.now_ms);
+        assert_eq!(matches!(world.next(), Step::Get { .. }), is_over, "{sent_ms}");
+    }
 }

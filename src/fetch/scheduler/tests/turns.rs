@@ -145,6 +145,20 @@ fn a_date_that_cannot_be_right_is_replaced_by_when_the_answer_was_under_way() {
 }
 
 #[test]
+fn what_comes_with_a_date_that_cannot_be_right_counts_for_the_latest_time_that_was_told() {
+    let mut world = World::settled(works(8), BOUNDS);
+    world.now_ms = 10_000;
+    let now_s = world.scheduler.clock.now_ms(10_000).div_euclid(1_000);
+    let mut told = |date_s: i64| {
+        world.get();
+        world.scheduler.answered(10_000, 10_000, Some(date_s), RateSeen::default())
+    };
+    assert_eq!(told(now_s + 2), now_s + 2);
+    assert_eq!(told(now_s), now_s, "one that was given before");
+    assert_eq!(told(now_s + 90_000), now_s + 2);
+}
+
+#[test]
 fn whoever_wants_it_to_stop_waits_for_what_is_in_flight_and_no_longer() {
     let mut world = World::settled(works(3), BOUNDS);
     let sent = world.get();
