@@ -77,7 +77,11 @@ if (o.pipeline) {
     const held = Object.entries(preview.held);
     if (held.length) table("pipeline-held", [w("Held because of"), n("Workouts"), w("Such as"), w("Why"), w("To send")],
       held.map(([reason, of]) => [word(reason), count(of.count), of.example, of.why, of.frees]), "");
-  } else $("pipeline-preview").append(el("p", {}, `A redrive would send nothing now: ${o.pipeline.preview.Err}`));
+    $("pipeline-held").parentElement.hidden = !held.length;
+  } else {
+    $("pipeline-held").parentElement.hidden = true;
+    $("pipeline-preview").append(el("p", {}, `A redrive would send nothing now: ${o.pipeline.preview.Err}`));
+  }
   const months = Object.entries(o.pipeline.months);
   if (months.length) {
     const { width, step, x, axis } = monthAxis(months[0][0], months.at(-1)[0]), height = 110, most = Math.max(...months.map(([, counts]) => counts.workouts));
@@ -90,7 +94,8 @@ if (o.pipeline) {
     }
     drawing.append(svg("text", { x: 0, y: 12 }, count(most)));
     axis(drawing, height + 14);
-    $("pipeline-months").append(drawing);
+    const swatch = (kind, opacity, text) => el("span", {}, svg("svg", { viewBox: "0 0 10 10", class: "swatch" }, svg("rect", { width: 10, height: 10, class: kind, opacity })), ` ${text}`);
+    $("pipeline-months").append(drawing, el("p", { class: "soft legend" }, swatch("after", 1, "the pipeline has"), swatch("before", .5, "would get now"), swatch("before", 1, "lacks and is held")));
   }
   table("pipeline-table", [w("User"), n("Workouts"), ...standings.map(([standing]) => n(word(standing))), w("Owed since")],
     users.map(u => [u.user_id, count(u.workouts), ...standings.map(([standing]) => count(u[standing])), u.first_owed?.slice(0, 10)]), "There are no workouts.");
