@@ -1,6 +1,6 @@
 """Google's own client of Pub/Sub, beside the sink: makes a topic, reads it back, or publishes to it.
 
-pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION COUNT | redeliver SUBSCRIPTION COUNT | publish TOPIC FILE [MESSAGES_A_REQUEST]
+pubsub.py make TOPIC SUBSCRIPTION | pull SUBSCRIPTION | redeliver SUBSCRIPTION | publish TOPIC FILE [MESSAGES_A_REQUEST]
 """
 
 import base64
@@ -11,6 +11,13 @@ import time
 from google.cloud import pubsub_v1
 
 
+def everything(client, subscription):
+    """What was published, until the fake says that there is no more."""
+    request = {"subscription": subscription, "max_messages": 500, "return_immediately": True}
+    while received := client.pull(request=request, timeout=30).received_messages:
+        yield from received
+
+
 def main(verb: str, *args: str) -> None:
     if verb == "make":
         topic, subscription = args
@@ -19,41 +26,29 @@ def main(verb: str, *args: str) -> None:
             request={
                 "name": subscription,
                 "topic": topic,
-                "ack_deadline_seconds": 60,
+                "ack_deadline_seconds": 600,
                 "enable_message_ordering": True,
             }
         )
     elif verb == "redeliver":
-        # Takes what is there and gives all of it back, as a consumer that dies does: it is delivered once more.
-        subscription, count = args[0], int(args[1])
+        # Takes everything and gives it back, as a consumer that dies does: it is delivered once more.
+        (subscription,) = args
         client = pubsub_v1.SubscriberClient()
-        given_back = 0
-        while given_back < count:
-            request = {"subscription": subscription, "max_messages": 100}
-            received = client.pull(request=request, timeout=30).received_messages
-            for each in received:
-                print(base64.b64encode(each.message.data).decode())
-            given_back += len(received)
-            ids = [each.ack_id for each in received]
-            client.modify_ack_deadline(
-                request={"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
-            )
+        ids = []
+        for each in everything(client, subscription):
+            print(base64.b64encode(each.message.data).decode())
+            ids.append(each.ack_id)
+        client.modify_ack_deadline(
+            request={"subscription": subscription, "ack_ids": ids, "ack_deadline_seconds": 0}
+        )
     elif verb == "pull":
-        # As many as are waited for and whatever else is there, in the order in which they were published.
-        subscription, count = args[0], int(args[1])
+        (subscription,) = args
         client = pubsub_v1.SubscriberClient()
-        pulled = []
-        while True:
-            request = {"subscription": subscription, "max_messages": 100}
-            if len(pulled) >= count:
-                request["return_immediately"] = True
-            received = client.pull(request=request, timeout=30).received_messages
-            if not received and len(pulled) >= count:
-                break
-            pulled += [each.message for each in received]
-            if received:
-                ids = [each.ack_id for each in received]
-                client.acknowledge(request={"subscription": subscription, "ack_ids": ids})
+        received = list(everything(client, subscription))
+        if received:
+            ids = [each.ack_id for each in received]
+            client.acknowledge(request={"subscription": subscription, "ack_ids": ids})
+        pulled = [each.message for each in received]
         # The fake numbers what it is given: all of one request have one time.
         pulled.sort(key=lambda message: int(message.message_id.lstrip("m")))
         for message in pulled:

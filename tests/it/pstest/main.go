@@ -25,16 +25,22 @@ func (denied) Publish(context.Context, *pb.PublishRequest) (*pb.PublishResponse,
 	return nil, status.Error(codes.PermissionDenied, "User not authorized to perform this action.")
 }
 
-// Of the requests to publish, some fail before anything was taken, and of some the answer is lost.
+// Of the requests to publish, some fail before anything was taken, and of some the answer is lost. The first two are
+// one of each, so that both happen however many messages come in a request.
 type fickle struct {
 	pb.PublisherServer
-	mutex  sync.Mutex
-	random *rand.Rand
+	mutex    sync.Mutex
+	requests int
+	random   *rand.Rand
 }
 
 func (f *fickle) Publish(ctx context.Context, request *pb.PublishRequest) (*pb.PublishResponse, error) {
 	f.mutex.Lock()
 	roll := f.random.Intn(10)
+	if f.requests < 2 {
+		roll = 1 - f.requests
+	}
+	f.requests++
 	f.mutex.Unlock()
 	if roll == 0 {
 		return nil, status.Error(codes.Unavailable, "The service is currently unavailable.")
