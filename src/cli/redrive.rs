@@ -264,7 +264,7 @@ fn exit(driven: &Driven) -> Exit {
         Exit::Incomplete
     } else if driven.is_held_for(Reason::TierBudget) {
         Exit::StoppedAtQuota
-    } else if driven.rejected > 0 || !driven.held.is_empty() {
+    } else if driven.rejected > 0 || driven.not_planned > 0 || !driven.held.is_empty() {
         Exit::DoneWithRejects
     } else {
         Exit::Done

@@ -162,8 +162,12 @@ fn describe_rest(delivered_before: u64, beyond_limit: u64, held: &AllHeld) {
 pub fn describe(driven: &Driven) {
     if driven.unsettled_before > 0 {
         say!(
-            "{} messages of an earlier run are unsettled, and outside of what was asked for now; run without filters to settle them",
-            output::count(driven.unsettled_before)
+            "{} unsettled, and outside of what was asked for now; run without filters to settle them",
+            output::count_of(
+                driven.unsettled_before,
+                "message of an earlier run is",
+                "messages of an earlier run are"
+            )
         );
     }
     match &driven.said {
@@ -179,8 +183,8 @@ pub fn describe(driven: &Driven) {
     }
     if driven.sent_again > 0 {
         say!(
-            "{} messages were sent again under the same ids, because nobody knew whether they had arrived",
-            output::count(driven.sent_again)
+            "{} sent again under the same id, because nobody knew whether it had arrived",
+            output::count_of(driven.sent_again, "message was", "messages were")
         );
     }
     if let Some(why) = &driven.rejected_why {
@@ -191,13 +195,19 @@ pub fn describe(driven: &Driven) {
     }
     if driven.unknown > 0 || driven.left > 0 {
         say!(
-            "{} messages may or may not have arrived, and {} were not begun{}; nothing is lost, run the same command again",
-            output::count(driven.unknown),
-            output::count(driven.left),
+            "{} may or may not have arrived, and {} not begun{}; nothing is lost, run the same command again",
+            output::count_of(driven.unknown, "message", "messages"),
+            output::count_of(driven.left, "was", "were"),
             driven.unknown_why.as_ref().map_or(String::new(), |why| format!(" ({why})"))
         );
     }
     describe_rest(driven.delivered_before, driven.beyond_limit, &driven.held);
+    if driven.not_planned > 0 {
+        say!(
+            "{} of the plan did not go: what is held now, is not owed, or was never planned",
+            output::count_of(driven.not_planned, "message", "messages")
+        );
+    }
     driven.damaged.iter().for_each(|damage| say!("left out: {damage}"));
     match &driven.runs {
         Some(runs) if !runs.is_empty() => {

@@ -17,9 +17,10 @@ pub mod runs;
 pub mod uploads;
 pub mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,8 +35,10 @@ pub use export::Cut;
 
 /// What the pipeline calls a source, in lower case: `strava`, `file_upload`. It knows neither Garmin nor what a
 /// device's file came from.
-pub fn source_name(source: Source) -> String {
-    source_of(source.spec().fitglue)
+pub fn source_name(source: Source) -> &'static str {
+    static NAMES: LazyLock<HashMap<Source, String>> =
+        LazyLock::new(|| Source::ALL.into_iter().map(|s| (s, source_of(s.spec().fitglue))).collect());
+    &NAMES[&source]
 }
 
 /// Names of the pipeline's enums by their numbers.
@@ -284,9 +287,15 @@ pub fn why_not_to_send(
         ));
     }
     let written_s = imports.iter().filter(|import| has_runs(import)).map(|import| import.written_s).max()?;
-    let age_s = now.as_second().saturating_sub(written_s).unsigned_abs();
-    (age_s > max_age.as_secs()).then(|| {
-        let (age, most) = (hours(age_s), hours(max_age.as_secs()));
+    let age_s = now.as_second().saturating_sub(written_s);
+    (age_s.unsigned_abs() > max_age.as_secs()).then(|| {
+        let (age, most) = (hours(age_s.unsigned_abs()), hours(max_age.as_secs()));
+        if age_s < 0 {
+            return format!(
+                "the newest export of the pipeline's runs was written {age} from now by this machine's clock; set the clock, \
+                 and import the export again"
+            );
+        }
         format!(
             "the newest export of the pipeline's runs is {age} old, and may be {most} (--max-export-age); export them anew, \
              so that what went there since is not sent again"

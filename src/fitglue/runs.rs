@@ -138,7 +138,8 @@ impl Runs {
         Ok(Runs::of(exports.runs_of(user_id)?.into_iter().map(Run::of_row).collect()))
     }
 
-    pub fn of(all: Vec<Run>) -> Runs {
+    pub fn of(mut all: Vec<Run>) -> Runs {
+        all.sort_by(|a, b| a.run_id.cmp(&b.run_id));
         let mut by_activity: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, run) in all.iter().enumerate() {
             if let Some(id) = &run.source_activity_id {
@@ -175,7 +176,8 @@ impl Runs {
     }
 
     pub fn with_id(&self, run_id: &str) -> Option<&Run> {
-        self.all.iter().find(|run| run.run_id == run_id)
+        let at = self.all.partition_point(|run| run.run_id.as_str() < run_id);
+        self.all.get(at).filter(|run| run.run_id == run_id)
     }
 }
 

@@ -41,7 +41,7 @@ use crate::store::state::deliveries::{self, Deliveries};
 use crate::store::state::exports::Exports;
 use crate::{dedupe, fitglue, http};
 use drive::{Driven, Event};
-use plan::{List, OfBucket, Planner, Summary};
+use plan::{List, OfBucket, Summary};
 use sinks::Settings;
 
 /// Takes damaged files apart from what ends the work: a bucket that cannot be read is said and left out, and the
@@ -98,15 +98,17 @@ fn why_not_to_send(lake: &Lake, options: &Options) -> Result<Option<String>> {
 /// What would be sent.
 pub fn plan(lake: &Lake, options: &Options, list: List) -> Result<Summary> {
     check(lake, options)?;
-    let deliveries = Deliveries::open(lake, &options.sink.key())?;
-    let planner = Planner::new(lake, options, &deliveries, false)?;
     let mut summary = Summary { sink: options.sink.to_string(), ..Summary::default() };
-    for of_bucket in planner.plans() {
-        match damage_apart(of_bucket)? {
-            Ok(plans) => plans.iter().for_each(|plan| summary.add(plan, list)),
-            Err(damage) => summary.damaged.push(damage),
+    let mut ended = Ok(());
+    plan::plans(lake, options, false, |of_bucket| {
+        match damage_apart(of_bucket) {
+            Ok(Ok(plans)) => plans.iter().for_each(|plan| summary.add(plan, list)),
+            Ok(Err(damage)) => summary.damaged.push(damage),
+            Err(e) => ended = Err(e),
         }
-    }
+        ended.is_ok()
+    })?;
+    ended?;
     summary.set_pace(options);
     summary.why_not_to_send = why_not_to_send(lake, options)?;
     Ok(summary)
@@ -127,7 +129,7 @@ pub fn preview(lake: &Lake, users: &[String]) -> Result<Result<Summary, String>>
     }
 }
 
-/// Buckets whose plans are ready before anybody needs them.
+/// Buckets whose plans are ready before anybody needs them, beside those that the planners have.
 const BUCKETS_AHEAD: usize = 1;
 
 /// Sends what is owed. Says what was done even where it ends in an error.
@@ -143,33 +145,37 @@ pub fn run(
         return Err(Error::Usage(why));
     }
     let key = options.sink.key();
-    let (deliveries, of_planner, users) = if options.sink.capabilities().remembers {
-        (Deliveries::open(lake, &key)?, Deliveries::open(lake, &key)?, None)
+    let (deliveries, users) = if options.sink.capabilities().remembers {
+        (Deliveries::open(lake, &key)?, None)
     } else {
-        let users = Users::read(&Exports::open(lake)?)?;
-        (Deliveries::forgotten(&key)?, Deliveries::open(lake, &key)?, Some(Arc::new(users)))
+        (Deliveries::forgotten(&key)?, Some(Arc::new(Users::read(&Exports::open(lake)?)?)))
     };
     let settings = Settings { has_taken: deliveries.delivered()? > 0, users, ..settings.clone() };
     let dead_letters = lake.root().join(crate::store::purge::DEAD_LETTERS);
     // Planning reads the disk; those who wait for answers must not wait for that.
-    let (mut driven, ended) = std::thread::scope(|scope| -> Result<_> {
+    let ((mut driven, of_plan), ended) = std::thread::scope(|scope| -> Result<_> {
         let (ready, queue) = mpsc::channel(BUCKETS_AHEAD);
-        scope.spawn(move || {
+        let planning = scope.spawn(move || {
             // Nobody listens any more where the run has stopped.
             let send = |of_bucket: OfBucket| {
                 let is_empty = of_bucket.as_ref().is_ok_and(Vec::is_empty);
                 is_empty || ready.blocking_send(of_bucket).is_ok()
             };
-            match Planner::new(lake, options, &of_planner, true) {
-                Ok(planner) => drop(planner.plans().all(send)),
-                Err(e) => drop(send(Err(e))),
-            }
+            plan::plans(lake, options, true, send)
         });
-        http::block_on(async {
+        let (driven, ended) = http::block_on(async {
             let sink: Arc<dyn sinks::Sink> = Arc::from(options.sink.open(&settings).await?);
             Ok(drive::run(lake, options, sink, &deliveries, dead_letters, queue, watch).await)
-        })?
+        })??;
+        let planned = planning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(match planned {
+            Ok(of_plan) => ((driven, of_plan), ended),
+            Err(e) => ((driven, 0), ended.and(Err(e))),
+        })
     })?;
+    if let (Some(only), Ok(())) = (&options.only, &ended) {
+        driven.not_planned = only.len().saturating_sub(of_plan);
+    }
     if ended.is_ok() {
         driven.unsettled_before = deliveries.unsettled()?.saturating_sub(driven.unknown);
     }

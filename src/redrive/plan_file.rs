@@ -51,6 +51,15 @@ pub struct PlanFile {
 pub struct Only(HashSet<Named>);
 
 impl Only {
+    /// Messages.
+    pub fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn has(&self, user_id: &str, execution_id: &str) -> bool {
         let named = Named { user_id: user_id.to_string(), execution_id: execution_id.to_string() };
         self.0.contains(&named)

@@ -95,7 +95,7 @@ pub fn standing(workout: &Workout, runs: &Runs, now_s: i64) -> Standing {
     let mut own = true;
     for member in &workout.members {
         let source = source_name(member.source);
-        let by_id = runs.of_activity(&source, &member.source_id);
+        let by_id = runs.of_activity(source, &member.source_id);
         let by_start = runs.that_began("file_upload", member.start_s, SAME_START_S);
         for run in by_id.chain(by_start) {
             best = best.min(match of_run(run, now_s) {

@@ -46,12 +46,15 @@ pub fn pipeline_of(execution_id: &str) -> &str {
     execution_id.get(UUID_AND_DASH..).unwrap_or_default()
 }
 
+/// The ids that a record's message to a pipeline may have gone under: today's, and the earlier one.
+pub fn ids_of(user_id: &str, member: &Member, pipeline_id: &str) -> [String; 2] {
+    let (source, id) = (member.source, member.source_id.as_str());
+    [execution_id(user_id, source, id, pipeline_id), earlier_execution_id(source, id, pipeline_id)]
+}
+
 /// Whether a message of this id was of a record, whichever of today's pipelines it went to.
 pub fn is_of(sent_as: &str, user_id: &str, member: &Member) -> bool {
-    let pipeline_id = pipeline_of(sent_as);
-    let (source, id) = (member.source, member.source_id.as_str());
-    sent_as == execution_id(user_id, source, id, pipeline_id)
-        || sent_as == earlier_execution_id(source, id, pipeline_id)
+    ids_of(user_id, member, pipeline_of(sent_as)).iter().any(|id| id == sent_as)
 }
 
 type Routed<'a> = Result<(&'a Member, Route), Held>;

@@ -131,7 +131,7 @@ fn member(rows: Rows, (batch, row): (usize, usize), uploads: &Uploads) -> Option
     let elapsed_s = rows.number("elapsed_s", row);
     let user_id = rows.words("user_id").value(row);
     let is_echo = rows.is_true("uploaded_by_pipeline", row)
-        || uploads.has(user_id, &source_name(source), &source_id, start_s, elapsed_s);
+        || uploads.has(user_id, source_name(source), &source_id, start_s, elapsed_s);
     // Datasets of before do not have the column.
     let is_gone = rows.0.column_by_name("gone_at").is_some_and(|gone| gone.is_valid(row));
     Some(Member {

@@ -1,7 +1,8 @@
 //! Work on many buckets at once, of which one that fails never stops the others.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread::available_parallelism;
 
 use super::lake::Bucket;
 use crate::error::{Error, Result};
@@ -82,4 +83,85 @@ pub fn each_bucket<T: Send>(
         }
     }
     Ok(ended)
+}
+
+/// Works on buckets in parallel, and hands over what comes of each in their order, until `take` wants no more. A worker
+/// has tools of its own, and is at most two buckets ahead of what is taken. One that has no tools says so in place of
+/// its first bucket, and nothing comes after that.
+pub fn each_in_order<W, T: Send>(
+    buckets: &[Bucket],
+    tools: impl Fn() -> Result<W> + Sync,
+    work: impl Fn(&W, Bucket) -> Result<T> + Sync,
+    mut take: impl FnMut(Result<T>) -> bool,
+) {
+    let workers = available_parallelism().map_or(1, |cores| cores.get().min(WORKERS));
+    let work_through = |first: usize, done: &mpsc::SyncSender<Result<T>>| {
+        let own = buckets.iter().skip(first).step_by(workers);
+        match tools() {
+            // Nobody listens any more where enough was taken.
+            Ok(tools) => drop(own.map(|bucket| work(&tools, *bucket)).all(|ended| done.send(ended).is_ok())),
+            Err(e) => drop(done.send(Err(e))),
+        }
+    };
+    std::thread::scope(|scope| {
+        let start = |first| {
+            let (done, ended) = mpsc::sync_channel(1);
+            let work_through = &work_through;
+            scope.spawn(move || work_through(first, &done));
+            ended
+        };
+        let queues: Vec<_> = (0..workers.min(buckets.len())).map(start).collect();
+        for at in 0..buckets.len() {
+            let Ok(ended) = queues[at % workers].recv() else { return };
+            if !take(ended) {
+                return;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_come_in_their_order_until_nobody_wants_more() {
+        let buckets: Vec<Bucket> = (0..50).map(Bucket).collect();
+        // The later ones of each round are done first.
+        let work = |_: &(), bucket: Bucket| {
+            std::thread::yield_now();
+            if bucket == Bucket(40) { Err(Error::Usage("forty".to_string())) } else { Ok(bucket) }
+        };
+        let mut all = Vec::new();
+        each_in_order(
+            &buckets,
+            || Ok(()),
+            work,
+            |ended| {
+                all.push(ended.ok());
+                true
+            },
+        );
+        let expected: Vec<_> =
+            buckets.iter().map(|bucket| Some(*bucket).filter(|b| *b != Bucket(40))).collect();
+        assert_eq!(all, expected);
+        let mut some = Vec::new();
+        each_in_order(
+            &buckets,
+            || Ok(()),
+            work,
+            |ended| {
+                some.push(ended.unwrap());
+                some.len() < 7
+            },
+        );
+        assert_eq!(some, buckets[..7]);
+        let mut why = Vec::new();
+        let nothing = || Err::<(), _>(Error::Usage("no tools".to_string()));
+        each_in_order(&buckets, nothing, work, |ended| {
+            why.push(ended.unwrap_err().to_string());
+            false
+        });
+        assert_eq!(why.len(), 1);
+    }
 }

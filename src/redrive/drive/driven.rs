@@ -24,6 +24,8 @@ pub struct Driven {
     pub left: u64,
     pub beyond_limit: u64,
     pub delivered_before: u64,
+    /// Of a plan that was looked at: messages that are held now, are not owed, or never were planned.
+    pub not_planned: u64,
     pub held: AllHeld,
     /// Of messages that were refused: one of them, and why.
     pub rejected_why: Option<String>,

@@ -1,25 +1,56 @@
 //! What was sent of a workout before: known by its records, so that it does not matter what its pipeline is called
 //! today, or whether it is still there.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::fitglue::runs::{Run, Runs, Status};
-use crate::redrive::route::{Route, is_of, pipeline_of};
+use crate::redrive::route::{Route, ids_of, is_of, pipeline_of};
 use crate::redrive::workouts::{Member, Workout};
 use crate::store::state::deliveries::{Delivery, Progress};
 
 use super::held::{Held, Reason};
 use super::stages::{End, Owed, Settled, Unsettled};
 
+/// A user's messages, to be looked up by what they were of: each workout asks, and a user may have thousands of both.
+pub struct Sent<'a> {
+    by_id: HashMap<&'a str, &'a Delivery>,
+    by_workout: HashMap<&'a str, Vec<&'a Delivery>>,
+    /// That some of them went to.
+    pipelines: BTreeSet<&'a str>,
+}
+
+impl<'a> Sent<'a> {
+    pub fn of(all: &'a [Delivery]) -> Sent<'a> {
+        let mut by_workout: HashMap<&str, Vec<&Delivery>> = HashMap::new();
+        for delivery in all {
+            by_workout.entry(&delivery.golden_id).or_default().push(delivery);
+        }
+        Sent {
+            by_id: all.iter().map(|delivery| (delivery.execution_id.as_str(), delivery)).collect(),
+            by_workout,
+            pipelines: all.iter().map(|delivery| pipeline_of(&delivery.execution_id)).collect(),
+        }
+    }
+}
+
 /// The messages of a workout, the newest first, each with the one of today's records that it was of.
 pub struct Before<'a>(Vec<(&'a Delivery, Option<&'a Member>)>);
 
 impl<'a> Before<'a> {
-    pub fn of(user_id: &str, workout: &'a Workout, sent: &'a [Delivery]) -> Before<'a> {
-        let of_workout = sent.iter().filter_map(|delivery| {
-            let member = workout.members.iter().find(|member| is_of(&delivery.execution_id, user_id, member));
-            (member.is_some() || delivery.golden_id == workout.golden_id).then_some((delivery, member))
-        });
-        let mut of_workout: Vec<_> = of_workout.collect();
-        of_workout.sort_by_key(|(delivery, _)| std::cmp::Reverse(delivery.changed_s));
+    pub fn of(user_id: &str, workout: &'a Workout, sent: &Sent<'a>) -> Before<'a> {
+        let mut found: HashMap<&str, (&Delivery, Option<&Member>)> = HashMap::new();
+        for member in &workout.members {
+            let ids = sent.pipelines.iter().flat_map(|pipeline| ids_of(user_id, member, pipeline));
+            for delivery in ids.filter_map(|id| sent.by_id.get(id.as_str()).copied()) {
+                found.entry(&delivery.execution_id).or_insert((delivery, Some(member)));
+            }
+        }
+        for delivery in sent.by_workout.get(workout.golden_id.as_str()).into_iter().flatten() {
+            found.entry(&delivery.execution_id).or_insert((delivery, None));
+        }
+        let mut of_workout: Vec<_> = found.into_values().collect();
+        of_workout
+            .sort_by(|(a, _), (b, _)| (b.changed_s, &a.execution_id).cmp(&(a.changed_s, &b.execution_id)));
         Before(of_workout)
     }
 

@@ -33,10 +33,11 @@ use crate::fitglue::runs::Runs;
 use crate::fitglue::uploads::Uploads;
 use crate::fitglue::users::Users;
 use crate::sources::Source;
+use crate::store::each::each_in_order;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::state::deliveries::{self, Deliveries, Delivery, Ended, Progress};
 use crate::store::state::exports::Exports;
-use before::Before;
+use before::{Before, Sent};
 use reviews::Reviews;
 use tier::Allowance;
 
@@ -44,14 +45,19 @@ use tier::Allowance;
 pub type OfBucket = Result<Vec<UserPlan>>;
 
 /// Everything that planning reads once.
-pub struct Planner<'a> {
-    lake: &'a Lake,
-    options: &'a Options,
+struct Known {
     users: Users,
     uploads: Uploads,
-    exports: Exports,
-    deliveries: &'a Deliveries,
     now: Timestamp,
+}
+
+/// Plans one bucket after the other, as one of several that do.
+struct Planner<'a> {
+    lake: &'a Lake,
+    options: &'a Options,
+    known: &'a Known,
+    exports: Exports,
+    deliveries: Deliveries,
     /// Whether the deliveries learn what the pipeline's export says of messages that may have arrived.
     settles: bool,
 }
@@ -63,31 +69,35 @@ struct OnTheWay<T> {
     unsettled_elsewhere: Option<Timestamp>,
 }
 
-impl<'a> Planner<'a> {
-    pub fn new(
-        lake: &'a Lake,
-        options: &'a Options,
-        deliveries: &'a Deliveries,
-        settles: bool,
-    ) -> Result<Planner<'a>> {
-        let exports = Exports::open(lake)?;
-        let (users, uploads) = (Users::read(&exports)?, Uploads::read(lake)?);
-        Ok(Planner { lake, options, users, uploads, exports, deliveries, now: Timestamp::now(), settles })
-    }
-
-    /// The plans, a bucket at a time, in the order of sending; `--limit` counts through them in that order.
-    pub fn plans(&self) -> impl Iterator<Item = OfBucket> {
-        let mut room = self.options.limit.unwrap_or(u64::MAX);
-        self.lake.buckets_of(&self.options.users).into_iter().map(move |bucket| {
-            let mut plans = self.bucket(bucket)?;
-            if let Some(only) = &self.options.only {
-                plans.iter_mut().for_each(|plan| plan.keep(only));
+/// Hands over the plans, a bucket at a time and in the order of sending, until `take` wants no more; `--limit` counts
+/// through them in that order. Buckets are planned on all cores, a few ahead of who takes them. How many messages of
+/// `options.only` are in the plans.
+pub fn plans(
+    lake: &Lake,
+    options: &Options,
+    settles: bool,
+    mut take: impl FnMut(OfBucket) -> bool,
+) -> Result<u64> {
+    let exports = Exports::open(lake)?;
+    let known = Known { users: Users::read(&exports)?, uploads: Uploads::read(lake)?, now: Timestamp::now() };
+    let (mut room, mut kept) = (options.limit.unwrap_or(u64::MAX), 0);
+    let planner = || {
+        let deliveries = Deliveries::for_planning(lake, &options.sink.key())?;
+        Ok(Planner { lake, options, known: &known, exports: Exports::open(lake)?, deliveries, settles })
+    };
+    each_in_order(&lake.buckets_of(&options.users), planner, Planner::bucket, |of_bucket| {
+        take(of_bucket.map(|mut plans| {
+            for plan in &mut plans {
+                kept += options.only.as_ref().map_or(0, |only| plan.keep(only));
+                plan.limit(&mut room);
             }
-            plans.iter_mut().for_each(|plan| plan.limit(&mut room));
-            Ok(plans)
-        })
-    }
+            plans
+        }))
+    });
+    Ok(kept)
+}
 
+impl Planner<'_> {
     fn capabilities(&self) -> &Capabilities {
         self.options.sink.capabilities()
     }
@@ -95,7 +105,7 @@ impl<'a> Planner<'a> {
     /// The plans of a bucket's users who are owed something.
     fn bucket(&self, bucket: Bucket) -> OfBucket {
         let Workouts { batches, by_user } =
-            Workouts::read(self.lake, bucket, &self.uploads, &self.options.users)?;
+            Workouts::read(self.lake, bucket, &self.known.uploads, &self.options.users)?;
         let reviews = Reviews::read(self.lake, bucket)?;
         let mut routed = Vec::new();
         for (user_id, workouts) in &by_user {
@@ -116,8 +126,9 @@ impl<'a> Planner<'a> {
         let runs = Runs::read(&self.exports, user_id)?;
         let mut sent = self.deliveries.of_user(user_id)?;
         self.settle(user_id, &runs, &mut sent)?;
+        let sent = Sent::of(&sent);
         let standings: Vec<Standing> =
-            workouts.iter().map(|w| reconcile::standing(w, &runs, self.now.as_second())).collect();
+            workouts.iter().map(|w| reconcile::standing(w, &runs, self.known.now.as_second())).collect();
         // Records that the pipeline has or made, or that nobody knows whether it has.
         let not_owed = workouts.iter().zip(&standings).filter(|(_, standing)| !standing.is_owed());
         let mut taken: HashSet<String> =
@@ -169,7 +180,7 @@ impl<'a> Planner<'a> {
             }
         }
         if self.settles && !ends.is_empty() {
-            self.deliveries.settle(&ends, self.now)?;
+            self.deliveries.settle(&ends, self.known.now)?;
         }
         Ok(())
     }
@@ -191,7 +202,7 @@ impl<'a> Planner<'a> {
             title: workout.title.clone(),
             standing,
         };
-        let Some(user) = self.users.get(user_id).filter(|user| user.tier.is_some()) else {
+        let Some(user) = self.known.users.get(user_id).filter(|user| user.tier.is_some()) else {
             let why = "nothing is known of the user's tier and pipelines; `longrun pipeline import` an export of users";
             return Err(owed.held(Held::new(Reason::UnknownUser, why)));
         };
@@ -318,8 +329,8 @@ impl<'a> Planner<'a> {
     /// Weighed to ready.
     fn allow(&self, of_user: OnTheWay<Weighed>, batches: &Arc<[RecordBatch]>) -> Result<UserPlan> {
         let OnTheWay { user_id, items, unsettled_elsewhere } = of_user;
-        let user = self.users.get(&user_id);
-        let counted_since_s = user.map_or(0, |user| tier::counted_since_s(user, self.now));
+        let user = self.known.users.get(&user_id);
+        let counted_since_s = user.map_or(0, |user| tier::counted_since_s(user, self.known.now));
         let syncs_left = match user {
             Some(user) => {
                 let own = self.options.sink.key();
@@ -327,8 +338,9 @@ impl<'a> Planner<'a> {
                     sink == own || (self.capabilities().reaches_pipeline && sinks::reaches_pipeline(sink))
                 };
                 let by_sink = self.deliveries.syncs_since(&user_id, counted_since_s)?;
-                let sent = by_sink.iter().filter(|(sink, _)| is_counted(sink)).map(|(_, syncs)| syncs).sum();
-                tier::syncs_left(user, sent, self.options.leave_syncs, self.now)
+                let counted = by_sink.iter().filter(|(sink, _)| is_counted(sink));
+                let sent = counted.fold(0_u64, |sum, (_, syncs)| sum.saturating_add(*syncs));
+                tier::syncs_left(user, sent, self.options.leave_syncs, self.known.now)
             }
             None => Some(0),
         };
@@ -368,12 +380,22 @@ impl UserPlan {
         self.planned.iter().filter(|planned| matches!(planned, Planned::Ready(_))).count() as u64
     }
 
-    /// Takes out what is ready and not in a plan that was looked at.
-    fn keep(&mut self, only: &Only) {
-        self.planned.retain(|planned| match planned {
-            Planned::Ready(ready) => only.has(&self.user_id, &ready.draft.execution_id),
-            Planned::Settled(_) => true,
+    /// Takes out what is ready and not in a plan that was looked at. How many of that plan go, or went before.
+    fn keep(&mut self, only: &Only) -> u64 {
+        let mut kept = 0;
+        self.planned.retain(|planned| {
+            let (id, is_ready) = match planned {
+                Planned::Ready(ready) => (Some(&ready.draft.execution_id), true),
+                Planned::Settled(settled) => {
+                    let went = settled.route.as_ref().filter(|_| settled.end == End::Delivered);
+                    (went.map(|route| &route.execution_id), false)
+                }
+            };
+            let is_named = id.is_some_and(|id| only.has(&self.user_id, id));
+            kept += u64::from(is_named);
+            is_named || !is_ready
         });
+        kept
     }
 
     /// Takes out what is ready beyond the messages that there is room for.

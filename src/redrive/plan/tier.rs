@@ -20,7 +20,7 @@ pub fn syncs_left(user: &User, sent: u64, leave: u64, now: Timestamp) -> Option<
     let of_tier = user.tier?.syncs_a_month()?;
     // An export of another month says nothing of this one.
     let used = if user.written_s >= month_start(now).as_second() { user.syncs_used } else { 0 };
-    Some(of_tier.saturating_sub(used + sent + leave))
+    Some(of_tier.saturating_sub(used.saturating_add(sent).saturating_add(leave)))
 }
 
 /// The first second of the calendar month, in UTC.
@@ -115,6 +115,7 @@ mod tests {
         assert_eq!(left(&user(Tier::Athlete, 90, this_month), 3), None);
         assert_eq!(left(&user(Tier::Hobbyist, 4, this_month), 3), Some(13));
         assert_eq!(left(&user(Tier::Hobbyist, 24, this_month), 3), Some(0));
+        assert_eq!(left(&user(Tier::Hobbyist, u64::MAX, this_month), u64::MAX), Some(0));
         let of_last_month = user(Tier::Hobbyist, 24, second("2026-10-20T00:00:00Z"));
         assert_eq!(left(&of_last_month, 9), Some(11));
         assert_eq!(counted_since_s(&of_last_month, now), second("2026-11-01T00:00:00Z"));

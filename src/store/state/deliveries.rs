@@ -85,12 +85,19 @@ pub struct Deliveries {
 
 impl Deliveries {
     pub fn open(lake: &Lake, sink: &str) -> Result<Deliveries> {
-        let state = lake.state()?;
-        // One sync for a group of messages, and readers are never in the way.
-        state.check(state.db.pragma_update(None, "journal_mode", "WAL"))?;
+        let deliveries = Deliveries::for_planning(lake, sink)?;
+        let state = &deliveries.state;
         // Rows of random ids change all over the table, so most of it stays in memory, and goes back to its file rarely.
         state.check(state.db.pragma_update(None, "cache_size", -CACHE_KIB))?;
         state.check(state.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES))?;
+        Ok(deliveries)
+    }
+
+    /// For who reads each user's once, beside others who do.
+    pub fn for_planning(lake: &Lake, sink: &str) -> Result<Deliveries> {
+        let state = lake.state()?;
+        // One sync for a group of messages, and readers are never in the way.
+        state.check(state.db.pragma_update(None, "journal_mode", "WAL"))?;
         Ok(Deliveries { state, sink: sink.to_string() })
     }
 

@@ -107,6 +107,58 @@ fn what_the_tier_blocked_after_its_delivery_goes_again_under_its_id() {
     assert_eq!((&plan["send"], &plan["entries"][0]["execution_id"]), (&json!(1), &event["id"]), "{plan}");
 }
 
+/// Delivers the only activity of a place, and tells that its run has failed since.
+fn deliver_and_fail(place: &Place, sink: &str) {
+    place.prepare(&[athlete(USER)]);
+    assert_eq!(place.redrive(sink, &[]).expect(0).json()["delivered"], 1);
+    let state = rusqlite::Connection::open(place.lake().join("state.db")).unwrap();
+    let id: String = state.query_row("SELECT execution_id FROM redrives", [], |row| row.get(0)).unwrap();
+    // That was a minute ago.
+    state.execute("UPDATE redrives SET changed_s = changed_s - 60", []).unwrap();
+    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(30);
+    let run = json!({"user_id": USER, "id": id, "source": "strava", "source_activity_id": "1", "status": "failed",
+        "updated_at": since.to_string()});
+    place.import(&format!("{run}\n"));
+}
+
+#[test]
+fn a_failed_run_settles_no_message_that_was_sent_after_it_and_may_have_arrived() {
+    let place = some(1);
+    let endpoint = Endpoint::start(Box::new(|n| if n == 2 { Does::TakesAndCuts } else { Does::Takes }));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    deliver_and_fail(&place, &sink);
+    let done = place.redrive(&sink, &["--patience", "0s"]).expect(1).json();
+    assert_eq!((&done["attempts"], &done["unknown"]), (&json!(1), &json!(1)), "{done}");
+    let done = place.redrive(&sink, &[]).expect(0).json();
+    assert_eq!((&done["delivered"], &done["sent_again"]), (&json!(1), &json!(1)), "{done}");
+    let done = place.redrive(&sink, &[]).expect(0).json();
+    assert_eq!((&done["attempts"], &done["delivered_before"]), (&json!(0), &json!(1)), "{done}");
+    let ids = endpoint
+        .events()
+        .into_iter()
+        .map(|event| serde_json::from_slice::<Value>(&event).unwrap()["id"].as_str().unwrap().to_string());
+    assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 1, "all under one id");
+}
+
+#[test]
+fn what_failed_in_a_pipeline_that_was_renamed_since_goes_to_the_new_one_once() {
+    let place = some(1);
+    let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    deliver_and_fail(&place, &sink);
+    let renamed = json!({"user_id": USER, "tier": "athlete", "pipelines": [
+        {"id": "renamed", "source": "SOURCE_STRAVA", "destinations": ["DESTINATION_SHOWCASE"]}]});
+    place.import(&format!("{renamed}\n"));
+    let attempts = [1, 0, 0].map(|expected| {
+        let done = place.redrive(&sink, &[]).expect(0).json();
+        assert_eq!(done["attempts"], expected, "{done}");
+        done["delivered"].as_u64()
+    });
+    assert_eq!(attempts, [Some(1), Some(0), Some(0)]);
+    let last: Value = serde_json::from_slice(endpoint.events().last().unwrap()).unwrap();
+    assert_eq!(last["data"]["pipeline_id"], "renamed");
+}
+
 #[test]
 fn a_renamed_pipeline_or_another_spelling_of_the_address_sends_nothing_again() {
     let place = some(3);

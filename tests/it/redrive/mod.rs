@@ -8,6 +8,7 @@ mod messages;
 mod plan;
 mod rehearsal;
 mod sinks;
+mod strange;
 mod toy_sink;
 
 use std::collections::BTreeSet;

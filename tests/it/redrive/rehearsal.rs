@@ -71,6 +71,44 @@ fn exactly_a_plan_that_was_looked_at_is_sent_unless_something_has_changed() {
 }
 
 #[test]
+fn a_plan_that_was_edited_by_hand_sends_no_more_than_what_is_planned() {
+    let place = some(&[athlete(USER), athlete("u2")]);
+    let file = place.folder.path().join("plan.json");
+    let redrive = |more: &[&str]| {
+        place.run(&[&["redrive", "--sink", &place.out(), "--json"], &FAST[..], more].concat())
+    };
+    let plan = ["--plan", file.to_str().unwrap()];
+    let apply = ["--apply", file.to_str().unwrap()];
+    redrive(&plan).expect(0);
+    let planned: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let messages = planned["messages"].as_array().unwrap();
+    let write = |change: &dyn Fn(&mut Value)| {
+        let mut edited = planned.clone();
+        change(&mut edited);
+        std::fs::write(&file, edited.to_string()).unwrap();
+    };
+    // Taken out, it does not go; written in or under another user, it is none that anybody planned.
+    let made_up = json!({"user_id": USER, "execution_id": format!("{}-p1", uuid::Uuid::nil())});
+    let of_another = json!({"user_id": "u2", "execution_id": messages[0]["execution_id"]});
+    write(&|plan| plan["messages"] = json!([messages[0], made_up, of_another]));
+    let done = redrive(&apply).expect(3);
+    assert!(done.stderr.contains("2 messages of the plan did not go"), "{}", done.stderr);
+    assert_eq!((&done.json()["delivered"], &done.json()["not_planned"]), (&json!(1), &json!(2)));
+    for wrong in ["sink", "basis", "version", "messages", "content"] {
+        write(&|plan| plan[wrong] = json!("something else"));
+        redrive(&apply).expect(2);
+    }
+    std::fs::write(&file, &planned.to_string()[..100]).unwrap();
+    let cut = redrive(&apply).expect(2);
+    assert!(cut.stderr.contains("is not a plan of `redrive --plan`"), "{}", cut.stderr);
+    assert_eq!(place.lines().len(), 1, "nothing went by any of those");
+    std::fs::write(&file, planned.to_string()).unwrap();
+    let done = redrive(&apply).expect(0).json();
+    assert_eq!(done["delivered"].as_u64(), Some(messages.len() as u64 - 1), "{done}");
+    assert_eq!((&done["not_planned"], &done["delivered_before"]), (&json!(0), &json!(1)));
+}
+
+#[test]
 fn an_answer_since_the_last_dedupe_is_followed_before_anything_is_sent() {
     let place = some(&[athlete(USER), athlete("u2")]);
     place.run(&["dedupe", "decide", "--user", USER, "--pair", "strava:1", "strava:2", "different"]).expect(0);
