@@ -52,10 +52,10 @@ impl Redrives<'_> {
         kills: usize,
         armed: &dyn Fn(Option<u32>, &mut Pcg64Mcg),
     ) -> usize {
-        // How long one takes that is left alone.
+        // How long one takes that is left alone: as long as the last that was, for others use the machine, too.
         let begin = Instant::now();
         assert!(matches!(self.run(&["--limit", "1"]).code, Some(0 | 3)));
-        let alone = begin.elapsed();
+        let mut alone = begin.elapsed();
         let (mut killed, mut runs, mut left_in_doubt) = (0, 0, 0);
         while killed < kills {
             runs += 1;
@@ -69,9 +69,8 @@ impl Redrives<'_> {
                 .unwrap();
             armed(Some(child.id()), rng);
             // Most at a time when there is something to break.
-            let delay = alone.mul_f64(rng.random_range(0.3..1.2));
-            let deadline = Instant::now() + delay;
-            while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+            let (begin, delay) = (Instant::now(), alone.mul_f64(rng.random_range(0.3..1.2)));
+            while begin.elapsed() < delay && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_micros(200));
             }
             let _ = child.kill();
@@ -81,6 +80,9 @@ impl Redrives<'_> {
             if status.signal() == Some(9) {
                 killed += 1;
                 left_in_doubt += usize::from(self.in_doubt() > 0);
+                alone = alone.max(begin.elapsed());
+            } else {
+                alone = begin.elapsed();
             }
         }
         println!("{}: {killed} kills in {runs} runs, {left_in_doubt} with messages in doubt", self.sink);
