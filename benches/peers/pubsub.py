@@ -4,9 +4,9 @@ usage: pubsub.py LONGRUN [--users 32] [--activities 250] [--rounds 5]
 
 LONGRUN is built with `--features pubsub`. The topic is Google's own in-memory fake, built from Debian's
 golang-google-cloud-dev (`apt-get install golang-go golang-google-cloud-dev`; `pip install google-cloud-pubsub`).
-longrun is the whole process: it plans, builds the messages from the lake, keeps the ledger, and sends 16 at a
-time, never two of one user. The client has the messages ready in a file, and is timed without its start: one
-message a request and 16 at a time, as longrun sends them, and in its own batches.
+longrun is the whole process: it plans, builds the messages from the lake, keeps the ledger, and publishes with a
+key for each user, so that their messages stay in order. The client has the messages ready in a file, and is timed
+without its start: one message a request and 16 at a time, and in its own batches. Neither of these keeps an order.
 """
 
 import argparse

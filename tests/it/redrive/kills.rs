@@ -217,7 +217,7 @@ fn kills_over_every_sink_lose_nothing_and_keep_the_order() {
     kill_over_every_sink(15, 12);
 }
 
-/// `cargo test --release --test it five_hundred_kills -- --ignored --nocapture`
+/// `cargo test --release --test it kills::five_hundred -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes"]
 fn five_hundred_kills_over_every_sink() {
