@@ -15,19 +15,24 @@ WIDTH, HEIGHT = 1280, 1060
 
 # The totals, and one pair to review that has both tracks.
 ARRANGE = """
-const pair = data.pairs.findIndex(p => p.decision === 'review' && p.a.track && p.b.track);
-const wanted = new Set(['overview', 'review']);
-for (const section of document.querySelectorAll('main > section')) section.hidden = !wanted.has(section.id);
-document.getElementById('review-list').scrollTop = Math.max(pair, 0) * 60;
-requestAnimationFrame(() => {
-  document.querySelector(`#review-list-${Math.max(pair, 0)}`).click();
-  document.activeElement.blur();
+(async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const whole = await block('pairs-0');
+  const pair = Math.max(0, whole.findIndex(p => p.decision === 'review' && p.a.track && p.b.track));
+  const wanted = new Set(['overview', 'review']);
+  for (const section of document.querySelectorAll('#everybody > section')) section.hidden = !wanted.has(section.id);
+  document.getElementById('review-list').scrollTop = pair * 60;
+  const row = () => document.getElementById(`review-list-${pair}`);
+  while (!row()) await frame();
+  row().click();
   const pane = document.getElementById('review-detail');
+  while (!pane.querySelector('table')) await frame();
+  document.activeElement.blur();
   const top = of => of.getBoundingClientRect().top;
   pane.scrollTop = top(pane.querySelector('.map') ?? pane) - top(pane) - 130;
   scrollTo(0, 0);
   document.documentElement.dataset.arranged = 'yes';
-});
+})();
 """
 
 
@@ -41,6 +46,8 @@ def main(report, picture):
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         driver.get("file://" + os.path.abspath(report))
+        is_loaded = "return document.documentElement.dataset.loaded"
+        WebDriverWait(driver, 30).until(lambda d: d.execute_script(is_loaded) == "yes")
         driver.execute_script(ARRANGE)
         is_arranged = "return document.documentElement.dataset.arranged"
         WebDriverWait(driver, 30).until(lambda d: d.execute_script(is_arranged) == "yes")

@@ -28,7 +28,12 @@ pub struct Args {
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open()?;
-    let options = Options { user: args.user, most_workouts: args.workouts, most_pairs: args.pairs };
+    let options = Options {
+        user: args.user,
+        most_workouts: args.workouts,
+        most_pairs: args.pairs,
+        ..Options::default()
+    };
     let (path, overview) = write(&lake, &options, args.out)?;
     if context.json {
         output::json(&overview)?;

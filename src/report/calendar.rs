@@ -46,6 +46,26 @@ impl Counting {
         *sum += hours;
     }
 
+    /// Adds what another counted.
+    pub fn add(&mut self, other: &Counting) {
+        for (name, more) in &other.months {
+            let month = self
+                .months
+                .entry(name.clone())
+                .or_insert_with(|| Month { month: name.clone(), ..Month::default() });
+            month.km_before += more.km_before;
+            month.km_after += more.km_after;
+            for (source, records) in &more.records {
+                *month.records.entry(source.clone()).or_insert(0) += records;
+            }
+        }
+        for (day, (more, hours)) in &other.days {
+            let (count, sum) = self.days.entry(*day).or_insert((0, 0.0));
+            *count += more;
+            *sum += hours;
+        }
+    }
+
     fn month(&mut self, day: i64) -> &mut Month {
         let name = calendar::month(day);
         self.months.entry(name.clone()).or_insert_with(|| Month { month: name, ..Month::default() })
@@ -77,6 +97,12 @@ mod tests {
         counting.record(begin("2024-04-30T22:30:00Z", Some(7_200)), "strava", 10.0);
         counting.record(begin("2024-04-30T22:30:20Z", None), "fitbit", 10.1);
         counting.workout(begin("2024-04-30T22:30:00Z", Some(7_200)), 10.0, 0.96);
+        let mut everybody = Counting::default();
+        everybody.record(begin("2024-05-02T10:00:00Z", None), "strava", 5.0);
+        everybody.add(&counting);
+        let all = everybody.finish();
+        assert_eq!((all.months[1].records["strava"], all.months[1].km_before), (2, 15.0));
+        assert_eq!(all.days, [(19_844, 1, 1.0)]);
         let calendar = counting.finish();
         let [april, may] = &calendar.months[..] else { panic!("{calendar:?}") };
         assert_eq!((april.month.as_str(), april.km_before, april.km_after), ("2024-04", 10.1, 0.0));

@@ -1,18 +1,20 @@
 //! Reads the datasets into the figures and lists of a report.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
 use jiff::Timestamp;
 
 use super::calendar::Counting;
-use super::clocks;
+use super::pairs::{Pairs, Wanted};
+use super::people::{OfPerson, People};
+use super::tracks::Drawing;
 use super::{
-    Comparison, ConflictFigures, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Options, Overview, Pair,
-    Pipeline, RejectFigures, Report, Side, SourceFigures, SourcePair, Workout, tracks,
+    Comparison, Conflict, ConflictFigures, Given, Member, Options, Overview, Pipeline, RejectFigures, Report,
+    SourceFigures, Words, Workout,
 };
-use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
 use crate::fitglue::knows_runs;
@@ -24,37 +26,40 @@ use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::lake::{Bucket, Lake};
 
 /// Sums over the buckets read so far.
-#[derive(Default)]
-struct Collecting {
+struct Collecting<'a> {
+    options: &'a Options,
     overview: Overview,
     calendar: Counting,
-    users: HashSet<String>,
+    people: People,
+    users: Words,
+    words: Words,
     sources: BTreeMap<String, SourceFigures>,
-    source_pairs: BTreeMap<(String, String), Between>,
-    clocks: clocks::Counting,
     conflicts: BTreeMap<(String, String, String), u64>,
-    pairs: Vec<Pair>,
+    pairs: Pairs,
+    map: Drawing,
     workouts: Vec<Workout>,
-    field_sets: BTreeMap<Vec<String>, usize>,
+    field_sets: BTreeMap<Vec<String>, u32>,
 }
 
+/// What is known while a bucket is read.
 #[derive(Default)]
-struct Between {
-    figures: SourcePair,
-    offsets_s: Vec<i32>,
-    drifts: Vec<f64>,
+struct OfBucket {
+    people: BTreeMap<String, OfPerson>,
+    /// User and name of the records that belong to a workout, and of those that share one.
+    known: HashSet<(String, String)>,
+    shared: HashSet<(String, String)>,
 }
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
-    let mut all = Collecting::default();
+    let mut all = Collecting::new(options);
     if dataset::files(lake, &lake.golden_folder())?.is_empty() {
         return Err(Error::Usage("nothing to report yet; run `longrun dedupe` first".to_string()));
     }
     for bucket in lake.buckets_of(options.user.as_slice()) {
-        all.take_bucket(lake, bucket, options)?;
+        all.take_bucket(lake, bucket)?;
         progress(1);
     }
-    if all.users.is_empty() {
+    if all.people.all == 0 {
         let user = options.user.as_deref().unwrap_or_default();
         return Err(Error::Usage(format!("no records of user {user:?} in the lake")));
     }
@@ -63,140 +68,148 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
     Ok(all.finish(weights(lake)?))
 }
 
-impl Collecting {
-    fn take_bucket(&mut self, lake: &Lake, bucket: Bucket, options: &Options) -> Result<()> {
-        let is_wanted = |user: &str| options.user.as_deref().is_none_or(|wanted| wanted == user);
+impl Collecting<'_> {
+    fn new(options: &Options) -> Collecting<'_> {
+        Collecting {
+            options,
+            overview: Overview::default(),
+            calendar: Counting::default(),
+            people: People::default(),
+            users: Words::default(),
+            words: Words::default(),
+            sources: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            pairs: Pairs::new(options.most_pairs),
+            map: Drawing::new(options.most_tracks),
+            workouts: Vec::new(),
+            field_sets: BTreeMap::new(),
+        }
+    }
+
+    fn take_bucket(&mut self, lake: &Lake, bucket: Bucket) -> Result<()> {
+        let user = self.options.user.as_deref();
+        let is_wanted = |of: &str| user.is_none_or(|wanted| wanted == of);
         for path in [lake.golden(bucket), lake.matches(bucket)] {
             dataset::check_schema(lake, &path, "dedupe")?;
         }
-        let (mut known, mut shared) = (HashSet::new(), HashSet::new());
+        let mut of_bucket = OfBucket::default();
         for batch in dataset::read(lake, &lake.golden(bucket), None)? {
-            self.take_golden(&Rows(&batch), &is_wanted, &mut known, &mut shared);
+            self.take_golden(&Rows(&batch), &is_wanted, &mut of_bucket);
         }
-        let most_urgent =
-            |w: &Workout| (usize::MAX - w.conflicts.len(), usize::MAX - w.members.len(), -w.start_ms);
-        self.workouts.sort_by_cached_key(|w| (most_urgent(w), w.user.clone(), w.id.clone()));
-        self.workouts.truncate(options.most_workouts);
+        if self.workouts.len() > 2 * self.options.most_workouts {
+            self.trim_workouts();
+        }
         let mut pairs = Vec::new();
         for batch in dataset::read(lake, &lake.matches(bucket), None)? {
-            self.take_matches(&Rows(&batch), &is_wanted, &mut pairs);
+            let people = &mut of_bucket.people;
+            self.pairs.take(&Rows(&batch), &is_wanted, &mut self.overview, &mut pairs, |user| {
+                people.entry(user.to_string()).or_default().review += 1;
+            });
         }
-        pairs.append(&mut self.pairs);
-        self.pairs = most_worth_a_look(pairs, options.most_pairs);
-        self.take_activities(lake, bucket, &is_wanted, &known, &shared)
+        let wanted = self.pairs.keep(pairs);
+        self.take_activities(lake, bucket, &is_wanted, &mut of_bucket, &wanted)?;
+        self.pairs.trim();
+        let (people, most) = (of_bucket.people, self.options.most_people);
+        self.people.take(people, &mut self.users, &mut self.calendar, most);
+        Ok(())
     }
 
-    fn take_golden(
-        &mut self,
-        rows: &Rows,
-        is_wanted: &impl Fn(&str) -> bool,
-        known: &mut HashSet<(String, String)>,
-        shared: &mut HashSet<(String, String)>,
-    ) {
+    /// Keeps those that somebody should look at first.
+    fn trim_workouts(&mut self) {
+        self.workouts.sort_by_cached_key(|w| {
+            let conflicts = (Reverse(w.conflicts.len()), Reverse(w.members.len()));
+            (conflicts, Reverse(w.start_ms), w.user, w.members.first().map(|m| m.id.clone()))
+        });
+        self.workouts.truncate(self.options.most_workouts);
+    }
+
+    fn take_golden(&mut self, rows: &Rows, is_wanted: &impl Fn(&str) -> bool, of_bucket: &mut OfBucket) {
         let users = rows.words("user_id");
-        let (members, lineage, conflicts) =
-            (rows.list("members"), rows.list("lineage"), rows.list("conflicts"));
+        let (lats, lons) = (rows.list("track_lat_e5"), rows.list("track_lon_e5"));
         for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
             let (km, hours) = (distance_km(rows, row), time_s(rows, row) / 3600.0);
+            let user = users.value(row);
+            let number = self.users.number(user);
             // The legs of a multisport event are workouts of their own, and are summed instead.
             if !rows.is_true("is_parent", row) {
                 self.overview.workouts.add(km, hours);
-                self.calendar.workout(begin(rows, row), km, hours);
+                let person = of_bucket.people.entry(user.to_string()).or_default();
+                person.workout(begin(rows, row), km, hours);
+                if lats.is_valid(row) && lons.is_valid(row) {
+                    let (lat, lon) = (lats.value(row), lons.value(row));
+                    let points = [&lat, &lon].map(|list| list.as_primitive::<Int32Type>().values());
+                    self.map.take(number, points[0], points[1]);
+                }
             }
-            let of = structs(members, row);
-            let named = |s: &StructArray, at: usize| {
-                format!("{}:{}", field(s, "source", at), field(s, "source_id", at))
-            };
-            let against = structs(conflicts, row);
-            for at in 0..against.len() {
-                let key = (
-                    field(&against, "field", at),
-                    field(&against, "kind", at),
-                    field(&against, "source", at),
-                );
-                *self.conflicts.entry(key).or_insert(0) += 1;
-            }
-            let user = users.value(row).to_string();
-            known.extend((0..of.len()).map(|at| (user.clone(), named(&of, at))));
-            if of.len() < 2 {
-                continue;
-            }
-            self.overview.shared_workouts += 1;
-            shared.extend((0..of.len()).map(|at| (user.clone(), named(&of, at))));
-            let given = structs(lineage, row);
-            let fields = given.column_by_name("fields").expect("lineage has it").as_list::<i32>();
-            self.workouts.push(Workout {
-                id: rows.text("golden_id", row),
-                user,
-                title: rows.word("title", row),
-                sport: rows.word("sport", row).or_else(|| rows.word("sport_raw", row)),
-                start_ms: rows.time_ms("start_time", row),
-                utc_offset_s: rows.whole("utc_offset_s", row),
-                distance_m: rows.number("distance_m", row),
-                moving_s: rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)),
-                members: (0..of.len()).map(|at| (named(&of, at), field(&of, "role", at))).collect(),
-                lineage: (0..given.len())
-                    .map(|at| {
-                        let fields = fields.value(at);
-                        let fields = fields.as_string::<i32>().iter().flatten().map(str::to_string);
-                        let next = self.field_sets.len();
-                        let set = *self.field_sets.entry(fields.collect()).or_insert(next);
-                        (named(&given, at), field(&given, "why", at), set)
-                    })
-                    .collect(),
-                conflicts: (0..against.len())
-                    .map(|at| {
-                        let of = |name: &str| field(&against, name, at);
-                        (of("field"), of("kind"), of("kept"), of("other"), named(&against, at))
-                    })
-                    .collect(),
+            let workout = self.workout(rows, row, number);
+            let names = workout.members.iter().map(|m| {
+                let source = self.words.word(m.source);
+                (user.to_string(), format!("{source}:{}", m.id))
             });
+            if workout.members.len() > 1 {
+                self.overview.shared_workouts += 1;
+                of_bucket.shared.extend(names.clone());
+            }
+            of_bucket.known.extend(names);
+            self.workouts.push(workout);
         }
     }
 
-    fn take_matches(&mut self, rows: &Rows, is_wanted: &impl Fn(&str) -> bool, pairs: &mut Vec<Pair>) {
-        let users = rows.words("user_id");
-        let (decisions, reasons) = (rows.words("decision"), rows.words("reason"));
-        let times = rows.words("time");
-        let mut sightings: BTreeMap<(&str, String, String), Vec<Sighting>> = BTreeMap::new();
-        for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
-            let (decision, reason) = (decisions.value(row), reasons.value(row));
-            self.clocks.take(rows, row);
-            let counts = &mut self.overview.pairs;
-            counts.compared += 1;
-            counts.matches += u64::from(decision == "match");
-            counts.review += u64::from(decision == "review");
-            counts.answered += u64::from(reason == "person");
-            let (a, b) = (rows.text("source_a", row), rows.text("source_b", row));
-            let between = self.source_pairs.entry((a.clone(), b.clone())).or_default();
-            between.figures.review += u64::from(decision == "review");
-            let (a_ms, b_ms) = (rows.time_ms("start_time_a", row), rows.time_ms("start_time_b", row));
-            if decision == "match" {
-                between.figures.matches += 1;
-                let is_hidden = times.is_valid(row) && times.value(row).starts_with("day");
-                let is_shifted = rows.whole("shift_s", row).unwrap_or(0) != 0;
-                between.figures.hidden += u64::from(is_hidden);
-                between.figures.shifted += u64::from(is_shifted);
-                let ahead_s = (b_ms - a_ms).div_euclid(1000);
-                if !is_hidden && !is_shifted && reason != "part" {
-                    between.offsets_s.push(ahead_s as i32);
-                    sightings.entry((users.value(row), a, b)).or_default().push((a_ms / 1000, ahead_s));
+    fn workout(&mut self, rows: &Rows, row: usize, user: u32) -> Workout {
+        let [members, lineage, conflicts] =
+            ["members", "lineage", "conflicts"].map(|list| structs(rows.list(list), row));
+        let of: Vec<Member> = (0..members.len())
+            .map(|at| Member {
+                source: self.words.number(&field(&members, "source", at)),
+                id: field(&members, "source_id", at).into(),
+                role: self.words.number(&field(&members, "role", at)),
+            })
+            .collect();
+        let member = |words: &mut Words, of_row: &StructArray, at: usize| {
+            let source = words.number(&field(of_row, "source", at));
+            let id = field(of_row, "source_id", at);
+            of.iter().position(|m| m.source == source && *m.id == *id).unwrap_or(of.len())
+        };
+        let fields = lineage.column_by_name("fields").expect("lineage has it").as_list::<i32>();
+        let lineage = (0..lineage.len())
+            .map(|at| {
+                let fields = fields.value(at);
+                let fields = fields.as_string::<i32>().iter().flatten().map(str::to_string);
+                let next = self.field_sets.len() as u32;
+                Given {
+                    member: member(&mut self.words, &lineage, at),
+                    why: self.words.number(&field(&lineage, "why", at)),
+                    fields: *self.field_sets.entry(fields.collect()).or_insert(next),
                 }
-            }
-            // Clear decisions need no look.
-            let is_close = rows.small("bits", row).abs() < 12.0;
-            if decision == "review" || reason == "person" || is_close {
-                pairs.push(pair(rows, row));
-            }
-        }
-        for ((_, a, b), seen) in sightings {
-            if a != b
-                && let Some(drift) = Clock::new(seen).drift()
-            {
-                let between = self.source_pairs.entry((a, b)).or_default();
-                between.figures.people_fitted += 1;
-                between.drifts.extend(drift.is_sure().then_some(drift.s_per_day));
-            }
+            })
+            .collect();
+        let conflicts = (0..conflicts.len())
+            .map(|at| {
+                let said = |name: &str| field(&conflicts, name, at);
+                let key = (said("field"), said("kind"), said("source"));
+                let conflict = Conflict {
+                    field: self.words.number(&key.0),
+                    kind: self.words.number(&key.1),
+                    kept: said("kept").into(),
+                    other: said("other").into(),
+                    member: member(&mut self.words, &conflicts, at),
+                };
+                *self.conflicts.entry(key).or_insert(0) += 1;
+                conflict
+            })
+            .collect();
+        let sport = rows.word("sport", row).or_else(|| rows.word("sport_raw", row));
+        Workout {
+            user,
+            title: rows.word("title", row).map(Into::into),
+            sport: sport.map(|sport| self.words.number(&sport)),
+            start_ms: rows.time_ms("start_time", row),
+            utc_offset_s: rows.whole("utc_offset_s", row),
+            distance_m: rows.number("distance_m", row),
+            moving_s: rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)),
+            members: of,
+            lineage,
+            conflicts,
         }
     }
 
@@ -206,15 +219,9 @@ impl Collecting {
         lake: &Lake,
         bucket: Bucket,
         is_wanted: &impl Fn(&str) -> bool,
-        known: &HashSet<(String, String)>,
-        shared: &HashSet<(String, String)>,
+        of_bucket: &mut OfBucket,
+        wanted: &Wanted,
     ) -> Result<()> {
-        let mut wanted: HashMap<(String, String), Vec<(usize, bool)>> = HashMap::new();
-        for (at, pair) in self.pairs.iter().enumerate().filter(|(_, pair)| pair.a.start_quality.is_empty()) {
-            for (side, is_b) in [(&pair.a, false), (&pair.b, true)] {
-                wanted.entry((pair.user.clone(), side.name.clone())).or_default().push((at, is_b));
-            }
-        }
         for source in Source::ALL {
             let path = lake.activities(source.name(), bucket);
             dataset::check_schema(lake, &path, "normalize")?;
@@ -223,7 +230,7 @@ impl Collecting {
                 let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
                     let key = (users.value(row).to_string(), format!("{source}:{}", ids.value(row)));
-                    if !known.contains(&key) {
+                    if !of_bucket.known.contains(&key) {
                         self.overview.not_deduped += u64::from(rows.column("gone_at").is_null(row));
                         continue;
                     }
@@ -232,17 +239,11 @@ impl Collecting {
                     if !rows.is_true("is_parent", row) {
                         figures.activities.add(km, hours);
                         self.overview.activities.add(km, hours);
-                        self.calendar.record(begin(&rows, row), source.name(), km);
+                        let person = of_bucket.people.entry(key.0.clone()).or_default();
+                        person.record(begin(&rows, row), source.name(), km, hours);
                     }
-                    figures.shared += u64::from(shared.contains(&key));
-                    for (at, is_b) in wanted.get(&key).into_iter().flatten() {
-                        let pair = &mut self.pairs[*at];
-                        let to = if *is_b { &mut pair.b } else { &mut pair.a };
-                        *to = side(&rows, row, key.1.clone());
-                    }
-                    if !self.users.contains(&key.0) {
-                        self.users.insert(key.0);
-                    }
+                    figures.shared += u64::from(of_bucket.shared.contains(&key));
+                    self.pairs.fill(wanted, &key, &rows, row);
                 }
             }
         }
@@ -250,76 +251,37 @@ impl Collecting {
     }
 
     fn finish(mut self, weights: Vec<Comparison>) -> Report {
-        self.overview.users = self.users.len() as u64;
+        self.trim_workouts();
+        self.workouts.sort_by_key(|w| (w.user, w.start_ms));
+        let pairs = self.pairs.finish(&mut self.overview);
+        let people = std::mem::take(&mut self.people);
+        self.overview.users = people.all;
         self.overview.sources =
             self.sources.into_iter().map(|(source, figures)| SourceFigures { source, ..figures }).collect();
-        self.overview.source_pairs = self
-            .source_pairs
-            .into_iter()
-            .map(|((a, b), between)| between.finish(a, b))
-            .filter(|pair| pair.matches + pair.review > 0)
-            .collect();
-        (self.overview.clocks, self.overview.answered_odds) = self.clocks.clocks();
-        self.overview.source_pairs.sort_by_key(|pair| std::cmp::Reverse(pair.matches));
         self.overview.conflicts = self
             .conflicts
             .into_iter()
             .map(|((field, kind, source), count)| ConflictFigures { field, kind, source, count })
             .collect();
-        self.overview.conflicts.sort_by_key(|c| std::cmp::Reverse(c.count));
-        self.overview.shown_pairs = self.pairs.len() as u64;
+        self.overview.conflicts.sort_by_key(|c| Reverse(c.count));
+        self.overview.shown_pairs = pairs.len() as u64;
         self.overview.shown_workouts = self.workouts.len() as u64;
-        let mut field_sets: Vec<(usize, Vec<String>)> =
+        let mut field_sets: Vec<(u32, Vec<String>)> =
             self.field_sets.into_iter().map(|(fields, number)| (number, fields)).collect();
         field_sets.sort_unstable();
         Report {
             overview: self.overview,
             calendar: self.calendar.finish(),
-            pairs: self.pairs,
+            people: people.finish(),
+            map: self.map.finish(),
+            pairs,
             workouts: self.workouts,
+            users: self.users.into_all(),
+            words: self.words.into_all(),
             field_sets: field_sets.into_iter().map(|(_, fields)| fields).collect(),
             weights,
         }
     }
-}
-
-impl Between {
-    fn finish(mut self, a: String, b: String) -> SourcePair {
-        let mut bins = vec![0_u64; OFFSET_BINS + 2];
-        for ahead_s in &self.offsets_s {
-            let bin = (i64::from(*ahead_s) - OFFSET_FIRST_S).div_euclid(OFFSET_STEP_S) + 1;
-            bins[bin.clamp(0, OFFSET_BINS as i64 + 1) as usize] += 1;
-        }
-        self.offsets_s.sort_unstable();
-        self.drifts.sort_by(f64::total_cmp);
-        SourcePair {
-            a,
-            b,
-            offsets: bins,
-            median_offset_s: self.offsets_s.get(self.offsets_s.len() / 2).map(|s| i64::from(*s)),
-            drift_s_per_day: self.drifts.get(self.drifts.len() / 2).copied(),
-            people_with_drift: self.drifts.len() as u64,
-            ..self.figures
-        }
-    }
-}
-
-/// The pairs that a person should look at first: those to review, then those answered, then the closest decisions.
-fn most_worth_a_look(mut pairs: Vec<Pair>, most: usize) -> Vec<Pair> {
-    let rank = |pair: &Pair| match (pair.decision.as_str(), pair.reason.as_str()) {
-        (_, "person") => 1,
-        ("review", _) => 0,
-        _ => 2,
-    };
-    pairs.sort_by(|x, y| {
-        let names = |pair: &Pair| (pair.user.clone(), pair.a.name.clone(), pair.b.name.clone());
-        rank(x)
-            .cmp(&rank(y))
-            .then(x.bits.abs().total_cmp(&y.bits.abs()))
-            .then_with(|| names(x).cmp(&names(y)))
-    });
-    pairs.truncate(most);
-    pairs
 }
 
 const COLUMNS: [&str; 18] = [
@@ -355,63 +317,6 @@ fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)
 }
 
-/// What the pair's own row holds. Its two records follow when their rows are read.
-fn pair(rows: &Rows, row: usize) -> Pair {
-    let side = |which: &str| Side {
-        name: format!(
-            "{}:{}",
-            rows.text(&format!("source_{which}"), row),
-            rows.text(&format!("source_id_{which}"), row)
-        ),
-        start_ms: rows.time_ms(&format!("start_time_{which}"), row),
-        ..Side::default()
-    };
-    let mut weights = vec![("prior".to_string(), None, rows.small("prior_bits", row))];
-    for comparison in &COMPARISONS {
-        let level = rows.word(comparison.name, row);
-        weights.push((
-            comparison.name.to_string(),
-            level,
-            rows.small(&format!("{}_bits", comparison.name), row),
-        ));
-    }
-    Pair {
-        user: rows.text("user_id", row),
-        a: side("a"),
-        b: side("b"),
-        decision: rows.text("decision", row),
-        reason: rows.text("reason", row),
-        bits: rows.small("bits", row),
-        probability: rows.small("probability", row),
-        clock_s: rows.whole("clock_s", row).unwrap_or(0),
-        shift_s: rows.whole("shift_s", row).unwrap_or(0),
-        weights,
-    }
-}
-
-fn side(rows: &Rows, row: usize, name: String) -> Side {
-    let points = |name: &str| {
-        let list = rows.list(name);
-        list.is_valid(row).then(|| list.value(row)).map(|v| v.as_primitive::<Int32Type>().values().to_vec())
-    };
-    let track = points("track_lat_e5").zip(points("track_lon_e5"));
-    Side {
-        name,
-        title: rows.word("title", row),
-        sport: rows.word("sport", row).or_else(|| rows.word("sport_raw", row)),
-        start_ms: rows.time_ms("start_time", row),
-        start_quality: rows.text("start_quality", row),
-        utc_offset_s: rows.whole("utc_offset_s", row),
-        elapsed_s: rows.number("elapsed_s", row),
-        moving_s: rows.number("moving_s", row),
-        distance_m: rows.number("distance_m", row),
-        heart_rate_bpm: rows.number("avg_heart_rate_bpm", row),
-        calories_kcal: rows.number("calories_kcal", row),
-        device: rows.word("device_name", row),
-        track: track.and_then(|(lat, lon)| tracks::thinned(&lat, &lon)),
-    }
-}
-
 /// Counts by reason, the most frequent first.
 fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
     const MOST: usize = 100;
@@ -445,7 +350,7 @@ fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
             example,
         })
         .collect();
-    figures.sort_by_key(|f| std::cmp::Reverse(f.count));
+    figures.sort_by_key(|f| Reverse(f.count));
     figures.truncate(MOST);
     Ok(figures)
 }

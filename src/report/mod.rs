@@ -1,13 +1,17 @@
 //! The report: one HTML file that needs no network, and its figures as JSON.
 //!
-//! Buckets are read one at a time. The figures cover all of them. Of pairs and workouts the page lists only as
-//! many as a browser scrolls smoothly: those that a person should look at first.
+//! Buckets are read one at a time. The figures cover all of them. Of pairs, workouts, people and tracks the page has
+//! so many: those that a person should look at first. They lie in it as packed columns, and are unpacked when they are
+//! looked at, so that the page opens at once.
 
 mod calendar;
 mod clocks;
 mod collect;
 mod page;
+mod pairs;
+mod people;
 mod tracks;
+mod words;
 
 use serde::Serialize;
 
@@ -18,31 +22,50 @@ use crate::store::lake::Lake;
 
 pub use calendar::{Calendar, Month};
 pub use clocks::{AnsweredOdds, ClockFigures};
-pub use page::html;
+pub use page::{html, pack};
+pub use people::{Person, PersonPage};
+pub use tracks::{Cell, Line, Map};
+
+use words::Words;
 
 /// What is shown.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Only this person's.
     pub user: Option<String>,
-    /// Workouts and pairs in the lists.
+    /// Workouts and pairs in the lists, people with a page, and tracks on the map.
     pub most_workouts: usize,
     pub most_pairs: usize,
+    pub most_people: usize,
+    pub most_tracks: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { user: None, most_workouts: 10_000, most_pairs: 2_000 }
+        Options {
+            user: None,
+            most_workouts: 100_000,
+            most_pairs: 10_000,
+            most_people: 2_000,
+            most_tracks: 100_000,
+        }
     }
 }
 
 /// Everything on the page.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     pub overview: Overview,
     pub calendar: Calendar,
+    pub people: Vec<Person>,
+    pub map: Map,
+    /// The most useful answers first.
     pub pairs: Vec<Pair>,
+    /// By user and start.
     pub workouts: Vec<Workout>,
+    /// Names and words by the numbers that people, workouts and tracks refer to them with.
+    pub users: Vec<String>,
+    pub words: Vec<String>,
     /// Lists of field names. There are few different ones, so workouts refer to them by index.
     pub field_sets: Vec<Vec<String>>,
     pub weights: Vec<Comparison>,
@@ -190,25 +213,54 @@ pub struct Pair {
     pub shift_s: i32,
     /// Comparison, level and bits; the prior comes first.
     pub weights: Vec<(String, Option<String>, f32)>,
+    /// Which pairs agree and differ alike.
+    pub pattern: u32,
+    /// Pairs to review with this pattern, and pairs that somebody answered.
+    pub alike: u64,
+    pub alike_answered: u64,
+    /// What an answer would teach: more is more.
+    pub teaches: f32,
 }
 
-/// A workout and its records.
-#[derive(Debug, Clone, Default, Serialize)]
+/// A workout and its records. Numbers stand for words of the report.
+#[derive(Debug, Clone, Default)]
 pub struct Workout {
-    pub id: String,
-    pub user: String,
-    pub title: Option<String>,
-    pub sport: Option<String>,
+    pub user: u32,
+    pub title: Option<Box<str>>,
+    pub sport: Option<u32>,
     pub start_ms: i64,
     pub utc_offset_s: Option<i32>,
     pub distance_m: Option<f64>,
     pub moving_s: Option<f64>,
-    /// Source and id, and how it belongs.
-    pub members: Vec<(String, String)>,
-    /// Record, why, and which of the report's sets of fields it gave.
-    pub lineage: Vec<(String, String, usize)>,
-    /// Field, kind, the value that was kept, the other value, and the record that has it.
-    pub conflicts: Vec<(String, String, String, String, String)>,
+    pub members: Vec<Member>,
+    pub lineage: Vec<Given>,
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A record of a workout, and how it belongs.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub source: u32,
+    pub id: Box<str>,
+    pub role: u32,
+}
+
+/// Which member gave which of the report's sets of fields, and why.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub member: usize,
+    pub why: u32,
+    pub fields: u32,
+}
+
+/// A value that was kept, and another one, with the member that has it.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    pub field: u32,
+    pub kind: u32,
+    pub kept: Box<str>,
+    pub other: Box<str>,
+    pub member: usize,
 }
 
 /// The weights of a comparison's levels.

@@ -30,6 +30,7 @@ mod purge;
 mod readers;
 mod recorded;
 mod redrive;
+mod report_page;
 mod reported_files;
 mod reported_further;
 mod reported_more;

@@ -6,7 +6,7 @@ const answers = (() => {
   try { all = new Map(JSON.parse(localStorage.getItem(place) || "[]")); } catch { all = new Map(); }
   const keep = () => { try { localStorage.setItem(place, JSON.stringify([...all])); } catch { return; } };
   const cell = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  const given = () => data.pairs.filter(p => all.has(name(p)));
+  const given = () => pairs.filter(p => all.has(name(p)));
   return {
     of: p => all.get(name(p)),
     given,

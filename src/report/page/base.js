@@ -1,7 +1,18 @@
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const o = data.overview;
 const $ = id => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+const o = data.overview;
+/* blocks of packed JSON, each unpacked when it is first asked for */
+const block = (() => {
+  const known = new Map();
+  const unpack = async name => {
+    const node = $("block-" + name), packed = atob(node.textContent), bytes = new Uint8Array(packed.length);
+    for (let at = 0; at < packed.length; at++) bytes[at] = packed.charCodeAt(at);
+    node.remove();
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  };
+  return name => { if (!known.has(name)) known.set(name, unpack(name)); return known.get(name); };
+})();
 const el = (tag, attributes, ...children) => {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -30,6 +41,28 @@ const km = m => m === null || m === undefined ? null : (m / 1000).toFixed(2) + "
 const bits = b => (b >= 0 ? "+" : "−") + Math.abs(b).toFixed(1);
 const odds = b => b >= 0 ? count(2 ** Math.min(b, 40)) + " to 1" : "1 to " + count(2 ** Math.min(-b, 40));
 const distinct = values => [...new Set(values.filter(v => v !== null && v !== undefined && v !== ""))].sort();
+/* the points of an encoded polyline, as latitude and longitude */
+function decode(text) {
+  const points = []; let at = 0, lat = 0, lon = 0;
+  const next = () => { let shift = 0, value = 0, byte; do { byte = text.charCodeAt(at++) - 63; value |= (byte & 31) << shift; shift += 5; } while (byte >= 32); return value & 1 ? ~(value >> 1) : value >> 1; };
+  while (at < text.length) { lat += next(); lon += next(); points.push([lat, lon]); }
+  return points;
+}
+/* many boxes as few elements, and a line that says which one is pointed at */
+function boxes(drawing, all) {
+  const groups = new Map(), says = el("div", { class: "says", "aria-hidden": "true" });
+  for (const b of all) {
+    const key = `${b.kind} ${Math.ceil((b.opacity ?? 1) * 5) / 5}`;
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(`M${b.x.toFixed(1)} ${b.y.toFixed(1)}h${b.width.toFixed(1)}v${b.height.toFixed(1)}h-${b.width.toFixed(1)}z`);
+  }
+  for (const [key, paths] of groups) { const [kind, opacity] = key.split(" "); drawing.append(svg("path", { class: kind, "fill-opacity": opacity, d: paths.join("") })); }
+  drawing.addEventListener("pointermove", event => {
+    const at = drawing.getBoundingClientRect(), scale = drawing.viewBox.baseVal.width / at.width, x = (event.clientX - at.left) * scale, y = (event.clientY - at.top) * scale;
+    says.textContent = all.find(b => x >= b.x && x <= b.x + b.width + 1 && (b.isColumn || y >= b.y && y <= b.y + b.height))?.text() ?? "";
+  });
+  return says;
+}
 
 /* where months stand in a drawing, from the first to the last, such as "2024-05", and the years below it */
 const monthAxis = (from, to) => {

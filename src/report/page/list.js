@@ -7,8 +7,8 @@ function makeList(box, label, render, open) {
   box.tabIndex = 0;
   box.setAttribute("role", "listbox");
   box.setAttribute("aria-label", label);
-  const draw = () => {
-    const first = Math.max(0, Math.floor(box.scrollTop / ROW) - 4), last = Math.min(items.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + 4);
+  const draw = (first = Math.max(0, Math.floor(box.scrollTop / ROW) - 4), end = Math.ceil((box.scrollTop + box.clientHeight) / ROW) + 4) => {
+    const last = Math.min(items.length, end);
     space.replaceChildren(...items.slice(first, last).map((item, i) => el("div", {
       class: "row", role: "option", id: `${box.id}-${first + i}`, style: `top:${(first + i) * ROW}px`,
       "aria-selected": first + i === at, "aria-setsize": items.length, "aria-posinset": first + i + 1,
@@ -26,13 +26,16 @@ function makeList(box, label, render, open) {
     open(items[at], enter);
   };
   const page = () => Math.max(1, Math.floor(box.clientHeight / ROW) - 1);
-  box.addEventListener("scroll", () => requestAnimationFrame(draw));
+  box.addEventListener("scroll", () => requestAnimationFrame(() => draw()));
   box.addEventListener("keydown", event => {
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page(), PageUp: at - page(), Home: 0, End: items.length - 1 }[event.key];
     if (to !== undefined) { event.preventDefault(); select(to); }
     else if (event.key === "Enter" && at >= 0) { event.preventDefault(); open(items[at], true); }
   });
-  addEventListener("resize", draw);
+  addEventListener("resize", () => draw());
+  /* on paper, the first of them */
+  addEventListener("beforeprint", () => draw(0, 40));
+  addEventListener("afterprint", () => draw());
   return { draw, next: enter => select(at + 1, enter), set(next) { items = next; at = -1; space.style.height = Math.max(1, items.length) * ROW + "px"; box.scrollTop = 0; draw(); } };
 }
 function makeDetail(pane, list) {
@@ -56,5 +59,6 @@ function makeFilters(box, placeholder, selects, apply) {
   controls.forEach(c => c.addEventListener("change", run));
   box.append(search, ...controls, shown);
   run();
+  return text => { search.value = text; controls.forEach(c => { c.value = ""; }); run(); };
 }
 

@@ -1,20 +1,30 @@
 //! The report as a page: a template with its style, its scripts and the data in it.
+//!
+//! The figures lie in it as JSON and are drawn at once. All else lies in blocks of packed JSON ([`blocks`]), which the
+//! scripts unpack when they are needed.
+
+mod blocks;
 
 use super::Report;
+
+pub use blocks::pack;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 /// In this order, as one script.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 10] = [
     include_str!("base.js"),
     include_str!("answers.js"),
     include_str!("overview.js"),
     include_str!("time.js"),
     include_str!("list.js"),
+    include_str!("map.js"),
     include_str!("pair.js"),
     include_str!("review.js"),
     include_str!("workouts.js"),
+    include_str!("people.js"),
 ];
+const BLOCKS: &str = "<!--@BLOCKS@-->";
 
 /// The template with everything but the data.
 fn page() -> String {
@@ -23,26 +33,31 @@ fn page() -> String {
 
 /// The whole report as one HTML file.
 pub fn html(report: &Report) -> String {
-    let data = serde_json::to_string(report).expect("a report is plain");
+    let data = serde_json::to_string(&blocks::Data::of(report)).expect("a report is plain");
     // Within a script, only the beginning of a tag could end it or hide what follows.
     let data = data.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     let page = page();
     let (before, after) = page.split_once("\"@DATA@\"").expect("the template has a place for the data");
-    [before, &data, after].concat()
+    let (between, after) = after.split_once(BLOCKS).expect("the template has a place for the blocks");
+    [before, &data, between, &blocks::all(report), after].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Workout;
+    use crate::report::{ConflictFigures, Overview, Workout};
 
     #[test]
     fn a_title_cannot_leave_the_data() {
         let title = "</script><script>alert(1)</script><!--";
-        let workout = Workout { title: Some(title.to_string()), ..Workout::default() };
-        let shown = html(&Report { workouts: vec![workout], ..Report::default() });
+        let workout = Workout { title: Some(title.into()), ..Workout::default() };
+        let conflict = ConflictFigures { source: title.to_string(), ..ConflictFigures::default() };
+        let overview = Overview { conflicts: vec![conflict], ..Overview::default() };
+        let users = vec!["alice".to_string()];
+        let shown = html(&Report { overview, users, workouts: vec![workout], ..Report::default() });
         assert!(!shown.contains("alert(1)</script>"));
-        assert_eq!(shown.matches("</script>").count(), page().matches("</script>").count());
+        let blocks = shown.matches("id=\"block-").count();
+        assert_eq!(shown.matches("</script>").count(), page().matches("</script>").count() + blocks);
     }
 
     #[test]

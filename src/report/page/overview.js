@@ -7,22 +7,21 @@ $("theme").addEventListener("click", () => {
 
 /* overview */
 $("lead").textContent = `${many(o.activities.count, "record", "records")} from ${many(o.users, "person", "people")} → ${many(o.workouts.count, "workout", "workouts")}; ${count(o.shared_workouts)} of them ${o.shared_workouts === 1 ? "has" : "have"} more than one record. ${many(o.pairs.compared, "pair", "pairs")} compared: ${count(o.pairs.matches)} match, ${count(o.pairs.review)} to review, ${count(o.pairs.answered)} answered by you.`;
-for (const [name, before, after, unit] of [
-  ["Workouts", o.activities.count, o.workouts.count, ""],
-  ["Distance", o.activities.distance_km, o.workouts.distance_km, " km"],
-  ["Time", o.activities.time_h, o.workouts.time_h, " h"]]) {
-  const share = before ? 100 * after / before : 100;
-  $("totals").append(el("div", { class: "card" },
+const totalCards = (before, after) => [
+  ["Workouts", before.count, after.count, ""], ["Distance", before.distance_km, after.distance_km, " km"], ["Time", before.time_h, after.time_h, " h"]].map(([name, was, is, unit]) =>
+  el("div", { class: "card" },
     el("div", { class: "soft" }, name),
-    el("div", { class: "big" }, count(after) + unit),
-    el("div", { class: "soft" }, `${count(before)}${unit} before removing duplicates`),
+    el("div", { class: "big" }, count(is) + unit),
+    el("div", { class: "soft" }, `${count(was)}${unit} before removing duplicates`),
     el("div", { class: "bars" }, el("span", {}, "before"), el("div", { class: "bar" }, el("i", { class: "over", style: "width:100%" })),
-      el("span", {}, "after"), el("div", { class: "bar" }, el("i", { style: `width:${share}%` })))));
-}
+      el("span", {}, "after"), el("div", { class: "bar" }, el("i", { style: `width:${was ? 100 * is / was : 100}%` })))));
+$("totals").append(...totalCards(o.activities, o.workouts));
+
+$("map-about").textContent = `${data.every > 1 ? `One in ${count(data.every)} of ` : ""}${many(data.tracks, "track", "tracks")}, drawn from the data alone. Choose a place, drag, or move with the arrow keys; + and − zoom.`;
 
 /* tables */
-const table = (id, head, rows, empty) => {
-  const t = $(id);
+const table = (place, head, rows, empty) => {
+  const t = typeof place === "string" ? $(place) : place;
   if (!rows.length) { t.append(el("tbody", {}, el("tr", {}, el("td", { class: "none" }, empty)))); return; }
   const cell = (tag, value, at) => el(tag, { class: head[at].n ? "n" : head[at].wide ? "wide" : null, scope: tag === "th" ? "col" : null }, value ?? "–");
   t.append(el("thead", {}, el("tr", {}, ...head.map((h, at) => cell("th", h.name, at)))),
@@ -86,16 +85,15 @@ if (o.pipeline) {
   if (months.length) {
     const { width, step, x, axis } = monthAxis(months[0][0], months.at(-1)[0]), height = 110, most = Math.max(...months.map(([, counts]) => counts.workouts));
     const drawing = svg("svg", { viewBox: `0 0 ${width} ${height + 20}`, role: "img", "aria-label": "Workouts by month: those that the pipeline has, and on top those that it would get and those that it lacks" });
-    for (const [month, counts] of months) {
-      const lacks = owed(counts), has = counts.workouts - lacks;
-      const gets = Math.min(lacks, preview?.months[month] || 0);
-      for (const [from, n, kind, opacity] of [[0, has, "after", 1], [has, gets, "before", .5], [has + gets, lacks - gets, "before", 1]])
-        if (n) drawing.append(svg("rect", { x: x(month), y: height * (1 - (from + n) / most), width: Math.max(step - .5, .8), height: height * n / most, class: kind, opacity }, svg("title", {}, `${month}: the pipeline has ${many(has, "workout", "workouts")}, lacks ${count(lacks)} and would get ${count(gets)} of those`)));
-    }
+    const says = boxes(drawing, months.flatMap(([month, counts]) => {
+      const lacks = owed(counts), has = counts.workouts - lacks, gets = Math.min(lacks, preview?.months[month] || 0);
+      return [[0, has, "after", 1], [has, gets, "before", .6], [has + gets, lacks - gets, "before", 1]].filter(([, n]) => n).map(([from, n, kind, opacity]) =>
+        ({ x: x(month), y: height * (1 - (from + n) / most), width: Math.max(step - .5, .8), height: height * n / most, kind, opacity, isColumn: true, text: () => `${month}: the pipeline has ${many(has, "workout", "workouts")}, lacks ${count(lacks)} and would get ${count(gets)} of those` }));
+    }));
     drawing.append(svg("text", { x: 0, y: 12 }, count(most)));
     axis(drawing, height + 14);
-    const swatch = (kind, opacity, text) => el("span", {}, svg("svg", { viewBox: "0 0 10 10", class: "swatch" }, svg("rect", { width: 10, height: 10, class: kind, opacity })), ` ${text}`);
-    $("pipeline-months").append(drawing, el("p", { class: "soft legend" }, swatch("after", 1, "the pipeline has"), swatch("before", .5, "would get now"), swatch("before", 1, "lacks and is held")));
+    const swatch = (kind, opacity, text) => el("span", {}, svg("svg", { viewBox: "0 0 10 10", class: "swatch" }, svg("rect", { width: 10, height: 10, class: kind, "fill-opacity": opacity })), ` ${text}`);
+    $("pipeline-months").append(drawing, says, el("p", { class: "soft legend" }, swatch("after", 1, "the pipeline has"), swatch("before", .6, "would get now"), swatch("before", 1, "lacks and is held")));
   }
   table("pipeline-table", [w("User"), n("Workouts"), ...standings.map(([standing]) => n(word(standing))), w("Owed since")],
     users.map(u => [u.user_id, count(u.workouts), ...standings.map(([standing]) => count(u[standing])), u.first_owed?.slice(0, 10)]), "There are no workouts.");
@@ -106,21 +104,17 @@ if (o.pipeline) {
 for (const p of o.source_pairs) {
   const bins = p.offsets, most = Math.max(1, ...bins), width = 320, height = 84, step = width / bins.length;
   const chart = svg("svg", { viewBox: `0 0 ${width} ${height + 18}`, class: "hist", role: "img", "aria-label": `Start offsets of ${p.b} against ${p.a}` });
-  bins.forEach((value, at) => {
-    const h = value ? Math.max(1.5, height * Math.sqrt(value / most)) : 0;
-    const out = at === 0 || at === bins.length - 1;
-    const from = -300 + (at - 1) * 20;
-    const bar = svg("rect", { x: at * step + .5, y: height - h, width: step - 1, height: h, class: out ? "out" : "" });
-    bar.append(svg("title", {}, `${out ? (at ? "300 s or more" : "less than −300 s") : `${from} to ${from + 20} s`}: ${count(value)}`));
-    chart.append(bar);
-  });
+  const says = boxes(chart, bins.map((value, at) => {
+    const h = value ? Math.max(1.5, height * Math.sqrt(value / most)) : 0, isOut = at === 0 || at === bins.length - 1, from = -300 + (at - 1) * 20;
+    return { x: at * step + .5, y: height - h, width: step - 1, height: h, kind: isOut ? "out" : "in", isColumn: true, text: () => `${isOut ? (at ? "300 s or more" : "less than −300 s") : `${from} to ${from + 20} s`}: ${count(value)}` };
+  }));
   const middle = step * (1 + 15);
   chart.append(svg("line", { x1: middle, x2: middle, y1: 0, y2: height, stroke: "currentColor", "stroke-width": .5, "stroke-dasharray": "3 3" }));
   for (const [text, x, anchor] of [["−5 min", step, "start"], ["0", middle, "middle"], ["+5 min", width - step, "end"]]) chart.append(svg("text", { x, y: height + 14, "text-anchor": anchor }, text));
   const drift = !p.people_fitted ? "not enough matches to tell" : p.drift_s_per_day === null ? `none (${many(p.people_fitted, "person", "people")})` : `${p.drift_s_per_day >= 0 ? "+" : "−"}${Math.abs(p.drift_s_per_day).toFixed(2)} s a day (${count(p.people_with_drift)} of ${many(p.people_fitted, "person", "people")})`;
   const fact = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
   $("pairs-of-sources").append(el("div", { class: "card" },
-    el("h3", {}, p.a === p.b ? `${p.a}, uploaded twice` : el("span", {}, el("span", { class: "a" }, p.a), " and ", el("span", { class: "b" }, p.b))), chart,
+    el("h3", {}, p.a === p.b ? `${p.a}, uploaded twice` : el("span", {}, el("span", { class: "a" }, p.a), " and ", el("span", { class: "b" }, p.b))), chart, says,
     el("dl", {}, ...fact("Matches", count(p.matches)), ...fact("To review", count(p.review)),
       ...fact("Median", p.median_offset_s === null ? "–" : p.median_offset_s.toString().replace("-", "−") + " s"), ...fact("Clock drift", drift),
       ...fact("Wrong zone", count(p.shifted)), ...fact("Hidden start", count(p.hidden)))));

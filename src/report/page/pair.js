@@ -1,11 +1,5 @@
 /* tracks and weights of a pair */
-function decode(text) {
-  const points = []; let at = 0, lat = 0, lon = 0;
-  const next = () => { let shift = 0, value = 0, byte; do { byte = text.charCodeAt(at++) - 63; value |= (byte & 31) << shift; shift += 5; } while (byte >= 32); return value & 1 ? ~(value >> 1) : value >> 1; };
-  while (at < text.length) { lat += next(); lon += next(); points.push([lat, lon]); }
-  return points;
-}
-function map(tracks) {
+function mapOfPair(tracks) {
   const known = tracks.map(t => t.text ? { ...t, points: decode(t.text) } : null).filter(Boolean);
   if (!known.length) return null;
   const all = known.flatMap(t => t.points), narrow = Math.cos(all[0][0] / 1e5 * Math.PI / 180);
@@ -82,10 +76,11 @@ function showPair(p) {
     el("h3", {}, el("span", { class: "a" }, a.name), " and ", el("span", { class: "b" }, b.name)),
     el("p", {}, el("span", { class: "tag " + p.decision }, word(p.decision)), ` by ${p.reason}; odds ${odds(p.bits)} `, el("span", { class: "soft" }, `(${p.user}; ${facts.join("; ")})`)),
     el("div", { class: "answer", role: "group", "aria-label": "Your answer" }, button("same", "Same", "S"), button("different", "Different", "D"), button(null, "Skip", "X")),
+    p.decision === "review" && p.alike > 1 ? el("p", { class: "soft" }, `${many(p.alike - 1, "other pair", "other pairs")} to review ${p.alike === 2 ? "agrees" : "agree"} and ${p.alike === 2 ? "differs" : "differ"} in the same way${p.alike_answered ? ` (${count(p.alike_answered)} answered so far)` : ""}: an answer here, and longrun dedupe --learn, count for all of them.`) : null,
     el("ul", {}, ...because(p).map(line => el("li", {}, line))),
     el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, ""), el("th", { class: "a", scope: "col" }, a.name.split(":")[0]), el("th", { class: "b", scope: "col" }, b.name.split(":")[0]))),
       el("tbody", {}, ...rows.filter(r => r[1] || r[2]).map(r => el("tr", { class: r[3] ? null : "differs" }, el("th", { scope: "row" }, r[0]), el("td", { class: "wide" }, r[1] || "–"), el("td", { class: "wide" }, r[2] || "–"))))),
-    map([{ text: a.track, color: "a" }, { text: b.track, color: "b" }]), el("h3", {}, "Evidence, in bits"), waterfall(p),
+    mapOfPair([{ text: a.track, color: "a" }, { text: b.track, color: "b" }]), el("h3", {}, "Evidence, in bits"), waterfall(p),
     el("div", { class: "soft" }, "What a ", el("code", {}, "dedupe decide"), " of this pair alone looks like:"),
     command(`longrun dedupe decide --user ${quoted(p.user)} --pair ${quoted(a.name)} ${quoted(b.name)} same`)].filter(Boolean);
 }

@@ -1,0 +1,211 @@
+//! The lists of a report as blocks: columns of JSON, gzipped, in base64.
+//!
+//! A block of columns says of every row what a list shows of it. Whatever else is known of a row lies in further
+//! blocks, so many rows in each, and is unpacked when the row is opened.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::{Calendar, Comparison, Overview, Pair, Person, Report, Side, Workout};
+
+/// Rows whose details are in one block.
+const CHUNK: usize = 250;
+/// Lines of the map in one block, about.
+const LINES: usize = 2_000;
+
+/// What is drawn at once.
+#[derive(Serialize)]
+pub struct Data<'a> {
+    overview: &'a Overview,
+    calendar: &'a Calendar,
+    weights: &'a [Comparison],
+    chunk: usize,
+    tracks: u64,
+    every: u64,
+}
+
+impl Data<'_> {
+    pub fn of(report: &Report) -> Data<'_> {
+        Data {
+            overview: &report.overview,
+            calendar: &report.calendar,
+            weights: &report.weights,
+            chunk: CHUNK,
+            tracks: report.map.tracks,
+            every: report.map.every,
+        }
+    }
+}
+
+/// JSON, gzipped.
+pub fn pack(what: &impl Serialize) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    let json = serde_json::to_vec(what).expect("a report is plain");
+    packed.write_all(&json).and_then(|()| packed.finish()).expect("memory takes it")
+}
+
+/// All blocks as elements of the page.
+pub fn all(report: &Report) -> String {
+    let mut page = Blocks::default();
+    let names = json!({ "users": report.users, "words": report.words, "field_sets": report.field_sets });
+    page.add("names", &pack(&names));
+    page.add("pairs", &pack(&pairs(&report.pairs)));
+    for (at, pairs) in report.pairs.chunks(CHUNK).enumerate() {
+        page.add(&format!("pairs-{at}"), &pack(&pairs));
+    }
+    page.add("people", &pack(&people(&report.people)));
+    for (at, person) in report.people.iter().enumerate() {
+        page.add(&format!("person-{at}"), &person.page);
+    }
+    page.add("workouts", &pack(&workouts(&report.workouts)));
+    for (at, workouts) in report.workouts.chunks(CHUNK).enumerate() {
+        let details: Vec<Value> = workouts.iter().map(details).collect();
+        page.add(&format!("workouts-{at}"), &pack(&details));
+    }
+    map(report, &mut page);
+    page.0
+}
+
+#[derive(Default)]
+struct Blocks(String);
+
+impl Blocks {
+    fn add(&mut self, name: &str, packed: &[u8]) {
+        self.0.push_str(&format!("<script type=\"application/gzip\" id=\"block-{name}\">"));
+        STANDARD.encode_string(packed, &mut self.0);
+        self.0.push_str("</script>\n");
+    }
+}
+
+/// A column of JSON.
+fn column<T, V: Serialize>(rows: &[T], of: impl Fn(&T) -> V) -> Value {
+    rows.iter().map(|row| json!(of(row))).collect()
+}
+
+/// With one digit after the point: what is shown has no more.
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn pairs(rows: &[Pair]) -> Value {
+    let mut columns = json!({
+        "user": column(rows, |p| p.user.clone()),
+        "decision": column(rows, |p| p.decision.clone()),
+        "reason": column(rows, |p| p.reason.clone()),
+        "bits": column(rows, |p| tenth(f64::from(p.bits))),
+    });
+    for (which, is_b) in [("a", false), ("b", true)] {
+        for (name, values) in [
+            ("name", column(rows, |p| side(p, is_b).name.clone())),
+            ("title", column(rows, |p| side(p, is_b).title.clone())),
+            ("sport", column(rows, |p| side(p, is_b).sport.clone())),
+            ("start_ms", column(rows, |p| side(p, is_b).start_ms)),
+            ("utc_offset_s", column(rows, |p| side(p, is_b).utc_offset_s)),
+        ] {
+            columns[format!("{name}_{which}")] = values;
+        }
+    }
+    columns
+}
+
+fn side(pair: &Pair, is_b: bool) -> &Side {
+    if is_b { &pair.b } else { &pair.a }
+}
+
+fn people(rows: &[Person]) -> Value {
+    json!({
+        "user": column(rows, |p| p.user),
+        "review": column(rows, |p| p.review),
+        "records_count": column(rows, |p| p.records.count),
+        "records_km": column(rows, |p| tenth(p.records.distance_km)),
+        "records_h": column(rows, |p| tenth(p.records.time_h)),
+        "workouts_count": column(rows, |p| p.workouts.count),
+        "workouts_km": column(rows, |p| tenth(p.workouts.distance_km)),
+        "workouts_h": column(rows, |p| tenth(p.workouts.time_h)),
+    })
+}
+
+fn workouts(rows: &[Workout]) -> Value {
+    let (mut sets, mut kinds) = (Numbers::default(), Numbers::default());
+    let sources = column(rows, |w| w.members.iter().map(|m| m.source).collect::<BTreeSet<u32>>());
+    let sources: Value = sources.as_array().into_iter().flatten().map(|set| json!(sets.of(set))).collect();
+    let mut kinds_of = |w: &Workout| {
+        let of: BTreeSet<usize> = w.conflicts.iter().map(|c| kinds.of(&json!([c.field, c.kind]))).collect();
+        json!(of)
+    };
+    let kinds_of: Value = rows.iter().map(&mut kinds_of).collect();
+    let mut before = 0;
+    let starts: Value = rows
+        .iter()
+        .map(|w| {
+            let start_s = w.start_ms.div_euclid(1000);
+            json!(start_s - std::mem::replace(&mut before, start_s))
+        })
+        .collect();
+    json!({
+        "user": column(rows, |w| w.user),
+        "title": column(rows, |w| w.title.clone()),
+        "sport": column(rows, |w| w.sport),
+        // Seconds since the start before.
+        "start_s": starts,
+        "utc_offset_s": column(rows, |w| w.utc_offset_s),
+        "distance_m": column(rows, |w| w.distance_m.map(|m| m.round() as i64)),
+        "moving_s": column(rows, |w| w.moving_s.map(|s| s.round() as i64)),
+        "ids": column(rows, |w| w.members.iter().map(|m| m.id.clone()).collect::<Vec<_>>()),
+        "sources": sources,
+        "source_sets": sets.all,
+        "conflicts": column(rows, |w| w.conflicts.len()),
+        "kinds_of": kinds_of,
+        "kinds": kinds.all,
+    })
+}
+
+/// What is shown of a workout that was opened: source and role of its members, which fields each gave, conflicts.
+fn details(w: &Workout) -> Value {
+    json!([
+        column(&w.members, |m| (m.source, m.role)),
+        column(&w.lineage, |g| (g.member, g.why, g.fields)),
+        column(&w.conflicts, |c| (c.field, c.kind, c.kept.clone(), c.other.clone(), c.member)),
+    ])
+}
+
+/// An index of the cells, and their lines in blocks.
+fn map(report: &Report, page: &mut Blocks) {
+    let (mut index, mut lines, mut held, mut blocks) = (Vec::new(), Vec::new(), 0, 0);
+    for (at, cell) in report.map.cells.iter().enumerate() {
+        let users: BTreeSet<u32> = cell.lines.iter().map(|line| line.user).collect();
+        index.push(json!([cell.lat_e5, cell.lon_e5, cell.lines.len(), blocks, users]));
+        lines.push(json!([at, column(&cell.lines, |line| (line.user, line.points.clone()))]));
+        held += cell.lines.len();
+        if held >= LINES || at + 1 == report.map.cells.len() {
+            page.add(&format!("map-{blocks}"), &pack(&std::mem::take(&mut lines)));
+            (held, blocks) = (0, blocks + 1);
+        }
+    }
+    page.add("map", &pack(&index));
+}
+
+/// Values by the number of their first appearance.
+#[derive(Default)]
+struct Numbers {
+    numbers: HashMap<String, usize>,
+    all: Vec<Value>,
+}
+
+impl Numbers {
+    fn of(&mut self, value: &Value) -> usize {
+        let next = self.all.len();
+        let number = *self.numbers.entry(value.to_string()).or_insert(next);
+        if number == next {
+            self.all.push(value.clone());
+        }
+        number
+    }
+}
