@@ -30,6 +30,7 @@
 //! - [`redrive`]: what the live pipeline lacks, and sending it
 //! - [`stats`]: sums, best efforts and streaks
 //! - [`report`]: the report page
+//! - [`export`]: workouts as files that other tools open
 //! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
 //! - [`numbers`]: numbers as people read them
@@ -66,6 +67,7 @@
 pub mod cli;
 pub mod dedupe;
 pub mod error;
+pub mod export;
 pub mod fetch;
 pub mod fitglue;
 pub mod http;

@@ -1,5 +1,6 @@
 //! `longrun demo`: every stage on this machine, with invented people.
 
+use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
 use super::{
-    Context, Exit, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, redrive_said, report,
-    stats,
+    Context, Exit, cast, dedupe, fetch, normalize, output, pipeline, reconcile, redrive, redrive_said,
+    report, stats,
 };
 use crate::error::{Error, Result};
 use crate::fetch::Options;
@@ -24,7 +25,7 @@ use crate::store::lake::Lake;
 use crate::store::local;
 use crate::store::state::accounts::{Accounts, Replace};
 use crate::testing::emulator::{Config, Emulator, Limits, Synthetic};
-use crate::testing::synth;
+use crate::testing::synth::{self, Person};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -48,12 +49,17 @@ const DEEP_LIMITS: Limits = Limits { overall_short: 2_000, read_short: 1_000, ..
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = fresh_lake(&context.lake)?;
     let limits = if args.depth == Depth::List { LIMITS } else { DEEP_LIMITS };
-    let people = synth::people(synth::Options::default());
+    let invented = synth::Options::default();
+    let people: Vec<Person> = (0..invented.users).map(|number| cast::person(invented, number)).collect();
     let total: usize = people.iter().map(|p| p.workouts.len()).sum();
     let config = Config { limits, ..Config::default() };
     let app = App { client_id: config.client_id.clone(), client_secret: Secret::new(&config.client_secret) };
     let users = people.len();
     let emulator = Emulator::start(config, Box::new(Synthetic::new(people)))?;
+    say!("five invented people, and what went wrong with their data:");
+    for (name, life) in cast::CAST {
+        say!("  {name:6} {life}");
+    }
     say!(
         "1. emulate: {} of {} on an emulated Strava at {}\n   (it allows {} reads per {} s; the real one allows 100 per 15 minutes)",
         output::count_of(total as u64, "activity", "activities"),
@@ -96,7 +102,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::bytes(bytes)
     );
     let export = lake.root().join("pipeline.jsonl");
-    synth::pipeline::write(&export, synth::Options::default())?;
+    local::replace(&export, |out| {
+        let lines = |number| synth::pipeline::lines(&cast::person(invented, number), number);
+        (0..invented.users).try_for_each(|number| out.write_all(lines(number).as_bytes()))
+    })?;
     pipeline::describe(&pipeline::import(&lake, &export)?);
 
     say!("4. normalize");
@@ -108,6 +117,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let begin = Instant::now();
     let deduped = dedupe::run_on(&lake, &crate::dedupe::Options::default())?;
     dedupe::describe(&deduped.summary, begin.elapsed().as_secs_f64());
+    cast::findings(&lake)?.iter().for_each(|line| say!("{line}"));
 
     say!("6. report");
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
@@ -122,7 +132,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         say!("7. stats: each workout once");
         output::print(stats::table(&sums).trim_end())?;
     }
-    say!("8. reconcile with an invented live pipeline");
+    say!(
+        "8. reconcile with an invented live pipeline: it was connected late, and for a while its webhook was lost"
+    );
     let reconciled = crate::redrive::reconcile::reconcile(&lake, &[], Timestamp::now())?;
     say!("{}", reconcile::table(&reconciled, users).trim_end());
 
@@ -136,17 +148,18 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let driven = redrive::apply(&lake, &options, &Settings::default())?;
     redrive_said::describe(&driven);
 
-    let root = lake.root().display();
+    let (root, page) = (lake.root().display(), page.display());
     say!(
         "everything is in {root}:\n  \
          {root}/landing     every API answer and archive, byte for byte\n  \
          {root}/activities  one row per record, as Parquet that any tool reads\n  \
          {root}/golden      one row per workout; {root}/matches says why\n  \
          {root}/redrive     the messages that the pipeline missed\n\
+         look at it: open {page} in a browser\n\
          try next:\n  \
-         longrun --lake {root} stats\n  \
-         longrun --lake {root} dedupe weights\n  \
-         longrun --lake {root} reconcile"
+         longrun --lake {root} stats efforts --user nora\n  \
+         longrun --lake {root} export nora-files --user nora\n  \
+         longrun --lake {root} reconcile --user pema"
     );
     Ok(if normalized.rejects > 0 { Exit::DoneWithRejects } else { Exit::Done })
 }
@@ -168,7 +181,7 @@ fn import(lake: &Lake, users: u32) -> Result<(u64, u64)> {
     let (mut imported, mut bytes) = (0, 0);
     for number in 0..users {
         let options = synth::Options::default();
-        let person = synth::person(options, number);
+        let person = cast::person(options, number);
         let wanted: &[Source] = match number {
             0 => &[Source::Garmin, Source::Fitbit, Source::Hevy, Source::Files],
             _ => &[Source::Fitbit, Source::Hevy],

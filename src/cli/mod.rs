@@ -3,6 +3,8 @@
 //! stdout carries data, stderr is for people.
 
 mod accounts;
+#[cfg(feature = "testing")]
+mod cast;
 mod connect;
 mod dedupe;
 #[cfg(feature = "testing")]
@@ -13,9 +15,11 @@ mod doctor;
 mod emulate;
 #[cfg(feature = "testing")]
 mod evaluate;
+mod export;
 mod fetch;
 mod import;
 mod inbox;
+mod install;
 mod log;
 mod normalize;
 mod odds;
@@ -121,6 +125,10 @@ enum Command {
     Dedupe(dedupe::Args),
     /// Write a web page with totals, overlaps, pairs to review, conflicts and rejects
     Report(report::Args),
+    /// Write workouts as files that other tools open: CSV, GeoJSON, GeoParquet, GPX; or all of a user as a zip
+    ///
+    /// Each workout counts once. Points of GPX have times, heart rate and power where samples are there.
+    Export(export::Args),
     /// Compare the workouts with what the live pipeline has
     ///
     /// Run `longrun pipeline import` and `longrun dedupe` first. Counts for each user the workouts that are there,
@@ -142,6 +150,12 @@ enum Command {
     /// Check the disk, the clock, the lake, keys, the network and the pipeline's exports, and say what to do
     #[cfg(unix)]
     Doctor(doctor::Args),
+    /// Print what completes longrun's commands in a shell
+    ///
+    /// `longrun completions bash > /etc/bash_completion.d/longrun`, and likewise for zsh, fish, elvish and PowerShell.
+    Completions(install::Completions),
+    /// Write a man page for each command
+    Man(install::Man),
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
@@ -209,11 +223,14 @@ impl Cli {
             Command::Normalize(args) => normalize::run(&context, args),
             Command::Dedupe(args) => dedupe::run(&context, args),
             Command::Report(args) => report::run(&context, args),
+            Command::Export(args) => export::run(&context, args),
             Command::Reconcile(args) => reconcile::run(&context, args),
             Command::Redrive(args) => redrive::run(&context, *args),
             #[cfg(unix)]
             Command::Doctor(args) => doctor::run(&context, &args),
             Command::Stats(args) => stats::run(&context, *args),
+            Command::Completions(args) => install::completions(&args),
+            Command::Man(args) => install::man(&args),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]

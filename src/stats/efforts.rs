@@ -5,7 +5,7 @@
 //! samples jump faster than the sport can, a recording is cut in two, and no effort goes across. Virtual and indoor
 //! workouts have efforts in power only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use arrow::array::{Array, AsArray};
@@ -130,15 +130,16 @@ fn of_bucket(lake: &Lake, bucket: Bucket, rows: &[Row], filter: &Filter) -> Resu
         }
     }
     let mut bests = Bests::new();
-    for source in dataset::sources(lake, bucket)? {
-        for year in dataset::years(lake, &source, bucket)? {
+    let sources: BTreeSet<&str> = wanted.keys().map(|(_, source, _)| *source).collect();
+    for source in sources {
+        for year in dataset::years(lake, source, bucket)? {
             let columns = ["user_id", "source_id", "time_s", "distance_m", "lat_e7", "lon_e7", "power_w"];
-            for batch in dataset::batches(lake, &lake.streams(&source, bucket, year), Some(&columns), 64)? {
+            for batch in dataset::batches(lake, &lake.streams(source, bucket, year), Some(&columns), 64)? {
                 let batch = batch?;
                 let samples = Rows(&batch);
                 let (users, ids) = (samples.words("user_id"), samples.words("source_id"));
                 for at in 0..batch.num_rows() {
-                    if let Some(row) = wanted.get(&(users.value(at), source.as_str(), ids.value(at))) {
+                    if let Some(row) = wanted.get(&(users.value(at), source, ids.value(at))) {
                         take(&mut bests, row, &samples, at);
                     }
                 }

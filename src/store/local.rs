@@ -271,7 +271,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Res
 }
 
 /// A file in the making, as readable as any other: the umask decides.
-fn staged_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
+pub fn staged_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)

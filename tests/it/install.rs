@@ -1,0 +1,32 @@
+//! What an installer needs of the program itself.
+
+use std::process::Command;
+
+use crate::support::{BINARY, Ended};
+
+#[test]
+fn shells_read_their_completions_and_every_command_has_a_man_page() {
+    let run = |args: &[&str]| Ended::of(Command::new(BINARY).args(args).output().unwrap()).expect(0);
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell]).stdout;
+        assert!(script.contains("redrive") && script.contains("evaluate"), "{shell}: {script}");
+        if shell == "bash" {
+            let path = folder.path().join("longrun.bash");
+            std::fs::write(&path, script).unwrap();
+            // What the shell offers for `longrun redr`.
+            let offers = format!(
+                "source '{}'; COMP_WORDS=(longrun redr); COMP_CWORD=1; _longrun longrun redr longrun; echo \"${{COMPREPLY[*]}}\"",
+                path.display()
+            );
+            let output = Command::new("bash").args(["-c", &offers]).output().unwrap();
+            assert_eq!(Ended::of(output).expect(0).stdout.trim(), "redrive");
+        }
+    }
+    let pages = folder.path().join("man1");
+    run(&["man", pages.to_str().unwrap()]);
+    for page in ["longrun.1", "longrun-fetch.1", "longrun-dedupe-decide.1", "longrun-export.1"] {
+        let text = std::fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains(".SH OPTIONS"), "{page}: {text}");
+    }
+}
