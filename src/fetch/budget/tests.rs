@@ -243,6 +243,8 @@ fn when_the_counts_were_last_seen_only_goes_on_and_moves_with_the_clock() {
     assert_eq!(budget.seen_ms, Some(130_000));
     budget.answered(130, 130_900, seen(4, 4));
     assert_eq!(budget.seen_ms, Some(130_900), "it was counted after it was sent");
+    budget.answered(132, 131_500, seen(4, 4));
+    assert_eq!(budget.seen_ms, Some(132_000), "and no earlier than it is dated");
     budget.seen_ms = Some(130_000);
     // The clock was an hour behind: the windows that were running by it are running still.
     let index = |budget: &Budget| (budget.read.short.index, budget.overall.day.index);

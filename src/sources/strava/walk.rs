@@ -273,7 +273,11 @@ impl Progress {
             has_had_holes |= walk.has_had_holes;
         }
         self.scans = self.scans.max(scan);
+        let was_ordered = is_ordered;
+        // A later page with nothing on it but what this walk has listed: the pages were shifted, or never end.
+        let mut is_repeated = page > 1 && entries.iter().any(Option::is_some);
         for entry in entries.iter().flatten() {
+            is_repeated &= self.known.get(entry.id.as_str()).is_some_and(|known| known.scan == scan);
             let is_new = !self.known.contains_key(entry.id.as_str());
             let known = self.known.entry(entry.id.as_str().into()).or_default();
             if is_new {
@@ -286,8 +290,14 @@ impl Progress {
             is_ordered &= entry.start_s <= oldest_s;
             oldest_s = oldest_s.min(entry.start_s);
         }
+        // What comes twice says nothing of the order.
+        is_ordered |= is_repeated && was_ordered;
         let is_below = |until_s: i64| is_ordered && oldest_s < until_s;
-        if entries.is_empty() || until_s.is_some_and(is_below) {
+        let can_go_on_below = is_ordered && is_lower(oldest_s, before_s);
+        if is_repeated && !can_go_on_below {
+            // Nobody knows what lies behind it, so the next run walks the whole list again.
+            self.end(false, began_at);
+        } else if entries.is_empty() || until_s.is_some_and(is_below) {
             self.end(until_s.is_none(), began_at);
             if until_s.is_none() && !has_had_holes {
                 self.miss(scan, at.as_second());
@@ -302,8 +312,8 @@ impl Progress {
                 page_at: at,
                 oldest_s,
                 is_ordered,
-                has_hole,
-                has_had_holes,
+                has_hole: has_hole || is_repeated,
+                has_had_holes: has_had_holes || is_repeated,
             });
         }
     }
@@ -334,10 +344,8 @@ impl Progress {
             Walk::At(at) if at.page > MAX_PAGES => None,
             Walk::At(at) => {
                 let is_resumed = at.has_hole || at.page_at.as_second() + RESUMED_AFTER_S < now.as_second();
-                let next_s = at.oldest_s.saturating_add(1);
-                let is_lower = at.oldest_s < i64::MAX && at.before_s.is_none_or(|before_s| next_s < before_s);
-                let (before_s, page) = if is_resumed && at.is_ordered && is_lower {
-                    (Some(next_s), 1)
+                let (before_s, page) = if is_resumed && at.is_ordered && is_lower(at.oldest_s, at.before_s) {
+                    (Some(at.oldest_s.saturating_add(1)), 1)
                 } else {
                     (at.before_s, at.page)
                 };
@@ -432,6 +440,11 @@ impl Progress {
     pub fn gone(&self) -> impl Iterator<Item = (&str, Gone)> {
         self.known.iter().filter_map(|(id, known)| Some((&**id, known.gone?)))
     }
+}
+
+/// Whether a page that begins at the oldest second that was seen begins lower than those before it.
+fn is_lower(oldest_s: i64, before_s: Option<i64>) -> bool {
+    oldest_s < i64::MAX && before_s.is_none_or(|before_s| oldest_s.saturating_add(1) < before_s)
 }
 
 #[cfg(test)]

@@ -370,6 +370,31 @@ fn a_walk_ends_below_its_end_and_never_by_starts_out_of_order() {
 }
 
 #[test]
+fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_is_thought_gone() {
+    let page =
+        |ids: &[usize]| News::Page(ids.iter().map(|id| Some(entry(*id, 1_000 - *id as i64))).collect());
+    let mut progress = Progress::default();
+    let mut asked = Vec::new();
+    while let Some(ask @ Ask::List { before_s, page: number, .. }) = progress.next_page(&wanted(0), at(NOW_S))
+    {
+        asked.push((before_s, number));
+        progress.take(&ask, page(&[1, 2, 3]), at(NOW_S));
+        if progress.is_walked() {
+            break;
+        }
+    }
+    assert_eq!(asked, [(None, 1), (None, 2), (Some(998), 1), (Some(998), 2)]);
+    assert_eq!((progress.activities(), progress.whole_at()), (3, None));
+    // Pages that were shifted by as much as a page are gone on with below, and the walk is whole.
+    let mut progress = Progress::default();
+    for ids in [&[1, 2, 3][..], &[1, 2, 3], &[3, 4], &[]] {
+        let ask = progress.next_page(&wanted(0), at(NOW_S)).unwrap();
+        progress.take(&ask, page(ids), at(NOW_S));
+    }
+    assert_eq!((progress.activities(), progress.whole_at()), (4, Some(at(NOW_S))));
+}
+
+#[test]
 fn a_walk_is_resumed_below_what_it_saw_once_ten_minutes_have_gone_by() {
     let mut progress = Progress::default();
     let first = progress.next_page(&wanted(NOW_S), at(NOW_S)).unwrap();
