@@ -68,6 +68,12 @@ impl ServerClock {
         local_ms.saturating_add(self.ahead_ms())
     }
 
+    /// The latest that it can be at a local time: a guess is behind by its margin.
+    pub fn latest_ms(&self, local_ms: i64) -> i64 {
+        let margin_ms = if self.is_settled() { 0 } else { GUESS_MARGIN_MS };
+        self.now_ms(local_ms).saturating_add(margin_ms)
+    }
+
     /// How much later than by this clock it is at least, if every date that agrees is right. Dates are cut to whole
     /// seconds and answers take their time, so the latest ones are nearest to the truth; but one that is ahead is
     /// enough to spoil this, so no window ends by it.

@@ -33,7 +33,8 @@ impl Scheduler {
         }
         let now_s = now_ms.div_euclid(1_000);
         let first_s = self.clock.now_ms(sent_ms).div_euclid(1_000) - DATE_MARGIN_S;
-        let can_be = |date_s: &i64| (first_s..=now_s + DATE_MARGIN_S).contains(date_s);
+        let last_s = self.clock.latest_ms(local_ms).div_euclid(1_000) + DATE_MARGIN_S;
+        let can_be = |date_s: &i64| (first_s..=last_s).contains(date_s);
         // A date that cannot be right says nothing. What came with it counts for the latest window there is.
         let at_s = date_s.filter(can_be).unwrap_or_else(|| now_s.max(self.latest_s));
         self.latest_s = self.latest_s.max(at_s);

@@ -51,7 +51,7 @@ pub fn spent() -> Day {
 
 /// A line that begins with `&` runs until it has printed something, and is stopped. Of one that begins with `~`, the
 /// figures are not kept: they say how the matching learns, and not what people read.
-const CHAPTERS: [(&str, &[&str]); 8] = [
+const CHAPTERS: [(&str, &[&str]); 9] = [
     (
         "Strava",
         &[
@@ -107,7 +107,8 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
             "~redrive status",
         ],
     ),
-    ("Every day", &["~doctor --free 0", "run"]),
+    ("Every day", &["~doctor --free 0", "run", "export files --user alice"]),
+    ("Installing", &["man pages"]),
     (
         "Doubles",
         &[

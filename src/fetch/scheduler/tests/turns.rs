@@ -227,3 +227,14 @@ fn a_clock_that_is_found_wrong_takes_its_windows_with_it() {
     assert!(world.scheduler.clock.is_settled());
     assert!(matches!(world.next(), Step::WaitUntil { local_ms, .. } if local_ms <= WINDOW_MS + 3_000));
 }
+
+#[test]
+fn the_first_answer_of_a_run_lands_with_its_own_date() {
+    // Dates are cut to whole seconds, so the last run held the server to be behind.
+    for ahead_ms in [-900, 0, 900] {
+        let mut world = World::new(works(1), BOUNDS);
+        world.scheduler.clock = ServerClock::guess(BEGIN_S * 1_000 + ahead_ms);
+        let at_s = world.scheduler.answered(250, 300, Some(BEGIN_S), RateSeen::default());
+        assert_eq!(at_s, BEGIN_S, "{ahead_ms}");
+    }
+}
