@@ -95,9 +95,8 @@ fn are_copies(a: &Record, b: &Record) -> bool {
     compare(a.distance_m, b.distance_m, |one, two| (one - two).abs() <= 0.02 * one.max(two));
     compare(a.heart_rate_bpm, b.heart_rate_bpm, |one, two| (one - two).abs() <= 1.5);
     // A hub adds what a body burns anyway, or leaves it out.
-    let is_in_hub = |r: &Record| r.source.spec().gathers && !r.source.spec().can_echo;
     let is_to_the_second = (a.start_s - b.start_s).abs() <= 1 && off_s <= 1.0;
-    if !(is_to_the_second && (is_in_hub(a) || is_in_hub(b))) {
+    if !(is_to_the_second && [a, b].iter().any(|r| r.source.spec().is_hub())) {
         compare(a.calories_kcal, b.calories_kcal, |one, two| (one - two).abs() <= 0.02 * one.max(two) + 1.0);
     }
     let is_one_device = a.device.is_some() && a.device == b.device;

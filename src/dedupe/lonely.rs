@@ -83,7 +83,7 @@ fn shared(clusters: &Clusters, one: usize, other: usize) -> Shared {
     let both: Vec<_> = of_one.intersection(&of_other).collect();
     let has_own = both.len() < of_one.len().min(of_other.len());
     // People post to Strava themselves; a hub takes over what it is given.
-    match both.iter().all(|source| source.spec().gathers && !source.spec().can_echo) {
+    match both.iter().all(|source| source.spec().is_hub()) {
         _ if both.is_empty() => Shared::Nothing,
         true if has_own => Shared::Hub,
         _ => Shared::Device,

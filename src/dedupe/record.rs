@@ -102,9 +102,7 @@ impl Record {
 
     /// Whether both are of one account, or of one app's records in a hub.
     pub fn is_of_one_account_with(&self, other: &Record) -> bool {
-        let spec = self.source.spec();
-        let is_hub = spec.gathers && !spec.can_echo;
-        self.source == other.source && !(is_hub && self.app != other.app)
+        self.source == other.source && !(self.source.spec().is_hub() && self.app != other.app)
     }
 
     /// What made it, as far as it says.

@@ -30,6 +30,14 @@ pub struct Spec {
     pub read: fn(&Container, &ReadFrom, OnItem<'_>) -> Result<()>,
 }
 
+impl Spec {
+    /// Whether it takes over what was recorded elsewhere, as a health hub or a folder of files does. To a service where
+    /// the pipeline uploads, people post themselves.
+    pub fn is_hub(&self) -> bool {
+        self.gathers && !self.can_echo
+    }
+}
+
 /// Where a source stands among the others: the lowest is asked first. The numbers leave room for new sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ranks {
