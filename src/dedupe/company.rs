@@ -117,7 +117,8 @@ impl Company {
                 || (!log.measures() && other.measures() && !log.is_of_one_recorder_with(other))
         };
         let is_beside_log = is_log(a, b) || is_log(b, a);
-        if is_beside_log && kind(scored) == Kind::Whole && is_one_thing(a, b, scored) {
+        let is_piece = is_any(scored, TIME, &["piece", "company"]);
+        if is_beside_log && !is_piece && is_one_thing(a, b, scored) {
             return Tie::Free;
         }
         // A hub takes over what it is given, under whatever name.
