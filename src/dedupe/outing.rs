@@ -152,8 +152,7 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     if stood_still(clusters, whole, cut) {
         return false;
     }
-    let leads: Vec<Option<bool>> =
-        cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1])).collect();
+    let leads: Vec<Option<bool>> = cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1])).collect();
     let is_on_one_way = leads.iter().all(|leads| *leads == Some(true));
     // Lunch takes a quarter of the day; where the way goes on it may take half.
     let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };
@@ -224,6 +223,11 @@ fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
 
 /// Whether one part begins where another ended or began, as far as their tracks tell.
 fn leads_to(clusters: &Clusters, one: usize, next: usize) -> Option<bool> {
+    let span = |cluster: usize| clusters.placed[clusters.typical(cluster)].span();
+    // Who was still recording when the next one began did not go elsewhere in between.
+    if relation::overlap_s(span(one), span(next)) > LONGEST_BREAK_S / 3 {
+        return None;
+    }
     let track = |cluster: usize| {
         let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
         records.filter(|r| !r.is_virtual && !r.footprint.is_empty()).map(|r| &r.footprint).next()
