@@ -22,6 +22,8 @@ const AT_ONCE_S: i64 = 8 * 60;
 const SHORTEST_PAUSE_S: i64 = 10 * 60;
 /// Where the way goes on, people rest as long as this.
 const LONGEST_REST_S: i64 = 100 * 60;
+/// What starts so little before the one before has ended begins with its end.
+const SLIP_S: i64 = 60;
 const LONGEST_REPETITION_S: i64 = 15 * 60;
 /// Parts in parts in parts are none.
 const MOST_NESTED: usize = 8;
@@ -157,6 +159,9 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     // Lunch takes a quarter of the day; where the way goes on it may take half.
     let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };
     let families = families.len();
+    if families <= 1 && went_on_between(clusters, whole, cut) {
+        return true;
+    }
     if leads.contains(&Some(false)) {
         return families <= 1 && are_repetitions(clusters, cut);
     }
@@ -187,6 +192,27 @@ fn stood_still(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     cut.gap_s > SHORTEST_PAUSE_S
         && both
             .is_some_and(|(whole_m, first_m)| whole_m <= 1.25 * first_m && whole_m < first_m + rest_m / 2.0)
+}
+
+/// Whether the whole went on between its parts as it did within them: a recorder that died and was started again has
+/// a hole, and the other has none.
+fn went_on_between(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    const AS_FAST: std::ops::RangeInclusive<f64> = 0.7..=1.3;
+    let (mut parts_s, mut parts_m) = (0, 0.0);
+    let (from_s, to_s) = clusters.placed[clusters.typical(whole)].span();
+    let mut told_s = from_s;
+    for part in &cut.parts {
+        let (start_s, end_s) = clusters.placed[clusters.typical(*part)].span();
+        if start_s < told_s - SLIP_S {
+            continue;
+        }
+        let Some(part_m) = distance_m(clusters, *part) else { return false };
+        (parts_s, parts_m, told_s) = (parts_s + end_s - start_s, parts_m + part_m, end_s);
+    }
+    let hole_s = to_s - from_s - parts_s;
+    let Some(whole_m) = distance_m(clusters, whole) else { return false };
+    let speeds = ((whole_m - parts_m) / hole_s.max(1) as f64, parts_m / parts_s.max(1) as f64);
+    hole_s > LONGEST_BREAK_S / 3 && AS_FAST.contains(&(speeds.0 / speeds.1))
 }
 
 /// Whether a part is the first of the cut, or at the same time.
