@@ -154,7 +154,8 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     if stood_still(clusters, whole, cut) {
         return false;
     }
-    let leads: Vec<Option<bool>> = cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1])).collect();
+    let leads: Vec<Option<bool>> =
+        cut.parts.windows(2).map(|two| leads_to(clusters, two[0], two[1])).collect();
     let is_on_one_way = leads.iter().all(|leads| *leads == Some(true));
     // Lunch takes a quarter of the day; where the way goes on it may take half.
     let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };

@@ -127,3 +127,18 @@ fn whoever_records_everything_twice_does_so_also_where_somebody_borrows_the_acco
     }
     found.are_two("watch 3", "guest 3");
 }
+
+#[test]
+fn a_log_that_was_opened_before_the_watch_is_of_no_second_body_though_one_account_holds_both() {
+    let gym = |log_sport: &str| {
+        let mut person = Person::default();
+        let watch = person.add(record(Garmin, "watch", "weight_training", 470, 58.0, 0.0));
+        (watch.heart_rate_bpm, watch.device) = (Some(104.0), Some(1));
+        person.add(record(Files, "file", "weight_training", 470, 58.0, 0.0)).heart_rate_bpm = Some(104.0);
+        person.add(record(Garmin, "log", log_sport, 0, 66.0, 0.0));
+        person.add(record(Strava, "copy", log_sport, 0, 66.0, 0.0));
+        person.link()
+    };
+    gym("weight_training").are_one(&["watch", "file", "log", "copy"]);
+    gym("swim").are_two("watch", "log");
+}

@@ -344,3 +344,30 @@ fn a_day_on_skis_is_one_though_its_record_began_late() {
     person.add(record(Garmin, "most of the day", "alpine_ski", 50 * 60, 185.0, 30.0));
     person.link().are_one(&["most of the day", "a", "b", "c", "d", "e"]);
 }
+
+#[test]
+fn a_run_is_one_though_a_phone_had_a_hole_of_minutes_while_the_watch_went_on() {
+    // The phone began again 5 km further on; who stood still or drove meanwhile did two things.
+    let run = |whole_km: f64| {
+        let mut person = Person::default();
+        person.add(record(Garmin, "watch", "run", 0, 132.0, whole_km));
+        person.add(record(Strava, "before", "run", 20, 76.0, 14.0)).footprint = way(0.0, 0.0, 14.0);
+        person.add(record(Strava, "after", "run", 105 * 60, 27.0, 5.0)).footprint = way(0.0, 19.5, 24.5);
+        person.link()
+    };
+    run(24.4).are_one(&["watch", "before", "after"]);
+    for whole_km in [19.1, 41.0] {
+        run(whole_km).are_two("before", "after");
+    }
+}
+
+#[test]
+fn a_hike_is_one_though_two_devices_cut_it_at_different_places() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "whole", "hike", 0, 210.0, 11.7));
+    person.add(record(Strava, "died", "hike", 12, 47.0, 3.0)).footprint = way(0.0, 0.0, 3.0);
+    person.add(record(Strava, "again", "hike", 49 * 60, 160.0, 8.4)).footprint = way(0.0, 3.1, 11.5);
+    person.add(record(Apple, "to the hut", "hike", 21, 79.0, 5.0)).footprint = way(0.0, 0.0, 5.0);
+    person.add(record(Apple, "from the hut", "hike", 110 * 60, 99.0, 6.2)).footprint = way(0.0, 5.3, 11.5);
+    person.link().are_one(&["whole", "died", "again", "to the hut", "from the hut"]);
+}
