@@ -19,7 +19,7 @@ pub struct Args {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "csv,geojson,geoparquet,gpx",
+        default_value = "csv,geojson,geoparquet,gpx,fit",
         value_name = "FORMAT,…"
     )]
     format: Vec<Format>,
@@ -42,6 +42,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     describe(&exported);
     say!("they are in {}", args.to.display());
+    if exported.too_old_for_fit > 0 {
+        let workouts = output::count_of(exported.too_old_for_fit, "workout", "workouts");
+        say!("no FIT file of {workouts} from before July 1998: FIT has no such times");
+    }
     output::complaints(&exported.missing);
     Ok(if exported.missing.is_empty() { Exit::Done } else { Exit::Incomplete })
 }

@@ -1,32 +1,37 @@
-//! Workouts as files that other tools open, for each person: CSV, GeoJSON, GeoParquet and GPX, in a folder or as one
-//! zip with everything that the lake has of them.
+//! Workouts as files that other tools open, for each person: CSV, GeoJSON, GeoParquet, GPX and FIT, in a folder or as
+//! one zip with everything that the lake has of them.
 //!
 //! ```text
 //! DIR/alice/workouts.csv                     DIR/alice.zip with the same, and
 //!           workouts.geojson                     originals/garmin/000-export.zip    what was imported, as it came
 //!           workouts.parquet                     originals/strava-api.jsonl         what Strava's API answered
 //!           gpx/2024-05-02T073000Z-run.gpx
+//!           fit/2024-05-02T073000Z-run.fit
 //! ```
 //!
 //! Every workout counts once. Its columns are those of `golden` that hold one value; the track is a line, in WGS 84.
 
+mod fit;
 mod geo;
 mod gpx;
 mod originals;
 mod places;
+mod samples;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::store::dataset::{self, cells::Rows};
 use crate::store::lake::{Bucket, Lake};
-use gpx::Recordings;
+use originals::Originals;
 use places::{Folder, Packed, Place};
+use samples::{Recordings, Samples};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -36,6 +41,8 @@ pub enum Format {
     Geoparquet,
     /// One file for each workout with a track
     Gpx,
+    /// One file for each workout
+    Fit,
 }
 
 /// What is written for each person.
@@ -62,6 +69,8 @@ pub struct Exported {
     pub tracks: u64,
     pub files: u64,
     pub bytes: u64,
+    /// Workouts from before July 1998, of which FIT cannot tell the time.
+    pub too_old_for_fit: u64,
     /// Originals that could not be read, with why.
     pub missing: Vec<String>,
 }
@@ -100,22 +109,29 @@ fn of_bucket(
         of_user.entry(users.value(row)).or_default().push(row as u64);
     }
     of_user.retain(|user, _| options.users.is_empty() || options.users.iter().any(|wanted| wanted == user));
-    let recordings = match options.formats.contains(&Format::Gpx) && !of_user.is_empty() {
+    if of_user.is_empty() {
+        return Ok(());
+    }
+    let recordings = match options.formats.iter().any(|format| matches!(format, Format::Gpx | Format::Fit)) {
         true => Recordings::of(lake, bucket)?,
         false => Recordings::default(),
+    };
+    let mut originals = match options.form {
+        Form::Folder => None,
+        Form::Zip => Some(Originals::of(lake, bucket, &of_user.keys().copied().collect(), exported)?),
     };
     for (user, rows) in of_user {
         let rows = take_record_batch(&all, &UInt64Array::from(rows)).expect("the rows are there");
         let name = places::file_name(user);
-        match options.form {
-            Form::Folder => {
+        match &mut originals {
+            None => {
                 let mut place = Folder::new(to.join(name));
                 write(lake, &rows, options, &recordings, &mut place, exported)?;
             }
-            Form::Zip => {
+            Some(originals) => {
                 let mut place = Packed::new(&to.join(format!("{name}.zip")))?;
                 write(lake, &rows, options, &recordings, &mut place, exported)?;
-                originals::write(lake, bucket, user, &mut place, exported)?;
+                originals.write(user, &mut place, exported)?;
                 place.finish()?;
             }
         }
@@ -136,22 +152,86 @@ fn write(
     let (flat, lines) = (table::flat(rows), geo::lines(rows));
     exported.workouts += rows.num_rows() as u64;
     exported.tracks += lines.iter().flatten().count() as u64;
-    for format in [Format::Csv, Format::Geojson, Format::Geoparquet, Format::Gpx] {
-        if !options.formats.contains(&format) {
-            continue;
-        }
-        let file = match format {
-            Format::Csv => ("workouts.csv", table::csv(&flat)),
-            Format::Geojson => ("workouts.geojson", geo::json(&flat, &lines)),
-            Format::Geoparquet => ("workouts.parquet", geo::parquet(&flat, &lines)),
-            Format::Gpx => {
-                gpx::write(lake, rows, &lines, recordings, place, exported)?;
-                continue;
+    let wants = |format: Format| options.formats.contains(&format);
+    if wants(Format::Csv) {
+        put(place, "workouts.csv", &table::csv(&flat), exported)?;
+    }
+    if wants(Format::Geojson) {
+        put(place, "workouts.geojson", &geo::json(&flat, &lines), exported)?;
+    }
+    if wants(Format::Geoparquet) {
+        put(place, "workouts.parquet", &geo::parquet(&flat, &lines), exported)?;
+    }
+    one_by_one(lake, rows, &lines, options, recordings, place, exported)
+}
+
+/// The formats that have a file for each workout.
+fn one_by_one(
+    lake: &Lake,
+    rows: &RecordBatch,
+    lines: &[Option<geo::Line>],
+    options: &Options,
+    recordings: &Recordings,
+    place: &mut dyn Place,
+    exported: &mut Exported,
+) -> Result<()> {
+    let [gpx, fit] = [Format::Gpx, Format::Fit].map(|format| options.formats.contains(&format));
+    let cells = Rows(rows);
+    let mut taken = HashSet::new();
+    let names: Vec<String> = (0..rows.num_rows()).map(|row| name(&cells, row, &mut taken)).collect();
+    // Whether the workout has that file.
+    let (mut has_gpx, mut has_fit) = (vec![!gpx; rows.num_rows()], vec![!fit; rows.num_rows()]);
+    let put_gpx = |place: &mut dyn Place, row: usize, points: &str, exported: &mut Exported| {
+        let file = gpx::file(&cells, row, points);
+        put(place, &format!("gpx/{}.gpx", names[row]), file.as_bytes(), exported)
+    };
+    let put_fit = |place: &mut dyn Place, row: usize, samples: Option<&Samples>, exported: &mut Exported| {
+        match fit::file(&cells, row, samples) {
+            Some(file) => put(place, &format!("fit/{}.fit", names[row]), &file, exported),
+            None => {
+                exported.too_old_for_fit += 1;
+                Ok(())
             }
-        };
-        put(place, file.0, &file.1, exported)?;
+        }
+    };
+    if gpx || fit {
+        recordings.each(lake, rows, &mut |row, samples| {
+            if !has_gpx[row]
+                && let Some(points) = gpx::points(samples)
+            {
+                put_gpx(place, row, &points, exported)?;
+                has_gpx[row] = true;
+            }
+            if !has_fit[row] {
+                put_fit(place, row, Some(samples), exported)?;
+                has_fit[row] = true;
+            }
+            Ok(())
+        })?;
+    }
+    for (row, line) in lines.iter().enumerate() {
+        if !has_gpx[row]
+            && let Some(line) = line
+        {
+            put_gpx(place, row, &gpx::points_of_line(line), exported)?;
+        }
+        if !has_fit[row] {
+            put_fit(place, row, None, exported)?;
+        }
     }
     Ok(())
+}
+
+/// `2024-05-02T073000Z-run`
+fn name(rows: &Rows, row: usize, taken: &mut HashSet<String>) -> String {
+    let start = rows.time("start_time", row).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%Y-%m-%dT%H%M%SZ");
+    let sport = rows.word("sport", row).unwrap_or_else(|| "workout".to_string());
+    let stem = format!("{start}-{}", places::file_name(&sport));
+    let numbered = (2..).map(|n| format!("{stem}-{n}"));
+    let name = std::iter::once(stem.clone()).chain(numbered).find(|name| !taken.contains(name));
+    let name = name.expect("there are enough numbers");
+    taken.insert(name.clone());
+    name
 }
 
 fn put(place: &mut dyn Place, name: &str, bytes: &[u8], exported: &mut Exported) -> Result<()> {

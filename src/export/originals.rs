@@ -1,43 +1,146 @@
-//! What the lake got of a person, as it came: archives byte for byte, answers of the API as JSON lines.
+//! What the lake got of people, as it came: archives byte for byte, answers of the API as JSON lines.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use super::Exported;
 use super::places::{self, Place};
 use crate::error::{Error, Result};
-use crate::store::archives;
+use crate::numbers::count_of;
+use crate::store::archives::{self, Import};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{Frames, Piece, Position};
+use crate::store::landing::{Frames, Piece, Position, Unopened};
 
-pub fn write(
-    lake: &Lake,
+/// The originals of some people of a bucket. The landing is read once for all of them.
+pub struct Originals<'a> {
+    lake: &'a Lake,
     bucket: Bucket,
-    user: &str,
-    place: &mut dyn Place,
-    exported: &mut Exported,
-) -> Result<()> {
-    let imports = archives::list(lake, bucket)?;
-    exported.missing.extend(imports.damaged.into_iter().map(|(_, why)| why));
-    for (number, import) in imports.imports.iter().filter(|(_, import)| import.user_id == user) {
-        let name = format!("originals/{}/{number:03}-{}", import.source, places::file_name(&import.name));
-        let found = archives::find(lake, bucket, import).and_then(|found| {
-            if !found.path.is_dir() {
-                let mut file = places::open(&found.path)?;
-                place.put(&name, &mut file)?;
-                return Ok((1, found.state.bytes));
+    imports: Vec<(u32, Import)>,
+    /// Everybody's answers, one a line, in the order they came.
+    answers: File,
+    /// Where whose lie.
+    of_user: BTreeMap<String, Vec<Range<u64>>>,
+}
+
+impl<'a> Originals<'a> {
+    /// What is damaged is named once, whoever it is of: that is not always known.
+    pub fn of(
+        lake: &'a Lake,
+        bucket: Bucket,
+        users: &BTreeSet<&str>,
+        exported: &mut Exported,
+    ) -> Result<Originals<'a>> {
+        let listed = archives::list(lake, bucket)?;
+        exported.missing.extend(listed.damaged.into_iter().map(|(_, why)| why));
+        let mut imports = listed.imports;
+        imports.retain(|(_, import)| users.contains(import.user_id.as_str()));
+        let staged = tempfile::tempfile().map_err(failed)?;
+        let mut out = BufWriter::new(staged);
+        let mut at = 0;
+        let (mut damaged, mut newer): (Vec<String>, Vec<String>) = Default::default();
+        let mut of_user: BTreeMap<String, Vec<Range<u64>>> = BTreeMap::new();
+        for piece in Frames::open(lake, bucket, Position::default())? {
+            let frame = match piece? {
+                Piece::Frame(frame) => frame,
+                Piece::Damaged { segment, offset, .. } => {
+                    damaged.push(format!("{segment}@{offset}"));
+                    continue;
+                }
+            };
+            let (header, body) = match frame.open() {
+                Ok(opened) => opened,
+                Err(Unopened::Newer) => {
+                    newer.push(frame.place());
+                    continue;
+                }
+                Err(Unopened::Damaged(_)) => {
+                    damaged.push(frame.place());
+                    continue;
+                }
+            };
+            if !users.contains(header.user_id.as_str()) {
+                continue;
             }
-            folder(&found.path, &name, place)
-        });
-        match found {
-            Ok((files, bytes)) => {
-                exported.files += files;
-                exported.bytes += bytes;
-            }
-            Err(e) if e.is_everywhere() => return Err(e),
-            Err(e) => exported.missing.push(e.to_string()),
+            let body = match serde_json::from_slice::<Box<serde_json::value::RawValue>>(&body) {
+                Ok(json) => serde_json::json!(json),
+                Err(_) => serde_json::json!(String::from_utf8_lossy(&body)),
+            };
+            let line = serde_json::json!({ "asked": header, "answer": body }).to_string();
+            writeln!(out, "{line}").map_err(failed)?;
+            let end = at + line.len() as u64 + 1;
+            of_user.entry(header.user_id).or_default().push(at..end);
+            at = end;
         }
+        if let Some(first) = damaged.first() {
+            let places = count_of(damaged.len() as u64, "place", "places");
+            exported.missing.push(format!(
+                "the landing is damaged at {places} ({first}): an answer of somebody is missing at each; `longrun \
+                 verify --refetch` names them, and lets `longrun fetch` ask again"
+            ));
+        }
+        if let Some(first) = newer.first() {
+            let answers = count_of(newer.len() as u64, "answer", "answers");
+            exported.missing.push(format!(
+                "{answers} ({first}) came with a newer longrun and cannot be read by this one; export with that one"
+            ));
+        }
+        let answers = out.into_inner().map_err(|e| failed(e.into_error()))?;
+        Ok(Originals { lake, bucket, imports, answers, of_user })
     }
-    answers(lake, bucket, user, place, exported)
+
+    /// Those of one person.
+    pub fn write(&mut self, user: &str, place: &mut dyn Place, exported: &mut Exported) -> Result<()> {
+        for (number, import) in self.imports.iter().filter(|(_, import)| import.user_id == user) {
+            let name = format!("originals/{}/{number:03}-{}", import.source, places::file_name(&import.name));
+            let found = archives::find(self.lake, self.bucket, import).and_then(|found| {
+                if !found.path.is_dir() {
+                    let mut file = places::open(&found.path)?;
+                    place.put(&name, &mut file)?;
+                    return Ok((1, found.state.bytes));
+                }
+                folder(&found.path, &name, place)
+            });
+            match found {
+                Ok((files, bytes)) => {
+                    exported.files += files;
+                    exported.bytes += bytes;
+                }
+                Err(e) if e.is_everywhere() => return Err(e),
+                Err(e) => exported.missing.push(e.to_string()),
+            }
+        }
+        let Some(ranges) = self.of_user.get(user) else { return Ok(()) };
+        exported.files += 1;
+        exported.bytes += ranges.iter().map(|range| range.end - range.start).sum::<u64>();
+        let mut lines = Lines { file: &self.answers, rest: ranges.iter(), left: 0 };
+        place.put("originals/strava-api.jsonl", &mut lines)
+    }
+}
+
+/// Parts of a file, one behind the other.
+struct Lines<'a> {
+    file: &'a File,
+    rest: std::slice::Iter<'a, Range<u64>>,
+    left: u64,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let Some(range) = self.rest.next() else { return Ok(0) };
+            self.file.seek(SeekFrom::Start(range.start))?;
+            self.left = range.end - range.start;
+        }
+        let read = (&mut self.file).take(self.left).read(buffer)?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io("write", std::env::temp_dir())(error)
 }
 
 /// An archive that was left in its place and is a folder.
@@ -55,38 +158,4 @@ fn folder(path: &std::path::Path, name: &str, place: &mut dyn Place) -> Result<(
         bytes += entry.metadata().map(|m| m.len()).unwrap_or(0);
     }
     Ok((files, bytes))
-}
-
-/// One answer a line, with the request.
-fn answers(
-    lake: &Lake,
-    bucket: Bucket,
-    user: &str,
-    place: &mut dyn Place,
-    exported: &mut Exported,
-) -> Result<()> {
-    let failed = |e| Error::io("write", std::env::temp_dir())(e);
-    let mut staged = tempfile::tempfile().map_err(failed)?;
-    let mut bytes = 0;
-    for piece in Frames::open(lake, bucket, Position::default())? {
-        let Piece::Frame(frame) = piece? else { continue };
-        let Ok((header, body)) = frame.open() else { continue };
-        if header.user_id != user {
-            continue;
-        }
-        let body = match serde_json::from_slice::<Box<serde_json::value::RawValue>>(&body) {
-            Ok(json) => serde_json::json!(json),
-            Err(_) => serde_json::json!(String::from_utf8_lossy(&body)),
-        };
-        let line = serde_json::json!({ "asked": header, "answer": body }).to_string();
-        writeln!(staged, "{line}").map_err(failed)?;
-        bytes += line.len() as u64 + 1;
-    }
-    if bytes == 0 {
-        return Ok(());
-    }
-    staged.seek(SeekFrom::Start(0)).map_err(failed)?;
-    exported.files += 1;
-    exported.bytes += bytes;
-    place.put("originals/strava-api.jsonl", &mut staged)
 }

@@ -36,6 +36,8 @@ pub struct Sport {
     pub fitglue: &'static str,
     /// Strava's `sport_type`.
     pub strava: &'static str,
+    /// What device files call it, `|` between the names: the one of FIT's profile first, where it has one.
+    pub files: &'static str,
 }
 
 struct Table {
@@ -52,7 +54,9 @@ static SPORTS: LazyLock<Table> = LazyLock::new(|| {
     for line in lines {
         let cells: Vec<&'static str> = line.split(',').collect();
         let strava = cells[3].split('|').next().expect("a cell is there");
-        let sport = Sport { name: cells[0], family: cells[1], fitglue: cells[2], strava };
+        let files = header.iter().position(|column| *column == FILES.0).expect("device files have a column");
+        let (name, family, fitglue, files) = (cells[0], cells[1], cells[2], cells[files]);
+        let sport = Sport { name, family, fitglue, strava, files };
         for (column, cell) in header.iter().zip(&cells).skip(3) {
             for name in cell.split('|').filter(|name| !name.is_empty()) {
                 let meant = squashed(name);
@@ -121,7 +125,7 @@ pub fn known(source: &str, raw: &str) -> Option<&'static Sport> {
 }
 
 /// Letters and digits in lower case.
-fn squashed(name: &str) -> String {
+pub fn squashed(name: &str) -> String {
     if name.is_ascii() {
         let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
         return letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect();

@@ -5,6 +5,7 @@ import os
 import sys
 
 import duckdb
+import fitdecode
 import geopandas
 import gpxpy
 import pandas
@@ -36,7 +37,25 @@ def of_user(folder):
         first = [gpxpy.geo.distance(points[0].latitude, points[0].longitude, None, g.coords[0][1], g.coords[0][0], None) for g in near.geometry]
         furthest = max(furthest, min(first))
         starts.append(gpx.time)
-    return {"parquet": len(known), "geojson": len(lines), "gpx": len(starts), "gpx_times": times, "furthest_m": furthest}
+    fit, fit_records = 0, 0
+    for number, name in enumerate(sorted(os.listdir(os.path.join(folder, "fit")))):
+        fit += 1
+        # It takes its time: every fourth is read.
+        if number % 4:
+            continue
+        # Checksums are checked, and so is that every message has a definition.
+        with fitdecode.FitReader(os.path.join(folder, "fit", name), check_crc=fitdecode.CrcCheck.RAISE) as reader:
+            messages = [frame for frame in reader if isinstance(frame, fitdecode.FitDataMessage)]
+        kinds = [message.name for message in messages]
+        assert kinds[:2] == ["file_id", "event"] and kinds[-2:] == ["session", "activity"], kinds
+        session = messages[-2]
+        of = table[table.start_time == session.get_value("start_time")]
+        sums = of[["distance_m", "elapsed_s"]].fillna(0).round(1).values.tolist()
+        said = [session.get_value("total_distance") or 0, session.get_value("total_elapsed_time") or 0]
+        assert any(abs(km - said[0]) < 0.1 and abs(s - said[1]) < 0.1 for km, s in sums), (name, said, sums)
+        for record in (message for message in messages if message.name == "record"):
+            fit_records += record.has_field("timestamp") and record.get_value("timestamp") is not None
+    return {"fit": fit, "workouts": len(table), "fit_records": fit_records, "parquet": len(known), "geojson": len(lines), "gpx": len(starts), "gpx_times": times, "furthest_m": furthest}
 
 
 def main(folder):

@@ -7,7 +7,7 @@
 //!
 //! Numbers of messages and fields are those of the public FIT profile. `decode` reads messages,
 //! `part` gathers those of one file of a chain, `record` reads samples, `session` the sums,
-//! and `legs` puts them together.
+//! and `legs` puts them together. `write` makes files, for whoever wants a workout as one.
 
 mod decode;
 mod developer;
@@ -17,6 +17,7 @@ mod names;
 mod part;
 mod record;
 mod session;
+pub mod write;
 
 use jiff::Timestamp;
 
@@ -25,14 +26,14 @@ use crate::sources::Fault;
 use part::Part;
 
 pub use decode::crc;
-pub use names::sport as sport_name;
+pub use names::{numbers_of_sport, sport as sport_name};
 
 /// 1989-12-31T00:00:00Z in unix seconds, where FIT counts from.
 const EPOCH_S: i64 = 631_065_600;
 /// Smaller values count from the device's own start, not from the epoch.
 const FIRST_ABSOLUTE: i64 = 0x1000_0000;
 /// What `file_id.type` says of a recorded activity.
-const FILE_TYPE_ACTIVITY: i64 = 4;
+pub const FILE_TYPE_ACTIVITY: i64 = 4;
 
 /// What a file holds.
 #[derive(Debug, Default)]

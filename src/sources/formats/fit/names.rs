@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::model::sport::{named, squashed};
+
 type Names = LazyLock<HashMap<i64, &'static str>>;
 
 macro_rules! table {
@@ -38,6 +40,24 @@ pub fn sport(sport: Option<i64>, sub_sport: Option<i64>) -> Option<String> {
     }
 }
 
+/// The numbers of the sport and the sub-sport that a canonical sport has in the profile; of one that it does not know,
+/// those of any training.
+pub fn numbers_of_sport(canonical: &str) -> (u8, u8) {
+    /// By name, without punctuation.
+    static NUMBERS: LazyLock<HashMap<String, (u8, u8)>> = LazyLock::new(|| {
+        let specials = || std::iter::once(0).chain(SUB_SPORTS.keys().copied());
+        let pairs = SPORTS.keys().flat_map(|general| specials().map(|special| (*general, special)));
+        let named = pairs.filter_map(|(general, special)| {
+            let name = squashed(&sport(Some(general), Some(special))?);
+            Some((name, (u8::try_from(general).ok()?, u8::try_from(special).ok()?)))
+        });
+        named.collect()
+    });
+    const TRAINING: (u8, u8) = (10, 0);
+    let names = named(canonical).map_or("", |sport| sport.files).split('|');
+    names.map(|name| NUMBERS.get(name)).find_map(Option::<&_>::copied).unwrap_or(TRAINING)
+}
+
 /// As a person knows it: `Garmin fenix 5`. A number stands for what is not in the tables.
 pub fn device(manufacturer: i64, product: Option<i64>) -> String {
     let maker = MANUFACTURERS
@@ -59,6 +79,20 @@ pub fn exercise(category: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sport_is_read_back_from_its_numbers() {
+        for known in crate::model::sport::all() {
+            let (general, special) = numbers_of_sport(known.name);
+            let name = sport(Some(general.into()), Some(special.into())).unwrap();
+            let read = crate::model::sport::canonical("files", &name).unwrap();
+            let is_unknown_to_fit = (general, special) == (10, 0);
+            assert!(read == known.name || is_unknown_to_fit, "{}: {name} is {read}", known.name);
+        }
+        assert_eq!(numbers_of_sport("trail_run"), (1, 3));
+        assert_eq!(numbers_of_sport("ride"), (2, 0));
+        assert_eq!(numbers_of_sport("yoga"), (10, 43));
+    }
 
     #[test]
     fn devices_go_by_the_names_that_people_know() {

@@ -7,7 +7,9 @@ use ring::digest::{SHA256, digest};
 
 use super::{Exported, Pack, gzip, serial};
 use crate::model::hex;
-use crate::sources::formats::fit::crc;
+use crate::sources::formats::fit::write::{
+    ENUM, Message, UINT8, UINT32Z, Writer, semicircles, time as fit_time,
+};
 use crate::sources::formats::recording::Sample;
 use crate::testing::synth::records::Record;
 use crate::testing::synth::{Person, Recording, Workout};
@@ -159,94 +161,6 @@ impl Device {
     pub const HEAD_UNIT: Device = Device { manufacturer: 32, product: 31, serial: 77_001 };
 }
 
-/// A message in the making: a definition, and the values behind it.
-struct Message {
-    fields: Vec<(u8, u8, u8)>,
-    bytes: Vec<u8>,
-}
-
-/// A FIT file in the making.
-struct Fit(Vec<u8>);
-
-const UINT8: u8 = 0x02;
-const ENUM: u8 = 0x00;
-const UINT16: u8 = 0x84;
-const UINT32: u8 = 0x86;
-const UINT32Z: u8 = 0x8c;
-const SINT32: u8 = 0x85;
-
-impl Message {
-    fn new() -> Message {
-        Message { fields: Vec::new(), bytes: Vec::new() }
-    }
-
-    fn add(mut self, number: u8, base: u8, bytes: &[u8]) -> Message {
-        self.fields.push((number, bytes.len() as u8, base));
-        self.bytes.extend_from_slice(bytes);
-        self
-    }
-
-    fn u8(self, number: u8, base: u8, value: Option<u8>) -> Message {
-        self.add(number, base, &[value.unwrap_or(u8::MAX)])
-    }
-
-    fn u16(self, number: u8, value: Option<f64>) -> Message {
-        let value = value.map_or(u16::MAX, |v| v.round().clamp(0.0, 65_534.0) as u16);
-        self.add(number, UINT16, &value.to_le_bytes())
-    }
-
-    fn u32(self, number: u8, value: Option<f64>) -> Message {
-        let value = value.map_or(u32::MAX, |v| v.round().clamp(0.0, 4_294_967_294.0) as u32);
-        self.add(number, UINT32, &value.to_le_bytes())
-    }
-
-    fn i32(self, number: u8, value: Option<i32>) -> Message {
-        self.add(number, SINT32, &value.unwrap_or(i32::MAX).to_le_bytes())
-    }
-}
-
-impl Fit {
-    fn define(&mut self, local: u8, global: u16, message: &Message) {
-        self.0.extend_from_slice(&[0x40 | local, 0, 0]);
-        self.0.extend_from_slice(&global.to_le_bytes());
-        self.0.push(message.fields.len() as u8);
-        for (number, size, base) in &message.fields {
-            self.0.extend_from_slice(&[*number, *size, *base]);
-        }
-    }
-
-    fn push(&mut self, local: u8, message: &Message) {
-        self.0.push(local);
-        self.0.extend_from_slice(&message.bytes);
-    }
-
-    fn both(&mut self, local: u8, global: u16, message: &Message) {
-        self.define(local, global, message);
-        self.push(local, message);
-    }
-
-    fn finish(self) -> Vec<u8> {
-        let mut file = vec![14, 0x20];
-        file.extend_from_slice(&2195_u16.to_le_bytes());
-        file.extend_from_slice(&(self.0.len() as u32).to_le_bytes());
-        file.extend_from_slice(b".FIT");
-        file.extend_from_slice(&crc(&file).to_le_bytes());
-        file.extend_from_slice(&self.0);
-        let sum = crc(&file);
-        file.extend_from_slice(&sum.to_le_bytes());
-        file
-    }
-}
-
-/// FIT counts from the end of 1989.
-fn fit_time(unix_s: i64) -> f64 {
-    (unix_s - 631_065_600) as f64
-}
-
-fn semicircles(e7: Option<i32>) -> Option<i32> {
-    e7.map(|e7| (f64::from(e7) * 1e-7 * (2_147_483_648.0 / 180.0)).round() as i32)
-}
-
 fn file_id(kind: u8, device: Device, created_s: i64) -> Message {
     Message::new()
         .u8(0, ENUM, Some(kind))
@@ -258,7 +172,7 @@ fn file_id(kind: u8, device: Device, created_s: i64) -> Message {
 
 /// Settings, as most of the FIT files of an account are no activities.
 pub fn fit_settings(device: Device, created_s: i64) -> Vec<u8> {
-    let mut fit = Fit(Vec::new());
+    let mut fit = Writer::default();
     fit.both(0, 0, &file_id(2, device, created_s));
     fit.both(1, 3, &Message::new().u8(1, ENUM, Some(1)).u8(2, UINT8, Some(34)));
     fit.finish()
@@ -273,7 +187,7 @@ pub fn fit(record: &Record, samples: &[Sample], device: Device) -> Vec<u8> {
 pub fn fit_file(w: &Workout, (sport, sub_sport): (u8, u8), samples: &[Sample], device: Device) -> Vec<u8> {
     let start_s = w.start.as_second();
     let end_s = start_s + i64::from(w.elapsed_s);
-    let mut fit = Fit(Vec::new());
+    let mut fit = Writer::default();
     fit.both(0, 0, &file_id(4, device, start_s));
     for (index, s) in samples.iter().enumerate() {
         let record = Message::new()
