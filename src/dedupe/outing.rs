@@ -250,11 +250,6 @@ fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
 
 /// Whether one part begins where another ended or began, as far as their tracks tell.
 fn leads_to(clusters: &Clusters, one: usize, next: usize) -> Option<bool> {
-    let span = |cluster: usize| clusters.placed[clusters.typical(cluster)].span();
-    // Who was still recording when the next one began did not go elsewhere in between.
-    if relation::overlap_s(span(one), span(next)) > LONGEST_BREAK_S / 3 {
-        return None;
-    }
     let track = |cluster: usize| {
         let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
         records.filter(|r| !r.is_virtual && !r.footprint.is_empty()).map(|r| &r.footprint).next()
