@@ -220,24 +220,42 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
     Ok(Run::of(summary, ended))
 }
 
-/// Activities of these users, of everybody where there are none, that came after the last run.
-pub fn not_deduped(lake: &Lake, users: &[String]) -> Result<u64> {
+/// What the last run does not know of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// Activities that came after it.
+    pub activities: u64,
+    /// Whether records or answers are others than those that it was made of.
+    pub is_stale: bool,
+}
+
+/// How far the workouts of these users, of everybody where none are named, are behind. Rows are read only where
+/// something has changed.
+pub fn behind(lake: &Lake, users: &[String]) -> Result<Behind> {
+    let answers = AllAnswers::read(lake)?;
     let of_buckets = each_bucket(&lake.buckets_of(users), |bucket| {
-        match not_deduped_of(lake, bucket, users) {
+        let of_bucket = || {
+            let is_stale = !is_current(lake, bucket, &answers)?;
+            let activities = if is_stale { not_deduped_of(lake, bucket, users)? } else { 0 };
+            Ok(Behind { activities, is_stale })
+        };
+        match of_bucket() {
             // Whoever reads the bucket's workouts says so.
-            Err(Error::Damaged { .. }) => Ok(0),
-            counted => counted,
+            Err(Error::Damaged { .. }) => Ok(Behind { activities: 0, is_stale: false }),
+            behind => behind,
         }
     })?
     .all()?;
-    Ok(of_buckets.into_iter().sum())
+    Ok(Behind {
+        activities: of_buckets.iter().map(|behind| behind.activities).sum(),
+        is_stale: of_buckets.iter().any(|behind| behind.is_stale),
+    })
 }
 
 fn not_deduped_of(lake: &Lake, bucket: Bucket, users: &[String]) -> Result<u64> {
     let mut known: HashSet<(String, String, String)> = HashSet::new();
     let golden = lake.golden(bucket);
-    dataset::check_schema(lake, &golden, "dedupe")?;
-    for batch in dataset::read(lake, &golden, Some(&["user_id", "members"]))? {
+    for batch in dataset::read_checked(lake, &golden, &["user_id", "members"], "dedupe")? {
         let rows = Rows(&batch);
         let members = rows.list("members");
         for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row))) {
@@ -380,7 +398,7 @@ fn rules(weights: &Weights, options: &Options) -> u64 {
 }
 
 /// Whether a bucket's workouts are of the records and answers that there are now.
-pub fn is_current(lake: &Lake, bucket: Bucket, answers: &AllAnswers) -> Result<bool> {
+fn is_current(lake: &Lake, bucket: Bucket, answers: &AllAnswers) -> Result<bool> {
     let Some(golden) = dataset::made_from(lake, &lake.golden(bucket))? else {
         return Ok(dataset::activities(lake, bucket, Some(&["user_id"]))?.is_empty());
     };

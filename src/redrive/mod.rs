@@ -32,14 +32,13 @@ use tokio::sync::mpsc;
 
 pub use options::{Options, Watch, WatchFrom};
 
+use crate::dedupe::{self, Behind};
 use crate::error::{Error, Result};
 use crate::fitglue::users::Users;
-use crate::store::each::each_bucket;
 use crate::store::lake::Lake;
-use crate::store::state::answers::AllAnswers;
 use crate::store::state::deliveries::{self, Deliveries};
 use crate::store::state::exports::Exports;
-use crate::{dedupe, fitglue, http};
+use crate::{fitglue, http};
 use drive::{Driven, Event};
 use plan::{List, OfBucket, Summary};
 use sinks::Settings;
@@ -57,32 +56,20 @@ fn damage_apart<T>(result: Result<T>) -> Result<Result<T, String>> {
 /// An error that says what has to be done first.
 fn check(lake: &Lake, options: &Options) -> Result<()> {
     reconcile::check(lake, &options.users)?;
-    match dedupe::not_deduped(lake, &options.users)? {
-        0 => check_current(lake, options),
-        // What is sent now cannot come after what turns out to be older.
-        more => Err(Error::Usage(format!(
-            "{more} activities came after the last `longrun dedupe`; run it first, so that nothing is sent twice or \
-             before something older"
-        ))),
-    }
-}
-
-/// Answers and changed records may make other workouts of what is sent.
-fn check_current(lake: &Lake, options: &Options) -> Result<()> {
-    let answers = AllAnswers::read(lake)?;
-    let stale = each_bucket(&lake.buckets_of(&options.users), |bucket| {
-        // What is damaged is said when it is planned.
-        Ok(matches!(damage_apart(dedupe::is_current(lake, bucket, &answers))?, Ok(false)))
-    })?
-    .all()?;
-    if stale.contains(&true) {
-        return Err(Error::Usage(
+    match dedupe::behind(lake, &options.users)? {
+        Behind { activities: 0, is_stale: false } => Ok(()),
+        // Answers and changed records may make other workouts of what is sent.
+        Behind { activities: 0, is_stale: true } => Err(Error::Usage(
             "records or answers have changed since the last `longrun dedupe`; run it first, so that nothing is sent that \
              somebody has decided otherwise"
                 .to_string(),
-        ));
+        )),
+        // What is sent now cannot come after what turns out to be older.
+        Behind { activities, .. } => Err(Error::Usage(format!(
+            "{activities} activities came after the last `longrun dedupe`; run it first, so that nothing is sent twice or \
+             before something older"
+        ))),
     }
-    Ok(())
 }
 
 /// Why nothing is sent by the pipeline's exports, if so.

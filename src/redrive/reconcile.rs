@@ -238,7 +238,7 @@ pub fn reconcile(lake: &Lake, users: &[String], now: Timestamp) -> Result<Reconc
     })?
     .all()?;
     let mut reconciled =
-        Reconciled { not_deduped: dedupe::not_deduped(lake, users)?, ..Reconciled::default() };
+        Reconciled { not_deduped: dedupe::behind(lake, users)?.activities, ..Reconciled::default() };
     for of_bucket in of_buckets {
         match of_bucket {
             Ok((of_users, months)) => {

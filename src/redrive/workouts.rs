@@ -93,7 +93,6 @@ impl Workouts {
     pub fn read(lake: &Lake, bucket: Bucket, uploads: &Uploads, users: &[String]) -> Result<Workouts> {
         const OF_GOLDEN: [&str; 6] = ["golden_id", "members", "user_id", "title", "sport", "start_time"];
         let golden = lake.golden(bucket);
-        dataset::check_schema(lake, &golden, "dedupe")?;
         let batches: Arc<[RecordBatch]> = dataset::activities(lake, bucket, Some(&COLUMNS))?.into();
         let mut members: HashMap<Name, Member> = HashMap::new();
         for (number, batch) in batches.iter().enumerate() {
@@ -106,7 +105,7 @@ impl Workouts {
             }
         }
         let mut by_user: BTreeMap<String, Vec<Workout>> = BTreeMap::new();
-        for batch in dataset::read(lake, &golden, Some(&OF_GOLDEN))? {
+        for batch in dataset::read_checked(lake, &golden, &OF_GOLDEN, "dedupe")? {
             let rows = Rows(&batch);
             for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row)))
             {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
 
-use crate::support::{BINARY, Ended, WIDE, World, rows, segments};
+use crate::support::{BINARY, Ended, SmallDisk, WIDE, World, rows, segments};
 
 const PEOPLE: Options = Options { seed: 51, users: 2, activities: 30 };
 
@@ -191,36 +191,6 @@ fn damage_is_named_and_never_read_as_data() {
     );
 }
 
-/// A file system of 400 KiB at a folder, for as long as the value lives.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=400k", "tmpfs"])
-            .arg(folder.path())
-            .output();
-        if mount.is_ok_and(|output| output.status.success()) {
-            return Some(SmallDisk(folder));
-        }
-        eprintln!("skipped: this machine does not let tests mount a file system");
-        None
-    }
-
-    fn remount(&self, options: &str) {
-        let status =
-            Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0.path()).status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_and_a_read_only_one_lose_nothing() {
     let Some(disk) = SmallDisk::mount() else { return };
@@ -229,7 +199,7 @@ fn a_full_disk_and_a_read_only_one_lose_nothing() {
         Config { limits: WIDE, ..Config::default() },
     );
     // The lake moves to the small disk, accounts and all.
-    let lake = disk.0.path().join("lake");
+    let lake = disk.path().join("lake");
     assert!(Command::new("cp").arg("-r").arg(world.lake_folder()).arg(&lake).status().unwrap().success());
     let run = |args: &[&str]| Ended::of(world.command(args).env("LONGRUN_LAKE", &lake).output().unwrap());
     let ended = run(&["fetch", "--per-second", "10000"]).expect(1);

@@ -11,6 +11,8 @@ pub enum Does {
     Takes,
     /// Says no, and has not taken it.
     Answers(u16),
+    /// Shows a login page, and has not taken it.
+    ShowsAPage,
     /// Takes it, and does not answer in time.
     TakesAndHangs,
     /// Takes it, and answers a little later.
@@ -164,11 +166,13 @@ fn serve(stream: TcpStream, script: &Reader, seen: &Mutex<Seen>) -> std::io::Res
         };
         // The script may kill who asks, before or behind the taking.
         let does = script(number, &taken);
-        if !matches!(does, Does::Answers(_) | Does::Cuts) {
+        if !matches!(does, Does::Answers(_) | Does::ShowsAPage | Does::Cuts) {
             seen.lock().unwrap().taken.push(taken);
         }
+        let says =
+            if matches!(does, Does::ShowsAPage) { "\n<!DOCTYPE html><title>Log in</title>" } else { "ok" };
         let status = match does {
-            Does::Takes => 200,
+            Does::Takes | Does::ShowsAPage => 200,
             Does::Answers(status) => status,
             Does::TakesLate => {
                 std::thread::sleep(Duration::from_millis(15));
@@ -190,6 +194,6 @@ fn serve(stream: TcpStream, script: &Reader, seen: &Mutex<Seen>) -> std::io::Res
         if status == 0 {
             return Ok(());
         }
-        write!(stream, "HTTP/1.1 {status} said\r\ncontent-length: 2\r\n\r\nok")?;
+        write!(stream, "HTTP/1.1 {status} said\r\ncontent-length: {}\r\n\r\n{says}", says.len())?;
     }
 }

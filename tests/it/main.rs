@@ -26,6 +26,7 @@ mod kill;
 mod lake;
 mod limits;
 mod observed;
+mod opens;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 mod purge;

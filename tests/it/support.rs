@@ -302,3 +302,37 @@ pub fn python_with(modules: &str) -> Option<String> {
     eprintln!("skipped: {python} has not {modules} (pip install -r tests/requirements.txt, LONGRUN_PYTHON)");
     None
 }
+
+/// A file system of 400 KiB at a folder, for as long as the value lives.
+pub struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    pub fn mount() -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=400k", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk(folder));
+        }
+        eprintln!("skipped: this machine does not let tests mount a file system");
+        None
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn remount(&self, options: &str) {
+        let status =
+            Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0.path()).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}

@@ -33,8 +33,8 @@ impl Places {
         for year in dataset::years(lake, source.name(), bucket)? {
             let file = lake.streams(source.name(), bucket, year);
             let mut first = 0;
-            dataset::check_schema(lake, &file, "normalize")?;
-            for batch in dataset::read(lake, &file, Some(&["user_id", "source_id", "samples"]))? {
+            const COLUMNS: [&str; 3] = ["user_id", "source_id", "samples"];
+            for batch in dataset::read_checked(lake, &file, &COLUMNS, "normalize")? {
                 let rows = Rows(&batch);
                 for row in 0..batch.num_rows() {
                     let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;

@@ -94,14 +94,15 @@ impl HttpSink {
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = after.and_then(|value| retry_after(value, Timestamp::now()));
-        let said = match http::body(response, MOST_ANSWER_BYTES).await {
-            Ok(body) => words(&body, &self.secrets),
-            // The status is what counts, and it has come.
-            Err(_) => String::new(),
-        };
+        // Where it does not arrive, the status is what counts, and that has come.
+        let body = http::body(response, MOST_ANSWER_BYTES).await.unwrap_or_default();
+        let said = words(&body, &self.secrets);
         let answer = format!("HTTP {}{said}", status.as_u16());
         let endpoint = shown(&self.url);
         match status.as_u16() {
+            200..=299 if is_page(&body) => Err(Error::Remote(format!(
+                "{endpoint} shows a web page ({answer}), as a login page or a proxy does, and nothing says that it took the message; name the address that takes messages"
+            ))),
             200..=299 => {
                 self.has_taken.store(true, Ordering::Relaxed);
                 Ok(Outcome::Delivered)
@@ -133,6 +134,13 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         }
     };
     Some(Duration::from_secs(seconds.min(LONGEST_RETRY_AFTER_S)))
+}
+
+/// A page for people. Who takes messages has nothing to show.
+fn is_page(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    let begins = |with: &str| body.get(..with.len()).is_some_and(|b| b.eq_ignore_ascii_case(with.as_bytes()));
+    begins("<!doctype html") || begins("<html")
 }
 
 /// The beginning of what an answer says, in one line.

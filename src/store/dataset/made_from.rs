@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use serde::{Deserialize, Serialize};
 
 use super::damaged;
@@ -81,6 +81,11 @@ impl MadeFrom {
         ]
     }
 
+    /// None where the file is of another schema.
+    pub(super) fn of(metadata: &ParquetMetaData) -> Option<MadeFrom> {
+        MadeFrom::read(metadata.file_metadata().key_value_metadata()?)
+    }
+
     fn read(entries: &[KeyValue]) -> Option<MadeFrom> {
         let value = |key: &str| entries.iter().find(|entry| entry.key == key)?.value.as_deref();
         let number = |key: &str| -> Option<u64> { value(key)?.parse().ok() };
@@ -117,6 +122,5 @@ pub fn made_from(lake: &Lake, key: &Key) -> Result<Option<MadeFrom>> {
     let Some(file) = lake.backend().open(key)? else { return Ok(None) };
     let metadata =
         ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
-    let entries = metadata.metadata().file_metadata().key_value_metadata();
-    Ok(entries.and_then(|entries| MadeFrom::read(entries)))
+    Ok(MadeFrom::of(metadata.metadata()))
 }

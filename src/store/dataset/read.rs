@@ -5,21 +5,32 @@ use std::io;
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::file::metadata::ParquetMetaData;
 use twox_hash::XxHash64;
 
 use super::keys::sources;
-use super::made_from;
+use super::made_from::{MadeFrom, made_from};
 use crate::error::{Error, Result};
-use crate::store::backend::Key;
+use crate::store::backend::{Key, Opened};
 use crate::store::lake::{Bucket, Lake};
+
+/// Of a batch.
+const ROWS: usize = 8192;
 
 /// Refuses a file whose rows have other columns than this longrun's. `command` makes it anew.
 pub fn check_schema(lake: &Lake, key: &Key, command: &str) -> Result<()> {
-    if lake.backend().exists(key)? && made_from(lake, key)?.is_none() {
-        let what = format!("its columns are another longrun's; run `longrun {command}`, which makes it anew");
-        return Err(Error::damaged(lake.place(key), what));
+    let Some(file) = lake.backend().open(key)? else { return Ok(()) };
+    let metadata =
+        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    check(lake, key, metadata.metadata(), command)
+}
+
+fn check(lake: &Lake, key: &Key, metadata: &ParquetMetaData, command: &str) -> Result<()> {
+    if MadeFrom::of(metadata).is_some() {
+        return Ok(());
     }
-    Ok(())
+    let what = format!("its columns are another longrun's; run `longrun {command}`, which makes it anew");
+    Err(Error::damaged(lake.place(key), what))
 }
 
 /// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
@@ -37,7 +48,6 @@ pub fn fingerprint(lake: &Lake, key: &Key) -> Result<Option<u64>> {
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
 pub fn read(lake: &Lake, key: &Key, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
-    const ROWS: usize = 8192;
     if columns.is_some() {
         return batches(lake, key, columns, ROWS)?.collect();
     }
@@ -48,13 +58,26 @@ pub fn read(lake: &Lake, key: &Key, columns: Option<&[&str]>) -> Result<Vec<Reco
     reader.map(|batch| batch.map_err(|e| damaged(lake, key, &e))).collect()
 }
 
+/// Some columns of a file's rows, which is refused where its rows have other columns than this longrun's.
+pub fn read_checked(lake: &Lake, key: &Key, columns: &[&str], command: &str) -> Result<Vec<RecordBatch>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(Vec::new()) };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    check(lake, key, builder.metadata(), command)?;
+    of_columns(lake, key, builder, Some(columns), ROWS)?.collect()
+}
+
 /// Every source's activities of a bucket.
 pub fn activities(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
     let mut batches = Vec::new();
     for source in sources(lake, bucket)? {
         let key = lake.activities(&source, bucket);
-        check_schema(lake, &key, "normalize")?;
-        batches.extend(read(lake, &key, columns)?);
+        match columns {
+            Some(columns) => batches.extend(read_checked(lake, &key, columns, "normalize")?),
+            None => {
+                check_schema(lake, &key, "normalize")?;
+                batches.extend(read(lake, &key, None)?);
+            }
+        }
     }
     Ok(batches)
 }
@@ -65,14 +88,22 @@ pub fn current(lake: &Lake, key: &Key) -> Result<Vec<RecordBatch>> {
 }
 
 /// Rows of a file, some at a time.
-pub fn batches(
-    lake: &Lake,
-    key: &Key,
-    columns: Option<&[&str]>,
-    rows: usize,
-) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>>>> {
+pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>>>;
+
+/// Reads a file some rows at a time.
+pub fn batches(lake: &Lake, key: &Key, columns: Option<&[&str]>, rows: usize) -> Result<Batches> {
     let Some(file) = lake.backend().open(key)? else { return Ok(Box::new(std::iter::empty())) };
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    of_columns(lake, key, builder, columns, rows)
+}
+
+fn of_columns(
+    lake: &Lake,
+    key: &Key,
+    builder: ParquetRecordBatchReaderBuilder<Opened>,
+    columns: Option<&[&str]>,
+    rows: usize,
+) -> Result<Batches> {
     let mask = match columns {
         Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
         None => ProjectionMask::all(),

@@ -1,15 +1,18 @@
 //! What only happens to others: clocks that go back, a ledger that somebody wrote into, receivers that answer nothing
 //! or nonsense, exports that come in the wrong order, and two redrives at once.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
+use rustix::fs::FallocateFlags;
 use serde_json::{Value, json};
 
 use super::{FAST, USER, athlete, detail};
+use crate::consumer::Consumer;
 use crate::endpoint::{Does, Endpoint};
-use crate::support::{Ended, Place};
+use crate::opens::opens;
+use crate::support::{Ended, Place, SmallDisk};
 
 /// A user with three activities that the pipeline has nothing of.
 fn three() -> Place {
@@ -121,5 +124,82 @@ fn of_two_redrives_at_once_one_sends_and_each_message_goes_once() {
     assert_eq!(endpoint.events().len(), 40, "each once");
     for refused in both.iter().filter(|ended| ended.code != Some(0)) {
         assert!(refused.stderr.contains("another longrun"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_plan_reads_each_bucket_once_and_the_state_no_oftener_for_more_users() {
+    let opened = |users: u32| {
+        let place = Place::crowd(users, 4);
+        let counts = opens(&place.lake(), || {
+            assert_eq!(place.dry_run(&[])["send"].as_u64(), Some(u64::from(users) * 4));
+        });
+        let of = |part: &str| {
+            let those = counts.iter().filter(|(path, _)| path.to_string_lossy().contains(part));
+            those.map(|(path, n)| (path.clone(), *n)).collect::<Vec<_>>()
+        };
+        for dataset in ["golden/", "matches/", "activities/"] {
+            let files = of(dataset);
+            assert!(!files.is_empty(), "{dataset} is read");
+            // Once for what it was made from, and once for its rows.
+            let often: Vec<_> = files.iter().filter(|(_, n)| *n > 2).collect();
+            assert!(often.is_empty(), "{often:?} of {} files", files.len());
+        }
+        // Once for each page that bodies are in; everybody has one.
+        let pages: usize = of("landing/").iter().map(|(_, n)| n).sum();
+        assert_eq!(pages, users as usize);
+        of("state.db").iter().find(|(path, _)| path.ends_with("state.db")).map_or(0, |(_, n)| *n)
+    };
+    let (few, many) = (opened(8), opened(60));
+    assert!(few > 0 && many <= few + 4, "as often as there are planners: {few} for 8 users, {many} for 60");
+}
+
+#[test]
+fn a_ledger_without_room_sends_nothing_that_it_has_not_written_down() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    disk.remount("size=8m");
+    let place = Place::crowd(3, 60);
+    let lake = disk.path().join("lake");
+    assert!(Command::new("cp").arg("-r").arg(place.lake()).arg(&lake).status().unwrap().success());
+    let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
+    let sink = format!("cloudevents:{}", endpoint.url());
+    let redrive = || {
+        let args = [&["redrive", "--apply", "--json", "--sink", &sink], &FAST[..]].concat();
+        Ended::of(place.command(&args).env("LONGRUN_LAKE", &lake).output().unwrap())
+    };
+    // Somebody else fills the disk, all but a few pages of the ledger.
+    let full = std::fs::File::create(disk.path().join("full")).unwrap();
+    let room = rustix::fs::statvfs(disk.path()).unwrap();
+    rustix::fs::fallocate(&full, FallocateFlags::empty(), 0, room.f_bavail * room.f_frsize - (160 << 10))
+        .unwrap();
+    let ended = redrive().expect(1);
+    assert!(ended.stderr.contains("free some space and run the same command again"), "{}", ended.stderr);
+    let sent = endpoint.requests();
+    assert!(sent < 180, "{sent}");
+    drop(full);
+    std::fs::remove_file(disk.path().join("full")).unwrap();
+    let intents: i64 = Connection::open(lake.join("state.db"))
+        .unwrap()
+        .query_row("SELECT coalesce(sum(attempts), 0) FROM redrives", [], |row| row.get(0))
+        .unwrap();
+    assert!(intents >= sent as i64, "{sent} were sent, {intents} were written down");
+    redrive().expect(0);
+    let mut consumer = Consumer::new();
+    endpoint.events().iter().for_each(|message| consumer.take(message));
+    consumer.check();
+    assert_eq!(consumer.runs.len(), 180);
+}
+
+#[test]
+fn a_login_page_is_no_delivery_whatever_its_status_says() {
+    for sink in ["cloudevents", "webhook"] {
+        let place = three();
+        let endpoint = Endpoint::start(Box::new(|n| if n == 2 { Does::ShowsAPage } else { Does::Takes }));
+        let sink = format!("{sink}:{}", endpoint.url());
+        let ended = place.redrive(&sink, &[]).expect(1);
+        assert!(ended.stderr.contains("shows a web page (HTTP 200"), "{}", ended.stderr);
+        assert_eq!(endpoint.requests(), 2, "it stops there");
+        assert_eq!(figures(&place.redrive(&sink, &[]).expect(0).json()), [2, 2, 1]);
+        assert_eq!(endpoint.taken().len(), 3, "each once");
     }
 }
