@@ -81,25 +81,66 @@ fn parse_page(c: &mut Criterion) {
     group.finish();
 }
 
-fn decode_polylines(c: &mut Criterion) {
+/// Lines of lists and of details, beside a loop that takes character after character and checks nothing.
+fn polylines(c: &mut Criterion) {
     let person = somebody();
-    let lines: Vec<String> = person
-        .workouts
-        .iter()
-        .filter(|w| w.has_track())
-        .take(100)
-        .map(|w| polyline::encode(&w.track(person.home, w.detail_points())))
-        .collect();
-    let points: usize =
-        person.workouts.iter().filter(|w| w.has_track()).take(100).map(|w| w.detail_points()).sum();
+    let walked: Vec<_> = person.workouts.iter().filter(|w| w.has_track()).take(100).collect();
     let mut group = c.benchmark_group("100 polylines");
-    group.throughput(Throughput::Elements(points as u64));
-    group.bench_function("into integer tracks", |b| {
-        b.iter(|| {
-            lines.iter().map(|line| polyline::decode(line.as_bytes()).expect("sound").len()).sum::<usize>()
+    for (name, tracks) in [
+        ("of lists", walked.iter().map(|w| w.track(person.home, w.summary_points())).collect::<Vec<_>>()),
+        ("of details", walked.iter().map(|w| w.track(person.home, w.detail_points())).collect()),
+    ] {
+        let lines: Vec<String> = tracks.iter().map(polyline::encode).collect();
+        let points: usize = tracks.iter().map(polyline::Track::len).sum();
+        assert!(lines.iter().zip(&tracks).all(|(line, track)| characters(line.as_bytes()) == *track));
+        group.throughput(Throughput::Elements(points as u64));
+        group.bench_function(format!("{name}, decoded"), |b| {
+            b.iter(|| {
+                lines
+                    .iter()
+                    .map(|line| polyline::decode(line.as_bytes()).expect("sound").len())
+                    .sum::<usize>()
+            });
         });
-    });
+        group.bench_function(format!("{name}, decoded, character after character"), |b| {
+            b.iter(|| lines.iter().map(|line| characters(line.as_bytes()).len()).sum::<usize>());
+        });
+        group.bench_function(format!("{name}, encoded"), |b| {
+            b.iter(|| tracks.iter().map(|track| polyline::encode(track).len()).sum::<usize>());
+        });
+    }
     group.finish();
+}
+
+/// A sound line, the plain way.
+fn characters(line: &[u8]) -> polyline::Track {
+    let points = line.len() / 5 + 1;
+    let mut track =
+        polyline::Track { lat_e5: Vec::with_capacity(points), lon_e5: Vec::with_capacity(points) };
+    let mut at = 0;
+    let mut value = || {
+        let (mut bits, mut shift) = (0_u32, 0);
+        loop {
+            let group = u32::from(line[at]) - 63;
+            at += 1;
+            bits |= (group & 0x1f) << shift;
+            shift += 5;
+            if group < 0x20 {
+                return (at, (bits >> 1) as i32 ^ -((bits & 1) as i32));
+            }
+        }
+    };
+    let (mut lat, mut lon) = (0, 0);
+    let mut is_over = line.is_empty();
+    while !is_over {
+        lat += value().1;
+        let (behind, east) = value();
+        lon += east;
+        is_over = behind == line.len();
+        track.lat_e5.push(lat);
+        track.lon_e5.push(lon);
+    }
+    track
 }
 
 fn decode_device_files(c: &mut Criterion) {
@@ -392,7 +433,7 @@ fn decide(c: &mut Criterion) {
 criterion_group!(
     benches,
     parse_page,
-    decode_polylines,
+    polylines,
     decode_device_files,
     landing_to_parquet,
     dedupe_people,
