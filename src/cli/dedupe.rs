@@ -258,7 +258,7 @@ fn decide(context: &Context, args: Decide) -> Result<Exit> {
 fn decide_zone(lake: &Lake, args: &Decide, zone: &[String]) -> Result<Exit> {
     let (source, zone) = (&zone[0], Some(zone[1].clone()).filter(|zone| zone != "forget"));
     let user_id = args.user.clone().expect("clap asks for it");
-    let named = Source::named(source).ok_or_else(|| Error::Usage(format!("{source:?} is no source")))?;
+    let named = source.parse::<Source>().map_err(Error::Usage)?;
     let is_known = dataset::sources(lake, lake.bucket(&user_id))?.iter().any(|name| name == named.name())
         && dataset::read(lake, &lake.activities(named.name(), lake.bucket(&user_id)), Some(&["user_id"]))?
             .iter()

@@ -15,6 +15,7 @@ use crate::sources::formats::pack::pack;
 use crate::sources::{self, Fault, Found, Source, formats::zip::Container};
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
+use crate::store::state::zones;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -76,7 +77,7 @@ struct Contents {
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Some(zone) = &args.timezone {
-        TimeZone::get(zone).map_err(|_| Error::Usage(format!("{zone:?} is not a time zone")))?;
+        zones::check(zone)?;
     }
     if args.dry_run {
         return look(context, &args);
@@ -262,7 +263,7 @@ fn read_manifest(manifest: &Path, args: &Args) -> Result<Vec<Line>> {
         let cell = |column: usize| row.get(column).unwrap_or_default().trim().to_string();
         let zone = zone.map(cell).filter(|zone| !zone.is_empty()).or_else(|| args.timezone.clone());
         if let Some(zone) = &zone {
-            TimeZone::get(zone).map_err(|_| Error::Usage(format!("{place}: {zone:?} is not a time zone")))?;
+            zones::check(zone).map_err(|e| Error::Usage(format!("{place}: {e}")))?;
         }
         let path = Some(cell(path)).filter(|path| !path.is_empty());
         let path = path.map(|path| beside.join(path)).unwrap_or_default();

@@ -36,7 +36,8 @@ pub fn policy_text(name: &str) -> Result<String> {
         return Ok(text.to_string());
     }
     let text = std::fs::read_to_string(name).map_err(Error::io("read", name))?;
-    Policy::parse(&text).map_err(|e| Error::Usage(format!("{name}: {e}")))?;
+    Policy::parse(&text)
+        .map_err(|e| Error::Usage(format!("{name} is no policy ({e}); `--policy strava-2026` is one")))?;
     Ok(text)
 }
 

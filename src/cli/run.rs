@@ -6,7 +6,6 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +19,7 @@ use crate::signals::Signals;
 use crate::store::dataset;
 use crate::store::lake::Lake;
 use crate::store::state::accounts::Accounts;
+use crate::store::state::zones;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -99,7 +99,7 @@ struct Outcome {
 
 pub fn run(context: &Context, mut args: Args) -> Result<Exit> {
     if let Some(zone) = &args.timezone {
-        TimeZone::get(zone).map_err(|_| Error::Usage(format!("{zone:?} is not a time zone")))?;
+        zones::check(zone)?;
     }
     args.fetch.no_wait |= args.fetch.max_wait.is_none();
     let lake = context.open_or_create()?;

@@ -153,13 +153,22 @@ impl Rules {
             substring: String,
             target_type: String,
         }
-        let written: Vec<Written> =
-            serde_json::from_str(text).map_err(|e| Error::Usage(format!("the rules cannot be read: {e}")))?;
+        let written: Vec<Written> = serde_json::from_str(text).map_err(|e| {
+            Error::Usage(format!(
+                "the rules cannot be read ({e}); they look like \
+                     [{{\"substring\": \"parkrun\", \"target_type\": \"Run\"}}]"
+            ))
+        })?;
         let rules = written.into_iter().enumerate().map(|(at, rule)| {
             let wanted = squashed(rule.target_type.trim_start_matches("ACTIVITY_TYPE_"));
             let sport = all().iter().find(|s| squashed(s.name) == wanted || squashed(s.strava) == wanted);
             let complain = |what: &str| Error::Usage(format!("rule {}: {what}", at + 1));
-            let sport = sport.ok_or_else(|| complain(&format!("{:?} is no sport", rule.target_type)))?;
+            let sport = sport.ok_or_else(|| {
+                complain(&format!(
+                    "{:?} is no sport; Strava's names are known, such as TrailRun",
+                    rule.target_type
+                ))
+            })?;
             if rule.substring.trim().is_empty() {
                 return Err(complain("its substring is empty, so it would take every title"));
             }

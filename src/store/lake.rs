@@ -73,12 +73,18 @@ impl Lake {
             }
             Err(e) => return Err(Error::io("read", &charter)(e)),
         };
+        let unreadable = |what: &str| {
+            let what = format!(
+                "{what}; put back the one that a backup has, or that of another lake with as many buckets"
+            );
+            Error::damaged(&charter, what)
+        };
         // The version is read by itself: a newer charter may say things this longrun cannot parse.
         #[derive(Deserialize)]
         struct Version {
             format: u32,
         }
-        let version: Version = toml::from_str(&text).map_err(|e| Error::damaged(&charter, e.message()))?;
+        let version: Version = toml::from_str(&text).map_err(|e| unreadable(e.message()))?;
         if version.format > FORMAT {
             return Err(Error::Usage(format!(
                 "{} is a lake of format {}, and this longrun knows formats up to {FORMAT}; use a newer longrun",
@@ -86,10 +92,9 @@ impl Lake {
                 version.format
             )));
         }
-        let Charter { format, buckets, hash } =
-            toml::from_str(&text).map_err(|e| Error::damaged(&charter, e.message()))?;
+        let Charter { format, buckets, hash } = toml::from_str(&text).map_err(|e| unreadable(e.message()))?;
         if buckets == 0 || hash != HASH {
-            return Err(Error::damaged(&charter, format!("{buckets} buckets by hash {hash:?}")));
+            return Err(unreadable(&format!("{buckets} buckets by hash {hash:?}")));
         }
         let local = Local::new(root);
         if format < FORMAT {

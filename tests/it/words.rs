@@ -1,9 +1,10 @@
-//! All that people read, in one place: `snapshots/` holds the help of every command, a day with a small lake, and the
-//! demo. What differs from run to run (ports, paths, durations, sizes) is replaced.
+//! All that people read, in one place: `snapshots/` holds the help of every command, a day with a small lake, the
+//! demo, and every sentence of an error. What differs from run to run (ports, paths, durations, sizes) is replaced.
 //!
 //! `LONGRUN_RENEW=1 cargo test --release --test it words` writes them again, and the demo's lines in the README.
 
 mod day;
+mod errors;
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};

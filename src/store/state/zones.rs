@@ -59,6 +59,12 @@ pub struct Given {
 /// Before the first day that anybody recorded, and after the last.
 const EVER: [&str; 2] = ["0001-01-01", "9999-12-31"];
 
+/// Refuses what is no name of a time zone.
+pub fn check(zone: &str) -> Result<()> {
+    let unknown = |_| Error::Usage(format!("{zone:?} is not a time zone, like Europe/Berlin or UTC"));
+    TimeZone::get(zone).map(drop).map_err(unknown)
+}
+
 /// Everybody's, by user.
 pub fn read(db: &Connection) -> rusqlite::Result<Vec<(String, ZoneAnswer)>> {
     let mut statement = db.prepare(
@@ -86,11 +92,7 @@ pub fn keep(lake: &Lake, given: &Given, now: Timestamp) -> Result<usize> {
         return Err(Error::Usage(format!("the first day, {from}, is after the last, {to}")));
     }
     let Given { user_id, source, zone, .. } = given;
-    if let Some(zone) = zone
-        && TimeZone::get(zone).is_err()
-    {
-        return Err(Error::Usage(format!("{zone:?} is not a time zone, like Europe/Berlin or UTC")));
-    }
+    zone.as_deref().map_or(Ok(()), check)?;
     lake.state()?.write(|db| match zone {
         Some(zone) => db.execute(
             "INSERT OR REPLACE INTO zones VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

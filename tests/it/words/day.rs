@@ -36,6 +36,14 @@ pub fn spent() -> Day {
     write("pipeline.jsonl", &PIPELINE.map(|line| format!("{line}\n")).concat());
     write("none.json", "[]");
     write("notes.txt", "nothing that longrun reads");
+    write("wrong/rules.json", r#"[{"substring": "parkrun", "target_type": "Quidditch"}]"#);
+    write("wrong/manifest.csv", "user,source,path\n,hevy,hevy.csv\ncarol,hevy,\n");
+    write("wrong/zones.csv", "user,source,path,timezone\nalice,hevy,../hevy.csv,Europe/Londn\n");
+    write("wrong/answers.csv", "user,a,b,answer\nalice,strava:1,strava:2,perhaps\n");
+    write("wrong/accounts.jsonl", "{\"user_id\":\"dave\"}\n");
+    write("newer/lake.toml", "format = 99\nbuckets = 128\nhash = \"xxh64\"\n");
+    write("broken/lake.toml", "format =");
+    write("taken-demo/photo.jpg", "somebody's");
     let history = Recorded::open(&folder.path().join("recorded")).unwrap();
     let emulator = Emulator::start(Config { limits: WIDE, ..Config::default() }, Box::new(history)).unwrap();
     let accounts: Vec<String> =
@@ -141,7 +149,49 @@ const CHAPTERS: [(&str, &[&str]); 9] = [
             "pipeline import accounts.jsonl",
             "accounts remove dave",
             "accounts rekey",
+            "accounts add wrong/accounts.jsonl",
             "fetsch",
+            "fetch --user nobody",
+            "export files --user nobody",
+            "reconcile --user nobody",
+            "run --timezone Europe/Londn",
+            "normalize --rules notes.txt",
+            "normalize --rules wrong/rules.json",
+            "normalize --policy notes.txt",
+            "purge --expired",
+            "dedupe --match-odds 10 --review-odds 100",
+            "dedupe --weights notes.txt",
+            "dedupe decide --file notes.txt",
+            "dedupe decide --file wrong/answers.csv",
+            "dedupe decide --pair nonsense strava:1 same",
+            "dedupe decide --pair strava:1 strava:4 same",
+            "dedupe decide --user alice --zone polar Europe/Paris",
+            "dedupe decide --user alice --zone fitbit Europe/Paris",
+            "import hevy notes.txt --user alice",
+            "import auto watch --in-place --user alice",
+            "import auto lake/lake.toml --user alice",
+            "import --manifest notes.txt",
+            "import --manifest wrong/manifest.csv",
+            "import --manifest wrong/zones.csv",
+            "redrive --sink webhook:https://alice:secret@example.org/",
+            "redrive --sink webhook:http://example.org/",
+            "redrive --sink webhook:nowhere",
+            "redrive --sink cloudevents:https://example.org/#batch=0",
+            "redrive --sink pubsub:topic",
+            "redrive --sink file:pages --apply --accept-refusals",
+            "redrive --sink file:notes.txt --apply --accept-refusals",
+            "redrive --sink file:more.jsonl --status there",
+            "redrive --sink file:more.jsonl --apply notes.txt",
+            "--lake fresh import auto hevy.csv --user alice",
+            "--lake fresh fetch",
+            "--lake fresh report",
+            "--lake fresh stats",
+            "--lake fresh export files",
+            "--lake fresh reconcile",
+            "--lake fresh redrive --sink file:more.jsonl",
+            "--lake taken demo",
+            "--lake newer stats",
+            "--lake broken stats",
         ],
     ),
 ];
