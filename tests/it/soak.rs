@@ -1,7 +1,7 @@
 //! Kills, faulty answers, edits and tokens that end, all at once and over and over: every activity ends up in the lake
 //! once, and in its last version, and nobody has to give consent again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,27 @@ const FAULTY: u64 = 5;
 /// Tokens that end so soon are renewed by every process.
 const TOKENS: Duration = Duration::from_secs(30);
 
-/// Faults of the API, and never of one thing: what is refused for itself waits for another day.
+/// Faults of the API, and never of one thing: what fails again and again by itself waits for another day, so nothing
+/// fails twice running.
+#[derive(Default)]
+struct Faults {
+    failed: Mutex<HashSet<String>>,
+}
+
+impl Faults {
+    fn of(&self, asked: &Asked) -> Option<Twist> {
+        let mut failed = self.failed.lock().unwrap();
+        let twist =
+            faulty(asked).filter(|twist| twist.instead.is_none() || !failed.contains(asked.path_and_query));
+        if twist.as_ref().is_some_and(|twist| twist.instead.is_some()) {
+            failed.insert(asked.path_and_query.to_string());
+        } else {
+            failed.remove(asked.path_and_query);
+        }
+        twist
+    }
+}
+
 fn faulty(asked: &Asked) -> Option<Twist> {
     // The token endpoint's requests have no numbers.
     let number = if asked.number > 0 { asked.number } else { asked.elapsed.as_micros() as u64 };
@@ -85,10 +105,10 @@ fn soak(kills: usize, activities: u32, seed: u64) {
     println!("seed {seed}");
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let target: Arc<Mutex<Option<Target>>> = Arc::default();
-    let armed = target.clone();
+    let (armed, faults) = (target.clone(), Faults::default());
     let script = move |asked: &Asked| {
         strike(&armed, asked);
-        faulty(asked)
+        faults.of(asked)
     };
     let config = Config {
         limits: WIDE,
