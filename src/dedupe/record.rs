@@ -174,6 +174,8 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         let source = Source::named(words("source").value(row))?;
         let source_id = words("source_id").value(row).to_string();
         let text = |name: &str| word(words(name), row);
+        // Zero is no device's number: it stands where something was typed in or written by an app.
+        let serial = |row: usize| word(words("device_serial"), row).filter(|number| *number != "0");
         let footprint = if lat.is_valid(row) && lon.is_valid(row) {
             let range = |ends: &[i32]| ends[row] as usize..ends[row + 1] as usize;
             Footprint::of(&lats[range(lat.value_offsets())], &lons[range(lon.value_offsets())])
@@ -198,8 +200,8 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             file: text("file_sha256").map(hash),
             upload: external_id.and_then(upload),
             came_from: external_id.and_then(|id| came_from(source, id)),
-            serial: text("device_serial").map(hash),
-            device: text("device_serial").or(text("device_name")).map(hash),
+            serial: serial(row).map(hash),
+            device: serial(row).or(text("device_name")).map(hash),
             app: source.spec().app_key.zip(text("extra")).and_then(|(key, extra)| app(key, extra)),
             title: text("title").and_then(titles::given),
             zone: text("timezone").map(zone_name),
