@@ -367,7 +367,7 @@ fn are_of_one_device(records: &[Record], scored: &Scored, tie: Tie) -> bool {
     !a.source.spec().gathers
         && is_at_once(scored)
         && (tie != Tie::Free || !company::is_one_thing(a, b, scored))
-        && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent || a.is_manual != b.is_manual)
+        && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent || a.is_by_hand() != b.is_by_hand())
 }
 
 /// Settles what the groups decided: what is in one came together, whatever the pair by itself was worth; what is

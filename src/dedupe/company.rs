@@ -113,7 +113,7 @@ impl Company {
         }
         // What somebody typed in or logged beside the recording is of no other body.
         let is_log = |log: &Record, other: &Record| {
-            log.is_manual != other.is_manual
+            (log.is_by_hand() != other.is_by_hand() && went_as_far(log, other))
                 || (!log.measures() && other.measures() && !log.is_of_one_recorder_with(other))
         };
         let is_beside_log = is_log(a, b) || is_log(b, a);
@@ -149,6 +149,11 @@ impl Company {
         };
         if is_sure { Tie::Free } else { Tie::Doubtful }
     }
+}
+
+/// Whether both went about as far, as far as they say: what somebody typed in may be of more than one recording.
+fn went_as_far(a: &Record, b: &Record) -> bool {
+    a.distance_m.zip(b.distance_m).is_none_or(|(one, other)| one.min(other) >= 0.7 * one.max(other))
 }
 
 /// Whether both went along one way, as one sport. In a valley everybody starts on the same road.

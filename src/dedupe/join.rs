@@ -8,4 +8,6 @@ pub struct Join {
     pub parts: Vec<usize>,
     /// The longest pause between two of them.
     pub gap_s: i64,
+    /// Somebody typed in the sum of them as one, so they are one, whatever lies between.
+    pub is_sum: bool,
 }

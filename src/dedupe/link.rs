@@ -28,6 +28,7 @@ use super::scored::{Decision, Reason, Scored, scored};
 use super::sequence;
 use super::sports;
 use super::stray;
+use super::sums;
 use super::timeline;
 use super::weights::Weights;
 use super::zones::Zones;
@@ -287,6 +288,7 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let parts: BTreeSet<usize> = joins.iter().flat_map(of_join).collect();
     let strays = stray::find(&clusters, &company, &parts, weights);
     bring_strays(&mut clusters, &mut pairs, strays, thresholds);
+    let joins: Vec<Join> = joins.into_iter().chain(sums::find(&clusters)).collect();
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }

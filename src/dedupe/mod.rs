@@ -43,6 +43,7 @@ mod sequence;
 mod snow;
 mod sports;
 mod stray;
+mod sums;
 pub mod timeline;
 mod titles;
 pub mod weights;

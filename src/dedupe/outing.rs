@@ -33,6 +33,7 @@ const MOST_NESTED: usize = 8;
 struct Cut {
     parts: Vec<usize>,
     gap_s: i64,
+    is_sum: bool,
 }
 
 /// What is cut into what.
@@ -117,7 +118,7 @@ fn parts(clusters: &Clusters, joins: &[Join]) -> Parts {
             parts.whole_of.extend(cut.iter().map(|part| (*part, whole)));
             let cuts = parts.wholes.entry(whole).or_default();
             if cuts.iter().all(|other| other.parts != cut) {
-                cuts.push(Cut { parts: cut, gap_s: join.gap_s });
+                cuts.push(Cut { parts: cut, gap_s: join.gap_s, is_sum: join.is_sum });
             }
         }
     }
@@ -137,6 +138,9 @@ fn tell(clusters: &Clusters, cut: &Cut) -> usize {
 
 /// Whether the parts of a whole are one outing.
 fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    if cut.is_sum {
+        return true;
+    }
     let told = cut.parts.iter().chain([&whole]).filter_map(|cluster| sport(clusters, *cluster));
     let families: BTreeSet<&str> = told.map(|s| s.family).collect();
     // Whoever goes down a mountain goes up again by lift, whatever one of the runs is called.

@@ -149,7 +149,9 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             if is_one_device && !are_repetitions {
                 continue;
             }
-            if is_of_event || (fills && (may_be_any || fits(scored))) || (are_many && fits(scored) && is_new)
+            if is_of_event
+                || (fills && (may_be_any || fits(scored)))
+                || (are_many && fits(scored) && is_new && !placed[whole].is_by_hand)
             {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {
@@ -210,7 +212,7 @@ pub fn joins(clusters: &Clusters, pairs: &[Scored]) -> Vec<Join> {
         let gaps = all.windows(2).map(|two| two[1].span.0 - two[0].span.1);
         let gap_s = gaps.max().unwrap_or(0);
         let parts: Vec<usize> = all.into_iter().flat_map(|slot| slot.parts).collect();
-        joins.push(Join { whole: clusters.typical(*whole), parts, gap_s });
+        joins.push(Join { whole: clusters.typical(*whole), parts, gap_s, is_sum: false });
     }
     joins.sort_by_key(|join| (join.parts.len(), clusters.placed[join.whole].start_s, join.whole));
     joins
