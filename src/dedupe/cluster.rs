@@ -121,7 +121,7 @@ impl<'a> Clusters<'a> {
         let ties: HashMap<Pair, Tie> =
             pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect();
         let are_of_one_device =
-            |s: &Scored| ties.get(&s.pair).is_some_and(|tie| are_of_one_device(records, s, *tie));
+            |s: &Scored| ties.get(&s.pair).is_some_and(|tie| are_of_one_device(records, company, s, *tie));
         let are_two = |s: &&Scored| is_elsewhere(s) || are_of_one_device(s);
         let two = pairs.iter().filter(are_two).map(|s| s.pair).collect();
         let mut clusters = Clusters {
@@ -361,10 +361,10 @@ fn is_at_once(scored: &Scored) -> bool {
 }
 
 /// Whether two records overlap of which nothing says that they are one, where one device records one thing at a time.
-fn are_of_one_device(records: &[Record], scored: &Scored, tie: Tie) -> bool {
+fn are_of_one_device(records: &[Record], company: &Company, scored: &Scored, tie: Tie) -> bool {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
     let is_on_snow = |r: &Record| r.sport.is_some_and(|sport| sport.family == SNOW);
-    !a.source.spec().gathers
+    !company.gathers(a.source)
         && is_at_once(scored)
         && (tie != Tie::Free || !company::is_one_thing(a, b, scored))
         && !(is_on_snow(a) || is_on_snow(b) || a.is_parent || b.is_parent || a.is_by_hand() != b.is_by_hand())

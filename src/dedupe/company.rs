@@ -31,6 +31,8 @@ pub struct Company {
     shared: HashSet<Source>,
     /// Accounts in which what begins and ends together is mostly of one person's devices.
     of_devices: HashSet<Source>,
+    /// Accounts into which apps of this person write what other devices recorded, as into a hub.
+    gathers: HashSet<Source>,
 }
 
 /// A heart beats at one rate, on whatever wrist; bands read wrong by a few beats per minute.
@@ -76,6 +78,10 @@ impl Company {
         // Whoever records everything twice does so more often than somebody else borrows the account.
         let is_mostly_copies =
             |(source, n): &(&Source, &usize)| 2 * **n >= 3 * times.get(*source).copied().unwrap_or(0);
+        let gathers = |source: &Source| {
+            source.spec().gathers || copies.get(source).is_some_and(|copies| *copies >= A_HABIT)
+        };
+        company.gathers.extend(Source::ALL.iter().copied().filter(gathers));
         company.of_devices.extend(copies.iter().filter(is_mostly_copies).map(|(source, _)| *source));
         company.shared.extend(times.iter().filter(|(source, n)| is_habit(source, **n)).map(|(s, _)| *s));
         company
@@ -89,6 +95,11 @@ impl Company {
                 scored.bits = weights.score(&scored.pattern);
             }
         }
+    }
+
+    /// Whether an account holds what several devices recorded, so that two of its records at one time may be one.
+    pub fn gathers(&self, source: Source) -> bool {
+        self.gathers.contains(&source)
     }
 
     /// Whether several people use an account.
@@ -135,7 +146,7 @@ impl Company {
         if self.shared.contains(&a.source) && !one_heart && !is_of_devices {
             return Tie::Doubtful;
         }
-        let gathers = a.source.spec().gathers;
+        let gathers = self.gathers(a.source);
         if !gathers && kind(scored) == Kind::Part && !is_one_thing(a, b, scored) {
             return Tie::Cut;
         }

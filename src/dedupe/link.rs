@@ -68,7 +68,7 @@ pub fn compare(records: &[Record], weights: &Weights, answers: &Answers) -> Comp
     learn_sports(records, &mut pairs, weights);
     let company = Company::of(records, &pairs);
     company.mark(&mut pairs, weights);
-    sequence::mark(records, &placed, &mut pairs, weights);
+    sequence::mark(records, &placed, &company, &mut pairs, weights);
     mark_alone(records, &mut pairs, weights);
     for scored in &mut pairs {
         scored.shift_s += told_shift_s(records, &placed, scored.pair);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::Pair;
 use super::cluster::Clusters;
+use super::company::Company;
 use super::join::Join;
 use super::levels::{ABSENT, EFFORT, SPORT, TIME, TRACK, number};
 use super::placed::Placed;
@@ -90,7 +91,13 @@ fn slots(placed: &[Placed], parts: impl Iterator<Item = usize>) -> Vec<Slot> {
 }
 
 /// Marks pairs of a part and its whole where several parts make the whole up.
-pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights: &Weights) {
+pub fn mark(
+    records: &[Record],
+    placed: &[Placed],
+    company: &Company,
+    pairs: &mut [Scored],
+    weights: &Weights,
+) {
     let can_be = |s: &Scored| {
         relation::kind(s.pattern[TIME]) == Kind::Part
             && s.pattern[TRACK] != number(TRACK, "elsewhere")
@@ -135,13 +142,13 @@ pub fn mark(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weights
             // Whose devices tell of the whole and of a piece of it tell of two things, but for what people go down
             // many times.
             let tells_both = |source: Source, other: usize| {
-                !source.spec().gathers && (is_within || twins.contains(&(other, source)))
+                !company.gathers(source) && (is_within || twins.contains(&(other, source)))
             };
             let is_new = is_on_snow(*part) || !(tells_both(of_part, whole) || tells_both(of_whole, *part));
             // A watch in the gym does not record the way there, and records one thing at a time.
             let may_be_any = !is_within && !is_in_gym;
             let is_one_device =
-                is_within && !of_part.spec().gathers && !(is_on_snow(*part) || records[whole].is_parent);
+                is_within && !company.gathers(of_part) && !(is_on_snow(*part) || records[whole].is_parent);
             // Two devices may share an account: one for each repetition, one for all of them.
             let are_repetitions = fitting.len() >= FEWEST_REPETITIONS && fits(scored);
             // Its own source says what an event is made of, the changes between its legs included.
