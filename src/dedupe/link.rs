@@ -256,7 +256,8 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
         s.reason == Reason::Person || relation::kind(s.pattern[TIME]) != Kind::Part
     });
     // What is cut into several stays cut, until it is known whether they are one outing.
-    let joins = sequence::joins(&clusters, &pairs);
+    let mut joins = sequence::joins(&clusters, &pairs);
+    joins.extend(sums::find(&clusters));
     // Two records of one whole, of which one lacks an end, are one whole first.
     let wholes: BTreeSet<usize> = joins.iter().flat_map(|join| clusters.members_beside(join.whole)).collect();
     let of_joins = clusters.pairs_of(&joins);
@@ -288,7 +289,7 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let parts: BTreeSet<usize> = joins.iter().flat_map(of_join).collect();
     let strays = stray::find(&clusters, &company, &parts, weights);
     bring_strays(&mut clusters, &mut pairs, strays, thresholds);
-    let joins: Vec<Join> = joins.into_iter().chain(sums::find(&clusters)).collect();
+    joins.extend(sums::find(&clusters));
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }

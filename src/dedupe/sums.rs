@@ -29,7 +29,8 @@ struct Told {
     distance_m: f64,
 }
 
-/// The typed wholes and what they are sums of.
+/// The typed wholes and what they are sums of. Asked before what was typed in comes to one of them because it begins
+/// with it.
 pub fn find(clusters: &Clusters) -> Vec<Join> {
     let mut days: BTreeMap<(i64, &str), (Vec<Told>, Vec<Told>)> = BTreeMap::new();
     for (cluster, members) in clusters.members.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
