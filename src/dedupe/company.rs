@@ -31,8 +31,6 @@ pub struct Company {
     shared: HashSet<Source>,
     /// Accounts in which what begins and ends together is mostly of one person's devices.
     of_devices: HashSet<Source>,
-    /// Accounts into which apps of this person write what other devices recorded, as into a hub.
-    gathers: HashSet<Source>,
 }
 
 /// A heart beats at one rate, on whatever wrist; bands read wrong by a few beats per minute.
@@ -78,10 +76,6 @@ impl Company {
         // Whoever records everything twice does so more often than somebody else borrows the account.
         let is_mostly_copies =
             |(source, n): &(&Source, &usize)| 2 * **n >= 3 * times.get(*source).copied().unwrap_or(0);
-        let gathers = |source: &Source| {
-            source.spec().gathers || copies.get(source).is_some_and(|copies| *copies >= A_HABIT)
-        };
-        company.gathers.extend(Source::ALL.iter().copied().filter(gathers));
         company.of_devices.extend(copies.iter().filter(is_mostly_copies).map(|(source, _)| *source));
         company.shared.extend(times.iter().filter(|(source, n)| is_habit(source, **n)).map(|(s, _)| *s));
         company
@@ -99,7 +93,7 @@ impl Company {
 
     /// Whether an account holds what several devices recorded, so that two of its records at one time may be one.
     pub fn gathers(&self, source: Source) -> bool {
-        self.gathers.contains(&source)
+        source.spec().gathers || self.of_devices.contains(&source)
     }
 
     /// Whether several people use an account.

@@ -30,6 +30,8 @@ enum State {
     LocalTime,
     EndForStart,
     By(i64),
+    /// Its starts are ends, and its clock is off as well.
+    EndBy(i64),
 }
 
 impl State {
@@ -39,6 +41,7 @@ impl State {
             State::LocalTime => placed.offset_s.map(|offset_s| -offset_s),
             State::EndForStart => (placed.length_s > 0).then_some(-placed.length_s),
             State::By(shift_s) => Some(shift_s),
+            State::EndBy(shift_s) => (placed.length_s > 0).then_some(shift_s - placed.length_s),
         }
         .filter(|_| record.quality != Quality::Hidden)
     }
@@ -48,7 +51,7 @@ impl State {
             State::Told => Why::Told,
             State::LocalTime => Why::LocalTime,
             State::EndForStart => Why::EndForStart,
-            State::By(_) => Why::Clock,
+            State::By(_) | State::EndBy(_) => Why::Clock,
         }
     }
 
@@ -59,6 +62,7 @@ impl State {
             (State::Told, true) => 1.0,
             (State::LocalTime, false) => 5.0,
             (State::By(_), true) => 4.0,
+            (State::EndBy(_), _) => CHANGE_BITS + 2.0,
             _ => CHANGE_BITS,
         }
     }
@@ -72,6 +76,9 @@ const PARTNER_BITS: f64 = 3.0;
 const SESSION_S: i64 = 5_400;
 /// A clock is off by any time, but what lies a day apart is the same again on the next day.
 const FURTHEST_OFF_S: i64 = 22 * 3600;
+/// So many records must agree on an amount, and on one by which ends are off that stand for starts.
+const FEWEST_VOTES: usize = 2;
+const FEWEST_ENDS: usize = 3;
 /// Amounts that are tried for one channel.
 const MOST_AMOUNTS: usize = 48;
 /// Records of others that one is held against at a time.
@@ -307,17 +314,18 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
     if !is_local && has_partner.iter().all(|has| *has) {
         return;
     }
-    let votes = if is_local || may_be_off {
-        amounts(ground, own, placed, (&has_partner, &is_taken))
-    } else {
-        Vec::new()
-    };
+    let votes =
+        |base: State, fewest: usize| amounts(ground, own, placed, (&has_partner, &is_taken), (base, fewest));
     let mut states = vec![State::Told, State::LocalTime];
     if may_be_off {
         // An hour in the gym and an hour of summer time look alike.
         states.push(State::EndForStart);
+        let ends = votes(State::EndForStart, FEWEST_ENDS);
+        states.extend(ends.into_iter().take(MOST_AMOUNTS / 4).map(State::EndBy));
     }
-    states.extend(votes.into_iter().map(State::By));
+    if is_local || may_be_off {
+        states.extend(votes(State::Told, FEWEST_VOTES).into_iter().map(State::By));
+    }
     if is_local {
         // Whole hours and the odd halves, for a person of whom nobody knows where.
         let hours = (-12..=14).map(|hour| hour * 3600);
@@ -361,13 +369,14 @@ fn amounts(
     own: &Channel,
     placed: &[Placed],
     (has_partner, is_taken): (&[bool], &[bool]),
+    (base, fewest): (State, usize),
 ) -> Vec<i64> {
     const CELL_S: i64 = 60;
-    const FEWEST_VOTES: usize = 2;
     let Ground { records, copies, line } = ground;
     let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
-        let start_s = records[*at].start_s;
+        let Some(base_s) = base.shift_s(&records[*at], &placed[*at]) else { continue };
+        let start_s = records[*at].start_s + base_s;
         let near = line.between(start_s - FURTHEST_OFF_S, start_s + FURTHEST_OFF_S);
         for other in near.filter(|other| !is_taken[*other]).take(2 * MOST_NEAR) {
             let ahead_s = placed[other].start_s - start_s;
@@ -388,7 +397,7 @@ fn amounts(
         let start_s = |at: &usize| records[*at].start_s;
         voters.dedup_by(|later, before| start_s(later) - start_s(before) <= SESSION_S);
         shifts.sort_unstable();
-        if voters.len() >= FEWEST_VOTES {
+        if voters.len() >= fewest {
             found.push((voters.len(), shifts[shifts.len() / 2]));
         }
     }
