@@ -79,6 +79,7 @@ const FURTHEST_OFF_S: i64 = 22 * 3600;
 /// So many records must agree on an amount, and on one by which ends are off that stand for starts.
 const FEWEST_VOTES: usize = 2;
 const FEWEST_ENDS: usize = 3;
+const LEAST_OFF_OF_ENDS_S: i64 = 330;
 /// Amounts that are tried for one channel.
 const MOST_AMOUNTS: usize = 48;
 /// Records of others that one is held against at a time.
@@ -320,8 +321,10 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
     if may_be_off {
         // An hour in the gym and an hour of summer time look alike.
         states.push(State::EndForStart);
-        let ends = votes(State::EndForStart, FEWEST_ENDS);
-        states.extend(ends.into_iter().take(MOST_AMOUNTS / 4).map(State::EndBy));
+        // Whoever presses the button a minute late is no clock.
+        let ends =
+            votes(State::EndForStart, FEWEST_ENDS).into_iter().filter(|s| s.abs() > LEAST_OFF_OF_ENDS_S);
+        states.extend(ends.take(MOST_AMOUNTS / 4).map(State::EndBy));
     }
     if is_local || may_be_off {
         states.extend(votes(State::Told, FEWEST_VOTES).into_iter().map(State::By));
