@@ -75,7 +75,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 9;
+const VERSION: u64 = 10;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -158,7 +158,7 @@ pub fn mark(
             }
             if is_of_event
                 || (fills && (may_be_any || fits(scored)))
-                || (are_many && fits(scored) && is_new && !placed[whole].is_by_hand)
+                || (are_many && fits(scored) && is_new && !records[whole].is_manual)
             {
                 scored.pattern[TIME] = number(TIME, "sequence");
                 if ["different", "kin"].iter().any(|level| scored.pattern[SPORT] == number(SPORT, level)) {

@@ -142,3 +142,28 @@ fn a_log_that_was_opened_before_the_watch_is_of_no_second_body_though_one_accoun
     gym("weight_training").are_one(&["watch", "file", "log", "copy"]);
     gym("swim").are_two("watch", "log");
 }
+
+#[test]
+fn an_account_into_which_apps_write_holds_a_whole_that_another_device_recorded_beside_the_parts() {
+    // The band's account also takes over what the watch recorded: so it did one evening with a ride of one length.
+    let parts = |takes_over: bool| {
+        let mut person = Person::default();
+        for (source, name) in [(Strava, "ride"), (Fitbit, "band's ride"), (Fitbit, "ride taken over")] {
+            if takes_over || name != "ride taken over" {
+                person.add(record(source, name, "ride", -DAY_S, 50.0, 21.0));
+            }
+        }
+        for (source, name) in [(Strava, "whole"), (Fitbit, "whole taken over")] {
+            person.add(record(source, name, "run", 7, 75.0, 8.3));
+        }
+        for (name, minute, minutes, km) in
+            [("warm-up", 0, 13.0, 1.8), ("race", 27, 29.0, 5.0), ("cool-down", 63, 12.0, 1.5)]
+        {
+            person.add(record(Fitbit, name, "run", minute * 60 + 9, minutes, km));
+            person.add(record(Garmin, &format!("{name} again"), "run", minute * 60 + 9, minutes, km));
+        }
+        person.link()
+    };
+    parts(true).are_one(&["whole", "whole taken over", "warm-up", "race again", "cool-down"]);
+    parts(false).are_two("whole", "race");
+}

@@ -139,3 +139,19 @@ fn a_hub_counts_other_calories_and_holds_a_copy_all_the_same() {
         found.are_one(&[&format!("told{day}"), &format!("copy{day}"), &format!("band{day}")]);
     }
 }
+
+#[test]
+fn starts_that_are_ends_on_a_clock_that_is_hours_off_are_found_from_the_days_that_agree() {
+    const OFF_S: i64 = 6 * HOUR_S + 1_800;
+    let mut person = Person::default();
+    for (day, minutes, km) in [(0, 31.0, 5.1), (1, 52.0, 9.7), (3, 44.0, 7.2), (4, 67.0, 12.4)] {
+        let start_s = day * DAY_S + 64_000 + day * 977;
+        person.add(record(Strava, &format!("told {day}"), "run", start_s, minutes, km));
+        let ended_s = start_s + (minutes * 60.0) as i64 - OFF_S - day * 3;
+        person.add(record(Files, &format!("off {day}"), "run", ended_s, minutes, km));
+    }
+    let found = person.link();
+    for day in [0, 1, 3, 4] {
+        found.are_one(&[&format!("told {day}"), &format!("off {day}")]);
+    }
+}

@@ -369,3 +369,42 @@ fn a_hike_is_one_though_the_second_recorder_began_before_the_first_one_ended() {
     person.add(record(Apple, "from before it", "hike", 67 * 60, 143.0, 8.9)).footprint = way(0.0, 4.1, 13.0);
     person.link().are_one(&["whole", "to the hut", "from before it"]);
 }
+
+/// A warm-up, a race and a cool-down, and somebody's line about that day in the evening.
+fn race_day(typed_km: f64, typed_minutes: f64) -> Found {
+    let mut person = Person::default();
+    for (name, minute, minutes, km) in
+        [("warm-up", 600, 11.2, 1.8), ("race", 629, 49.3, 10.0), ("cool-down", 683, 9.8, 1.5)]
+    {
+        let part = person.add(record(Garmin, name, "run", minute * 60 + 11, minutes, km));
+        (part.device, part.utc_offset_s) = (Some(1), Some(0));
+        let copy = person.add(record(Strava, &format!("{name} copy"), "run", minute * 60 + 11, minutes, km));
+        copy.utc_offset_s = Some(0);
+    }
+    let typed = person.add(record(Garmin, "typed", "run", 690 * 60, typed_minutes, typed_km));
+    typed.utc_offset_s = Some(0);
+    person.link()
+}
+
+#[test]
+fn what_somebody_typed_in_for_a_warm_up_a_race_and_a_cool_down_is_their_whole() {
+    race_day(13.5, 95.0).are_one(&["typed", "warm-up", "race", "race copy", "cool-down"]);
+    // Of the race alone, or of neither.
+    for (km, minutes) in [(10.0, 50.0), (21.0, 130.0)] {
+        race_day(km, minutes).are_two("warm-up", "race");
+    }
+}
+
+#[test]
+fn what_was_typed_in_without_a_distance_is_no_whole_of_what_it_happens_to_span() {
+    let mut person = Person::default();
+    for (name, minute, minutes) in [("one", 2, 4.3), ("two", 9, 4.1), ("three", 16, 9.6)] {
+        person.add(record(Garmin, name, "run", minute * 60 + 20, minutes, minutes / 5.0));
+        person.add(record(Strava, &format!("{name} copy"), "run", minute * 60 + 20, minutes, minutes / 5.0));
+    }
+    person.add(record(Apple, "typed", "workout", 0, 280.0, 0.0)).is_manual = true;
+    let found = person.link();
+    found.are_one(&["one", "one copy"]);
+    found.are_two("one", "two");
+    found.are_two("typed", "two");
+}
