@@ -29,10 +29,17 @@ struct Told {
     distance_m: f64,
 }
 
+/// What was typed in and what was recorded of one sport on one day.
+#[derive(Default)]
+struct Day {
+    typed: Vec<Told>,
+    recorded: Vec<Told>,
+}
+
 /// The typed wholes and what they are sums of. Asked before what was typed in comes to one of them because it begins
 /// with it.
 pub fn find(clusters: &Clusters) -> Vec<Join> {
-    let mut days: BTreeMap<(i64, &str), (Vec<Told>, Vec<Told>)> = BTreeMap::new();
+    let mut days: BTreeMap<(i64, &str), Day> = BTreeMap::new();
     for (cluster, members) in clusters.members.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
         let at = clusters.typical(cluster);
         let (record, placed) = (&clusters.records[at], &clusters.placed[at]);
@@ -40,12 +47,12 @@ pub fn find(clusters: &Clusters) -> Vec<Join> {
         let Some((family, distance_m)) = family.zip(record.distance_m) else { continue };
         let day = (placed.start_s + placed.offset_s.unwrap_or(0)).div_euclid(DAY_S);
         let told = Told { cluster, at, span: placed.span(), distance_m };
-        let (typed, recorded) = days.entry((day, family)).or_default();
+        let Day { typed, recorded } = days.entry((day, family)).or_default();
         let is_typed = members.iter().all(|at| clusters.placed[*at].is_by_hand);
         if is_typed { typed.push(told) } else { recorded.push(told) }
     }
-    let sums = days.into_values().filter(|(typed, _)| typed.len() == 1);
-    sums.filter_map(|(typed, recorded)| join(clusters, &typed[0], recorded)).collect()
+    let sums = days.into_values().filter(|day| day.typed.len() == 1);
+    sums.filter_map(|day| join(clusters, &day.typed[0], day.recorded)).collect()
 }
 
 fn join(clusters: &Clusters, typed: &Told, mut parts: Vec<Told>) -> Option<Join> {
