@@ -20,6 +20,8 @@ def main():
     longrun, lake = (str(pathlib.Path(argument).resolve()) for argument in sys.argv[1:3])
     os.environ.update(LONGRUN_BINARY=longrun, LONGRUN_LAKE=lake)
     folder = pathlib.Path(__file__).resolve().parent
+    # `import longrun` as it is here, and not as it may be installed.
+    os.environ["PYTHONPATH"] = str(folder.parent / "python")
     for path in sorted(folder.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         for cell in notebook.cells:

@@ -1,8 +1,10 @@
 //! What an installer needs of the program itself.
 
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::{BINARY, Ended};
+use crate::support::{BINARY, Ended, python_with};
+use crate::words::demo;
 
 #[test]
 fn shells_read_their_completions_and_every_command_has_a_man_page() {
@@ -29,4 +31,32 @@ fn shells_read_their_completions_and_every_command_has_a_man_page() {
         let text = std::fs::read_to_string(pages.join(page)).unwrap();
         assert!(text.contains(".SH NAME") && text.contains(".SH OPTIONS"), "{page}: {text}");
     }
+}
+
+#[test]
+fn the_python_package_hands_the_lake_to_whatever_speaks_arrow() {
+    let Some(python) = python_with("duckdb, geopandas, polars, pyarrow") else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (folder, _) = demo();
+    let output = Command::new(python)
+        .arg(root.join("tests/it/package.py"))
+        .current_dir(folder)
+        .env("PYTHONPATH", root.join("python"))
+        .env("LONGRUN_LAKE", "lake-demo")
+        .env("LONGRUN_BINARY", BINARY)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_release_is_scripted_and_says_what_it_lacks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = std::fs::read_to_string(root.join("packaging/build")).unwrap();
+    for made in ["wheel)", "deb)", "musl)", "sbom)", "sha256sum"] {
+        assert!(script.contains(made), "{made}");
+    }
+    let refused = Command::new("bash").arg(root.join("packaging/build")).arg("snap").output().unwrap();
+    let refused = Ended::of(refused).expect(2);
+    assert!(refused.stderr.contains("snap is nothing that is made here"), "{}", refused.stderr);
 }
