@@ -63,8 +63,6 @@ fn bad(said: impl Into<String>) -> (State, String) {
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(60);
 /// An answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// As `redrive` wants it by default.
-const EXPORT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 pub fn run(context: &Context, args: &Args) -> Result<Exit> {
     let mut findings = Vec::new();
@@ -164,7 +162,8 @@ fn exports(lake: &Lake) -> Result<(State, String)> {
     if imports.is_empty() {
         return Ok(good("no exports of the live pipeline, so nothing is compared with it"));
     }
-    Ok(match fitglue::why_not_to_send(&imports, Timestamp::now(), EXPORT_AGE, false) {
+    let age = fetch::duration(fitglue::EXPORT_AGE).expect("it is a duration").unsigned_abs();
+    Ok(match fitglue::why_not_to_send(&imports, Timestamp::now(), age, false) {
         Some(why) => note(why),
         None => good("its exports are new and whole"),
     })

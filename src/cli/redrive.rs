@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::output::say;
 use super::{Context, Exit, fetch, output, redrive_said as said, redrive_status};
 use crate::error::{Error, Result};
+use crate::fitglue;
 use crate::model::secret::Secret;
 use crate::model::sport;
 use crate::redrive::drive::{Driven, Event};
@@ -90,7 +91,7 @@ pub struct Args {
     #[arg(long, default_value_t = 5, value_name = "N")]
     leave_syncs: u64,
     /// Send nothing when the newest export of the pipeline's runs is older
-    #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = fetch::duration)]
+    #[arg(long, default_value = fitglue::EXPORT_AGE, value_name = "DURATION", value_parser = fetch::duration)]
     max_export_age: SignedDuration,
     /// Send although documents of an export could not be read
     #[arg(long)]

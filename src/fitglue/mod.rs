@@ -266,6 +266,9 @@ pub fn knows_runs(lake: &Lake) -> Result<bool> {
     Ok(Exports::open(lake)?.imports()?.iter().any(has_runs))
 }
 
+/// How old the newest export of the pipeline's runs may be, where nobody says otherwise.
+pub const EXPORT_AGE: &str = "24h";
+
 /// Why what seems to be missing in the pipeline may be there, as far as its exports go; None where they are good
 /// enough to send by.
 pub fn why_not_to_send(
