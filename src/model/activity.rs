@@ -29,9 +29,9 @@ record! {
         #[col(golden = Nobody)]
         pub source_account_id: Option<String>,
         /// What the uploader called it: a file name, or another service's id.
-        #[col(golden = Nobody)]
+        #[col(golden = Nobody, encoding = Plain)]
         pub external_id: Option<String>,
-        #[col(golden = Nobody)]
+        #[col(golden = Nobody, encoding = Prefixes)]
         pub upload_id: Option<String>,
         #[col(golden = Written)]
         pub title: Option<String>,
@@ -46,7 +46,7 @@ record! {
         /// The rule that decided the canonical sport, where one did.
         #[col(golden = Sport)]
         pub sport_rule: Option<String>,
-        #[col(golden = Start, statistics)]
+        #[col(golden = Start, encoding = Differences, statistics)]
         pub start_time: Timestamp,
         /// Local wall clock minus UTC at the start.
         #[col(golden = Start)]
@@ -64,11 +64,11 @@ record! {
         /// Which record says so, and by what: `strava 123: timezone Europe/Berlin`.
         #[col(golden = Nobody)]
         pub guess_from: Option<String>,
-        #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S, statistics)]
+        #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S, encoding = BytesApart, statistics)]
         pub elapsed_s: Option<f64>,
-        #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S)]
+        #[col(parts = Sum, zero_is_absent, range = 0.0..=LONGEST_S, encoding = BytesApart)]
         pub moving_s: Option<f64>,
-        #[col(parts = Sum, zero_is_absent, range = 0.0..=1e8, statistics)]
+        #[col(parts = Sum, zero_is_absent, range = 0.0..=1e8, encoding = Plain, statistics)]
         pub distance_m: Option<f64>,
         #[col(parts = Sum, range = 0.0..=1e6)]
         pub elevation_gain_m: Option<f64>,
@@ -78,9 +78,9 @@ record! {
         pub elevation_low_m: Option<f64>,
         #[col(parts = Most, range = -12_000.0..=100_000.0)]
         pub elevation_high_m: Option<f64>,
-        #[col(parts = Mean, zero_is_absent, range = 0.0..=1_000.0)]
+        #[col(parts = Mean, zero_is_absent, range = 0.0..=1_000.0, encoding = Plain)]
         pub avg_speed_mps: Option<f64>,
-        #[col(parts = Most, zero_is_absent, range = 0.0..=1_000.0)]
+        #[col(parts = Most, zero_is_absent, range = 0.0..=1_000.0, encoding = Plain)]
         pub max_speed_mps: Option<f64>,
         #[col(parts = Mean, zero_is_absent, range = 0.0..=254.0)]
         pub avg_heart_rate_bpm: Option<f64>,
@@ -105,28 +105,28 @@ record! {
         pub calories_kcal: Option<f64>,
         #[col(parts = Mean, range = -100.0..=100.0)]
         pub temperature_c: Option<f64>,
-        #[col(range = -90.0..=90.0)]
+        #[col(range = -90.0..=90.0, encoding = BytesApart)]
         pub start_lat_deg: Option<f64>,
-        #[col(range = -180.0..=180.0)]
+        #[col(range = -180.0..=180.0, encoding = BytesApart)]
         pub start_lon_deg: Option<f64>,
-        #[col(parts = Last, range = -90.0..=90.0)]
+        #[col(parts = Last, range = -90.0..=90.0, encoding = BytesApart)]
         pub end_lat_deg: Option<f64>,
-        #[col(parts = Last, range = -180.0..=180.0)]
+        #[col(parts = Last, range = -180.0..=180.0, encoding = BytesApart)]
         pub end_lon_deg: Option<f64>,
-        #[col(detail, parts = Least, of_track)]
+        #[col(detail, parts = Least, of_track, encoding = Differences)]
         pub bbox_south_e5: Option<i32>,
-        #[col(detail, parts = Least, of_track)]
+        #[col(detail, parts = Least, of_track, encoding = Differences)]
         pub bbox_west_e5: Option<i32>,
-        #[col(detail, parts = Most, of_track)]
+        #[col(detail, parts = Most, of_track, encoding = Differences)]
         pub bbox_north_e5: Option<i32>,
-        #[col(detail, parts = Most, of_track)]
+        #[col(detail, parts = Most, of_track, encoding = Differences)]
         pub bbox_east_e5: Option<i32>,
         #[col(detail, parts = Joined, encoding = Differences)]
         pub track_lat_e5: Option<Vec<i32>>,
         #[col(detail, parts = Joined, encoding = Differences)]
         pub track_lon_e5: Option<Vec<i32>>,
         /// Along the track, on a sphere.
-        #[col(detail, parts = Sum, of_track)]
+        #[col(detail, parts = Sum, of_track, encoding = BytesApart)]
         pub track_length_m: Option<f64>,
         #[col(detail, parts = Joined)]
         pub laps: Option<Vec<Lap>>,

@@ -67,11 +67,16 @@ pub enum Parts {
     Joined,
 }
 
-/// How the values of a column are packed in a Parquet file.
+/// How the values of a column are packed in a Parquet file, before Zstandard compresses them. What each column has is what
+/// was smallest of all that its type allows, over 13,000 activities in six files (`benches/peers/encodings.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// Each distinct value once.
+    /// Each distinct value once: what repeats, or is mostly null.
     Dictionary,
+    /// As they are: numbers with many zero bits, and words without order. A dictionary of them is larger than they.
+    Plain,
+    /// First bytes with first bytes, last with last: numbers that are all different, and all of one size.
+    BytesApart,
     /// Whole numbers that differ little from their neighbours: points of a track, times of samples.
     Differences,
     /// Text that shares most of its characters with the text before: ids and places, in order.

@@ -48,6 +48,7 @@ record! {
     /// The first columns of the `golden` dataset; those of `activities` follow, but for what is a record's own.
     pub struct Golden, GoldenColumns {
         /// The id of its first record, by source.
+        #[col(encoding = Prefixes)]
         pub golden_id: String,
         pub members: Vec<Member>,
         /// Different ones among the members.

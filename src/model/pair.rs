@@ -11,10 +11,14 @@ record! {
         #[col(statistics)]
         pub user_id: String,
         pub source_a: String,
+        #[col(encoding = Plain)]
         pub source_id_a: String,
         pub source_b: String,
+        #[col(encoding = Plain)]
         pub source_id_b: String,
+        #[col(encoding = Differences)]
         pub start_time_a: Timestamp,
+        #[col(encoding = Plain)]
         pub start_time_b: Timestamp,
         /// What the clock of the second source was found to be ahead of the first's.
         pub clock_s: i32,

@@ -41,6 +41,7 @@ mod reported_sources;
 mod retention;
 mod secrets;
 mod service;
+mod sizes;
 mod soak;
 mod sports;
 mod stats;

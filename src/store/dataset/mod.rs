@@ -110,6 +110,8 @@ fn properties(
         }
         let packed = match column.encoding {
             column::Encoding::Dictionary => continue,
+            column::Encoding::Plain => Encoding::PLAIN,
+            column::Encoding::BytesApart => Encoding::BYTE_STREAM_SPLIT,
             column::Encoding::Differences => Encoding::DELTA_BINARY_PACKED,
             column::Encoding::Prefixes => Encoding::DELTA_BYTE_ARRAY,
         };
