@@ -41,6 +41,14 @@ enum Token {
     Waiting,
 }
 
+/// How often, and for how long, new tokens were not to be had while others were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RefreshFailures {
+    pub times: u32,
+    first_ms: i64,
+    pub lasted_ms: i64,
+}
+
 pub struct Work {
     pub account: Account,
     pub progress: Progress,
@@ -54,7 +62,7 @@ pub struct Work {
     parked: HashMap<(usize, Box<str>), Parked>,
     /// Failures that were a thing's own.
     failures: HashMap<Ask, u32>,
-    pub refresh_failures: u32,
+    refresh_failures: RefreshFailures,
     pub served: u64,
 }
 
@@ -86,7 +94,7 @@ impl Work {
             owed: Default::default(),
             parked: parked.into_iter().filter_map(place).collect(),
             failures: HashMap::new(),
-            refresh_failures: 0,
+            refresh_failures: RefreshFailures::default(),
             served: 0,
         }
     }
@@ -252,7 +260,16 @@ impl Work {
     pub fn renew(&mut self, account: Account) {
         self.account = account;
         self.token = Token::New;
-        self.refresh_failures = 0;
+        self.refresh_failures = RefreshFailures::default();
+    }
+
+    /// The token endpoint did not answer well to this account, from then until then, and did to another one.
+    pub fn refresh_failed(&mut self, since_ms: i64, until_ms: i64) -> RefreshFailures {
+        let before = self.refresh_failures;
+        let first_ms = if before.times == 0 { since_ms } else { before.first_ms };
+        self.refresh_failures =
+            RefreshFailures { times: before.times + 1, first_ms, lasted_ms: until_ms - first_ms };
+        self.refresh_failures
     }
 
     /// Things that are asked for before any of another kind: while they fail, nothing else of this account has its turn.

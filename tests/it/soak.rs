@@ -148,7 +148,10 @@ fn soak(kills: usize, activities: u32, seed: u64) {
     }
     // Edits of what is old are found by a walk of the whole list.
     world.run(&[&args[..], &["--whole-list"]].concat()).expect(0);
-    world.run(&["normalize"]).expect(0);
+    let normalized = world.run(&["normalize"]);
+    let rejects = rows(&world.lake_folder(), "rejects");
+    assert!(rejects.is_empty(), "{} rejects, such as {:?}", rejects.len(), rejects.first());
+    normalized.expect(0);
     let found = rows(&world.lake_folder(), "activities");
     assert_eq!(found.len(), 3 * activities as usize, "every activity once");
     for row in &found {

@@ -13,6 +13,8 @@ use crate::store::state::accounts::Account;
 
 /// So many failures of its own set a thing aside.
 const ATTEMPTS: u32 = 3;
+/// An account whose tokens cannot be refreshed for so long, while those of others can, has a trouble of its own.
+const LONGEST_WITHOUT_TOKENS_MS: i64 = 2 * 60_000;
 /// By so much a date may differ from when its answer was under way.
 const DATE_MARGIN_S: i64 = 2;
 
@@ -215,11 +217,14 @@ impl Scheduler {
                 self.change(waiting, |work, _| work.end_refresh());
             }
             let reason = outage.reason.clone();
+            let (since_ms, until_ms) = (outage.since_ms, outage.probe_at_ms);
             if let Some(suspect) = outage.over().filter(|suspect| suspect.account != index) {
-                self.accounts[suspect.account].refresh_failures += 1;
-                if self.accounts[suspect.account].refresh_failures >= ATTEMPTS {
+                let failures = self.accounts[suspect.account].refresh_failed(since_ms, until_ms);
+                // Whose tokens end often may meet a few bad answers in a row.
+                if failures.times >= ATTEMPTS && failures.lasted_ms >= LONGEST_WITHOUT_TOKENS_MS {
+                    let minutes = failures.lasted_ms / 60_000;
                     let reason = format!(
-                        "the token could not be refreshed in {ATTEMPTS} attempts: {reason}; run the same command again later"
+                        "the token could not be refreshed for {minutes} minutes, while others could: {reason}; run the same command again later"
                     );
                     self.give_up(suspect.account, reason);
                 }

@@ -1,8 +1,9 @@
 //! What athletes change: deletions and edits, over a history that stays as it is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
@@ -52,8 +53,12 @@ impl Changes {
         if fields.is_empty() {
             return body;
         }
-        let Ok(Value::Object(mut activity)) = serde_json::from_slice(&body) else { return body };
-        activity.extend(fields);
-        Value::Object(activity).to_string().into_bytes()
+        // What was not edited stays as it is, to the byte: some ids are longer than any number here.
+        let Ok(mut activity) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&body) else {
+            return body;
+        };
+        let raw = |value: &Value| to_raw_value(value).expect("a value is JSON");
+        activity.extend(fields.iter().map(|(name, value)| (name.clone(), raw(value))));
+        serde_json::to_vec(&activity).expect("it was JSON")
     }
 }

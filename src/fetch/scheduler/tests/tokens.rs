@@ -108,28 +108,42 @@ fn an_outage_of_the_token_endpoint_is_waited_through_and_frees_everybody_at_once
     assert_eq!(next, [0, 1, 2], "nobody waits any more");
 }
 
-#[test]
-fn a_token_that_fails_while_others_are_renewed_is_given_up_after_three_times() {
-    let ended = |n: usize, rank| Work::new(account(n, BEGIN_S), Progress::default(), rank, Vec::new());
-    let mut world =
-        World::settled((0..4).map(|n| ended(n, n as u32 + 1)).collect(), Bounds { concurrency: 1, ..BOUNDS });
-    // Each of the three others whose token is renewed tells once that the endpoint is well.
-    let mut given_up = Vec::new();
-    for round in 0..40 {
+/// Account 0 cannot renew its token, and account 1 does so for every call. When account 0 is given up, and why.
+fn given_up(between_ms: i64, rounds: usize) -> Option<(i64, String)> {
+    let ended = |n: usize| Work::new(account(n, BEGIN_S), Progress::default(), n as u32 + 1, Vec::new());
+    let mut world = World::settled((0..2).map(ended).collect(), Bounds { concurrency: 1, ..BOUNDS });
+    let begin_ms = world.now_ms;
+    for _ in 0..rounds {
         match world.next() {
             Step::Refresh { account: 0 } => {
                 world.scheduler.refresh_trouble(0, "HTTP 500".to_string(), None, world.now_ms);
             }
-            Step::Refresh { account: n } => world.scheduler.refreshed(n, account(n, i64::MAX)),
-            Step::Get { account, ask } => world.land(&(account, ask), page(&[])),
+            Step::Refresh { account: n } => {
+                world.scheduler.refreshed(n, account(n, BEGIN_S));
+                world.now_ms += between_ms;
+            }
+            Step::Get { account, ask } => {
+                world.scheduler.unanswered();
+                world.scheduler.again(account, &ask);
+            }
             Step::WaitUntil { local_ms, .. } => world.now_ms = local_ms,
-            Step::End => break,
-            Step::Await => panic!("nothing is awaited"),
+            other => panic!("{other:?}"),
         }
-        given_up.extend(failures(&mut world.scheduler).into_iter().map(|failure| (round, failure)));
+        if let Some(failure) = failures(&mut world.scheduler).pop() {
+            return Some((world.now_ms - begin_ms, failure));
+        }
     }
-    assert_eq!(given_up.len(), 1, "{given_up:?}");
-    assert!(given_up[0].1.contains("3 attempts"));
+    None
+}
+
+#[test]
+fn a_token_that_fails_for_minutes_while_another_is_renewed_is_given_up_and_not_for_a_few_bad_answers() {
+    assert_eq!(given_up(0, 200), None);
+    let (after_ms, why) = given_up(20_000, 200).unwrap();
+    assert!((120_000..180_000).contains(&after_ms), "{after_ms}");
+    assert!(why.contains("for 2 minutes, while others could: HTTP 500"), "{why}");
+    let (_, why) = given_up(3_600_000, 200).unwrap();
+    assert!(why.contains("for 120 minutes"), "three times at least: {why}");
 }
 
 #[test]
