@@ -26,6 +26,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::numbers::count_of;
 use crate::sources::Source;
 use crate::store::lake::Lake;
 use crate::store::state::exports::{Exports, ExportsWriter, Import, PipelineRow, Row, UploadRow, UserRow};
@@ -281,11 +282,10 @@ pub fn why_not_to_send(
     let newest: BTreeMap<&str, &Import> =
         imports.iter().map(|import| (import.file.as_str(), import)).collect();
     if let Some(import) = newest.values().find(|import| import.refused > 0 && !accept_refusals) {
-        let (lines, are) = if import.refused == 1 { ("1 document", "is") } else { ("documents", "are") };
-        let count = if import.refused == 1 { String::new() } else { format!("{} ", import.refused) };
         return Some(format!(
-            "{count}{lines} of {} could not be read, so a run may be there that {are} not known; mend the export and import \
+            "{} of {} could not be read, so runs may be there that longrun does not know of; mend the export and import \
              it again, or send all the same with --accept-refusals",
+            count_of(import.refused, "document", "documents"),
             import.file
         ));
     }

@@ -35,6 +35,7 @@ pub use options::{Options, Watch, WatchFrom};
 use crate::dedupe::{self, Behind};
 use crate::error::{Error, Result};
 use crate::fitglue::users::Users;
+use crate::numbers::count_of;
 use crate::store::lake::Lake;
 use crate::store::state::deliveries::{self, Deliveries};
 use crate::store::state::exports::Exports;
@@ -66,8 +67,8 @@ fn check(lake: &Lake, options: &Options) -> Result<()> {
         )),
         // What is sent now cannot come after what turns out to be older.
         Behind { activities, .. } => Err(Error::Usage(format!(
-            "{activities} activities came after the last `longrun dedupe`; run it first, so that nothing is sent twice or \
-             before something older"
+            "{} came after the last `longrun dedupe`; run it first, so that nothing is sent twice or before something older",
+            count_of(activities, "activity", "activities")
         ))),
     }
 }

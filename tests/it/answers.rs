@@ -57,7 +57,7 @@ fn a_zone_that_somebody_names_holds_for_its_days_and_can_be_taken_back() {
 
     for (args, says) in [
         (vec!["--user", "u", "--zone", "hevy", "Europe/Berlinn"], "is not a time zone"),
-        (vec!["--user", "u", "--zone", "diary", "UTC"], "\"diary\" is no source"),
+        (vec!["--user", "u", "--zone", "diary", "UTC"], "\"diary\" is not a source"),
         (vec!["--user", "u", "--zone", "garmin", "UTC"], "u has no activities of garmin"),
         (vec!["--user", "v", "--zone", "hevy", "UTC"], "v has no activities of hevy"),
         (vec!["--zone", "hevy", "UTC"], "--user"),
