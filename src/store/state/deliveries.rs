@@ -97,7 +97,7 @@ impl Deliveries {
     pub fn for_planning(lake: &Lake, sink: &str) -> Result<Deliveries> {
         let state = lake.state()?;
         // One sync for a group of messages, and readers are never in the way.
-        state.check(state.db.pragma_update(None, "journal_mode", "WAL"))?;
+        state.write_ahead()?;
         Ok(Deliveries { state, sink: sink.to_string() })
     }
 

@@ -15,7 +15,7 @@ pub mod seal;
 pub mod zones;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -76,6 +76,25 @@ impl State {
     /// An error of the database as an error of its file.
     pub fn check<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
         result.map_err(|e| state_error(&self.path, &e))
+    }
+
+    /// From now on, whoever opens it next, writes go into a log of their own beside it.
+    fn write_ahead(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let changed = self.db.pragma_update(None, "journal_mode", "WAL");
+            let is_busy = changed.as_ref().is_err_and(|e| {
+                matches!(
+                    e.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+                )
+            });
+            // SQLite does not wait by itself here, where two change it at once.
+            if !is_busy || begin.elapsed() > BUSY_TIMEOUT {
+                return self.check(changed);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// All of the work or nothing of it. It must not wait for anything: every other process waits for it.
@@ -162,5 +181,18 @@ mod tests {
         let toys = state.db.query_row("SELECT count(*) FROM toys", [], |row| row.get::<_, i64>(0));
         assert_eq!(toys.unwrap(), 1);
         assert!(state.db.execute("DELETE FROM toys", []).is_err(), "it is open for reading");
+    }
+
+    #[test]
+    fn several_that_write_ahead_at_once_wait_for_each_other() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            drop(State::open(folder.path()).unwrap());
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| State::open(folder.path()).unwrap().write_ahead().unwrap());
+                }
+            });
+        }
     }
 }
