@@ -23,7 +23,7 @@ use longrun::redrive::route::execution_id;
 use longrun::sources::strava::api::{ListEntry, activity_list};
 use longrun::sources::strava::endpoints::{Depth, News};
 use longrun::sources::strava::walk::{Progress, Wanted};
-use longrun::sources::{ReadFrom, Source, files};
+use longrun::sources::{Source, files};
 use longrun::store::dataset;
 use longrun::store::lake::Lake;
 use longrun::store::landing::Ask;
@@ -41,18 +41,8 @@ fn somebody() -> Person {
 
 fn parse_page(c: &mut Criterion) {
     let person = somebody();
-    let entries: Vec<String> =
-        person.workouts.iter().take(200).map(|w| strava::summary(&person, w)).collect();
-    let page = format!("[{}]", entries.join(",")).into_bytes();
-    let provenance = ReadFrom {
-        user_id: person.user_id.clone(),
-        source: Source::Strava,
-        account_id: Some(person.athlete_id.to_string()),
-        fetched_at: Timestamp::UNIX_EPOCH,
-        raw_ref: "landing/strava/000/000001-000.jsonl.zst@0".to_string(),
-        zone: None,
-        only_counts: false,
-    };
+    let page = strava::page(&person, &person.workouts[..200]).into_bytes();
+    let provenance = rows::read_from(&person, "landing/strava/000/000001-000.jsonl.zst@0");
     let mut group = c.benchmark_group("page of 200");
     group.throughput(Throughput::Bytes(page.len() as u64));
     group.bench_function("into activities, tracks decoded", |b| {

@@ -5,11 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use jiff::Timestamp;
 use longrun::model::polyline::{self, Track};
 use longrun::sources::strava::api::activity_list;
-use longrun::sources::{ReadFrom, Source};
-use longrun::testing::synth::{Options, Person, person, strava};
+use longrun::testing::synth::{Options, Person, Workout, person, rows, strava};
 
 struct Counting;
 
@@ -65,30 +63,21 @@ fn an_activity_of_a_page_takes_few_pieces_of_memory_whatever_the_page() {
     const MOST_PER_ACTIVITY: u64 = 25;
     const MOST_PER_PAGE: u64 = 8;
     let person = somebody();
-    let entries: Vec<String> =
-        person.workouts.iter().take(200).map(|w| strava::summary(&person, w)).collect();
-    let from = ReadFrom {
-        user_id: person.user_id.clone(),
-        source: Source::Strava,
-        account_id: Some(person.athlete_id.to_string()),
-        fetched_at: Timestamp::UNIX_EPOCH,
-        raw_ref: "landing/strava/000/000001-000.jsonl.zst@0".to_string(),
-        zone: None,
-        only_counts: false,
-    };
-    let of_page = |entries: &[String]| {
-        let mut page = format!("[{}]", entries.join(",")).into_bytes();
+    let workouts = &person.workouts[..200];
+    let from = rows::read_from(&person, "landing/strava/000/000001-000.jsonl.zst@0");
+    let of_page = |workouts: &[Workout]| {
+        let mut page = strava::page(&person, workouts).into_bytes();
         let mut taken = 0;
         let asked = counted(|| {
             let each = |_, activity: Result<_, _>| taken += usize::from(activity.is_ok());
             activity_list(&mut page, || unreachable!("the page is sound"), &from, each).expect("a list");
         });
-        assert_eq!(taken, entries.len());
+        assert_eq!(taken, workouts.len());
         asked
     };
-    of_page(&entries);
-    let whole = of_page(&entries);
+    of_page(workouts);
+    let whole = of_page(workouts);
     assert!(whole <= MOST_PER_ACTIVITY * 200, "{whole} allocations for 200 activities");
-    let halves: u64 = entries.chunks(100).map(of_page).sum();
+    let halves: u64 = workouts.chunks(100).map(of_page).sum();
     assert!(halves <= whole + MOST_PER_PAGE, "{whole} allocations for a page, {halves} for its halves");
 }

@@ -256,7 +256,7 @@ pub fn behind(lake: &Lake, users: &[String]) -> Result<Behind> {
 fn not_deduped_of(lake: &Lake, bucket: Bucket, users: &[String]) -> Result<u64> {
     let mut known: HashSet<(String, String, String)> = HashSet::new();
     let golden = lake.golden(bucket);
-    for batch in dataset::read_checked(lake, &golden, &["user_id", "members"], "dedupe")? {
+    for batch in dataset::read_checked(lake, &golden, Some(&["user_id", "members"]), "dedupe")? {
         let rows = Rows(&batch);
         let members = rows.list("members");
         for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row))) {

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::store::dataset::{self, cells::Rows};
-use crate::store::lake::{Bucket, Lake};
+use crate::store::lake::{Bucket, Lake, is_among};
 use originals::Originals;
 use places::{Folder, Packed, Place};
 use samples::{Recordings, Samples};
@@ -98,9 +98,7 @@ fn of_bucket(
     options: &Options,
     exported: &mut Exported,
 ) -> Result<()> {
-    let golden = lake.golden(bucket);
-    dataset::check_schema(lake, &golden, "dedupe")?;
-    let batches = dataset::read(lake, &golden, None)?;
+    let batches = dataset::read_checked(lake, &lake.golden(bucket), None, "dedupe")?;
     let Some(first) = batches.first() else { return Ok(()) };
     let all = concat_batches(&first.schema(), &batches).expect("batches of one file have one schema");
     let mut of_user: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
@@ -108,7 +106,7 @@ fn of_bucket(
     for row in 0..all.num_rows() {
         of_user.entry(users.value(row)).or_default().push(row as u64);
     }
-    of_user.retain(|user, _| options.users.is_empty() || options.users.iter().any(|wanted| wanted == user));
+    of_user.retain(|user, _| is_among(&options.users, user));
     if of_user.is_empty() {
         return Ok(());
     }

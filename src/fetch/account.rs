@@ -41,12 +41,11 @@ enum Token {
     Waiting,
 }
 
-/// How often, and for how long, new tokens were not to be had while others were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How often new tokens were not to be had while others were, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshFailures {
     pub times: u32,
-    first_ms: i64,
-    pub lasted_ms: i64,
+    pub since_ms: i64,
 }
 
 pub struct Work {
@@ -62,7 +61,7 @@ pub struct Work {
     parked: HashMap<(usize, Box<str>), Parked>,
     /// Failures that were a thing's own.
     failures: HashMap<Ask, u32>,
-    refresh_failures: RefreshFailures,
+    refresh_failures: Option<RefreshFailures>,
     pub served: u64,
 }
 
@@ -94,7 +93,7 @@ impl Work {
             owed: Default::default(),
             parked: parked.into_iter().filter_map(place).collect(),
             failures: HashMap::new(),
-            refresh_failures: RefreshFailures::default(),
+            refresh_failures: None,
             served: 0,
         }
     }
@@ -260,16 +259,14 @@ impl Work {
     pub fn renew(&mut self, account: Account) {
         self.account = account;
         self.token = Token::New;
-        self.refresh_failures = RefreshFailures::default();
+        self.refresh_failures = None;
     }
 
-    /// The token endpoint did not answer well to this account, from then until then, and did to another one.
-    pub fn refresh_failed(&mut self, since_ms: i64, until_ms: i64) -> RefreshFailures {
-        let before = self.refresh_failures;
-        let first_ms = if before.times == 0 { since_ms } else { before.first_ms };
-        self.refresh_failures =
-            RefreshFailures { times: before.times + 1, first_ms, lasted_ms: until_ms - first_ms };
-        self.refresh_failures
+    /// The token endpoint did not answer well to this account from then on, and did to another one.
+    pub fn refresh_failed(&mut self, since_ms: i64) -> RefreshFailures {
+        let failures = self.refresh_failures.get_or_insert(RefreshFailures { times: 0, since_ms });
+        failures.times += 1;
+        *failures
     }
 
     /// Things that are asked for before any of another kind: while they fail, nothing else of this account has its turn.

@@ -105,7 +105,7 @@ impl Workouts {
             }
         }
         let mut by_user: BTreeMap<String, Vec<Workout>> = BTreeMap::new();
-        for batch in dataset::read_checked(lake, &golden, &OF_GOLDEN, "dedupe")? {
+        for batch in dataset::read_checked(lake, &golden, Some(&OF_GOLDEN), "dedupe")? {
             let rows = Rows(&batch);
             for row in (0..batch.num_rows()).filter(|row| is_among(users, rows.words("user_id").value(*row)))
             {

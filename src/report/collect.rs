@@ -224,8 +224,7 @@ impl Collecting<'_> {
     ) -> Result<()> {
         for source in Source::ALL {
             let path = lake.activities(source.name(), bucket);
-            dataset::check_schema(lake, &path, "normalize")?;
-            for batch in dataset::read(lake, &path, Some(&COLUMNS))? {
+            for batch in dataset::read_checked(lake, &path, Some(&COLUMNS), "normalize")? {
                 let rows = Rows(&batch);
                 let (users, ids) = (rows.words("user_id"), rows.words("source_id"));
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {

@@ -106,8 +106,7 @@ pub fn read(lake: &Lake, bucket: Bucket, filter: &Filter) -> Result<Vec<Row>> {
     let (batches, own): (_, fn(&Rows, usize, &mut Row)) = match filter.counting {
         Counting::Once => {
             let columns = [&COMMON[..], &["golden_id", "members", "lineage"]].concat();
-            dataset::check_schema(lake, &lake.golden(bucket), "dedupe")?;
-            (dataset::read(lake, &lake.golden(bucket), Some(&columns))?, of_workout)
+            (dataset::read_checked(lake, &lake.golden(bucket), Some(&columns), "dedupe")?, of_workout)
         }
         Counting::Told(_) => {
             let columns = [&COMMON[..], &["source", "source_id", "gone_at"]].concat();

@@ -219,10 +219,11 @@ impl Scheduler {
             let reason = outage.reason.clone();
             let (since_ms, until_ms) = (outage.since_ms, outage.probe_at_ms);
             if let Some(suspect) = outage.over().filter(|suspect| suspect.account != index) {
-                let failures = self.accounts[suspect.account].refresh_failed(since_ms, until_ms);
+                let failures = self.accounts[suspect.account].refresh_failed(since_ms);
+                let lasted_ms = until_ms - failures.since_ms;
                 // Whose tokens end often may meet a few bad answers in a row.
-                if failures.times >= ATTEMPTS && failures.lasted_ms >= LONGEST_WITHOUT_TOKENS_MS {
-                    let minutes = failures.lasted_ms / 60_000;
+                if failures.times >= ATTEMPTS && lasted_ms >= LONGEST_WITHOUT_TOKENS_MS {
+                    let minutes = lasted_ms / 60_000;
                     let reason = format!(
                         "the token could not be refreshed for {minutes} minutes, while others could: {reason}; run the same command again later"
                     );

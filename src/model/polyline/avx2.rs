@@ -8,7 +8,7 @@
 //!
 //! It is the only file of the model with `unsafe` in it: the call of functions that need instructions which not
 //! every processor has, and loads and stores that the compiler cannot see to be within bounds. Each says why it is sound.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "instructions that not every processor has, and stores into spare room")]
 
 use std::arch::x86_64::*;
 
@@ -29,7 +29,8 @@ pub(super) fn is_there() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt")
 }
 
-/// Takes points as far as they are sure. Returns the character up to which the slow loop is to go on. Without the instructions, or without room in the track, that is the whole text.
+/// Takes points as far as they are sure. Returns the character up to which the slow loop is to go on. Without the
+/// instructions, or without room in the track, that is the whole text.
 pub(super) fn take(text: &[u8], cursor: &mut Cursor, track: &mut Track) -> usize {
     if !is_there() {
         return text.len();

@@ -34,7 +34,7 @@ impl Places {
             let file = lake.streams(source.name(), bucket, year);
             let mut first = 0;
             const COLUMNS: [&str; 3] = ["user_id", "source_id", "samples"];
-            for batch in dataset::read_checked(lake, &file, &COLUMNS, "normalize")? {
+            for batch in dataset::read_checked(lake, &file, Some(&COLUMNS), "normalize")? {
                 let rows = Rows(&batch);
                 for row in 0..batch.num_rows() {
                     let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;

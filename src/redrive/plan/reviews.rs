@@ -18,7 +18,7 @@ impl Reviews {
             ["user_id", "source_a", "source_id_a", "source_b", "source_id_b", "decision"];
         let mut reviews = Reviews::default();
         let path = lake.matches(bucket);
-        for batch in dataset::read_checked(lake, &path, &COLUMNS, "dedupe")? {
+        for batch in dataset::read_checked(lake, &path, Some(&COLUMNS), "dedupe")? {
             let rows = Rows(&batch);
             for row in (0..batch.num_rows()).filter(|row| rows.words("decision").value(*row) == "review") {
                 let user = rows.text("user_id", row);

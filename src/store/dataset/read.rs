@@ -6,12 +6,13 @@ use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::ChunkReader;
 use twox_hash::XxHash64;
 
 use super::keys::sources;
 use super::made_from::{MadeFrom, made_from};
 use crate::error::{Error, Result};
-use crate::store::backend::{Key, Opened};
+use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
 
 /// Of a batch.
@@ -48,22 +49,27 @@ pub fn fingerprint(lake: &Lake, key: &Key) -> Result<Option<u64>> {
 
 /// Rows of a file that is not there are none. `columns` names the wanted ones; None means all.
 pub fn read(lake: &Lake, key: &Key, columns: Option<&[&str]>) -> Result<Vec<RecordBatch>> {
+    rows(lake, key, columns, None)
+}
+
+/// The same of a file that is refused where its rows have other columns than this longrun's. `command` makes it anew.
+pub fn read_checked(
+    lake: &Lake,
+    key: &Key,
+    columns: Option<&[&str]>,
+    command: &str,
+) -> Result<Vec<RecordBatch>> {
+    rows(lake, key, columns, Some(command))
+}
+
+fn rows(lake: &Lake, key: &Key, columns: Option<&[&str]>, command: Option<&str>) -> Result<Vec<RecordBatch>> {
     if columns.is_some() {
-        return batches(lake, key, columns, ROWS)?.collect();
+        let Some(file) = lake.backend().open(key)? else { return Ok(Vec::new()) };
+        return of_columns(lake, key, file, columns, command, ROWS)?.collect();
     }
     // All of it at once: a column at a time would ask the disk for a hundred small pieces.
     let Some(bytes) = lake.backend().read(key)? else { return Ok(Vec::new()) };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| damaged(lake, key, &e))?;
-    let reader = reader.with_batch_size(ROWS).build().map_err(|e| damaged(lake, key, &e))?;
-    reader.map(|batch| batch.map_err(|e| damaged(lake, key, &e))).collect()
-}
-
-/// Some columns of a file's rows, which is refused where its rows have other columns than this longrun's.
-pub fn read_checked(lake: &Lake, key: &Key, columns: &[&str], command: &str) -> Result<Vec<RecordBatch>> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(Vec::new()) };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
-    check(lake, key, builder.metadata(), command)?;
-    of_columns(lake, key, builder, Some(columns), ROWS)?.collect()
+    of_columns(lake, key, bytes, None, command, ROWS)?.collect()
 }
 
 /// Every source's activities of a bucket.
@@ -71,13 +77,7 @@ pub fn activities(lake: &Lake, bucket: Bucket, columns: Option<&[&str]>) -> Resu
     let mut batches = Vec::new();
     for source in sources(lake, bucket)? {
         let key = lake.activities(&source, bucket);
-        match columns {
-            Some(columns) => batches.extend(read_checked(lake, &key, columns, "normalize")?),
-            None => {
-                check_schema(lake, &key, "normalize")?;
-                batches.extend(read(lake, &key, None)?);
-            }
-        }
+        batches.extend(read_checked(lake, &key, columns, "normalize")?);
     }
     Ok(batches)
 }
@@ -93,17 +93,22 @@ pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>>>;
 /// Reads a file some rows at a time.
 pub fn batches(lake: &Lake, key: &Key, columns: Option<&[&str]>, rows: usize) -> Result<Batches> {
     let Some(file) = lake.backend().open(key)? else { return Ok(Box::new(std::iter::empty())) };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
-    of_columns(lake, key, builder, columns, rows)
+    of_columns(lake, key, file, columns, None, rows)
 }
 
+/// Where a command is named that makes the file anew, its schema is checked.
 fn of_columns(
     lake: &Lake,
     key: &Key,
-    builder: ParquetRecordBatchReaderBuilder<Opened>,
+    file: impl ChunkReader + 'static,
     columns: Option<&[&str]>,
+    command: Option<&str>,
     rows: usize,
 ) -> Result<Batches> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    if let Some(command) = command {
+        check(lake, key, builder.metadata(), command)?;
+    }
     let mask = match columns {
         Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
         None => ProjectionMask::all(),

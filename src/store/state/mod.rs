@@ -83,12 +83,9 @@ impl State {
         let begin = Instant::now();
         loop {
             let changed = self.db.pragma_update(None, "journal_mode", "WAL");
-            let is_busy = changed.as_ref().is_err_and(|e| {
-                matches!(
-                    e.sqlite_error_code(),
-                    Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-                )
-            });
+            let is_busy = changed
+                .as_ref()
+                .is_err_and(|e| e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy));
             // SQLite does not wait by itself here, where two change it at once.
             if !is_busy || begin.elapsed() > BUSY_TIMEOUT {
                 return self.check(changed);

@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::{Options, Person, person, strava};
+use super::{Options, Person, Workout, person, strava};
 use crate::error::{Error, Result};
 use crate::sources::strava::endpoints::{self, list::PER_PAGE};
 use crate::store::lake::{Bucket, Lake};
@@ -43,8 +43,7 @@ pub fn land(lake: &Lake, options: Options) -> Result<u64> {
 
 /// The frames of a walk through a person's list.
 pub fn pages(person: &Person) -> Vec<Vec<u8>> {
-    let newest_first: Vec<String> =
-        person.workouts.iter().rev().map(|workout| strava::summary(person, workout)).collect();
+    let newest_first: Vec<&Workout> = person.workouts.iter().rev().collect();
     let mut before_s = None;
     let mut frames = Vec::new();
     let page = |before_s: Option<i64>, body: String| {
@@ -62,7 +61,7 @@ pub fn pages(person: &Person) -> Vec<Vec<u8>> {
         frame(&header, body.as_bytes())
     };
     for (number, chunk) in newest_first.chunks(PER_PAGE as usize).enumerate() {
-        frames.push(page(before_s, format!("[{}]", chunk.join(","))));
+        frames.push(page(before_s, strava::page(person, chunk.iter().copied())));
         let last = person.workouts.len() - (number * PER_PAGE as usize + chunk.len());
         before_s = Some(person.workouts[last].start.as_second());
     }

@@ -45,20 +45,25 @@ pub fn of(person: &Person, number: u32, options: Options) -> Vec<Row> {
     own
 }
 
-/// As the API's list would be read.
-fn of_api(person: &Person) -> Vec<Row> {
-    let from = sources::ReadFrom {
+/// Where bodies of a person's account come from.
+pub fn read_from(person: &Person, raw_ref: &str) -> sources::ReadFrom {
+    sources::ReadFrom {
         user_id: person.user_id.clone(),
         source: Source::Strava,
         account_id: Some(person.athlete_id.to_string()),
         fetched_at: fetched_at(),
-        raw_ref: String::new(),
+        raw_ref: raw_ref.to_string(),
         zone: None,
         only_counts: false,
-    };
+    }
+}
+
+/// As the API's list would be read.
+fn of_api(person: &Person) -> Vec<Row> {
+    let from = read_from(person, "");
     let mut own = Vec::with_capacity(person.workouts.len());
     for (w, truth) in person.workouts.iter().zip(exports::truth_of_api(person)) {
-        let mut page = format!("[{}]", strava::summary(person, w)).into_bytes();
+        let mut page = strava::page(person, [w]).into_bytes();
         let taken = activity_list(
             &mut page,
             || unreachable!("the page is sound"),

@@ -70,6 +70,12 @@ pub fn summary(person: &Person, workout: &Workout) -> String {
 }
 
 /// The body of `GET /activities/{id}`.
+/// A page of the list.
+pub fn page<'a>(person: &Person, workouts: impl IntoIterator<Item = &'a Workout>) -> String {
+    let entries: Vec<String> = workouts.into_iter().map(|workout| summary(person, workout)).collect();
+    format!("[{}]", entries.join(","))
+}
+
 pub fn detail(person: &Person, workout: &Workout) -> String {
     let mut o = fields(person, workout, 3);
     let w = workout;
