@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
+use serde_json::value::{RawValue, to_raw_value};
+
 use super::Exported;
 use super::places::{self, Place};
 use crate::error::{Error, Result};
 use crate::numbers::count_of;
 use crate::store::archives::{self, Import};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{Frames, Piece, Position, Unopened};
+use crate::store::landing::{Frames, Header, Piece, Position, Unopened};
 
 /// The originals of some people of a bucket. The landing is read once for all of them.
 pub struct Originals<'a> {
@@ -63,11 +65,7 @@ impl<'a> Originals<'a> {
             if !users.contains(header.user_id.as_str()) {
                 continue;
             }
-            let body = match serde_json::from_slice::<Box<serde_json::value::RawValue>>(&body) {
-                Ok(json) => serde_json::json!(json),
-                Err(_) => serde_json::json!(String::from_utf8_lossy(&body)),
-            };
-            let line = serde_json::json!({ "asked": header, "answer": body }).to_string();
+            let line = line(&header, &body);
             writeln!(out, "{line}").map_err(failed)?;
             let end = at + line.len() as u64 + 1;
             of_user.entry(header.user_id).or_default().push(at..end);
@@ -119,6 +117,22 @@ impl<'a> Originals<'a> {
     }
 }
 
+/// An answer as a line of JSON, to the digit: some ids are longer than any number here.
+fn line(asked: &Header, body: &[u8]) -> String {
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        asked: &'a Header,
+        answer: &'a RawValue,
+    }
+    let answer = match serde_json::from_slice::<&RawValue>(body) {
+        // Between the tokens of JSON, the end of a line is a space.
+        Ok(json) => RawValue::from_string(json.get().replace(['\n', '\r'], " ")),
+        Err(_) => to_raw_value(&String::from_utf8_lossy(body)),
+    };
+    let answer = answer.expect("it is JSON");
+    serde_json::to_string(&Line { asked, answer: &answer }).expect("it is JSON")
+}
+
 /// Parts of a file, one behind the other.
 struct Lines<'a> {
     file: &'a File,
@@ -158,4 +172,29 @@ fn folder(path: &std::path::Path, name: &str, place: &mut dyn Place) -> Result<(
         bytes += entry.metadata().map(|m| m.len()).unwrap_or(0);
     }
     Ok((files, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::landing::Ask;
+
+    #[test]
+    fn an_answer_is_one_line_and_keeps_its_numbers_to_the_digit() {
+        let asked = Header {
+            v: 1,
+            source: "strava".to_string(),
+            request: "/activities/1".to_string(),
+            ask: Ask::OfActivity { kind: "detail".to_string(), id: "1".to_string(), start_s: 0 },
+            user_id: "alice".to_string(),
+            account_id: "7".to_string(),
+            fetched_at: jiff::Timestamp::UNIX_EPOCH,
+            status: 200,
+        };
+        let written = line(&asked, b"{\"upload_id\":\r\n 987654321234567891000, \"distance\": 5000.10}");
+        assert!(written.contains("987654321234567891000, \"distance\": 5000.10}"), "{written}");
+        assert_eq!(written.lines().count(), 1);
+        let page = line(&asked, b"<html>\nbusy");
+        assert!(page.ends_with("\"answer\":\"<html>\\nbusy\"}"), "{page}");
+    }
 }
