@@ -30,6 +30,7 @@
 //! - [`redrive`]: what the live pipeline lacks, and sending it
 //! - [`stats`]: sums, best efforts and streaks
 //! - [`report`]: the report page
+//! - [`tasks`]: the stages that work on buckets, on as many machines as somebody has
 //! - [`export`]: workouts as files that other tools open
 //! - [`cli`]: one file per command: its flags and its summary
 //! - [`http`]: the one door to the network
@@ -80,5 +81,6 @@ pub mod signals;
 pub mod sources;
 pub mod stats;
 pub mod store;
+pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

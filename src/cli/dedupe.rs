@@ -8,9 +8,9 @@ use jiff::civil::Date;
 
 use super::odds::Odds;
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, task};
 use crate::dedupe::weights::Weights;
-use crate::dedupe::{self, Gone, Options, Summary};
+use crate::dedupe::{self, Gone, Learn, Options, Summary};
 use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::dataset;
@@ -18,6 +18,7 @@ use crate::store::dataset::cells::Rows;
 use crate::store::lake::Lake;
 use crate::store::state::answers::{self, Answer, Given};
 use crate::store::state::zones;
+use crate::tasks::Step;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,6 +41,8 @@ struct Run {
     /// Count also what its source no longer has, or no longer shows
     #[arg(long)]
     with_gone: bool,
+    #[command(flatten)]
+    task: task::Args,
 }
 
 #[derive(Debug, Subcommand)]
@@ -115,13 +118,23 @@ fn read_weights(file: Option<&PathBuf>) -> Result<Option<Weights>> {
 }
 
 fn dedupe(context: &Context, args: Run) -> Result<Exit> {
+    if let Some(id) = args.task.run_id() {
+        if args.weights.is_some() || args.learn || args.with_gone {
+            return Err(Error::Usage(
+                "a task goes by its plan: give weights and --with-gone to `run plan`".to_string(),
+            ));
+        }
+        return task::run(context, &args.task, id, &Step::Dedupe);
+    }
+    let lake = context.open()?;
+    let buckets = args.task.some(&lake)?;
     let options = Options {
         thresholds: args.odds.thresholds()?,
         weights: read_weights(args.weights.as_ref())?,
-        learn: args.learn,
+        learn: if args.learn { Learn::Anew } else { Learn::IfNeeded },
+        buckets,
         gone: if args.with_gone { Gone::Counted } else { Gone::LeftOut },
     };
-    let lake = context.open()?;
     let begin = Instant::now();
     let done = run_on(&lake, &options)?;
     if context.json {

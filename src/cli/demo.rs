@@ -47,7 +47,7 @@ const LIMITS: Limits = Limits {
 const DEEP_LIMITS: Limits = Limits { overall_short: 2_000, read_short: 1_000, ..LIMITS };
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let lake = fresh_lake(&context.lake)?;
+    let lake = fresh_lake(context.folder()?)?;
     let limits = if args.depth == Depth::List { LIMITS } else { DEEP_LIMITS };
     let invented = synth::Options::default();
     let people: Vec<Person> = (0..invented.users).map(|number| cast::person(invented, number)).collect();
@@ -123,8 +123,14 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let (page, _) = report::write(&lake, &crate::report::Options::default(), None)?;
     say!("open {} in a browser", page.display());
 
-    let everything =
-        Filter { users: Vec::new(), since: None, until: None, sport: None, counting: Counting::Once };
+    let everything = Filter {
+        users: Vec::new(),
+        since: None,
+        until: None,
+        sport: None,
+        counting: Counting::Once,
+        buckets: Vec::new(),
+    };
     let sums = crate::stats::sums(&lake, &[Key::Year], &everything, Capacity::default())?;
     if context.json {
         output::json(&sums)?;

@@ -111,7 +111,7 @@ fn shown(api: &fetch::Api) -> String {
 
 fn disk(context: &Context, wanted_gib: u64) -> Result<(State, String)> {
     // Before there is a lake, the folder that it will be in.
-    let there = context.lake.ancestors().find(|path| path.is_dir() || path.as_os_str().is_empty());
+    let there = context.folder()?.ancestors().find(|path| path.is_dir() || path.as_os_str().is_empty());
     let folder = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let found =
         rustix::fs::statvfs(folder).map_err(|e| Error::io("look at the disk of", folder)(e.into()))?;

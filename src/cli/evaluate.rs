@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
     let (lake, truth) = match &args.truth {
         Some(file) => {
             may_tune(args, None)?;
-            (context.lake.clone(), truth::of_jsonl(file)?)
+            (context.folder()?.to_path_buf(), truth::of_jsonl(file)?)
         }
         None => of_corpus(args, scratch.path())?,
     };

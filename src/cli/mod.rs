@@ -20,6 +20,7 @@ mod fetch;
 mod import;
 mod inbox;
 mod install;
+mod lake;
 mod log;
 mod normalize;
 mod odds;
@@ -33,15 +34,17 @@ mod redrive_said;
 mod redrive_status;
 mod report;
 mod run;
+mod run_tasks;
 #[cfg(feature = "testing")]
 mod simulate;
 mod stats;
 mod status;
 #[cfg(feature = "testing")]
 mod synth;
+mod task;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +53,7 @@ use output::say;
 
 use crate::error::{Error, Result};
 use crate::store::lake::Lake;
+use crate::store::place::Place;
 
 /// Export athletes' whole history from Strava within its rate limits, add their history from other
 /// sources, and turn it all into one Parquet dataset with each workout counted once
@@ -65,9 +69,9 @@ use crate::store::lake::Lake;
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The folder that holds all data
-    #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR")]
-    lake: PathBuf,
+    /// The folder that holds all data; for tasks on many machines a bucket: gs://…, s3://…
+    #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR|URL")]
+    lake: Place,
     /// Print the result as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
@@ -147,6 +151,8 @@ enum Command {
     /// `power_load` is Coggan's: hours × (weighted power ÷ threshold power)² × 100. What is said per week is divided by
     /// the weeks from the first to the last day of the line.
     Stats(Box<stats::Args>),
+    /// Copy a lake to an object store and back
+    Lake(lake::Args),
     /// Check the disk, the clock, the lake, keys, the network and the pipeline's exports, and say what to do
     #[cfg(unix)]
     Doctor(doctor::Args),
@@ -176,17 +182,32 @@ enum Exit {
 
 /// The options that every command has.
 struct Context {
-    lake: PathBuf,
+    lake: Place,
     json: bool,
 }
 
 impl Context {
+    /// The lake's folder, for commands that need one: what they write is of one machine.
+    fn folder(&self) -> Result<&Path> {
+        match &self.lake {
+            Place::Folder(folder) => Ok(folder),
+            Place::Url(url) => Err(Error::Usage(format!(
+                "this command works on a lake in a folder: bring {url} here with `longrun --lake FOLDER lake pull {url}`"
+            ))),
+        }
+    }
+
     fn open(&self) -> Result<Lake> {
-        Lake::open(&self.lake)
+        Lake::open(self.folder()?)
+    }
+
+    /// For commands that read only what lies in the store.
+    fn open_anywhere(&self) -> Result<Lake> {
+        Lake::open_at(&self.lake)
     }
 
     fn open_or_create(&self) -> Result<Lake> {
-        Lake::open_or_create(&self.lake)
+        Lake::open_or_create(self.folder()?)
     }
 }
 
@@ -228,6 +249,7 @@ impl Cli {
             Command::Redrive(args) => redrive::run(&context, *args),
             #[cfg(unix)]
             Command::Doctor(args) => doctor::run(&context, &args),
+            Command::Lake(args) => lake::run(&context, args),
             Command::Stats(args) => stats::run(&context, *args),
             Command::Completions(args) => install::completions(&args),
             Command::Man(args) => install::man(&args),

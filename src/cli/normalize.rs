@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, task};
 use crate::error::{Error, Result};
 use crate::model::policy::Policy;
 use crate::model::sport::Rules;
 use crate::normalize::{self, Summary, UnnamedSports};
 use crate::store::each::Run;
 use crate::store::lake::Lake;
+use crate::tasks::Step;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,6 +29,8 @@ pub struct Args {
     /// Forget the policy
     #[arg(long, conflicts_with = "policy")]
     no_policy: bool,
+    #[command(flatten)]
+    task: task::Args,
 }
 
 /// The text of a policy: of one that comes with longrun, or of a file.
@@ -42,6 +45,14 @@ pub fn policy_text(name: &str) -> Result<String> {
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    if let Some(id) = args.task.run_id() {
+        if args.rules.is_some() || args.no_rules || args.policy.is_some() || args.no_policy {
+            return Err(Error::Usage(
+                "a task goes by its plan: set rules and policy before `run plan`".to_string(),
+            ));
+        }
+        return task::run(context, &args.task, id, &Step::Normalize);
+    }
     let lake = context.open()?;
     if let Some(file) = &args.rules {
         let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
@@ -58,7 +69,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         lake.backend().remove(&lake.policy())?;
     }
     let begin = Instant::now();
-    let run = normalize(&lake)?;
+    let run = match args.task.some(&lake)?.as_slice() {
+        [] => normalize(&lake)?,
+        some => normalize::run_some(&lake, some, |_| {})?,
+    };
     if context.json {
         output::json(&run)?;
     }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::output::say;
-use super::{Context, Exit, dedupe, fetch, inbox, normalize, output, reconcile, report};
+use super::{Context, Exit, dedupe, fetch, inbox, normalize, output, reconcile, report, run_tasks};
 use crate::error::{Error, Result};
 use crate::fitglue;
 use crate::http;
@@ -22,7 +22,10 @@ use crate::store::state::accounts::Accounts;
 use crate::store::state::zones;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    tasks: Option<run_tasks::Action>,
     /// Import what lies in this folder, as DIR/<user>/<archive>; then it is moved to DIR/done or DIR/refused
     #[arg(long, value_name = "DIR")]
     inbox: Option<PathBuf>,
@@ -98,6 +101,9 @@ struct Outcome {
 }
 
 pub fn run(context: &Context, mut args: Args) -> Result<Exit> {
+    if let Some(action) = args.tasks.take() {
+        return run_tasks::run(context, action);
+    }
     if let Some(zone) = &args.timezone {
         zones::check(zone)?;
     }

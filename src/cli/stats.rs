@@ -6,10 +6,12 @@ use clap::Subcommand;
 use jiff::civil::Date;
 
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, task};
 use crate::dedupe::Gone;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stats::{self, Capacity, Counting, Filter, Key, Sheet};
+use crate::store::lake::Lake;
+use crate::tasks::{Stats, Step};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,6 +26,8 @@ pub struct Args {
     capacity: CapacityArgs,
     #[command(flatten)]
     form: Form,
+    #[command(flatten)]
+    task: task::Args,
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,29 +88,70 @@ struct Form {
     parquet: Option<PathBuf>,
 }
 
+/// The table that was asked for.
+struct Asked {
+    what: Option<What>,
+    by: Vec<Key>,
+    filter: Filter,
+    capacity: Capacity,
+}
+
+impl Asked {
+    fn sheet(&self, lake: &Lake) -> Result<Sheet> {
+        match self.what {
+            None => stats::sums(lake, &self.by, &self.filter, self.capacity),
+            Some(What::Efforts) => stats::efforts(lake, &self.filter),
+            Some(What::Streaks) => stats::streaks(lake, &self.filter),
+            Some(What::Eddington) => stats::eddington(lake, &self.filter),
+        }
+    }
+
+    /// Where a run keeps it.
+    fn folder(&self) -> &'static str {
+        match self.what {
+            None => "stats",
+            Some(What::Efforts) => "stats-efforts",
+            Some(What::Streaks) => "stats-streaks",
+            Some(What::Eddington) => "stats-eddington",
+        }
+    }
+}
+
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let lake = context.open()?;
     let gone = if args.chosen.with_gone { Gone::Counted } else { Gone::LeftOut };
     let filter = Filter {
         users: args.chosen.users,
         since: args.chosen.since,
         until: args.chosen.until,
         sport: args.chosen.sport,
+        buckets: Vec::new(),
         counting: if args.chosen.told { Counting::Told(gone) } else { Counting::Once },
     };
-    let sheet = match args.what {
-        None => {
-            let capacity = Capacity {
-                resting_bpm: args.capacity.resting_heart_rate,
-                highest_bpm: args.capacity.highest_heart_rate,
-                threshold_w: args.capacity.threshold_power,
-            };
-            stats::sums(&lake, &args.by, &filter, capacity)?
-        }
-        Some(What::Efforts) => stats::efforts(&lake, &filter)?,
-        Some(What::Streaks) => stats::streaks(&lake, &filter)?,
-        Some(What::Eddington) => stats::eddington(&lake, &filter)?,
+    let capacity = Capacity {
+        resting_bpm: args.capacity.resting_heart_rate,
+        highest_bpm: args.capacity.highest_heart_rate,
+        threshold_w: args.capacity.threshold_power,
     };
+    let asked = Asked { what: args.what, by: args.by, filter, capacity };
+    if let Some(id) = args.task.run_id() {
+        // A line of one person is of one bucket; others would have to be summed again.
+        if asked.what.is_none() && !asked.by.contains(&Key::User) {
+            return Err(Error::Usage(
+                "the lines of a task are each of one user: add user to --by".to_string(),
+            ));
+        }
+        let sheet = |lake: &Lake| asked.sheet(lake);
+        return task::run(
+            context,
+            &args.task,
+            id,
+            &Step::Stats(Stats { name: asked.folder(), sheet: &sheet }),
+        );
+    }
+    let lake = context.open_anywhere()?;
+    let some = args.task.some(&lake)?;
+    let asked = Asked { filter: Filter { buckets: some, ..asked.filter }, ..asked };
+    let sheet = asked.sheet(&lake)?;
     match args.form.parquet {
         Some(path) => {
             sheet.write_parquet(&path)?;

@@ -1,20 +1,34 @@
 //! `longrun verify`
 
 use super::output::say;
-use super::{Context, Exit, output};
-use crate::error::Result;
-use crate::fetch::verify::{Verified, refetch, verify};
+use super::{Context, Exit, output, task};
+use crate::error::{Error, Result};
+use crate::fetch::verify::{Verified, refetch, verify, verify_some};
+use crate::tasks::Step;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Let the next fetch ask again for responses that are damaged. Without this, nothing is changed
     #[arg(long)]
     refetch: bool,
+    #[command(flatten)]
+    task: task::Args,
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<Exit> {
+    if let Some(id) = args.task.run_id() {
+        if args.refetch {
+            return Err(Error::Usage(
+                "--refetch is for the machine that fetches, and not for a task".to_string(),
+            ));
+        }
+        return task::run(context, &args.task, id, &Step::Verify);
+    }
     let lake = context.open()?;
-    let verified = verify(&lake)?;
+    let verified = match args.task.some(&lake)?.as_slice() {
+        [] => verify(&lake)?,
+        some => verify_some(&lake, some)?,
+    };
     if args.refetch {
         refetch(&lake, &verified)?;
     }

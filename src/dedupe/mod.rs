@@ -75,7 +75,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-const VERSION: u64 = 10;
+pub const VERSION: u64 = 10;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,8 +105,20 @@ pub struct Options {
     pub gone: Gone,
     /// Kept in the lake and used from now on.
     pub weights: Option<Weights>,
-    /// Whether weights that the lake has are learned anew.
-    pub learn: bool,
+    pub learn: Learn,
+    /// Empty for all.
+    pub buckets: Vec<Bucket>,
+}
+
+/// When weights are learned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Learn {
+    /// Where the lake has none, or some that were learned from next to nothing.
+    #[default]
+    IfNeeded,
+    Anew,
+    /// Those that the lake has are taken as they are: they were learned for a whole run, from more than lies here.
+    Never,
 }
 
 /// What a run did.
@@ -208,7 +220,9 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
         return Ok(Run::default());
     }
     let (weights, learned_from) = weights(lake, options, &buckets, &answers)?;
-    let ended = each_bucket(&buckets, |bucket| {
+    let is_wanted = |bucket: &Bucket| options.buckets.is_empty() || options.buckets.contains(bucket);
+    let wanted: Vec<Bucket> = buckets.into_iter().filter(is_wanted).collect();
+    let ended = each_bucket(&wanted, |bucket| {
         let done = dedupe_bucket(lake, bucket, &weights, options, &answers);
         progress(1);
         done
@@ -219,6 +233,49 @@ pub fn run(lake: &Lake, options: &Options, progress: impl Fn(u64) + Sync) -> Res
         ..Summary::default()
     };
     Ok(Run::of(summary, ended))
+}
+
+/// The weights that a run takes as they are; None where it would learn some.
+pub fn standing_weights(lake: &Lake, options: &Options) -> Result<Option<Weights>> {
+    if let Some(given) = &options.weights {
+        return Ok(Some(given.clone().pinned()));
+    }
+    let key = lake.weights();
+    let kept = if options.learn == Learn::Anew { None } else { lake.text(&key)? };
+    let kept = kept.map(|text| Weights::parse(&text, &lake.place(&key))).transpose()?;
+    // Learned from next to nothing, as before the second source came in.
+    let is_enough = |kept: &Weights| {
+        options.learn == Learn::Never || kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM)
+    };
+    Ok(kept.filter(is_enough))
+}
+
+/// Learns the weights of a lake where it needs some, and keeps them in it. None where there are no activities yet.
+pub fn settle_weights(lake: &Lake, options: &Options, answers: &AllAnswers) -> Result<Option<Weights>> {
+    let buckets = dataset::used_buckets(lake)?;
+    if buckets.is_empty() {
+        return Ok(None);
+    }
+    weights(lake, options, &buckets, answers).map(|(weights, _)| Some(weights))
+}
+
+/// Whether a bucket's workouts are as a run would make them.
+pub fn is_settled(
+    lake: &Lake,
+    bucket: Bucket,
+    weights: &Weights,
+    options: &Options,
+    answers: &AllAnswers,
+) -> Result<bool> {
+    is_made_of(lake, bucket, (inputs(lake, bucket, answers)?, rules(weights, options)))
+}
+
+/// Whether both files of a bucket were made of these inputs, by these rules.
+fn is_made_of(lake: &Lake, bucket: Bucket, made_of: (u64, u64)) -> Result<bool> {
+    let is_done = |key: &Key| -> Result<bool> {
+        Ok(dataset::made_from(lake, key)?.is_some_and(|made| (made.datasets, made.annotations) == made_of))
+    };
+    Ok(is_done(&lake.golden(bucket))? && is_done(&lake.matches(bucket))?)
 }
 
 /// What the last run does not know of.
@@ -295,21 +352,12 @@ fn weights(
     buckets: &[Bucket],
     answers: &AllAnswers,
 ) -> Result<(Weights, u64)> {
-    let key = lake.weights();
-    let kept = if options.learn { None } else { lake.text(&key)? };
-    let (weights, learned_from) = match (&options.weights, kept) {
-        (Some(given), _) => (given.clone().pinned(), 0),
-        (None, None) => learn(lake, buckets, answers)?,
-        (None, Some(kept)) => {
-            let kept = Weights::parse(&kept, &lake.place(&key))?;
-            // Learned from next to nothing, as before the second source came in.
-            if kept.learned_from.is_none_or(|pairs| pairs >= FEWEST_LEARNED_FROM) {
-                return Ok((kept, 0));
-            }
-            learn(lake, buckets, answers)?
-        }
+    let (weights, learned_from) = match (standing_weights(lake, options)?, &options.weights) {
+        (Some(kept), None) => return Ok((kept, 0)),
+        (Some(given), Some(_)) => (given, 0),
+        (None, _) => learn(lake, buckets, answers)?,
     };
-    lake.put(&key, weights.to_toml().as_bytes())?;
+    lake.put(&lake.weights(), weights.to_toml().as_bytes())?;
     Ok((weights, learned_from))
 }
 
@@ -415,11 +463,7 @@ fn dedupe_bucket(
 ) -> Result<Summary> {
     let (inputs, rules) = (inputs(lake, bucket, answers)?, rules(weights, options));
     let golden = lake.golden(bucket);
-    let is_done = |key: &Key| -> Result<bool> {
-        Ok(dataset::made_from(lake, key)?
-            .is_some_and(|made| (made.datasets, made.annotations) == (inputs, rules)))
-    };
-    if is_done(&golden)? && is_done(&lake.matches(bucket))? {
+    if is_made_of(lake, bucket, (inputs, rules))? {
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
     let batches = dataset::activities(lake, bucket, None)?;

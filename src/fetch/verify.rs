@@ -57,14 +57,19 @@ pub fn refetch(lake: &Lake, verified: &Verified) -> Result<()> {
     verified.damaged.iter().try_for_each(|bucket| history::distrust(lake, *bucket))
 }
 
-/// Verifies every bucket; one that cannot be read is damage, and the others go on.
+/// Verifies every bucket.
 pub fn verify(lake: &Lake) -> Result<Verified> {
+    verify_some(lake, &lake.buckets().collect::<Vec<_>>())
+}
+
+/// Verifies some buckets; one that cannot be read is damage, and the others go on.
+pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
     let mut accounts = Accounts::open(lake)?.list_stored()?;
     accounts.retain(|account| account.source == strava::SOURCE);
-    let buckets: Vec<Bucket> = lake.buckets().collect();
     let found: Vec<Verified> = buckets
-        .into_par_iter()
+        .par_iter()
         .map(|bucket| {
+            let bucket = *bucket;
             let of_bucket: Vec<Account> =
                 accounts.iter().filter(|a| lake.bucket(&a.user_id) == bucket).cloned().collect();
             let mut found = Verified::default();

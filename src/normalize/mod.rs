@@ -30,7 +30,7 @@ use crate::store::each::{Run, each_bucket};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment, Unopened};
 use crate::store::names;
-use annotate::Annotations;
+pub use annotate::Annotations;
 use batch::{Batches, Collected};
 use gone::AllGone;
 pub use unnamed::UnnamedSports;
@@ -90,17 +90,20 @@ impl AddAssign for Summary {
 
 /// Bytes of landing and archives that are pending, for a progress bar.
 pub fn pending_bytes(lake: &Lake) -> Result<u64> {
+    lake.buckets().map(|bucket| pending_of(lake, bucket)).sum()
+}
+
+/// The same of one bucket.
+pub fn pending_of(lake: &Lake, bucket: Bucket) -> Result<u64> {
+    let stored = Stored::of(lake, bucket)?;
     let mut pending = 0;
-    for bucket in lake.buckets() {
-        let stored = Stored::of(lake, bucket)?;
-        for source in stored.sources() {
-            // What cannot be read is reported by the run.
-            let made = dataset::made_from(lake, &lake.activities(source.name(), bucket));
-            let made = made.unwrap_or_default().unwrap_or_default();
-            pending += stored.pending(source, &made.archives).map(|(_, import)| import.bytes).sum::<u64>();
-            if source == Source::Strava {
-                pending += made.landing.bytes_behind(&stored.segments);
-            }
+    for source in stored.sources() {
+        // What cannot be read is reported by the run.
+        let made = dataset::made_from(lake, &lake.activities(source.name(), bucket));
+        let made = made.unwrap_or_default().unwrap_or_default();
+        pending += stored.pending(source, &made.archives).map(|(_, import)| import.bytes).sum::<u64>();
+        if source == Source::Strava {
+            pending += made.landing.bytes_behind(&stored.segments);
         }
     }
     Ok(pending)
@@ -108,11 +111,32 @@ pub fn pending_bytes(lake: &Lake) -> Result<u64> {
 
 /// Normalizes everything that is pending. `progress` gets the bytes that are done.
 pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
+    run_some(lake, &lake.buckets().collect::<Vec<_>>(), progress)
+}
+
+/// The same, of some buckets.
+pub fn run_some(lake: &Lake, buckets: &[Bucket], progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
     let _guard = lake.backend().lock("dataset", "the dataset")?;
     let annotations = Annotations::read(lake)?;
-    let buckets: Vec<Bucket> = lake.buckets().collect();
-    let ended = each_bucket(&buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
+    let ended = each_bucket(buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
     Ok(Run::of(Summary::default(), ended))
+}
+
+/// Whether a bucket is as normalizing it would leave it. Segments are not opened, and rows are not read.
+pub fn is_settled(lake: &Lake, bucket: Bucket, annotations: &Annotations) -> Result<bool> {
+    let stored = Stored::of(lake, bucket)?;
+    for source in stored.sources() {
+        let Some(made) = dataset::made_from(lake, &lake.activities(source.name(), bucket))? else {
+            return Ok(false);
+        };
+        let is_read = stored.pending(source, &made.archives).next().is_none()
+            && made.archives.below >= stored.next(source)
+            && (source != Source::Strava || made.landing.bytes_behind(&stored.segments) == 0);
+        if !is_read || made.annotations != annotations.digest(lake, bucket, source) {
+            return Ok(false);
+        }
+    }
+    Ok(stored.damaged.is_empty() && zones::is_settled(lake, bucket)?)
 }
 
 /// What is stored of a bucket before it is normalized.

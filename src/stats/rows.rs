@@ -31,6 +31,8 @@ pub struct Filter {
     /// A sport, or a family of sports.
     pub sport: Option<String>,
     pub counting: Counting,
+    /// Empty for all.
+    pub buckets: Vec<Bucket>,
 }
 
 impl Filter {
@@ -41,7 +43,9 @@ impl Filter {
             let how = "run `longrun dedupe` first, or count every record with --told";
             return Err(Error::Usage(format!("no workouts yet; {how}")));
         }
-        Ok(lake.buckets_of(&self.users))
+        let mut buckets = lake.buckets_of(&self.users);
+        buckets.retain(|bucket| self.buckets.is_empty() || self.buckets.contains(bucket));
+        Ok(buckets)
     }
 
     pub fn takes(&self, row: &Row) -> bool {

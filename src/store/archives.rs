@@ -265,7 +265,17 @@ pub struct Found {
 /// Finds an archive. One that was left in its place may be out of reach, or have changed: then it is as it is now.
 pub fn find(lake: &Lake, bucket: Bucket, import: &Import) -> Result<Found> {
     match &import.in_place {
-        Some(kept) => Ok(Found { path: kept.path.clone(), state: state_of(&kept.path)? }),
+        Some(kept) => match state_of(&kept.path) {
+            Ok(state) => Ok(Found { path: kept.path.clone(), state }),
+            // A lake that was brought to another machine has a copy of it.
+            Err(e) => match lake.backend().path(&archive_key(bucket, &import.sha256))? {
+                Some(path) => {
+                    let state = FileState { bytes: import.bytes, modified_ms: kept.modified_ms };
+                    Ok(Found { path, state })
+                }
+                None => Err(e),
+            },
+        },
         None => {
             let key = archive_key(bucket, &import.sha256);
             let path = lake

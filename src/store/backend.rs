@@ -5,9 +5,10 @@
 //! Every backend passes the same suite (`store/contract.rs`).
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -79,7 +80,8 @@ pub enum Put {
     Changed,
 }
 
-/// Reads parts of one version of an object, whatever becomes of its name meanwhile.
+/// Reads parts of one version of an object, whatever becomes of its name meanwhile: where a store no longer has the
+/// version, that is an error.
 pub trait ReadAt: fmt::Debug + Send + Sync {
     /// Fills the buffer from this offset on; the end of the object inside it is an error.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
@@ -158,6 +160,29 @@ impl ChunkReader for Opened {
     }
 }
 
+/// Requests to a store and the bytes of them, each request once, however often it had to be repeated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Traffic {
+    pub gets: u64,
+    pub puts: u64,
+    pub lists: u64,
+    pub read_bytes: u64,
+    pub written_bytes: u64,
+}
+
+impl Traffic {
+    /// What came since then.
+    pub fn since(self, before: Traffic) -> Traffic {
+        Traffic {
+            gets: self.gets - before.gets,
+            puts: self.puts - before.puts,
+            lists: self.lists - before.lists,
+            read_bytes: self.read_bytes - before.read_bytes,
+            written_bytes: self.written_bytes - before.written_bytes,
+        }
+    }
+}
+
 /// A segment that grows. What `append` returned for is durable.
 pub trait Append: fmt::Debug + Send {
     /// Returns the offset that the bytes begin at. After an error nothing of them counts.
@@ -175,8 +200,18 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The objects below a folder with their sizes, in the order of their keys. A folder that is not there has none.
     fn list(&self, folder: &Key) -> Result<Vec<(Key, u64)>>;
 
+    /// The same with their versions, as far as a listing tells them.
+    fn versions(&self, folder: &Key) -> Result<Vec<(Key, Stat)>>;
+
     /// The names of the objects that lie in a folder itself, in order.
     fn names(&self, folder: &Key) -> Result<Vec<String>>;
+
+    /// Of those, the ones that begin so.
+    fn names_from(&self, folder: &Key, begin: &str) -> Result<Vec<String>> {
+        let mut names = self.names(folder)?;
+        names.retain(|name| name.starts_with(begin));
+        Ok(names)
+    }
 
     /// Replaces an object whole, durably. Returns its length.
     fn put(&self, key: &Key, write: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()>)
@@ -187,6 +222,20 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Puts a file that was made in [`Backend::scratch`].
     fn put_file(&self, key: &Key, file: tempfile::NamedTempFile) -> Result<()>;
+
+    /// Puts a copy of any file.
+    fn upload(&self, key: &Key, path: &Path) -> Result<()> {
+        let mut file = File::open(path).map_err(Error::io("read", path))?;
+        self.put(key, &mut |out| io::copy(&mut file, out).map(drop)).map(drop)
+    }
+
+    /// Copies an object from front to back, and says which version it was; None where there is no such object.
+    fn download(&self, key: &Key, to: &mut dyn Write) -> Result<Option<Stat>> {
+        let Some(opened) = self.open(key)? else { return Ok(None) };
+        let mut reading = io::BufReader::with_capacity(1 << 20, opened.from(0));
+        io::copy(&mut reading, to).map_err(Error::io("copy", self.place(key)))?;
+        Ok(Some(opened.stat))
+    }
 
     /// A new segment. An object that is there already is an error.
     fn append(&self, key: &Key) -> Result<Box<dyn Append>>;
@@ -205,6 +254,16 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// How people find an object: a path, or a URL.
     fn place(&self, key: &Key) -> PathBuf;
+
+    /// Whether the objects lie on another machine, and what is of one machine (the state database) does not lie with them.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// What was asked of the store so far; a folder counts nothing.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
 
     /// The whole of an object; None where there is none.
     fn read(&self, key: &Key) -> Result<Option<Bytes>> {

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 /// enough to do, because what is parallel within a bucket runs on all of them, and a worker that syncs a file waits for
 /// the disk.
 const WORKERS: usize = 4;
+/// Files on their way at once: most are small, and a store answers after tens of milliseconds.
+const FILES_AT_ONCE: usize = 12;
 
 /// What came of the buckets: of each that succeeded, in their order; and why the others did not.
 #[derive(Debug)]
@@ -118,6 +120,31 @@ pub fn each_in_order<W, T: Send>(
             }
         }
     });
+}
+
+/// Does the same to many things, some at once; the results are in their order.
+pub fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<(usize, Result<R>)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..FILES_AT_ONCE.min(things.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(thing) = things.get(at) else { return };
+                    let result = work(thing);
+                    // One that fails ends the work.
+                    if result.is_err() {
+                        next.store(things.len(), Ordering::Relaxed);
+                    }
+                    results.lock().expect("no thread panics while it holds this").push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().expect("no thread panics while it holds this");
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ use twox_hash::XxHash64;
 use super::backend::{Backend, Key};
 use super::local::Local;
 use super::migrate;
-use super::names::{BUCKETS, Charter, FORMAT, HASH, write_charter};
+use super::names::{BUCKETS, CHARTER, Charter, FORMAT, HASH, MOST_BUCKETS, write_charter};
+use super::place::Place;
 use super::state::State;
 use crate::error::{Error, Result};
 
@@ -52,9 +53,34 @@ pub fn is_among(users: &[String], user: &str) -> bool {
 }
 
 impl Lake {
+    /// Opens a lake wherever it is.
+    pub fn open_at(place: &Place) -> Result<Lake> {
+        match place {
+            Place::Folder(root) => Lake::open(root),
+            Place::Url(url) => Lake::on(remote(url)?, url),
+        }
+    }
+
+    /// Opens the lake that lies on a backend; `name` is how people find it.
+    pub fn on(backend: Arc<dyn Backend>, name: &str) -> Result<Lake> {
+        let Some(text) = backend.read(&Key::new(CHARTER))? else {
+            return Err(Error::Usage(format!(
+                "there is no lake at {name}: it has no {CHARTER}; `longrun --lake FOLDER lake push {name}` makes one"
+            )));
+        };
+        let text = String::from_utf8_lossy(&text);
+        let charter = read_charter(&text, name, &backend.place(&Key::new(CHARTER)))?;
+        if charter.format < FORMAT {
+            return Err(Error::Usage(format!(
+                "{name} is a lake of an older format; pull it with the longrun that pushed it, and push it anew"
+            )));
+        }
+        Ok(Lake { root: name.into(), backend, buckets: charter.buckets })
+    }
+
     /// Opens a lake that is there. One of an older format is brought over first.
     pub fn open(root: &Path) -> Result<Lake> {
-        let charter = root.join("lake.toml");
+        let charter = root.join(CHARTER);
         let text = match fs::read_to_string(&charter) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !root.exists() => {
@@ -73,29 +99,7 @@ impl Lake {
             }
             Err(e) => return Err(Error::io("read", &charter)(e)),
         };
-        let unreadable = |what: &str| {
-            let what = format!(
-                "{what}; put back the one that a backup has, or that of another lake with as many buckets"
-            );
-            Error::damaged(&charter, what)
-        };
-        // The version is read by itself: a newer charter may say things this longrun cannot parse.
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let version: Version = toml::from_str(&text).map_err(|e| unreadable(e.message()))?;
-        if version.format > FORMAT {
-            return Err(Error::Usage(format!(
-                "{} is a lake of format {}, and this longrun knows formats up to {FORMAT}; use a newer longrun",
-                root.display(),
-                version.format
-            )));
-        }
-        let Charter { format, buckets, hash } = toml::from_str(&text).map_err(|e| unreadable(e.message()))?;
-        if buckets == 0 || hash != HASH {
-            return Err(unreadable(&format!("{buckets} buckets by hash {hash:?}")));
-        }
+        let Charter { format, buckets, hash } = read_charter(&text, &root.display().to_string(), &charter)?;
         let local = Local::new(root);
         if format < FORMAT {
             migrate::to_format_2(root, &local, Charter { format: FORMAT, buckets, hash })?;
@@ -105,6 +109,11 @@ impl Lake {
 
     /// Opens a lake, making one where there is nothing yet.
     pub fn open_or_create(root: &Path) -> Result<Lake> {
+        Lake::open_or_create_of(root, None)
+    }
+
+    /// The same, with so many buckets where it is made. One that is there has to have as many.
+    pub fn open_or_create_of(root: &Path, buckets: Option<u32>) -> Result<Lake> {
         let is_empty = match fs::read_dir(root) {
             // A crash while the lake was made can leave the folder of staged files behind: still nothing. Nor are
             // hidden files.
@@ -117,10 +126,18 @@ impl Lake {
         if is_empty {
             write_charter(
                 &Local::new(root),
-                &Charter { format: FORMAT, buckets: BUCKETS, hash: HASH.to_string() },
+                &Charter { format: FORMAT, buckets: buckets.unwrap_or(BUCKETS), hash: HASH.to_string() },
             )?;
         }
-        Lake::open(root)
+        let lake = Lake::open(root)?;
+        match buckets {
+            Some(wanted) if wanted != lake.buckets => Err(Error::Usage(format!(
+                "{} has {} buckets; `longrun lake rebucket {wanted}` gives it {wanted}",
+                root.display(),
+                lake.buckets
+            ))),
+            _ => Ok(lake),
+        }
     }
 
     /// The folder, for messages and for what lies beside the stores.
@@ -188,15 +205,70 @@ impl Lake {
         self.backend.place(key)
     }
 
+    /// How many buckets there are.
+    pub fn bucket_count(&self) -> u32 {
+        self.buckets
+    }
+
     /// The state database, open for writing.
     pub fn state(&self) -> Result<State> {
+        if self.backend.is_remote() {
+            return Err(Error::Usage(format!(
+                "accounts, answers and deliveries stay on the machine that fetches, and not at {}; use the lake there",
+                self.root.display()
+            )));
+        }
         State::open(&self.root)
     }
 
     /// The state database as it is; None where there is none yet.
     pub fn state_if_there(&self) -> Result<Option<State>> {
+        if self.backend.is_remote() {
+            return Ok(None);
+        }
         State::open_if_there(&self.root)
     }
+}
+
+/// What `lake.toml` says, if this longrun can go by it.
+fn read_charter(text: &str, name: &str, place: &Path) -> Result<Charter> {
+    let unreadable = |what: &str| {
+        let what = format!(
+            "{what}; put back the one that a backup has, or that of another lake with as many buckets"
+        );
+        Error::damaged(place, what)
+    };
+    // The version is read by itself: a newer charter may say things this longrun cannot parse.
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version = toml::from_str(text).map_err(|e| unreadable(e.message()))?;
+    if version.format > FORMAT {
+        return Err(Error::Usage(format!(
+            "{name} is a lake of format {}, and this longrun knows formats up to {FORMAT}; use a newer longrun",
+            version.format
+        )));
+    }
+    let charter: Charter = toml::from_str(text).map_err(|e| unreadable(e.message()))?;
+    if charter.buckets == 0 || charter.buckets > MOST_BUCKETS || charter.hash != HASH {
+        return Err(unreadable(&format!("{} buckets by hash {:?}", charter.buckets, charter.hash)));
+    }
+    Ok(charter)
+}
+
+/// The backend that a URL names.
+#[cfg(feature = "cloud")]
+pub fn remote(url: &str) -> Result<Arc<dyn Backend>> {
+    use super::object::{Object, Patience};
+    Ok(Arc::new(Object::open(url, Patience::Minutes)?))
+}
+
+#[cfg(not(feature = "cloud"))]
+pub fn remote(url: &str) -> Result<Arc<dyn Backend>> {
+    Err(Error::Usage(format!(
+        "{url}: this longrun was built without object stores; build it with `cargo install --path . --features cloud`"
+    )))
 }
 
 #[cfg(test)]

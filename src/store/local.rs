@@ -112,6 +112,10 @@ impl Backend for Local {
     }
 
     fn list(&self, folder: &Key) -> Result<Vec<(Key, u64)>> {
+        Ok(self.versions(folder)?.into_iter().map(|(key, stat)| (key, stat.bytes)).collect())
+    }
+
+    fn versions(&self, folder: &Key) -> Result<Vec<(Key, Stat)>> {
         let mut found = Vec::new();
         let mut folders = vec![folder.clone()];
         while let Some(folder) = folders.pop() {
@@ -131,11 +135,11 @@ impl Backend for Local {
                 if metadata.is_dir() {
                     folders.push(folder.join(&name));
                 } else {
-                    found.push((folder.join(&name), metadata.len()));
+                    found.push((folder.join(&name), stat(&metadata)));
                 }
             }
         }
-        found.sort();
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(found)
     }
 

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! backend        what a lake is kept on: a few operations on named objects
+//! place          what `--lake` names
 //! local          a folder of this machine as a backend, and the one door to its disk
+//! object         a bucket of an object store as a backend (feature `cloud`)
 //! lake           the layout, and which bucket a user falls in
 //! names          what is called what in it
 //! landing        the API's answers, as they came        archives   what was imported
 //! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
-//! migrate        older formats                        purge      forgetting a person
+//! mirror         a lake copied to another place        each       work on many things at once
+//! migrate        older formats                         purge      forgetting a person
 //! ```
 
 pub mod archives;
@@ -20,6 +23,10 @@ pub mod lake;
 pub mod landing;
 pub mod local;
 mod migrate;
+pub mod mirror;
 pub mod names;
+#[cfg(feature = "cloud")]
+pub mod object;
+pub mod place;
 pub mod purge;
 pub mod state;

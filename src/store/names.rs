@@ -9,6 +9,9 @@ use crate::error::Result;
 pub const FORMAT: u32 = 2;
 /// Enough that a bucket of millions of activities fits in memory many times over.
 pub const BUCKETS: u32 = 128;
+/// Names of buckets sort as their numbers do up to three digits; beyond that nothing depends on the order.
+pub const MOST_BUCKETS: u32 = 65_536;
+pub const CHARTER: &str = "lake.toml";
 pub const HASH: &str = "xxh64";
 
 /// `lake.toml`.
@@ -21,7 +24,7 @@ pub struct Charter {
 
 pub fn write_charter(backend: &dyn Backend, charter: &Charter) -> Result<()> {
     let text = toml::to_string(charter).expect("the charter is plain");
-    backend.put(&Key::new("lake.toml"), &mut |out| out.write_all(text.as_bytes())).map(drop)
+    backend.put(&Key::new(CHARTER), &mut |out| out.write_all(text.as_bytes())).map(drop)
 }
 
 /// A bucket's number, below the lake's bucket count.
@@ -41,6 +44,11 @@ pub const ARCHIVES: &str = "landing/archives";
 /// Where all segments lie.
 pub fn landing_folder() -> Key {
     Key::new("landing/strava")
+}
+
+/// Where the segments of a bucket lie.
+pub fn segments_of(bucket: Bucket) -> Key {
+    landing_folder().join(&bucket.to_string())
 }
 
 pub fn segment_key(bucket: Bucket, run: u32, number: u32) -> Key {

@@ -51,6 +51,11 @@ fn the_example_of_fetching_works_as_printed() {
 }
 
 #[test]
+fn the_example_of_scale_works_as_printed() {
+    works("scale.md", None);
+}
+
+#[test]
 fn the_example_of_the_sources_works_as_printed() {
     works("sources.md", None);
 }

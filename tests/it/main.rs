@@ -47,5 +47,6 @@ mod sports;
 mod stats;
 mod stravalib;
 mod support;
+mod tasks;
 mod words;
 mod zones;

@@ -48,10 +48,14 @@ struct File {
     made: MadeFrom,
 }
 
-/// Proposes zones for a bucket's starts without one, where something changed. Returns the bytes written.
-pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
+/// Whether all proposals are of the activities that there are.
+pub fn is_settled(lake: &Lake, bucket: Bucket) -> Result<bool> {
     let files = files(lake, bucket)?;
-    let digest = digest(&files);
+    Ok(stale(lake, &files, digest(&files))?.is_empty())
+}
+
+/// The files whose proposals were made of others than these.
+fn stale<'a>(lake: &Lake, files: &'a [File], digest: u64) -> Result<Vec<&'a File>> {
     let mut stale = Vec::new();
     for file in files.iter().filter(|file| file.made.datasets != digest) {
         // Of the words for a start's quality, it is the last one.
@@ -59,6 +63,14 @@ pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
             stale.push(file);
         }
     }
+    Ok(stale)
+}
+
+/// Proposes zones for a bucket's starts without one, where something changed. Returns the bytes written.
+pub fn settle(lake: &Lake, bucket: Bucket) -> Result<u64> {
+    let files = files(lake, bucket)?;
+    let digest = digest(&files);
+    let stale = stale(lake, &files, digest)?;
     if stale.is_empty() {
         return Ok(0);
     }

@@ -12,6 +12,7 @@ pub mod parked;
 pub mod purges;
 pub mod rates;
 pub mod seal;
+pub mod snapshot;
 pub mod zones;
 
 use std::path::{Path, PathBuf};

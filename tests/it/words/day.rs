@@ -59,7 +59,7 @@ pub fn spent() -> Day {
 
 /// A line that begins with `&` runs until it has printed something, and is stopped. Of one that begins with `~`, the
 /// figures are not kept: they say how the matching learns, and not what people read.
-const CHAPTERS: [(&str, &[&str]); 9] = [
+const CHAPTERS: [(&str, &[&str]); 10] = [
     (
         "Strava",
         &[
@@ -116,6 +116,19 @@ const CHAPTERS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("Every day", &["~doctor --free 0", "run", "export files --user alice"]),
+    (
+        "Many machines",
+        &[
+            "lake push shared",
+            "--lake shared run plan --id day --state lake",
+            "~--lake shared normalize --run day",
+            "--lake shared run learn day",
+            "~--lake shared dedupe --run day",
+            "--lake shared run progress day",
+            "--lake shared run finish day",
+            "--lake copy lake pull shared",
+        ],
+    ),
     ("Installing", &["man pages"]),
     (
         "Doubles",

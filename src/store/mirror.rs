@@ -1,0 +1,202 @@
+//! Bringing a lake to a store and back: what both have is left alone, the rest is copied and looked at again.
+//!
+//! Landing and archives are never changed once they are there, so one of the same length is the same; one that is
+//! longer here has grown, and goes again. Of a dataset's file the bytes are compared where the lengths agree.
+//! `lake.toml` goes last: a lake that has one is whole. The state database, its locks and what is in the making stay.
+
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use twox_hash::XxHash64;
+
+use super::archives;
+use super::backend::{Backend, Key};
+use super::each::each_bucket;
+use super::lake::{Bucket, Lake};
+use super::local::staged_in;
+use super::names::{self, CHARTER};
+use crate::error::{Error, Result};
+
+/// Folders whose files are replaced; what lies in them may differ with the same length.
+const REPLACED: [&str; 7] = ["activities", "streams", "rejects", "origins", "matches", "golden", "reports"];
+/// Files at the top that go along.
+const FILES: [&str; 3] = ["rules.json", "policy.toml", "weights.toml"];
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Mirrored {
+    pub files: u64,
+    pub bytes: u64,
+    /// Files that were there already.
+    pub same: u64,
+    /// Files that were there and no longer are at home.
+    pub removed: u64,
+    /// Archives that were left in their place and cannot be read there.
+    pub out_of_reach: u64,
+}
+
+/// Copies everything from one lake to another of as many buckets. `progress` is told of bytes.
+pub fn mirror(from: &Lake, to: &dyn Backend, progress: impl Fn(u64) + Sync) -> Result<Mirrored> {
+    let mut mirrored = Mirrored::default();
+    let files = AtomicU64::new(0);
+    let bytes = AtomicU64::new(0);
+    let copy = |key: &Key| -> Result<()> {
+        let copied = copy(from.backend(), to, key)?;
+        files.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(copied, Ordering::Relaxed);
+        progress(copied);
+        Ok(())
+    };
+    let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
+    let mut owed = Vec::new();
+    let is_landing = |folder: &&str| *folder == "landing";
+    for folder in ["landing"].into_iter().chain(REPLACED) {
+        let there: BTreeMap<Key, u64> = to.list(&Key::new(folder))?.into_iter().collect();
+        let mut here = from.backend().list(&Key::new(folder))?;
+        here.retain(|(key, _)| !walked.contains(key));
+        for (key, length) in &here {
+            match there.get(key) {
+                Some(other) if other == length && is_landing(&folder) => mirrored.same += 1,
+                Some(other) if other == length => owed.push((key.clone(), true)),
+                _ => owed.push((key.clone(), false)),
+            }
+        }
+        // What a dataset no longer has is no longer a part of it.
+        if !is_landing(&folder) {
+            let gone = there.keys().filter(|key| here.binary_search_by(|(own, _)| own.cmp(key)).is_err());
+            for key in gone {
+                to.remove(key)?;
+                mirrored.removed += 1;
+            }
+        }
+    }
+    for name in FILES {
+        let key = Key::new(name);
+        match (from.backend().read(&key)?, to.read(&key)?) {
+            (Some(here), Some(there)) if here == there => mirrored.same += 1,
+            (Some(_), _) => owed.push((key, false)),
+            (None, Some(_)) => to.remove(&key)?,
+            (None, None) => {}
+        }
+    }
+    let same = AtomicU64::new(0);
+    super::each::at_once(&owed, |(key, may_be_same)| {
+        if *may_be_same && is_same(from.backend(), to, key)? {
+            same.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        copy(key)
+    })?;
+    mirrored.same += same.into_inner();
+    mirrored.out_of_reach = left_in_place(from, to, &copy_from_place(to, &files, &bytes, &progress))?;
+    copy(&Key::new(CHARTER))?;
+    Ok(Mirrored { files: files.into_inner(), bytes: bytes.into_inner(), ..mirrored })
+}
+
+/// Copies a file that lies outside of the lake.
+fn copy_from_place<'a>(
+    to: &'a dyn Backend,
+    files: &'a AtomicU64,
+    bytes: &'a AtomicU64,
+    progress: &'a (impl Fn(u64) + Sync),
+) -> impl Fn(&Key, &std::path::Path, u64) -> Result<()> + Sync + 'a {
+    move |key, path, length| {
+        to.upload(key, path)?;
+        files.fetch_add(1, Ordering::Relaxed);
+        bytes.fetch_add(length, Ordering::Relaxed);
+        progress(length);
+        Ok(())
+    }
+}
+
+/// Archives that were left where they are go along by their hashes. Returns how many cannot.
+fn left_in_place(
+    from: &Lake,
+    to: &dyn Backend,
+    copy: &(impl Fn(&Key, &std::path::Path, u64) -> Result<()> + Sync),
+) -> Result<u64> {
+    let buckets: Vec<Bucket> = from.buckets().collect();
+    let of_bucket = |bucket: Bucket| -> Result<u64> {
+        let mut out_of_reach = 0;
+        for (_, import) in archives::list(from, bucket)?.imports {
+            let Some(kept) = &import.in_place else { continue };
+            let key = names::archive_key(bucket, &import.sha256);
+            if to.exists(&key)? {
+                continue;
+            }
+            // One that has changed since is not what was imported.
+            let is_it = archives::state_of(&kept.path)
+                .is_ok_and(|now| now.bytes == import.bytes && now.modified_ms == kept.modified_ms);
+            if is_it && kept.path.is_file() {
+                copy(&key, &kept.path, import.bytes)?;
+            } else {
+                out_of_reach += 1;
+            }
+        }
+        Ok(out_of_reach)
+    };
+    Ok(each_bucket(&buckets, of_bucket)?.all()?.into_iter().sum())
+}
+
+/// Hashes and counts what is written.
+struct Digest<W> {
+    hash: XxHash64,
+    bytes: u64,
+    out: W,
+}
+
+impl<W> Digest<W> {
+    fn said(&self) -> (u64, u64) {
+        (self.hash.finish(), self.bytes)
+    }
+}
+
+impl<W: Write> Write for Digest<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.out.write(bytes)?;
+        self.hash.write(&bytes[..length]);
+        self.bytes += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn digest(backend: &dyn Backend, key: &Key) -> Result<Option<(u64, u64)>> {
+    let mut digest = Digest { hash: XxHash64::with_seed(0), bytes: 0, out: io::sink() };
+    Ok(backend.download(key, &mut digest)?.map(|_| digest.said()))
+}
+
+fn is_same(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<bool> {
+    Ok(digest(from, key)? == digest(to, key)?)
+}
+
+/// Copies a file, and reads back what has arrived. Returns its length.
+fn copy(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<u64> {
+    let lost = || Error::damaged(from.place(key), "it was removed while it was copied; run this again");
+    let here = if from.is_remote() {
+        let scratch = to.scratch()?;
+        let mut staged = staged_in(&scratch)?;
+        staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+        let mut digest = Digest { hash: XxHash64::with_seed(0), bytes: 0, out: BufWriter::new(&mut staged) };
+        from.download(key, &mut digest)?.ok_or_else(lost)?;
+        digest.flush().map_err(Error::io("write in", &scratch))?;
+        let here = digest.said();
+        drop(digest);
+        to.put_file(key, staged)?;
+        here
+    } else {
+        let path = from.path(key)?.ok_or_else(lost)?;
+        to.upload(key, &path)?;
+        digest(from, key)?.ok_or_else(lost)?
+    };
+    match digest(to, key)? {
+        Some(there) if here == there => Ok(here.1),
+        _ => Err(Error::damaged(to.place(key), "it has arrived other than it was sent; run this again")),
+    }
+}

@@ -1,0 +1,446 @@
+//! A bucket of an object store as the place of a lake.
+//!
+//! What a commit writes is one conditional PUT, held in memory: stores have no conditional upload in parts, and none
+//! deletes on a condition. A version is the ETag and the generation together, as the store said them. Reads keep to the
+//! version that was opened; one that was replaced meanwhile, of an object that is longer than the first read, is an
+//! error and never a mixture.
+//!
+//! Appending and locking are of one machine: a segment here is put anew with each frame, and a lock keeps out this
+//! machine's processes. Whoever writes from several machines relies on [`Backend::put_if`] alone.
+
+mod client;
+mod reader;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::path::Path as Name;
+use object_store::{
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
+};
+use tokio::runtime::Runtime;
+
+use super::backend::{Append, Backend, Guard, Key, Opened, Put, Stat, Traffic, Version};
+use super::local::Local;
+use crate::error::{Error, Result};
+
+pub use client::Patience;
+
+/// Read when an object is opened: most are shorter, and cost one request.
+const FIRST_BYTES: u64 = 64 << 10;
+/// Longer archives go up in parts.
+const ONE_PUT_BYTES: u64 = 64 << 20;
+/// Parts of an upload on their way at once.
+const PARTS_AT_ONCE: usize = 4;
+
+#[derive(Debug)]
+pub struct Object {
+    shared: Arc<Shared>,
+    /// What is in the making, and the locks of this machine.
+    beside: Local,
+    /// Copies that readers needed as files.
+    copies: Mutex<HashMap<Key, tempfile::TempPath>>,
+}
+
+/// What readers share with the backend that opened them.
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn ObjectStore>,
+    /// As it was named, without a slash at its end.
+    url: String,
+    /// Of all keys.
+    prefix: String,
+    runtime: Runtime,
+    counted: Counted,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    gets: AtomicU64,
+    puts: AtomicU64,
+    lists: AtomicU64,
+    read_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+}
+
+impl Counted {
+    fn got(&self, bytes: u64) {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        self.read_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn put(&self, bytes: u64) {
+        self.puts.fetch_add(1, Ordering::Relaxed);
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn name(&self, key: &Key) -> Name {
+        if self.prefix.is_empty() {
+            Name::from(key.as_str())
+        } else {
+            Name::from(format!("{}/{key}", self.prefix))
+        }
+    }
+
+    fn place(&self, key: &Key) -> PathBuf {
+        PathBuf::from(format!("{}/{key}", self.url))
+    }
+
+    /// The key of an object that is of this lake.
+    fn key(&self, name: &Name) -> Option<Key> {
+        let below = name.as_ref().strip_prefix(&self.prefix)?;
+        Key::parse(below.trim_start_matches('/'))
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn failed(&self, error: &object_store::Error) -> Error {
+        client::said(&self.url, error)
+    }
+
+    /// One range of one version of an object.
+    fn range(&self, key: &Key, version: &Version, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        let update = client::update(version);
+        // A generation is asked for by its number, and an ETag by a condition.
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            if_match: if update.version.is_some() { None } else { update.e_tag },
+            version: update.version,
+            ..GetOptions::default()
+        };
+        let name = self.name(key);
+        let bytes = self.block_on(async { self.store.get_opts(&name, options).await?.bytes().await })?;
+        self.counted.got(bytes.len() as u64);
+        Ok(bytes)
+    }
+}
+
+fn stat(meta: &ObjectMeta) -> Stat {
+    Stat { bytes: meta.size, version: client::version(meta.e_tag.as_deref(), meta.version.as_deref()) }
+}
+
+impl Object {
+    /// Opens a bucket by its URL, with the credentials that the environment and the files of its cloud have.
+    pub fn open(url: &str, patience: Patience) -> Result<Object> {
+        let (store, prefix) = client::connect(url, patience)?;
+        Object::on(store, url, prefix)
+    }
+
+    /// A store that somebody made.
+    pub fn on(store: Arc<dyn ObjectStore>, url: &str, prefix: String) -> Result<Object> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(Error::io("start", "the network"))?;
+        let shared = Shared { store, url: url.to_string(), prefix, runtime, counted: Counted::default() };
+        // Another user's folder could not be written.
+        let owner = std::fs::metadata("/proc/self").map_or(0, |own| own.uid());
+        let hash = twox_hash::XxHash64::oneshot(0, url.as_bytes());
+        let beside = Local::new(&std::env::temp_dir().join(format!("longrun-{owner}-{hash:016x}")));
+        Ok(Object { shared: Arc::new(shared), beside, copies: Mutex::default() })
+    }
+
+    fn put_bytes(&self, key: &Key, bytes: Bytes, mode: PutMode) -> Result<Version, object_store::Error> {
+        let length = bytes.len() as u64;
+        let name = self.shared.name(key);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let put = self.shared.block_on(self.shared.store.put_opts(&name, bytes.into(), options));
+        self.shared.counted.put(length);
+        let put = put?;
+        Ok(client::version(put.e_tag.as_deref(), put.version.as_deref()))
+    }
+
+    /// All objects whose names begin so and are behind an offset, for as long as `take` wants more.
+    fn each(
+        &self,
+        folder: &Key,
+        offset: Option<&Key>,
+        mut take: impl FnMut(Key, Stat) -> bool,
+    ) -> Result<()> {
+        /// Objects of one answer.
+        const PAGE: u64 = 1000;
+        let shared = &self.shared;
+        let name = shared.name(folder);
+        let mut seen = 0;
+        let listed = shared.block_on(async {
+            let mut found = match offset {
+                Some(offset) => shared.store.list_with_offset(Some(&name), &shared.name(offset)),
+                None => shared.store.list(Some(&name)),
+            };
+            while let Some(meta) = found.next().await {
+                let meta = meta?;
+                seen += 1;
+                // What is called otherwise is none of ours.
+                if let Some(key) = shared.key(&meta.location)
+                    && !take(key, stat(&meta))
+                {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        shared.counted.lists.fetch_add(seen / PAGE + 1, Ordering::Relaxed);
+        listed.map_err(|e| shared.failed(&e))
+    }
+
+    /// Puts a file in parts, which is never conditional.
+    fn put_parts(&self, key: &Key, path: &Path) -> Result<()> {
+        let shared = &self.shared;
+        let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+        let name = shared.name(key);
+        let upload = shared.block_on(shared.store.put_multipart(&name)).map_err(|e| shared.failed(&e))?;
+        let mut write = shared.block_on(async { WriteMultipart::new_with_chunk_size(upload, 16 << 20) });
+        let mut buffer = vec![0; 16 << 20];
+        loop {
+            let read = io::Read::read(&mut file, &mut buffer).map_err(Error::io("read", path))?;
+            if read == 0 {
+                break;
+            }
+            shared.counted.put(read as u64);
+            let sent = shared.block_on(async {
+                write.wait_for_capacity(PARTS_AT_ONCE).await?;
+                write.write(&buffer[..read]);
+                Ok(())
+            });
+            sent.map_err(|e| shared.failed(&e))?;
+        }
+        shared.block_on(write.finish()).map(drop).map_err(|e| shared.failed(&e))
+    }
+}
+
+impl Backend for Object {
+    fn open(&self, key: &Key) -> Result<Option<Opened>> {
+        let shared = &self.shared;
+        let name = shared.name(key);
+        let get = |options: GetOptions| {
+            let name = &name;
+            shared.block_on(async move {
+                let got = shared.store.get_opts(name, options).await?;
+                let stat = stat(&got.meta);
+                Ok((stat, got.bytes().await?))
+            })
+        };
+        let first = GetOptions { range: Some(GetRange::Bounded(0..FIRST_BYTES)), ..GetOptions::default() };
+        let got = match get(first) {
+            // An empty object has no first byte, which stores answer in ways of their own.
+            Err(object_store::Error::Generic { .. }) => {
+                get(GetOptions { head: true, ..GetOptions::default() }).and_then(|(stat, bytes)| {
+                    match stat.bytes {
+                        0 => Ok((stat, bytes)),
+                        _ => get(GetOptions::default()),
+                    }
+                })
+            }
+            got => got,
+        };
+        match got {
+            Ok((stat, bytes)) => {
+                shared.counted.got(bytes.len() as u64);
+                let reader = reader::Reader::new(shared.clone(), key.clone(), stat.clone(), bytes);
+                Ok(Some(Opened::new(stat, Arc::new(reader))))
+            }
+            Err(e) if client::is_no_object(&e) => {
+                shared.counted.got(0);
+                Ok(None)
+            }
+            Err(e) => Err(shared.failed(&e)),
+        }
+    }
+
+    fn list(&self, folder: &Key) -> Result<Vec<(Key, u64)>> {
+        Ok(self.versions(folder)?.into_iter().map(|(key, stat)| (key, stat.bytes)).collect())
+    }
+
+    fn versions(&self, folder: &Key) -> Result<Vec<(Key, Stat)>> {
+        let mut found = Vec::new();
+        self.each(folder, None, |key, stat| {
+            found.push((key, stat));
+            true
+        })?;
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found)
+    }
+
+    fn names(&self, folder: &Key) -> Result<Vec<String>> {
+        self.names_from(folder, "")
+    }
+
+    fn names_from(&self, folder: &Key, begin: &str) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        // The name before the first that begins so: the store's pages begin behind it.
+        let offset = match begin.as_bytes().split_last() {
+            Some((last, before)) if last.is_ascii() && *last > b' ' => std::str::from_utf8(before)
+                .ok()
+                .map(|before| folder.join(&format!("{before}{}", char::from(last - 1)))),
+            _ => None,
+        };
+        let below = format!("{folder}/");
+        self.each(folder, offset.as_ref(), |key, _| {
+            let Some(name) = key.as_str().strip_prefix(&below) else { return true };
+            if name.starts_with(begin) && !name.contains('/') {
+                names.push(name.to_string());
+            }
+            name.starts_with(begin) || name < begin
+        })?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn put(
+        &self,
+        key: &Key,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()>,
+    ) -> Result<u64> {
+        let mut bytes = Vec::new();
+        write(&mut bytes).map_err(Error::io("write", self.place(key)))?;
+        let length = bytes.len() as u64;
+        self.put_bytes(key, bytes.into(), PutMode::Overwrite).map_err(|e| self.shared.failed(&e))?;
+        Ok(length)
+    }
+
+    fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put> {
+        let mode = expected.map_or(PutMode::Create, |version| PutMode::Update(client::update(version)));
+        match self.put_bytes(key, Bytes::copy_from_slice(bytes), mode) {
+            Ok(version) => Ok(Put::Done(version)),
+            Err(e) if client::is_conflict(&e) => Ok(Put::Changed),
+            Err(e) => Err(self.shared.failed(&e)),
+        }
+    }
+
+    fn put_file(&self, key: &Key, file: tempfile::NamedTempFile) -> Result<()> {
+        self.upload(key, file.path())
+    }
+
+    fn upload(&self, key: &Key, path: &Path) -> Result<()> {
+        let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+        if length > ONE_PUT_BYTES {
+            return self.put_parts(key, path);
+        }
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        self.put_bytes(key, bytes.into(), PutMode::Overwrite).map(drop).map_err(|e| self.shared.failed(&e))
+    }
+
+    fn download(&self, key: &Key, to: &mut dyn Write) -> Result<Option<Stat>> {
+        let shared = &self.shared;
+        let name = shared.name(key);
+        let got = match shared.block_on(shared.store.get(&name)) {
+            Ok(got) => got,
+            Err(e) if client::is_no_object(&e) => {
+                shared.counted.got(0);
+                return Ok(None);
+            }
+            Err(e) => return Err(shared.failed(&e)),
+        };
+        let stat = stat(&got.meta);
+        let mut stream = got.into_stream();
+        while let Some(chunk) = shared.block_on(stream.next()) {
+            let chunk = chunk.map_err(|e| shared.failed(&e))?;
+            to.write_all(&chunk).map_err(Error::io("copy", self.place(key)))?;
+        }
+        shared.counted.got(stat.bytes);
+        Ok(Some(stat))
+    }
+
+    fn append(&self, key: &Key) -> Result<Box<dyn Append>> {
+        match self.put_if(key, None, b"")? {
+            Put::Done(version) => Ok(Box::new(Segment {
+                shared: self.shared.clone(),
+                key: key.clone(),
+                version,
+                bytes: Vec::new(),
+            })),
+            Put::Changed => Err(Error::io("create", self.place(key))(io::ErrorKind::AlreadyExists.into())),
+        }
+    }
+
+    fn remove(&self, key: &Key) -> Result<()> {
+        let name = self.shared.name(key);
+        match self.shared.block_on(self.shared.store.delete(&name)) {
+            Err(e) if !client::is_no_object(&e) => Err(self.shared.failed(&e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn lock(&self, name: &str, what: &str) -> Result<Box<dyn Guard>> {
+        self.beside.lock(name, &format!("{what} of {}", self.shared.url))
+    }
+
+    fn scratch(&self) -> Result<PathBuf> {
+        self.beside.scratch()
+    }
+
+    fn path(&self, key: &Key) -> Result<Option<PathBuf>> {
+        let mut copies = self.copies.lock().expect("no thread panics while it holds this");
+        if let Some(path) = copies.get(key) {
+            return Ok(Some(path.to_path_buf()));
+        }
+        let scratch = self.scratch()?;
+        let mut file = tempfile::NamedTempFile::new_in(&scratch).map_err(Error::io("write in", &scratch))?;
+        file.as_file().lock().map_err(Error::io("lock", file.path()))?;
+        if self.download(key, &mut file)?.is_none() {
+            return Ok(None);
+        }
+        let path = file.into_temp_path();
+        let found = path.to_path_buf();
+        copies.insert(key.clone(), path);
+        Ok(Some(found))
+    }
+
+    fn place(&self, key: &Key) -> PathBuf {
+        self.shared.place(key)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn traffic(&self) -> Traffic {
+        let of = |counted: &AtomicU64| counted.load(Ordering::Relaxed);
+        let Counted { gets, puts, lists, read_bytes, written_bytes } = &self.shared.counted;
+        Traffic {
+            gets: of(gets),
+            puts: of(puts),
+            lists: of(lists),
+            read_bytes: of(read_bytes),
+            written_bytes: of(written_bytes),
+        }
+    }
+}
+
+/// A segment that is put anew with each frame.
+#[derive(Debug)]
+struct Segment {
+    shared: Arc<Shared>,
+    key: Key,
+    version: Version,
+    bytes: Vec<u8>,
+}
+
+impl Append for Segment {
+    fn append(&mut self, bytes: &[u8]) -> Result<u64> {
+        let offset = self.bytes.len();
+        let whole: Bytes = [&self.bytes, bytes].concat().into();
+        let shared = &self.shared;
+        let options =
+            PutOptions { mode: PutMode::Update(client::update(&self.version)), ..PutOptions::default() };
+        let name = shared.name(&self.key);
+        shared.counted.put(whole.len() as u64);
+        let put = shared.block_on(shared.store.put_opts(&name, whole.clone().into(), options));
+        let put = put.map_err(|e| shared.failed(&e))?;
+        self.version = client::version(put.e_tag.as_deref(), put.version.as_deref());
+        self.bytes = whole.into();
+        Ok(offset as u64)
+    }
+}

@@ -1,0 +1,75 @@
+//! Putting what a task has made, file by file, so that whatever is cut off or overtaken is found and done again.
+
+use super::spool::{Spool, hash};
+use crate::error::{Error, Result};
+use crate::store::backend::{Backend, Key, Put, Version};
+use crate::store::dataset::{self, MadeFrom, Table};
+
+/// The datasets in the order in which their files are put: those that say how far the bucket is come behind what they
+/// say it of.
+pub const FOLDERS: [&str; 6] = ["streams", "rejects", "origins", "activities", "matches", "golden"];
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// So many files were put; the others were as they are.
+    Done(u64),
+    /// Somebody else was faster; nothing was put behind that.
+    Overtaken,
+}
+
+/// Puts everything that has changed.
+pub fn commit(spool: &Spool, to: &dyn Backend) -> Result<Committed> {
+    let mut files = 0;
+    for key in changed(spool)? {
+        let before = spool.read.get(&key);
+        let path = spool.path(&key);
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        if before.is_some_and(|before| before.hash == hash(&bytes)) {
+            continue;
+        }
+        if !put(to, &key, before.map(|before| &before.version), &bytes)? {
+            return Ok(Committed::Overtaken);
+        }
+        files += 1;
+    }
+    Ok(Committed::Done(files))
+}
+
+/// The files that are there, and those that were and are replaced by ones without rows, in the order of their folders.
+fn changed(spool: &Spool) -> Result<Vec<Key>> {
+    let mut keys = spool.written()?;
+    for key in spool.read.keys().filter(|key| !spool.path(key).exists()) {
+        let lake = &spool.lake;
+        dataset::write(lake, key, table(key), &MadeFrom::default(), [])?;
+        keys.push(key.clone());
+    }
+    let rank =
+        |key: &Key| FOLDERS.iter().position(|folder| *folder == folder_of(key)).expect("it is a dataset's");
+    keys.sort_by_key(|key| (rank(key), key.clone()));
+    keys.dedup();
+    Ok(keys)
+}
+
+fn folder_of(key: &Key) -> &str {
+    key.as_str().split('/').next().expect("a key has a part")
+}
+
+fn table(key: &Key) -> Table {
+    match folder_of(key) {
+        "streams" => Table::Streams,
+        "rejects" => Table::Rejects,
+        "matches" => Table::Matches,
+        "golden" => Table::Golden,
+        _ => Table::Activities,
+    }
+}
+
+/// Puts a file over the version that was read. Whether it is there now: a refused put may be one's own, whose answer
+/// was lost.
+fn put(to: &dyn Backend, key: &Key, read: Option<&Version>, bytes: &[u8]) -> Result<bool> {
+    match to.put_if(key, read, bytes)? {
+        Put::Done(_) => Ok(true),
+        Put::Changed => Ok(to.read(key)?.is_some_and(|there| there == bytes)),
+    }
+}

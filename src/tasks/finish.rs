@@ -1,0 +1,125 @@
+//! The end of a run: what its tasks came to, and the files that readers may take.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::commit::FOLDERS;
+use super::part_key;
+use super::plan::{DONE, Once, Plan, put_once};
+use super::work::Done;
+use crate::error::{Error, Result};
+use crate::store::backend::Key;
+use crate::store::dataset;
+use crate::store::each::at_once;
+use crate::store::lake::{Bucket, Lake};
+
+/// A file of a finished run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub key: String,
+    pub bytes: u64,
+    /// As the store tells versions apart: an ETag on most.
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    pub run: String,
+    /// Whether the workouts are of this run, or its tasks only normalized.
+    pub is_deduped: bool,
+    pub rejects: u64,
+    pub activities: u64,
+    pub workouts: u64,
+    /// What verifying found, a sentence each.
+    pub found: Vec<String>,
+    pub files: Vec<Listed>,
+}
+
+/// The planned buckets that are not done with a step.
+pub fn owed(lake: &Lake, plan: &Plan, step: &str) -> Result<Vec<Bucket>> {
+    let done = lake.backend().names(&part_key(&plan.id, step))?;
+    let is_owed = |bucket: &Bucket| done.binary_search(&format!("{bucket}.json")).is_err();
+    Ok(plan.planned.iter().map(|planned| Bucket(planned.bucket)).filter(is_owed).collect())
+}
+
+/// Ends a run: checks that every bucket is done, sums, keeps the weights, and lists the files. Running it again says
+/// the same.
+pub fn finish(lake: &Lake, plan: &Plan) -> Result<Finished> {
+    let key = part_key(&plan.id, DONE);
+    if let Some(text) = lake.text(&key)? {
+        return serde_json::from_str(&text).map_err(|e| Error::damaged(lake.place(&key), e));
+    }
+    let is_deduped = !lake.backend().names(&part_key(&plan.id, "dedupe"))?.is_empty();
+    for step in ["normalize", "dedupe"].into_iter().take(1 + usize::from(is_deduped)) {
+        let owed = owed(lake, plan, step)?;
+        if let Some(first) = owed.first() {
+            return Err(Error::Usage(format!(
+                "{} of {} buckets are not done with {step} in run {}, the first is {first}; run the tasks again, those that \
+                 are done end at once",
+                owed.len(),
+                plan.planned.len(),
+                plan.id
+            )));
+        }
+    }
+    let files = files(lake)?;
+    let rows = |folder: &str| -> Result<u64> {
+        let keys: Vec<Key> = files
+            .iter()
+            .filter(|file| file.key.starts_with(folder))
+            .map(|file| Key::new(&*file.key))
+            .collect();
+        Ok(at_once(&keys, |key| dataset::row_count(lake, key))?.into_iter().sum())
+    };
+    let finished = Finished {
+        run: plan.id.clone(),
+        is_deduped,
+        rejects: rows("rejects/")?,
+        activities: rows("activities/")?,
+        workouts: rows("golden/")?,
+        found: found(lake, plan)?,
+        files,
+    };
+    if is_deduped {
+        lake.put(&lake.weights(), plan.weights(lake)?.as_bytes())?;
+    }
+    let bytes = serde_json::to_vec_pretty(&finished).expect("it is plain");
+    match put_once(lake.backend(), &key, &bytes)? {
+        Once::Ours => Ok(finished),
+        Once::Theirs => finish(lake, plan),
+    }
+}
+
+/// Every file of the datasets.
+fn files(lake: &Lake) -> Result<Vec<Listed>> {
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        let listed = lake.backend().versions(&Key::new(folder))?;
+        files.extend(listed.into_iter().map(|(key, stat)| Listed {
+            key: key.to_string(),
+            bytes: stat.bytes,
+            version: stat.version.as_str().trim().to_string(),
+        }));
+    }
+    Ok(files)
+}
+
+fn found(lake: &Lake, plan: &Plan) -> Result<Vec<String>> {
+    let folder = part_key(&plan.id, "verify");
+    let names = lake.backend().names(&folder)?;
+    let keys: Vec<Key> =
+        names.iter().filter(|name| name.ends_with(".json")).map(|name| folder.join(name)).collect();
+    let found = at_once(&keys, |key| {
+        let text = lake.text(key)?.unwrap_or_default();
+        let done: Done = serde_json::from_str(&text).map_err(|e| Error::damaged(lake.place(key), e))?;
+        Ok(done.found)
+    })?;
+    Ok(found.concat())
+}
+
+/// How far a run is: of each step, how many buckets are done.
+pub fn progress(lake: &Lake, plan: &Plan) -> Result<BTreeMap<&'static str, usize>> {
+    let steps = ["normalize", "dedupe", "verify"];
+    steps.into_iter().map(|step| Ok((step, plan.planned.len() - owed(lake, plan, step)?.len()))).collect()
+}
