@@ -101,7 +101,12 @@ fn describe(options: &Options, outcome: &Outcome, seconds: f64) {
         100.0 * o.share_of_left_by_reserve
     );
     say!("{} refused for the rate, {} brought nothing", output::count(o.refused), output::count(o.wasted));
-    say!("{} live calls, {} found no room", output::count(o.live_calls), output::count(o.live_refused));
+    say!(
+        "{} live calls: {} found no room because of ours, {} would have found none anyway",
+        output::count(o.live_calls),
+        output::count(o.live_refused),
+        output::count(o.live_beyond)
+    );
     say!(
         "{} lists known, half of them after {:.1} h, the last after {:.1} h",
         output::count(o.lists_done as u64),

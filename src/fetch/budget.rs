@@ -11,7 +11,7 @@
 
 use serde::Serialize;
 
-use super::reserve::{Reserve, Watch};
+use super::reserve::{Reserve, Running, Watch};
 use crate::store::state::rates::Observed;
 pub use crate::store::state::rates::Window;
 
@@ -106,7 +106,7 @@ impl Budget {
     fn learn(&mut self) {
         let watched_s = self.live.watched_s();
         if watched_s - self.learned_at_s >= LEARN_EVERY_S && !matches!(self.reserve, Reserve::Share(_)) {
-            self.reserve = Reserve::learn(&self.live.known(), self.live.recent_per_s());
+            self.reserve = Reserve::learn(&self.live.known());
             self.learned_at_s = watched_s;
         }
     }
@@ -140,7 +140,9 @@ impl Budget {
         let at_latest_ms = move |ms: i64| ms.saturating_add(self.lead_ms).min(end_ms);
         // At its beginning nothing was used of it.
         let seen_ms = self.seen_ms.unwrap_or(now_ms).max(end_ms - length_ms).min(at_latest_ms(now_ms));
-        move |ms| self.reserve.kept(limit, length_ms, seen_ms, at_latest_ms(ms), end_ms)
+        let may_look = self.in_flight == 0 && window.left_at(now_ms.div_euclid(1_000)) > limit / 2;
+        let running = Running { limit, length_ms, end_ms, seen_ms, may_look };
+        move |ms| self.reserve.kept(&running, at_latest_ms(ms), &self.live)
     }
 
     /// How much of the read pair's window and day is kept for others.

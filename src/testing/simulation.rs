@@ -62,8 +62,10 @@ pub struct Outcome {
     /// Calls that brought nothing new.
     pub wasted: u64,
     pub live_calls: u64,
-    /// Live calls that found no room.
+    /// Live calls that found no room, and would have had it without ours.
     pub live_refused: u64,
+    /// Live calls that would have found no room without ours either.
+    pub live_beyond: u64,
     pub lists_done: usize,
     /// When the middle account's list was known, and the last one's, in hours from the start.
     pub list_hours_median: f64,
@@ -99,24 +101,47 @@ struct Server {
     limits: Limits,
     rng: Pcg64Mcg,
     live: f64,
-    window: (i64, u32),
-    day: (i64, u32),
+    all: Counts,
+    /// As if there were no calls of ours.
+    live_alone: Counts,
     /// Live calls until this second are counted.
     live_until_s: i64,
     /// The window whose end has not come yet.
     ending: i64,
 }
 
-impl Server {
-    fn roll(&mut self, second: i64) {
-        let window = second.div_euclid(i64::from(self.limits.short_window_s));
-        let day = second.div_euclid(i64::from(self.limits.day_s));
+/// What was counted in the running window and on the running day, each with its number.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    window: (i64, u32),
+    day: (i64, u32),
+}
+
+impl Counts {
+    fn roll(&mut self, limits: &Limits, second: i64) {
+        let window = second.div_euclid(i64::from(limits.short_window_s));
+        let day = second.div_euclid(i64::from(limits.day_s));
         if window != self.window.0 {
             self.window = (window, 0);
         }
         if day != self.day.0 {
             self.day = (day, 0);
         }
+    }
+
+    /// Counts a call. Returns whether it is refused.
+    fn count(&mut self, limits: &Limits) -> bool {
+        let is_full = self.window.1 >= limits.read_short || self.day.1 >= limits.read_day;
+        self.window.1 += 1;
+        self.day.1 += 1;
+        is_full
+    }
+}
+
+impl Server {
+    fn roll(&mut self, second: i64) {
+        self.all.roll(&self.limits, second);
+        self.live_alone.roll(&self.limits, second);
     }
 
     /// Others' calls up to a second.
@@ -130,9 +155,10 @@ impl Server {
             let now = mean * (1.0 + 0.8 * ((hour - 14.0) * std::f64::consts::PI / 12.0).cos());
             if self.rng.random::<f64>() < now {
                 outcome.live_calls += 1;
-                let is_refused = self.is_full();
-                outcome.live_refused += u64::from(is_refused);
-                self.count();
+                let is_refused = self.all.count(&self.limits);
+                let is_beyond = self.live_alone.count(&self.limits);
+                outcome.live_refused += u64::from(is_refused && !is_beyond);
+                outcome.live_beyond += u64::from(is_beyond);
                 if let Some(day) = outcome.days.get_mut(day_of(self.live_until_s)) {
                     day.live += u64::from(!is_refused);
                 }
@@ -141,15 +167,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.window.1 >= self.limits.read_short || self.day.1 >= self.limits.read_day
-    }
-
-    fn count(&mut self) {
-        self.window.1 += 1;
-        self.day.1 += 1;
     }
 
     /// Time goes on to a second. Where a window ends with that, what was kept in it for calls of others to the last is
@@ -165,15 +182,15 @@ impl Server {
         let kept = scheduler.budget.kept(scheduler.clock.now_ms((end_s - BEGIN_S) * 1_000 - 1));
         let Some(day) = outcome.days.get_mut(day_of(end_s - 1)) else { return };
         let unused = |limit: u32, used: u32| u64::from(limit.saturating_sub(used));
-        day.kept_at_windows += u64::from(kept[0]).min(unused(self.limits.read_short, self.window.1));
+        day.kept_at_windows += u64::from(kept[0]).min(unused(self.limits.read_short, self.all.window.1));
         if end_s.rem_euclid(day_s) == 0 {
-            day.kept_at_its_end = u64::from(kept[1]).min(unused(self.limits.read_day, self.day.1));
+            day.kept_at_its_end = u64::from(kept[1]).min(unused(self.limits.read_day, self.all.day.1));
         }
     }
 
     fn rate(&self) -> RateSeen {
         let pair = |short_limit, day_limit| {
-            Some(PairSeen { short_limit, day_limit, short_used: self.window.1, day_used: self.day.1 })
+            Some(PairSeen { short_limit, day_limit, short_used: self.all.window.1, day_used: self.all.day.1 })
         };
         let limits = &self.limits;
         RateSeen {
@@ -232,8 +249,8 @@ pub fn run(options: &Options) -> Outcome {
         limits,
         rng: Pcg64Mcg::seed_from_u64(options.seed ^ 1),
         live: options.live,
-        window: (0, 0),
-        day: (0, 0),
+        all: Counts::default(),
+        live_alone: Counts::default(),
         live_until_s: BEGIN_S,
         ending: BEGIN_S.div_euclid(i64::from(limits.short_window_s)),
     };
@@ -255,8 +272,7 @@ pub fn run(options: &Options) -> Outcome {
             Step::Get { account, ask } => {
                 server.live(server_s, &mut outcome);
                 server.roll(server_s);
-                let is_refused = server.is_full();
-                server.count();
+                let is_refused = server.all.count(&limits);
                 outcome.calls += 1;
                 outcome.refused += u64::from(is_refused);
                 calls_of[account] += 1;
@@ -413,6 +429,15 @@ mod tests {
         assert!(outcome.share_of_left_by_reserve >= 0.995, "{outcome:?}");
         // Everybody with work left was served about as often.
         assert!(outcome.most_calls - outcome.fewest_calls <= 3, "{outcome:?}");
+    }
+
+    #[test]
+    fn live_traffic_that_nobody_knew_of_finds_room_from_the_first_window_on() {
+        for (seed, live) in [(1, 0.2), (2, 0.3), (4, 0.45)] {
+            let outcome = run(&Options { seed, live, accounts: 120, activities: 60_000, ..options() });
+            assert_eq!((outcome.refused, outcome.live_refused, outcome.live_beyond), (0, 0, 0), "{live}");
+            assert!(outcome.share_of_left_by_live > 0.85, "{live}: {outcome:?}");
+        }
     }
 
     #[test]

@@ -185,6 +185,27 @@ fn what_is_kept_follows_what_is_seen_where_nobody_asked_for_a_share() {
 }
 
 #[test]
+fn a_count_that_was_not_seen_for_an_hour_is_looked_at_with_one_call_while_half_of_it_is_left() {
+    // Others are thought to need the whole day.
+    let at = |used: u32| {
+        let mut budget = learned(0.0, 1, used, 0);
+        budget.reserve = Reserve::Learned(vec![1.0; 24]);
+        budget.read.short.limit = 100_000;
+        budget.overall.short.limit = 100_000;
+        budget
+    };
+    let mut budget = at(499);
+    assert!(matches!(budget.look(HOUR_MS - 1), Grant::WaitUntil { .. }));
+    let day_ms = 24 * HOUR_MS;
+    let waits = |ms| Grant::WaitUntil { ms, window: "read day" };
+    assert_eq!(budget.look(0), waits(HOUR_MS));
+    assert_eq!(budget.take(HOUR_MS), Grant::Go);
+    assert!(matches!(budget.take(HOUR_MS), Grant::WaitUntil { .. }), "and with no other beside it");
+    let Grant::WaitUntil { ms, .. } = at(500).look(HOUR_MS) else { panic!("half of it is used") };
+    assert!(ms > day_ms - 900_000 && ms <= day_ms, "{ms}");
+}
+
+#[test]
 fn a_request_without_an_answer_is_no_longer_under_way_and_may_have_been_counted() {
     let mut budget = learned(0.0, 3, 3, 0);
     assert_eq!((budget.take(0), budget.in_flight), (Grant::Go, 1));
