@@ -27,11 +27,11 @@ use arrow::compute::{concat_batches, take_record_batch};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
-use crate::store::dataset::{self, cells::Rows};
+use crate::store::dataset::{self, Places, cells::Rows};
 use crate::store::lake::{Bucket, Lake, is_among};
 use originals::Originals;
 use places::{Folder, Packed, Place};
-use samples::{Recordings, Samples};
+use samples::Samples;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -110,9 +110,9 @@ fn of_bucket(
     if of_user.is_empty() {
         return Ok(());
     }
-    let recordings = match options.formats.iter().any(|format| matches!(format, Format::Gpx | Format::Fit)) {
-        true => Recordings::of(lake, bucket)?,
-        false => Recordings::default(),
+    let recorded = match options.formats.iter().any(|format| matches!(format, Format::Gpx | Format::Fit)) {
+        true => Places::of(lake, bucket)?,
+        false => Places::default(),
     };
     let mut originals = match options.form {
         Form::Folder => None,
@@ -124,11 +124,11 @@ fn of_bucket(
         match &mut originals {
             None => {
                 let mut place = Folder::new(to.join(name));
-                write(lake, &rows, options, &recordings, &mut place, exported)?;
+                write(lake, &rows, options, &recorded, &mut place, exported)?;
             }
             Some(originals) => {
                 let mut place = Packed::new(&to.join(format!("{name}.zip")))?;
-                write(lake, &rows, options, &recordings, &mut place, exported)?;
+                write(lake, &rows, options, &recorded, &mut place, exported)?;
                 originals.write(user, &mut place, exported)?;
                 place.finish()?;
             }
@@ -143,7 +143,7 @@ fn write(
     lake: &Lake,
     rows: &RecordBatch,
     options: &Options,
-    recordings: &Recordings,
+    recorded: &Places,
     place: &mut dyn Place,
     exported: &mut Exported,
 ) -> Result<()> {
@@ -160,7 +160,7 @@ fn write(
     if wants(Format::Geoparquet) {
         put(place, "workouts.parquet", &geo::parquet(&flat, &lines), exported)?;
     }
-    one_by_one(lake, rows, &lines, options, recordings, place, exported)
+    one_by_one(lake, rows, &lines, options, recorded, place, exported)
 }
 
 /// The formats that have a file for each workout.
@@ -169,7 +169,7 @@ fn one_by_one(
     rows: &RecordBatch,
     lines: &[Option<geo::Line>],
     options: &Options,
-    recordings: &Recordings,
+    recorded: &Places,
     place: &mut dyn Place,
     exported: &mut Exported,
 ) -> Result<()> {
@@ -193,7 +193,7 @@ fn one_by_one(
         }
     };
     if gpx || fit {
-        recordings.each(lake, rows, &mut |row, samples| {
+        samples::each(lake, recorded, rows, &mut |row, samples| {
             if !has_gpx[row]
                 && let Some(points) = gpx::points(samples)
             {

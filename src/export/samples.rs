@@ -1,6 +1,6 @@
 //! The samples of workouts: those of the best recording of each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, Float64Array, Int32Array, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int32Type};
@@ -8,76 +8,45 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::store::backend::Key;
-use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
-use crate::store::lake::{Bucket, Lake};
+use crate::store::dataset::{Place, Places, read_places};
+use crate::store::lake::Lake;
 
 /// Samples are read so many rows at a time.
 const AT_A_TIME: usize = 64;
 
-/// Where the samples of a bucket's records are: by user, source and id, the file and the row.
-#[derive(Default)]
-pub struct Recordings {
-    files: Vec<Key>,
-    rows: HashMap<(String, String, String), (usize, usize)>,
-}
-
-impl Recordings {
-    pub fn of(lake: &Lake, bucket: Bucket) -> Result<Recordings> {
-        let mut all = Recordings::default();
-        for source in dataset::sources(lake, bucket)? {
-            for year in dataset::years(lake, &source, bucket)? {
-                let file = lake.streams(&source, bucket, year);
-                let mut row = 0;
-                for batch in dataset::batches(lake, &file, Some(&["user_id", "source_id"]), 1024)? {
-                    let batch = batch?;
-                    let cells = Rows(&batch);
-                    for at in 0..batch.num_rows() {
-                        let key = (cells.text("user_id", at), source.clone(), cells.text("source_id", at));
-                        all.rows.insert(key, (all.files.len(), row));
-                        row += 1;
-                    }
-                }
-                all.files.push(file);
-            }
+/// Hands on the samples of those workouts that have any, by the workout's row.
+pub fn each(
+    lake: &Lake,
+    places: &Places,
+    workouts: &RecordBatch,
+    on: &mut dyn FnMut(usize, &Samples) -> Result<()>,
+) -> Result<()> {
+    let cells = Rows(workouts);
+    // By file, the places of samples with the workouts that they are of, in the order of their rows.
+    let mut wanted: BTreeMap<&Key, BTreeMap<usize, (&Place, usize)>> = BTreeMap::new();
+    for row in 0..workouts.num_rows() {
+        let found = recording(&cells, row)
+            .and_then(|(source, id)| places.get(&source, &cells.text("user_id", row), &id));
+        if let Some(place) = found {
+            wanted.entry(&place.file).or_default().insert(place.row, (place, row));
         }
-        Ok(all)
     }
-
-    /// Hands on the samples of those workouts that have any, by the workout's row.
-    pub fn each(
-        &self,
-        lake: &Lake,
-        workouts: &RecordBatch,
-        on: &mut dyn FnMut(usize, &Samples) -> Result<()>,
-    ) -> Result<()> {
-        let cells = Rows(workouts);
-        // By file, the rows of samples with the workouts that they are of.
-        let mut wanted: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
-        for row in 0..workouts.num_rows() {
-            let found = recording(&cells, row)
-                .and_then(|(source, id)| self.rows.get(&(cells.text("user_id", row), source, id)));
-            if let Some((file, at)) = found {
-                wanted.entry(*file).or_default().insert(*at, row);
-            }
+    for of_file in wanted.into_values() {
+        let of_file: Vec<(&Place, usize)> = of_file.into_values().collect();
+        for some in of_file.chunks(AT_A_TIME) {
+            let (at, workouts): (Vec<&Place>, Vec<usize>) = some.iter().copied().unzip();
+            let mut workouts = workouts.into_iter();
+            read_places(lake, &at, &COLUMNS, &mut |rows, row| match workouts
+                .next()
+                .zip(Samples::of(rows, row))
+            {
+                Some((workout, samples)) => on(workout, &samples),
+                None => Ok(()),
+            })?;
         }
-        for (file, of_file) in wanted {
-            let of_file: Vec<(usize, usize)> = of_file.into_iter().collect();
-            for some in of_file.chunks(AT_A_TIME) {
-                let at: Vec<usize> = some.iter().map(|(at, _)| *at).collect();
-                let mut workouts = some.iter().map(|(_, workout)| *workout);
-                for batch in dataset::read_rows(lake, &self.files[file], &COLUMNS, &at)? {
-                    for at in 0..batch.num_rows() {
-                        let Some(workout) = workouts.next() else { break };
-                        if let Some(samples) = Samples::of(&Rows(&batch), at) {
-                            on(workout, &samples)?;
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The record whose samples are the workout's: its best recording, or the only one.
@@ -94,9 +63,8 @@ fn recording(rows: &Rows, row: usize) -> Option<(String, String)> {
     }
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 12] = [
     "start_time",
-    "source_id",
     "samples",
     "time_s",
     "lat_e7",

@@ -351,11 +351,14 @@ mod tests {
     fn an_hour_that_was_hardly_watched_is_thought_to_be_like_the_busiest() {
         let of = |hour: u8, hours: f64, calls: f64| Observed { hour, seconds: hours * 3_600.0, calls };
         // Six hours are enough.
-        let Reserve::Learned(per_s) = Reserve::learn(&[of(3, 2.0, 100.0), of(4, 4.0, 500.0)]) else {
-            panic!()
-        };
-        let calls: Vec<f64> = [3, 4, 5].iter().map(|hour: &usize| (per_s[*hour] * 3_600.0).round()).collect();
-        assert_eq!(calls, [50.0, 125.0, 125.0], "a call is added to each");
+        let seen = [of(3, 2.0, 100.0), of(4, 4.0, 500.0), of(6, 0.5, 30.0), of(7, 0.49, 20.0)];
+        let Reserve::Learned(per_s) = Reserve::learn(&seen) else { panic!() };
+        let calls: Vec<f64> = (3..8).map(|hour| (per_s[hour] * 3_600.0).round()).collect();
+        assert_eq!(
+            calls,
+            [50.0, 125.0, 125.0, 61.0, 125.0],
+            "a call is added to each; half an hour is enough"
+        );
         assert_eq!(Reserve::learn(&[of(3, 6.0, 0.0)]), Reserve::Learned(vec![0.0; HOURS]));
     }
 
@@ -384,6 +387,16 @@ mod tests {
         assert_eq!(kept(120.0, 20.0), 130);
         assert_eq!(kept(3_000.0, 10.0), 91, "a guess is never too high, with so little seen");
         assert_eq!(kept(3_000.0, 2_000.0), 299, "one call is left, to see the count with");
+    }
+
+    #[test]
+    fn before_enough_was_watched_the_busiest_hour_of_five_minutes_or_more_counts_with_the_guess() {
+        let seen = |hour, seconds, calls| Observed { hour, seconds, calls };
+        let per_s = |all: &[Observed]| (Watch::knowing(all).with_guess_per_s(0.02) * 1e4).round();
+        // 30 calls and 6 of the guess, in ten minutes. The other hour was watched for too short.
+        assert_eq!(per_s(&[seen(3, 3_000.0, 0.0), seen(14, 300.0, 30.0), seen(15, 299.0, 100.0)]), 600.0);
+        assert_eq!(per_s(&[seen(14, 100.0, 10.0)]), 400.0, "all together: 10 and 6, in 400 seconds");
+        assert_eq!(per_s(&[seen(14, 3_000.0, 1.0)]), 200.0);
     }
 
     #[test]

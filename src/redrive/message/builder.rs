@@ -10,13 +10,13 @@ use twox_hash::XxHash64;
 
 use super::originals::{Original, Reader};
 use super::payload::{self, Delivery, Payload, Samples};
-use super::samples::{self, Place};
+use super::samples;
 use crate::error::Result;
 use crate::model::activity::{ExerciseSet, Lap};
 use crate::model::sport;
 use crate::redrive::workouts::Member;
 use crate::sources::Source;
-use crate::store::dataset::cells::Rows;
+use crate::store::dataset::{Place, cells::Rows};
 use crate::store::lake::Lake;
 
 /// What a message may be, once the splitter has encoded it in base64 to publish it again.

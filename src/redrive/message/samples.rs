@@ -1,63 +1,15 @@
 //! The sample series that payloads need, read some at a time.
 
-use crate::store::backend::Key;
-use std::collections::HashMap;
-
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int32Type};
 
 use super::payload::Samples;
-use crate::error::{Error, Result};
-use crate::sources::Source;
-use crate::store::dataset;
+use crate::error::Result;
 use crate::store::dataset::cells::Rows;
-use crate::store::lake::{Bucket, Lake};
+use crate::store::dataset::{Place, read_places};
+use crate::store::lake::Lake;
 
-/// Where an activity's samples are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
-    pub user_id: String,
-    pub source_id: String,
-    pub file: Key,
-    pub row: usize,
-    pub samples: usize,
-}
-
-/// Where the samples of a bucket's activities are, by source, user and id.
-#[derive(Debug, Default)]
-pub struct Places(HashMap<(String, String, String), Place>);
-
-impl Places {
-    /// Looks through the files of a bucket for a source; only names and lengths are read.
-    pub fn add(&mut self, lake: &Lake, source: Source, bucket: Bucket) -> Result<()> {
-        for year in dataset::years(lake, source.name(), bucket)? {
-            let file = lake.streams(source.name(), bucket, year);
-            let mut first = 0;
-            const COLUMNS: [&str; 3] = ["user_id", "source_id", "samples"];
-            for batch in dataset::read_checked(lake, &file, Some(&COLUMNS), "normalize")? {
-                let rows = Rows(&batch);
-                for row in 0..batch.num_rows() {
-                    let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;
-                    let (user_id, source_id) = (rows.text("user_id", row), rows.text("source_id", row));
-                    let key = (source.to_string(), user_id.clone(), source_id.clone());
-                    let place = Place { user_id, source_id, file: file.clone(), row: first + row, samples };
-                    self.0.insert(key, place);
-                }
-                first += batch.num_rows();
-            }
-        }
-        Ok(())
-    }
-
-    pub fn of(&self, source: Source, user_id: &str, source_id: &str) -> Option<&Place> {
-        self.0.get(&(source.to_string(), user_id.to_string(), source_id.to_string()))
-    }
-}
-
-const COLUMNS: [&str; 13] = [
-    "user_id",
-    "source_id",
-    "start_time",
+const COLUMNS: [&str; 10] = [
     "time_s",
     "distance_m",
     "lat_e7",
@@ -70,34 +22,17 @@ const COLUMNS: [&str; 13] = [
     "temperature_c",
 ];
 
-/// Reads the samples at some places of one file, in the order of their rows. A file that was rewritten since the
-/// places were found is an error: its rows are others.
+/// Reads the samples at some places of one file, in the order of their rows.
 pub fn read(lake: &Lake, places: &[&Place]) -> Result<Vec<Samples>> {
-    let Some(first) = places.first() else { return Ok(Vec::new()) };
-    let rows: Vec<usize> = places.iter().map(|place| place.row).collect();
-    let mut read = Vec::with_capacity(rows.len());
-    let mut wanted = places.iter();
-    for batch in dataset::read_rows(lake, &first.file, &COLUMNS, &rows)? {
-        let names = Rows(&batch);
-        for row in 0..batch.num_rows() {
-            let is_wanted = wanted.next().is_some_and(|place| {
-                names.words("user_id").value(row) == place.user_id
-                    && names.words("source_id").value(row) == place.source_id
-            });
-            if is_wanted {
-                read.push(of_row(&batch, row));
-            }
-        }
-    }
-    if read.len() != places.len() {
-        let what = "another longrun rewrote it meanwhile; nothing is lost, run the same command again";
-        return Err(Error::damaged(lake.place(&first.file), what));
-    }
+    let mut read = Vec::with_capacity(places.len());
+    read_places(lake, places, &COLUMNS, &mut |rows, row| {
+        read.push(of_row(rows, row));
+        Ok(())
+    })?;
     Ok(read)
 }
 
-fn of_row(batch: &RecordBatch, row: usize) -> Samples {
-    let rows = Rows(batch);
+fn of_row(rows: &Rows, row: usize) -> Samples {
     let list = |name: &str| {
         let list = rows.list(name);
         list.is_valid(row).then(|| list.value(row))

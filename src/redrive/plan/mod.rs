@@ -21,7 +21,6 @@ pub use stages::{End, Owed, Planned, Ready, Routed, Settled, Unsettled, UserPlan
 pub use summary::{Line, List, Summary, UserFigures};
 
 use super::Options;
-use super::message::samples::Places;
 use super::message::{Builder, Draft, MAX_ENCODED_BYTES, Unsendable, content, originals};
 use super::plan_file::Only;
 use super::reconcile::{self, Standing};
@@ -33,6 +32,7 @@ use crate::fitglue::runs::Runs;
 use crate::fitglue::uploads::Uploads;
 use crate::fitglue::users::Users;
 use crate::sources::Source;
+use crate::store::dataset::Places;
 use crate::store::each::each_in_order;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::state::deliveries::{self, Deliveries, Delivery, Ended, Progress};
@@ -271,8 +271,7 @@ impl Planner<'_> {
         batches: &Arc<[RecordBatch]>,
         routed: Vec<OnTheWay<Routed>>,
     ) -> Result<Vec<OnTheWay<Weighed>>> {
-        let mut places = Places::default();
-        Source::ALL.into_iter().try_for_each(|source| places.add(self.lake, source, bucket))?;
+        let places = Places::of(self.lake, bucket)?;
         let mut wanted = HashSet::new();
         for of_user in &routed {
             for Routed { member, .. } in of_user.items.iter().flatten() {
@@ -292,7 +291,7 @@ impl Planner<'_> {
                 let why = "no record says whose account it is from, and the sink needs that";
                 return Ok(Err(routed.held(Held::new(Reason::NoAccount, why))));
             }
-            let place = |m: &Member| places.of(m.source, user_id, &m.source_id).cloned();
+            let place = |m: &Member| places.get(m.source.name(), user_id, &m.source_id).cloned();
             let detail = details.get(&(user_id.to_string(), routed.member.source_id.clone()));
             let original = (routed.member.source == Source::Strava)
                 .then(|| detail.cloned().or_else(|| originals::of_reference(&rows.text("raw_ref", at))));

@@ -8,8 +8,9 @@
 
 pub mod packed;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 
 use super::api::ListEntry;
@@ -90,7 +91,8 @@ pub struct Progress {
     walked_at: Option<Timestamp>,
     /// The same, of the last walk that went to the oldest activity.
     whole_at: Option<Timestamp>,
-    known: HashMap<Box<str>, Known>,
+    /// By id. At a start, these are most of what is in memory: ids lie in their nodes, and nodes are full.
+    known: BTreeMap<CompactString, Known>,
     /// When the first answer that is there came.
     oldest: Option<Timestamp>,
     /// How many of the known ones are gone.
@@ -408,7 +410,7 @@ impl Progress {
         };
         let owed = self.known.iter().filter(|(id, known)| is_owed(id, known));
         let mut owed: Vec<Owed> =
-            owed.map(|(id, known)| Owed { id: id.clone(), start_s: known.start_s }).collect();
+            owed.map(|(id, known)| Owed { id: id.as_str().into(), start_s: known.start_s }).collect();
         owed.sort_by(|a, b| b.start_s.cmp(&a.start_s).then_with(|| b.id.cmp(&a.id)));
         owed
     }
@@ -428,7 +430,7 @@ impl Progress {
 
     /// Activities that the list or an archive has, and that are not gone.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().filter(|(_, known)| known.gone.is_none()).map(|(id, _)| &**id)
+        self.known.iter().filter(|(_, known)| known.gone.is_none()).map(|(id, _)| id.as_str())
     }
 
     /// How many activities the source had and has no more.
@@ -438,7 +440,7 @@ impl Progress {
 
     /// Activities that the source had and has no more.
     pub fn gone(&self) -> impl Iterator<Item = (&str, Gone)> {
-        self.known.iter().filter_map(|(id, known)| Some((&**id, known.gone?)))
+        self.known.iter().filter_map(|(id, known)| Some((id.as_str(), known.gone?)))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cells;
 mod keys;
 mod made_from;
 pub mod merge;
+mod places;
 mod read;
 #[cfg(test)]
 mod toy;
@@ -14,6 +15,7 @@ mod write;
 
 pub use keys::{files, sources, used_buckets, years};
 pub use made_from::{ArchivesRead, FileState, MadeFrom, Origins, made_from};
+pub use places::{Place, Places, read_places};
 pub use read::*;
 pub use write::{write, write_as_read};
 

@@ -234,6 +234,7 @@ fn the_first_answer_of_a_run_lands_with_its_own_date() {
     for ahead_ms in [-900, 0, 900] {
         let mut world = World::new(works(1), BOUNDS);
         world.scheduler.clock = ServerClock::guess(BEGIN_S * 1_000 + ahead_ms);
+        world.get();
         let at_s = world.scheduler.answered(250, 300, Some(BEGIN_S), RateSeen::default());
         assert_eq!(at_s, BEGIN_S, "{ahead_ms}");
     }

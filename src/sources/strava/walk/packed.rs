@@ -3,8 +3,9 @@
 //! It follows from the landing and from nothing else, and names the segments that it was made from. Where it is
 //! missing, damaged, of another version, or one of those segments has changed, the bodies are read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use twox_hash::XxHash64;
 
@@ -291,14 +292,8 @@ impl<'a> From<'a> {
         let scans = self.u32()?;
         let (walked_at, whole_at, oldest) = (self.time()?, self.time()?, self.time()?);
         let count = self.u32()? as usize;
-        // The bytes are sound, so there are as many as it says.
-        let mut known = HashMap::with_capacity(count);
-        let mut gone = 0;
-        for _ in 0..count {
-            let (id, one) = self.known()?;
-            gone += usize::from(one.gone.is_some());
-            known.insert(id, one);
-        }
+        let known: BTreeMap<_, _> = (0..count).map(|_| self.known()).collect::<Option<_>>()?;
+        let gone = known.values().filter(|known| known.gone.is_some()).count();
         Some(Progress { walk, scans, walked_at, whole_at, known, oldest, gone })
     }
 
@@ -316,10 +311,10 @@ impl<'a> From<'a> {
         })
     }
 
-    fn known(&mut self) -> Option<(Box<str>, Known)> {
+    fn known(&mut self) -> Option<(CompactString, Known)> {
         let flags = self.u8()?;
         let has = |flag: u8| flags & flag != 0;
-        let id: Box<str> =
+        let id: CompactString =
             if has(IS_NUMBER) { itoa::Buffer::new().format(self.u64()?).into() } else { self.text()?.into() };
         let (start_s, print, scan) = (self.i64()?, self.u64()?, self.u32()?);
         let since_s = if has(IS_SINCE_START) { start_s } else { self.i64()? };
