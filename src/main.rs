@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn keep_free_memory_a_moment() {
     /// `mi_option_purge_delay` in the mimalloc.h of version 2, in milliseconds.
     const PURGE_DELAY: c_int = 15;
-    const MOMENT_MS: c_long = 30;
+    const MOMENT_MS: c_long = 500;
     unsafe extern "C" {
         fn mi_option_set(option: c_int, value: c_long);
     }

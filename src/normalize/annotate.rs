@@ -54,13 +54,15 @@ impl Annotations {
         let terms = self.policy.of(source.name());
         let rows = Rows(batch);
         let origins = rows.words("origin");
-        let seconds = |name: &str, row: usize| rows.time(name, row).map(|time| time.as_second());
+        let times = |name: &str| rows.column(name).as_primitive::<TimeType>();
+        let (fetched, detail, gone) = (times("fetched_at"), times("detail_at"), times("gone_at"));
+        let second = |times: &TimeArray, row: usize| times.is_valid(row).then(|| second_of(times.value(row)));
         let end = |row: usize| {
             // What a person exported is theirs.
             let is_of_api = origins.value(row).starts_with("api");
-            let fetched_s = seconds("fetched_at", row).filter(|_| is_of_api)?;
-            let oldest_s = seconds("detail_at", row).map_or(fetched_s, |s| s.min(fetched_s));
-            terms.expires_s(oldest_s, seconds("gone_at", row)).map(|s| s * 1_000_000)
+            let fetched_s = second(fetched, row).filter(|_| is_of_api)?;
+            let oldest_s = second(detail, row).map_or(fetched_s, |s| s.min(fetched_s));
+            terms.expires_s(oldest_s, second(gone, row)).map(|s| s * 1_000_000)
         };
         (0..batch.num_rows()).map(end).collect::<TimeArray>().with_timezone("UTC")
     }

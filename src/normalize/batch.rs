@@ -219,14 +219,16 @@ impl Batches {
                 parts.push(merged);
             }
             let lacks_zones = parts.iter().any(|part| zones::lacks_zones(part));
-            let rows = coalesce(&parts[0], &parts[1]).map(marked);
+            let rows = coalesce(&parts[0], &parts[1]).map(marked).collect();
+            drop(parts);
             summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
         } else {
             let mut versions: Vec<RecordBatch> = unmarked()?;
             versions.extend(self.api);
             versions.extend(self.archive);
-            let rows = merge(Table::Activities, &versions).map(marked);
             let lacks_zones = zones::lacks_zones(&versions);
+            let rows = merge(Table::Activities, &versions).map(marked).collect();
+            drop(versions);
             summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
         }
         summary.unnamed_sports += unnamed;
@@ -242,13 +244,12 @@ fn write_activities(
     source: &str,
     made: MadeFrom,
     lacks_zones: bool,
-    rows: impl Iterator<Item = RecordBatch>,
+    rows: Vec<RecordBatch>,
 ) -> Result<u64> {
     let key = lake.activities(source, bucket);
     if !lacks_zones {
         return dataset::write(lake, &key, Table::Activities, &made, rows);
     }
-    let rows: Vec<RecordBatch> = rows.collect();
     match zones::propose(lake, bucket, source, &made, &rows) {
         Ok((made, rows)) => dataset::write(lake, &key, Table::Activities, &made, rows),
         // Another source's file cannot be read, which is none of this one's business and is said behind it.

@@ -217,13 +217,18 @@ impl Track {
 
     /// None for no points. A track across the antimeridian gets a box around the globe.
     pub fn bounding_box(&self) -> Option<BoundingBox> {
-        Some(BoundingBox {
-            south_e5: *self.lat_e5.iter().min()?,
-            west_e5: *self.lon_e5.iter().min()?,
-            north_e5: *self.lat_e5.iter().max()?,
-            east_e5: *self.lon_e5.iter().max()?,
-        })
+        if self.is_empty() {
+            return None;
+        }
+        let (south_e5, north_e5) = ends(&self.lat_e5);
+        let (west_e5, east_e5) = ends(&self.lon_e5);
+        Some(BoundingBox { south_e5, west_e5, north_e5, east_e5 })
     }
+}
+
+/// The least and the greatest. Written so that a processor takes several at once, which it does not of `Iterator::min`.
+fn ends(values: &[i32]) -> (i32, i32) {
+    values.iter().fold((i32::MAX, i32::MIN), |(least, most), value| (least.min(*value), most.max(*value)))
 }
 
 /// The cosine of angles that lie close together: three terms of its series around one that was

@@ -4,10 +4,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray, RecordBatch,
     StringArray, StructArray,
 };
+use arrow::compute::interleave;
 use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
 use jiff::Timestamp;
 
-use crate::model::columns::TimeType;
+use crate::model::columns::{TimeType, null_array};
 
 /// A batch whose columns are asked for by name.
 #[derive(Clone, Copy)]
@@ -74,6 +75,16 @@ impl<'a> Rows<'a> {
     pub fn within(&self, name: &str, row: usize) -> Option<RecordBatch> {
         let list = self.list(name);
         list.is_valid(row).then(|| RecordBatch::from(structs(list, row)))
+    }
+}
+
+/// Some rows of one column, by the numbers of their batches and in them.
+pub fn taken(arrays: &[&dyn Array], rows: &[(usize, usize)]) -> ArrayRef {
+    match arrays.first() {
+        Some(first) if arrays.iter().all(|array| array.null_count() == array.len()) => {
+            null_array(first.data_type(), rows.len())
+        }
+        _ => interleave(arrays, rows).expect("all batches are of one schema"),
     }
 }
 

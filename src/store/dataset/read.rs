@@ -17,6 +17,8 @@ use crate::store::lake::{Bucket, Lake};
 
 /// Of a batch.
 const ROWS: usize = 8192;
+/// More columns than these are read with the whole file: one at a time would ask the disk for a hundred small pieces.
+const FEW_COLUMNS: usize = 40;
 
 /// Refuses a file whose rows have other columns than this longrun's. `command` makes it anew.
 pub fn check_schema(lake: &Lake, key: &Key, command: &str) -> Result<()> {
@@ -63,13 +65,12 @@ pub fn read_checked(
 }
 
 fn rows(lake: &Lake, key: &Key, columns: Option<&[&str]>, command: Option<&str>) -> Result<Vec<RecordBatch>> {
-    if columns.is_some() {
+    if columns.is_some_and(|columns| columns.len() <= FEW_COLUMNS) {
         let Some(file) = lake.backend().open(key)? else { return Ok(Vec::new()) };
         return of_columns(lake, key, file, columns, command, ROWS)?.collect();
     }
-    // All of it at once: a column at a time would ask the disk for a hundred small pieces.
     let Some(bytes) = lake.backend().read(key)? else { return Ok(Vec::new()) };
-    of_columns(lake, key, bytes, None, command, ROWS)?.collect()
+    of_columns(lake, key, bytes, columns, command, ROWS)?.collect()
 }
 
 /// Every source's activities of a bucket.

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use memchr::memmem;
 use zstd::zstd_safe;
 
 use super::frame::{Frame, MAGIC, MAX_FRAME_BYTES, Unopened};
@@ -300,7 +301,10 @@ impl Current {
 
 /// Where a frame or a seal may begin.
 fn find(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(MAGIC.len()).position(|w| w == MAGIC || w == SKIPPED)
+    let frame = memmem::find(bytes, &MAGIC);
+    // A seal that begins before the frame ends before the frame does.
+    let before = &bytes[..frame.map_or(bytes.len(), |at| at + MAGIC.len() - 1)];
+    memmem::find(before, &SKIPPED).or(frame)
 }
 
 /// The frame that begins at a byte of a segment; None where there is none.

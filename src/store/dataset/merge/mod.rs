@@ -14,9 +14,9 @@ mod whole;
 mod tests;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::interleave;
+use twox_hash::XxHash64;
 
-use super::Table;
+use super::{Table, cells};
 use crate::model::columns::{TimeArray, TimeType};
 pub use origins::coalesce;
 pub use whole::{DECIDING, merge_streams};
@@ -55,6 +55,10 @@ impl<'a> Keys<'a> {
         self.key.iter().map(move |column| column.is_valid(row).then(|| column.value(row)))
     }
 
+    fn hash(&self, row: usize) -> u64 {
+        self.key(row).fold(0, |hash, part| XxHash64::oneshot(hash, part.unwrap_or_default().as_bytes()))
+    }
+
     fn user(&self, row: usize) -> Option<&'a str> {
         self.key(row).next().flatten()
     }
@@ -64,13 +68,17 @@ fn times<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a TimeArray> {
     batch.column_by_name(name).map(|column| column.as_primitive::<TimeType>())
 }
 
-/// Rows with the same key stand together, in the order of their arrival.
+/// Rows with the same key stand together, in the order of their arrival. Hashes are sorted, which are compared faster
+/// than what they are of.
 fn grouped(keys: &[Keys], batches: &[&RecordBatch]) -> Vec<Row> {
     let numbered = batches.iter().enumerate();
-    let mut rows: Vec<Row> =
-        numbered.flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row))).collect();
-    rows.sort_by(|a, b| keys[a.0].key(a.1).cmp(keys[b.0].key(b.1)));
-    rows
+    let rows = numbered.flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)));
+    let mut rows: Vec<(u64, Row)> = rows.map(|row| (keys[row.0].hash(row.1), row)).collect();
+    rows.sort_unstable_by(|(a_hash, a), (b_hash, b)| {
+        let by_key = || keys[a.0].key(a.1).cmp(keys[b.0].key(b.1));
+        a_hash.cmp(b_hash).then_with(by_key).then_with(|| a.cmp(b))
+    });
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 fn are_versions(keys: &[Keys], a: &Row, b: &Row) -> bool {
@@ -78,20 +86,21 @@ fn are_versions(keys: &[Keys], a: &Row, b: &Row) -> bool {
 }
 
 /// Puts groups in the order of the table. `place` says the row whose user and key count, and the one whose start.
-fn sort_as_table<T>(keys: &[Keys], groups: &mut [T], place: impl Fn(&T) -> (Row, Row)) {
+fn sort_as_table<T>(keys: &[Keys], groups: &mut Vec<T>, place: impl Fn(&T) -> (Row, Row)) {
     let start = |row: Row| keys[row.0].start.map(|start| start.value(row.1));
-    groups.sort_by(|a, b| {
-        let ((a, a_start), (b, b_start)) = (place(a), place(b));
-        let user = |row: Row| keys[row.0].user(row.1);
-        user(a)
-            .cmp(&user(b))
-            .then_with(|| start(a_start).cmp(&start(b_start)))
-            .then_with(|| keys[a.0].key(a.1).cmp(keys[b.0].key(b.1)))
+    let placed = |group: T| {
+        let (row, starts) = place(&group);
+        (keys[row.0].user(row.1), start(starts), row, group)
+    };
+    let mut placed: Vec<_> = groups.drain(..).map(placed).collect();
+    placed.sort_unstable_by(|(a_user, a_start, a, _), (b_user, b_start, b, _)| {
+        let by_key = || keys[a.0].key(a.1).cmp(keys[b.0].key(b.1));
+        a_user.cmp(b_user).then_with(|| a_start.cmp(b_start)).then_with(by_key)
     });
+    groups.extend(placed.into_iter().map(|(.., group)| group));
 }
 
 /// Some rows of one column.
 fn taken<'a>(arrays: impl Iterator<Item = &'a ArrayRef>, rows: &[Row]) -> ArrayRef {
-    let arrays: Vec<&dyn Array> = arrays.map(AsRef::as_ref).collect();
-    interleave(&arrays, rows).expect("versions of one table have one schema")
+    cells::taken(&arrays.map(AsRef::as_ref).collect::<Vec<_>>(), rows)
 }
