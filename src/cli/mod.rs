@@ -4,6 +4,8 @@
 
 mod accounts;
 #[cfg(feature = "testing")]
+mod bench;
+#[cfg(feature = "testing")]
 mod cast;
 mod connect;
 mod dedupe;
@@ -162,6 +164,12 @@ enum Command {
     Completions(install::Completions),
     /// Write a man page for each command
     Man(install::Man),
+    /// Measure `normalize` beside DuckDB, Polars and pyarrow on this machine, and check its output
+    ///
+    /// Invents activities, installs the others from PyPI in an environment of its own, lets all take turns, and prints
+    /// medians of whole processes with their spread.
+    #[cfg(feature = "testing")]
+    Bench(bench::Args),
     /// Run an emulated Strava on this machine, or try the scheduler on weeks of it
     #[cfg(feature = "testing")]
     Emulate(emulate::Args),
@@ -253,6 +261,8 @@ impl Cli {
             Command::Stats(args) => stats::run(&context, *args),
             Command::Completions(args) => install::completions(&args),
             Command::Man(args) => install::man(&args),
+            #[cfg(feature = "testing")]
+            Command::Bench(args) => bench::run(&context, &args),
             #[cfg(feature = "testing")]
             Command::Emulate(args) => emulate::run(&context, args),
             #[cfg(feature = "testing")]
