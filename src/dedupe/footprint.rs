@@ -1,7 +1,10 @@
 //! Where a track went, as the set of cells it touched: robust to another sampling, to noise of a
-//! receiver and to ends that were cut off.
+//! receiver and to ends that were cut off. The cells are found when they are first asked for, which of most records they
+//! never are: only of those that are candidates with another one.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use arrow::buffer::ScalarBuffer;
 
 /// A cell is some 80 m wide and high: further than receivers err, nearer than the next street but one.
 const CELL_E5: i64 = 72;
@@ -13,12 +16,25 @@ const GAP_E5: i32 = 2_700;
 const MAX_CELLS: usize = 8_192;
 
 /// Where a track went.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Footprint {
+    /// The points, in whole 1e-5 degrees.
+    lat_e5: ScalarBuffer<i32>,
+    lon_e5: ScalarBuffer<i32>,
     /// The cells that it touched, sorted.
-    cells: Arc<[u64]>,
-    /// Its first and its last point, in whole 1e-5 degrees.
-    ends: Option<[Point; 2]>,
+    cells: OnceLock<Arc<[u64]>>,
+}
+
+impl Default for Footprint {
+    fn default() -> Footprint {
+        Footprint::of(&[], &[])
+    }
+}
+
+impl PartialEq for Footprint {
+    fn eq(&self, other: &Footprint) -> bool {
+        self.cells() == other.cells() && self.ends() == other.ends()
+    }
 }
 
 /// Latitude and longitude, in whole 1e-5 degrees.
@@ -56,17 +72,52 @@ impl Grid {
 impl Footprint {
     /// Of points in whole 1e-5 degrees.
     pub fn of(lat_e5: &[i32], lon_e5: &[i32]) -> Footprint {
+        Footprint::along(lat_e5.to_vec().into(), lon_e5.to_vec().into())
+    }
+
+    /// The same of points that others hold, too.
+    pub fn along(lat_e5: ScalarBuffer<i32>, lon_e5: ScalarBuffer<i32>) -> Footprint {
+        Footprint { lat_e5, lon_e5, cells: OnceLock::new() }
+    }
+
+    fn points(&self) -> impl DoubleEndedIterator<Item = Point> {
+        self.lat_e5.iter().copied().zip(self.lon_e5.iter().copied())
+    }
+
+    /// Its first and its last point.
+    fn ends(&self) -> Option<[Point; 2]> {
+        Some([self.points().next()?, self.points().next_back()?])
+    }
+
+    fn cells(&self) -> &[u64] {
+        self.cells.get_or_init(|| {
+            let mut cells: Vec<u64> = Vec::new();
+            self.walk(|cell| {
+                cells.push(cell);
+                true
+            });
+            cells.sort_unstable();
+            cells.dedup();
+            cells.into()
+        })
+    }
+
+    /// Hands over the cells on the way, each that is not the one before, while more are wanted.
+    fn walk(&self, mut wants_more: impl FnMut(u64) -> bool) {
         let mut grid = Grid::new();
-        let mut cells: Vec<u64> = Vec::new();
+        let mut last = None;
+        let mut left = MAX_CELLS;
         let mut touch = |lat: i32, lon: i32| {
             let cell = grid.cell(lat, lon);
-            if cells.last() != Some(&cell) {
-                cells.push(cell);
+            if last == Some(cell) {
+                return true;
             }
-            cells.len() < MAX_CELLS
+            last = Some(cell);
+            left -= 1;
+            wants_more(cell) && left > 0
         };
-        let mut before: Option<(i32, i32)> = None;
-        'walk: for (&lat, &lon) in lat_e5.iter().zip(lon_e5) {
+        let mut before: Option<Point> = None;
+        for (lat, lon) in self.points() {
             if let Some((from_lat, from_lon)) = before {
                 let (north, east) = (lat - from_lat, lon.wrapping_sub(from_lon));
                 let longest = north.abs().max(east.saturating_abs());
@@ -74,26 +125,19 @@ impl Footprint {
                 for step in 1..=steps {
                     let (north, east) = (north * step / (steps + 1), east * step / (steps + 1));
                     if !touch(from_lat + north, from_lon + east) {
-                        break 'walk;
+                        return;
                     }
                 }
             }
             if !touch(lat, lon) {
-                break;
+                return;
             }
             before = Some((lat, lon));
-        }
-        cells.sort_unstable();
-        cells.dedup();
-        let points = || lat_e5.iter().copied().zip(lon_e5.iter().copied());
-        Footprint {
-            cells: cells.into(),
-            ends: points().next().zip(points().next_back()).map(|(first, last)| [first, last]),
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.points().next().is_none()
     }
 
     /// Whether another track begins where this one ended, or where it began, as far as both are known: whoever goes
@@ -101,7 +145,7 @@ impl Footprint {
     pub fn leads_to(&self, next: &Footprint) -> Option<bool> {
         // Some 600 m: receivers take their time, and people cross a street for lunch.
         const NEAR_E5: f64 = 540.0;
-        let ([first, last], [(next_lat, next_lon), _]) = (self.ends?, next.ends?);
+        let ([first, last], [(next_lat, next_lon), _]) = (self.ends()?, next.ends()?);
         let is_near = |(lat, lon): Point| {
             let narrowed = (f64::from(lat) / 100_000.0).to_radians().cos();
             let (north, east) = (f64::from(next_lat) - f64::from(lat), f64::from(next_lon) - f64::from(lon));
@@ -113,26 +157,37 @@ impl Footprint {
     /// No place at all, or hardly more than one: a receiver that lay still in a room says nothing of a way.
     pub fn is_one_place(&self) -> bool {
         const FEWEST_CELLS: usize = 4;
-        self.cells.len() < FEWEST_CELLS
+        if let Some(cells) = self.cells.get() {
+            return cells.len() < FEWEST_CELLS;
+        }
+        let mut cells: Vec<u64> = Vec::with_capacity(FEWEST_CELLS);
+        self.walk(|cell| {
+            if !cells.contains(&cell) {
+                cells.push(cell);
+            }
+            cells.len() < FEWEST_CELLS
+        });
+        cells.len() < FEWEST_CELLS
     }
 
     /// The share of this one's cells that the other was in or beside.
     pub fn share_within(&self, other: &Footprint) -> f64 {
+        let (own, others) = (self.cells(), other.cells());
         let mut shared = 0_usize;
         // One place in the other's cells for each of the rows below, of and above a cell.
         let mut at = [0_usize; 3];
-        for cell in self.cells.iter() {
+        for cell in own {
             let mut is_shared = false;
             for (row, at) in [cell.wrapping_sub(ROW), *cell, cell.wrapping_add(ROW)].iter().zip(&mut at) {
                 let first = row.wrapping_sub(1);
-                while other.cells.get(*at).is_some_and(|cell| *cell < first) {
+                while others.get(*at).is_some_and(|cell| *cell < first) {
                     *at += 1;
                 }
-                is_shared |= other.cells.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
+                is_shared |= others.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
             }
             shared += usize::from(is_shared);
         }
-        shared as f64 / self.cells.len().max(1) as f64
+        shared as f64 / own.len().max(1) as f64
     }
 }
 
@@ -174,9 +229,25 @@ mod tests {
     #[test]
     fn a_gap_is_not_walked_and_a_track_around_the_world_ends() {
         let gap = Footprint::of(&[0, 50_000], &[0, 0]);
-        assert_eq!(gap.cells.len(), 2);
+        assert_eq!(gap.cells().len(), 2);
         let lat: Vec<i32> = (0..200_000).map(|i| (i % 7_000) * 2_000 - 7_000_000).collect();
         let lon: Vec<i32> = (0..200_000).map(|i| i * 180 - 18_000_000).collect();
-        assert!(Footprint::of(&lat, &lon).cells.len() <= MAX_CELLS);
+        assert!(Footprint::of(&lat, &lon).cells().len() <= MAX_CELLS);
+    }
+
+    #[test]
+    fn whether_it_is_one_place_is_seen_on_the_way_as_in_all_of_its_cells() {
+        let to_and_fro = |cells: i32, points: i32| {
+            let lat: Vec<i32> = (0..points).map(|i| i % cells * CELL_E5 as i32).collect();
+            Footprint::of(&lat, &vec![0; lat.len()])
+        };
+        // Further than cells are counted, it goes on to others.
+        let mut late: Vec<i32> = (0..2 * MAX_CELLS as i32).map(|i| i % 2 * CELL_E5 as i32).collect();
+        late.extend([1_000, 2_000, 3_000, 4_000]);
+        let late = Footprint::of(&late, &vec![0; late.len()]);
+        for track in [to_and_fro(3, 9), to_and_fro(4, 9), to_and_fro(1, 1), Footprint::default(), late] {
+            let is_one_place = track.is_one_place();
+            assert_eq!(is_one_place, track.cells().len() < 4);
+        }
     }
 }

@@ -193,8 +193,9 @@ pub fn people(batches: &[RecordBatch], gone: Gone) -> BTreeMap<String, PersonRec
     let mut people: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
     for (number, (batch, records)) in batches.iter().zip(read).enumerate() {
         let users = batch.column_by_name("user_id").expect("activities have it").as_string::<i32>();
+        let gone_at = Rows(batch).column("gone_at");
         for (row, record) in records.into_iter().enumerate() {
-            let is_left_out = gone == Gone::LeftOut && Rows(batch).column("gone_at").is_valid(row);
+            let is_left_out = gone == Gone::LeftOut && gone_at.is_valid(row);
             if let Some(record) = record.filter(|_| !is_left_out) {
                 people.entry(users.value(row).to_string()).or_default().push((record, (number, row)));
             }
@@ -466,7 +467,7 @@ fn dedupe_bucket(
     if is_made_of(lake, bucket, (inputs, rules))? {
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
-    let batches = dataset::activities(lake, bucket, None)?;
+    let batches = dataset::activities(lake, bucket, Some(&columns()))?;
     let people: Vec<(String, PersonRecords)> = people(&batches, options.gone).into_iter().collect();
     let linked: Vec<Linked> = people
         .par_iter()
@@ -537,6 +538,13 @@ fn time_s(batch: &RecordBatch) -> f64 {
 }
 
 const PEOPLE_AT_A_TIME: usize = 16;
+
+/// What is read of a bucket: what matching looks at, and what golden rows have.
+fn columns() -> Vec<&'static str> {
+    let mut columns = record::COLUMNS.to_vec();
+    columns.extend(golden::columns().filter(|column| !record::COLUMNS.contains(column)));
+    columns
+}
 
 fn match_batches(
     people: &[(String, PersonRecords)],

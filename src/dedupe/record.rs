@@ -1,11 +1,11 @@
 //! What matching looks at: one activity of one source, reduced to what can be compared.
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Float64Array, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, Int32Type};
 use twox_hash::XxHash64;
 
 use super::footprint::Footprint;
-use super::titles;
+use super::titles::given;
 use crate::model::columns::{TimeType, second_of};
 use crate::model::sport::{self, Sport};
 use crate::sources::Source;
@@ -156,55 +156,60 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
     let column = |name: &str| batch.column_by_name(name).expect("activities have it");
     let words = |name: &str| column(name).as_string::<i32>();
     let numbers = |name: &str| column(name).as_primitive::<Float64Type>();
-    let positive = |name: &str, row: usize| -> Option<f64> {
-        let values = numbers(name);
+    let positive = |values: &Float64Array, row: usize| -> Option<f64> {
         let value = values.is_valid(row).then(|| values.value(row))?;
         (value.is_finite() && value > 0.0).then_some(value)
     };
     let (lat, lon) = (column("track_lat_e5").as_list::<i32>(), column("track_lon_e5").as_list::<i32>());
-    let (lats, lons) = (
-        lat.values().as_primitive::<Int32Type>().values(),
-        lon.values().as_primitive::<Int32Type>().values(),
-    );
+    // The points stay where they are: records share them with the batch.
+    let points = |list: &ListArray, row: usize| {
+        let (ends, values) = (list.value_offsets(), list.values().as_primitive::<Int32Type>().values());
+        values.slice(ends[row] as usize, (ends[row + 1] - ends[row]) as usize)
+    };
     let starts = column("start_time").as_primitive::<TimeType>();
     let offsets = column("utc_offset_s").as_primitive::<Int32Type>();
     let (manual, trainer) = (column("manual").as_boolean(), column("trainer").as_boolean());
     let parents = column("is_parent").as_boolean();
+    // A column is looked for among a hundred names, so once for all rows.
+    let (sources, ids, qualities) = (words("source"), words("source_id"), words("start_quality"));
+    let (sports, titles, zones, extras) = (words("sport"), words("title"), words("timezone"), words("extra"));
+    let (externals, files) = (words("external_id"), words("file_sha256"));
+    let (serials, devices) = (words("device_serial"), words("device_name"));
+    let (elapsed, moving, distances) = (numbers("elapsed_s"), numbers("moving_s"), numbers("distance_m"));
+    let (heart_rates, calories) = (numbers("avg_heart_rate_bpm"), numbers("calories_kcal"));
     let record = |row: usize| {
-        let source = Source::named(words("source").value(row))?;
-        let source_id = words("source_id").value(row).to_string();
-        let text = |name: &str| word(words(name), row);
+        let source = Source::named(sources.value(row))?;
+        let source_id = ids.value(row).to_string();
         // Zero is no device's number: it stands where something was typed in or written by an app.
-        let serial = |row: usize| word(words("device_serial"), row).filter(|number| *number != "0");
+        let serial = word(serials, row).filter(|number| *number != "0");
         let footprint = if lat.is_valid(row) && lon.is_valid(row) {
-            let range = |ends: &[i32]| ends[row] as usize..ends[row + 1] as usize;
-            Footprint::of(&lats[range(lat.value_offsets())], &lons[range(lon.value_offsets())])
+            Footprint::along(points(lat, row), points(lon, row))
         } else {
             Footprint::default()
         };
-        let sport = text("sport").and_then(sport::named);
+        let sport = word(sports, row).and_then(sport::named);
         let in_a_game = sport.is_some_and(|sport| sport.name.starts_with("virtual_"));
-        let external_id = text("external_id");
+        let external_id = word(externals, row);
         Some(Record {
             source,
             start_s: second_of(starts.value(row)),
-            quality: Quality::named(words("start_quality").value(row)),
+            quality: Quality::named(qualities.value(row)),
             utc_offset_s: offsets.is_valid(row).then(|| offsets.value(row)),
-            elapsed_s: positive("elapsed_s", row),
-            moving_s: positive("moving_s", row),
-            distance_m: positive("distance_m", row),
+            elapsed_s: positive(elapsed, row),
+            moving_s: positive(moving, row),
+            distance_m: positive(distances, row),
             sport,
             footprint,
-            heart_rate_bpm: positive("avg_heart_rate_bpm", row),
-            calories_kcal: positive("calories_kcal", row),
-            file: text("file_sha256").map(hash),
+            heart_rate_bpm: positive(heart_rates, row),
+            calories_kcal: positive(calories, row),
+            file: word(files, row).map(hash),
             upload: external_id.and_then(upload),
             came_from: external_id.and_then(|id| came_from(source, id)),
-            serial: serial(row).map(hash),
-            device: serial(row).or(text("device_name")).map(hash),
-            app: source.spec().app_key.zip(text("extra")).and_then(|(key, extra)| app(key, extra)),
-            title: text("title").and_then(titles::given),
-            zone: text("timezone").map(zone_name),
+            serial: serial.map(hash),
+            device: serial.or(word(devices, row)).map(hash),
+            app: source.spec().app_key.zip(word(extras, row)).and_then(|(key, extra)| app(key, extra)),
+            title: word(titles, row).and_then(given),
+            zone: word(zones, row).map(zone_name),
             is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),
             is_parent: parents.is_valid(row) && parents.value(row),

@@ -66,15 +66,12 @@ pub fn kept() -> Vec<Kept> {
 /// The columns of a table that a workout has.
 pub fn kept_of<R: TableRow>() -> Vec<Kept> {
     let fields = R::Columns::fields();
-    let columns = R::COLUMNS.iter().zip(fields.iter()).enumerate();
-    let kept = columns.filter(|(_, (column, _))| column.golden != Giver::Nobody);
-    kept.map(|(index, (column, field))| Kept { index, column, field: field.clone() }).collect()
+    let kept = R::COLUMNS.iter().zip(fields.iter()).filter(|(column, _)| column.golden != Giver::Nobody);
+    kept.map(|(column, field)| Kept { column, field: field.clone() }).collect()
 }
 
 /// A column of `activities` that a workout has, too.
 pub struct Kept {
-    /// Its place among the columns of `activities`.
-    pub index: usize,
     pub column: &'static Column,
     pub field: FieldRef,
 }

@@ -24,7 +24,6 @@ mod tests;
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
-use arrow::compute::interleave;
 
 use super::Row;
 use super::cluster::{Group, Role};
@@ -33,6 +32,7 @@ use crate::model::column::Giver;
 use crate::model::columns::Columns;
 use crate::model::golden::{Golden, GoldenColumns, Kept, Lineage, Member, kept, schema};
 use crate::sources::Source;
+use crate::store::dataset::cells::{self, Rows};
 use pieces::{Pieces, Run};
 
 /// The givers, each with an order of its own in which the members are asked.
@@ -93,7 +93,15 @@ enum From {
     Pieces,
 }
 
-/// The groups of some people as rows, from batches with all columns of `activities`.
+/// The columns of `activities` that golden rows are made of.
+pub fn columns() -> impl Iterator<Item = &'static str> {
+    kept().into_iter().map(|kept| kept.column.name).chain([RULE])
+}
+
+/// Where the athlete's own rule for a sport is named.
+const RULE: &str = "sport_rule";
+
+/// The groups of some people as rows, from batches with these columns.
 pub fn rows(batches: &[RecordBatch], people: &[Linked]) -> RecordBatch {
     let kept = kept();
     let workouts: Vec<Workout> =
@@ -120,10 +128,12 @@ fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef
     if batches.is_empty() {
         return (new_empty_array(of.field.data_type()), Vec::new());
     }
-    let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(of.index).as_ref()).collect();
+    let arrays =
+        |name: &str| -> Vec<&dyn Array> { batches.iter().map(|batch| Rows(batch).column(name)).collect() };
+    let rules = arrays(RULE);
+    let arrays = arrays(of.column.name);
     let says = |row: Row| arrays[row.0].is_valid(row.1);
-    let has_rule =
-        |row: Row| batches[row.0].column_by_name("sport_rule").expect("activities have it").is_valid(row.1);
+    let has_rule = |row: Row| rules[row.0].is_valid(row.1);
     let giver = of.column.golden;
     let mut runs: Vec<Run> = Vec::new();
     let (mut taken, mut from) = (Vec::with_capacity(workouts.len()), Vec::with_capacity(workouts.len()));
@@ -151,7 +161,7 @@ fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef
     }
     let together = pieces::together(&of.field, of.column.parts, &arrays, &runs);
     let arrays: Vec<&dyn Array> = arrays.into_iter().chain([together.as_ref()]).collect();
-    (interleave(&arrays, &taken).expect("all batches are of one schema"), from)
+    (cells::taken(&arrays, &taken), from)
 }
 
 /// The columns of a golden row that are its own. `given` are the others that have a value, and who gave it.
