@@ -121,9 +121,9 @@ record! {
         pub bbox_north_e5: Option<i32>,
         #[col(detail, parts = Most, of_track, encoding = Differences)]
         pub bbox_east_e5: Option<i32>,
-        #[col(detail, parts = Joined, encoding = Differences)]
+        #[col(detail, parts = Joined, encoding = Steps)]
         pub track_lat_e5: Option<Vec<i32>>,
-        #[col(detail, parts = Joined, encoding = Differences)]
+        #[col(detail, parts = Joined, encoding = Steps)]
         pub track_lon_e5: Option<Vec<i32>>,
         /// Along the track, on a sphere.
         #[col(detail, parts = Sum, of_track, encoding = BytesApart)]

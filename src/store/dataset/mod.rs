@@ -97,9 +97,10 @@ fn properties(
     empty: &[bool],
     rows_per_group: usize,
 ) -> parquet::file::properties::WriterPropertiesBuilder {
-    let level = ZstdLevel::try_new(3).expect("the level exists");
+    let level = |level| ZstdLevel::try_new(level).expect("the level exists");
+    let fastest = level(-3);
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(Compression::ZSTD(level(3)))
         .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
@@ -119,11 +120,14 @@ fn properties(
                 .set_column_dictionary_enabled(path, false);
             continue;
         }
+        if column.encoding == column::Encoding::Steps {
+            properties = properties.set_column_compression(path.clone(), Compression::ZSTD(fastest));
+        }
         let packed = match column.encoding {
             column::Encoding::Dictionary => continue,
             column::Encoding::Plain => Encoding::PLAIN,
             column::Encoding::BytesApart => Encoding::BYTE_STREAM_SPLIT,
-            column::Encoding::Differences => Encoding::DELTA_BINARY_PACKED,
+            column::Encoding::Differences | column::Encoding::Steps => Encoding::DELTA_BINARY_PACKED,
             column::Encoding::Prefixes => Encoding::DELTA_BYTE_ARRAY,
         };
         properties =
