@@ -1,14 +1,17 @@
-//! `longrun lake`: bringing a lake to an object store and back.
+//! `longrun lake`: making one of so many buckets, and bringing it to an object store and back.
 
 use clap::Subcommand;
 
 use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
-use crate::store::lake::{Lake, remote};
+use crate::store::dataset;
+use crate::store::lake::{Lake, Patience, remote};
 use crate::store::local::Local;
-use crate::store::mirror::{Mirrored, mirror};
+use crate::store::mirror::{Mirrored, Take, mirror};
+use crate::store::names::{BUCKETS, MOST_BUCKETS};
 use crate::store::place::Place;
+use crate::store::rebucket;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,15 +21,37 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Make an empty lake, with as many buckets as it will need
+    ///
+    /// A lake that is not made like this has 128 buckets, which is enough for tens of millions of activities; with a
+    /// billion, 4,096 keep a bucket below what fits in memory.
+    New {
+        /// How many buckets
+        #[arg(long, value_name = "N", default_value_t = BUCKETS, value_parser = buckets)]
+        buckets: u32,
+    },
+    /// Change how many buckets a lake has; it can be killed, and carried on by the same command
+    ///
+    /// Landing and archives are dealt out anew, byte for byte, which takes as much room again as the landing; the datasets
+    /// are dropped, and `normalize` and `dedupe` make them anew.
+    Rebucket {
+        /// How many buckets
+        #[arg(value_name = "N", value_parser = buckets)]
+        buckets: u32,
+    },
     /// Copy this lake to a bucket or a folder, for tasks on other machines
     ///
-    /// Landing, archives, datasets, rules, policy and weights; what is there already is left alone, and what arrives is
-    /// read back and compared. Accounts, tokens, answers and deliveries stay on this machine.
+    /// Landing, archives, rules and policy, and where there are none yet the datasets and weights. What is there already is
+    /// left alone, and what arrives is read back and compared. Accounts, tokens, answers and deliveries stay on this
+    /// machine.
     Push {
         /// gs://bucket/prefix, s3://bucket/prefix or a folder
         to: Place,
+        /// Replace the datasets there by those of this lake; without this, datasets go along only where there are none
+        #[arg(long)]
+        datasets: bool,
     },
-    /// Copy a lake from a bucket or a folder into this one
+    /// Copy a lake from a bucket or a folder into this one: its datasets, and whatever else this one does not have
     Pull {
         /// gs://bucket/prefix, s3://bucket/prefix or a folder
         from: Place,
@@ -35,7 +60,9 @@ enum Action {
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let mirrored = match &args.action {
-        Action::Push { to } => push(context, to)?,
+        Action::New { buckets } => return new(context, *buckets),
+        Action::Rebucket { buckets } => return rebucket(context, *buckets),
+        Action::Push { to, datasets } => push(context, to, *datasets)?,
         Action::Pull { from } => pull(context, from)?,
     };
     if context.json {
@@ -43,8 +70,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     let m = mirrored;
     let (one, two) = match &args.action {
-        Action::Push { to } => ("pushed", to),
-        Action::Pull { from } => ("pulled", from),
+        Action::Pull { from } => ("pulled", from.to_string()),
+        Action::Push { to, .. } => ("pushed", to.to_string()),
+        _ => unreachable!("the others have returned"),
     };
     say!(
         "{one} {} ({}), {} there already: {two}",
@@ -60,11 +88,46 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn copy(from: &Lake, to: &Place) -> Result<Mirrored> {
+fn buckets(text: &str) -> std::result::Result<u32, String> {
+    let wrong = || format!("a lake has 1 to {MOST_BUCKETS} buckets");
+    text.parse().ok().filter(|buckets| (1..=MOST_BUCKETS).contains(buckets)).ok_or_else(wrong)
+}
+
+fn new(context: &Context, buckets: u32) -> Result<Exit> {
+    let lake = Lake::open_or_create_of(context.folder()?, Some(buckets))?;
+    say!(
+        "{} is a lake of {}",
+        lake.root().display(),
+        output::count_of(u64::from(buckets), "bucket", "buckets")
+    );
+    Ok(Exit::Done)
+}
+
+fn rebucket(context: &Context, buckets: u32) -> Result<Exit> {
+    let lake = Lake::open_as_it_is(context.folder()?)?;
+    if let Some(other) = rebucket::cut_off(lake.root()).filter(|other| *other != buckets) {
+        return Err(Error::Usage(format!("a change to {other} buckets was cut off; carry that on first")));
+    }
+    if lake.bucket_count() == buckets && rebucket::cut_off(lake.root()).is_none() {
+        say!("the lake has {} already", output::count_of(u64::from(buckets), "bucket", "buckets"));
+        return Ok(Exit::Done);
+    }
+    let done = rebucket::rebucket(&lake, buckets)?;
+    if context.json {
+        output::json(&done)?;
+    }
+    say!(
+        "the lake has {} now; run `longrun normalize` and `longrun dedupe` to make the datasets anew",
+        output::count_of(u64::from(buckets), "bucket", "buckets")
+    );
+    Ok(Exit::Done)
+}
+
+fn copy(from: &Lake, to: &Place, take: Take) -> Result<Mirrored> {
     let bar = output::bar(0, "  copy {bytes}, {bytes_per_sec}");
     let mirrored = match to {
-        Place::Folder(folder) => mirror(from, &Local::new(folder), |bytes| bar.inc(bytes)),
-        Place::Url(url) => mirror(from, &*remote(url)?, |bytes| bar.inc(bytes)),
+        Place::Folder(folder) => mirror(from, &Local::new(folder), take, |bytes| bar.inc(bytes)),
+        Place::Url(url) => mirror(from, &*remote(url, Patience::Minutes)?, take, |bytes| bar.inc(bytes)),
     };
     bar.finish_and_clear();
     mirrored
@@ -79,12 +142,17 @@ fn there(place: &Place) -> Result<Option<Lake>> {
     }
 }
 
-fn push(context: &Context, to: &Place) -> Result<Mirrored> {
+fn push(context: &Context, to: &Place, datasets: bool) -> Result<Mirrored> {
     let lake = context.open()?;
     // Nobody fetches, imports or normalizes meanwhile.
     let _locks = crate::store::purge::lock_all(&lake)?;
-    check_buckets(&lake, there(to)?.as_ref(), to)?;
-    copy(&lake, to)
+    let other = there(to)?;
+    check_buckets(&lake, other.as_ref(), to)?;
+    let has_datasets = match &other {
+        Some(other) => !dataset::files(other, &other.activities_folder())?.is_empty(),
+        None => false,
+    };
+    copy(&lake, to, if has_datasets && !datasets { Take::Landed } else { Take::Everything })
 }
 
 fn pull(context: &Context, from: &Place) -> Result<Mirrored> {
@@ -93,7 +161,7 @@ fn pull(context: &Context, from: &Place) -> Result<Mirrored> {
     let own = there(&context.lake)?;
     check_buckets(&there_lake, own.as_ref(), &context.lake)?;
     let _locks = own.as_ref().map(crate::store::purge::lock_all).transpose()?;
-    copy(&there_lake, &Place::Folder(folder.to_path_buf()))
+    copy(&there_lake, &Place::Folder(folder.to_path_buf()), Take::Back)
 }
 
 fn check_buckets(from: &Lake, to: Option<&Lake>, place: &Place) -> Result<()> {

@@ -41,6 +41,7 @@ mod run_tasks;
 mod simulate;
 mod stats;
 mod status;
+mod store_status;
 #[cfg(feature = "testing")]
 mod synth;
 mod task;
@@ -153,7 +154,7 @@ enum Command {
     /// `power_load` is Coggan's: hours × (weighted power ÷ threshold power)² × 100. What is said per week is divided by
     /// the weeks from the first to the last day of the line.
     Stats(Box<stats::Args>),
-    /// Copy a lake to an object store and back
+    /// Copy a lake to an object store and back; make one, or change how many buckets it has
     Lake(lake::Args),
     /// Check the disk, the clock, the lake, keys, the network and the pipeline's exports, and say what to do
     #[cfg(unix)]

@@ -12,7 +12,8 @@ use crate::http;
 use crate::model::policy::Policy;
 use crate::sources::strava;
 use crate::store::lake::Lake;
-use crate::store::purge::{Purged, purge};
+use crate::store::place::Place;
+use crate::store::purge::{Purged, purge, purge_store};
 use crate::store::state::accounts::Accounts;
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,9 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    if matches!(context.lake, Place::Url(_)) {
+        return in_store(context, &args);
+    }
     let lake = context.open()?;
     if args.expired {
         return forget_expired(context, &lake, &args);
@@ -58,6 +62,34 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::json(&purged)?;
     }
     describe(&purged);
+    Ok(Exit::Done)
+}
+
+/// In a store there are no tokens to be taken back, and no state.
+fn in_store(context: &Context, args: &Args) -> Result<Exit> {
+    let url = &context.lake;
+    if args.expired || args.revoke {
+        return Err(Error::Usage(format!(
+            "--expired and --revoke are for the machine that fetches; run them there, and then name the users here ({url})"
+        )));
+    }
+    let lake = context.open_anywhere()?;
+    let users = args.users.join(", ");
+    if !args.apply {
+        say!(
+            "would forget {users} in {url}: landing, archives, datasets, reports and all runs; stop every task first, because \
+             this needs the lake for itself; --apply does it, and it cannot be undone"
+        );
+        return Ok(Exit::Done);
+    }
+    let purged = purge_store(&lake, &args.users)?;
+    if context.json {
+        output::json(&purged)?;
+    }
+    describe(&purged);
+    say!(
+        "the store lists nothing of {users} any more; forget them also on the machine that fetches, before the next push"
+    );
     Ok(Exit::Done)
 }
 

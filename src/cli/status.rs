@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::output::say;
-use super::{Context, Exit, fetch, output};
+use super::{Context, Exit, fetch, output, store_status};
 use crate::error::{Error, Result};
 use crate::fetch::survey::{Question, Standing, Survey, survey};
 use crate::model::policy::{Policy, STRAVA_2026};
@@ -11,6 +11,7 @@ use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::Wanted;
 use crate::store::lake::Lake;
+use crate::store::place::Place;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,6 +27,9 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
+    if let Place::Url(url) = &context.lake {
+        return store_status::run(context, url);
+    }
     let now = Timestamp::now();
     let question = Question {
         // However old a list is: what is said is how old, not that it is owed.

@@ -21,7 +21,7 @@ type Case = fn(&dyn Backend);
 
 /// Runs the suite on new, empty backends.
 fn suite(new: impl Fn() -> (tempfile::TempDir, Box<dyn Backend>)) {
-    let cases: [(&str, Case); 9] = [
+    let cases: [(&str, Case); 10] = [
         ("what is not there is none, everywhere", nothing),
         ("an object is replaced whole", replaced),
         ("a replacement that fails leaves the old bytes", failed),
@@ -30,6 +30,7 @@ fn suite(new: impl Fn() -> (tempfile::TempDir, Box<dyn Backend>)) {
         ("a conditional put takes the first and no other", conditional),
         ("a segment only grows, and is created once", segments),
         ("folders list what lies in them, in order", listed),
+        ("files go up and come down as they are", copied),
         ("a lock keeps others out until it is dropped", locked),
     ];
     for (name, case) in cases {
@@ -137,6 +138,47 @@ fn listed(backend: &dyn Backend) {
         backend.list(&key("a")).unwrap().into_iter().map(|(key, bytes)| format!("{key} {bytes}")).collect();
     assert_eq!(keys, ["a/1 3", "a/2 3", "a/b/3 5"]);
     assert_eq!(backend.names(&key("a")).unwrap(), ["1", "2"]);
+    let versions = backend.versions(&key("a")).unwrap();
+    assert_eq!(
+        versions.iter().map(|(key, stat)| (key.as_str(), stat.bytes)).collect::<Vec<_>>(),
+        [("a/1", 3), ("a/2", 3), ("a/b/3", 5)]
+    );
+    for name in [
+        "d/hevy-017",
+        "d/strava-016-2024",
+        "d/strava-017-2023",
+        "d/strava-017-2024",
+        "d/strava-0170-1",
+        "d/strava-018-1",
+    ] {
+        put(backend, name, b"");
+    }
+    assert_eq!(backend.names_from(&key("d"), "strava-017-").unwrap(), ["strava-017-2023", "strava-017-2024"]);
+    assert_eq!(backend.names_from(&key("d"), "none").unwrap(), Vec::<String>::new());
+    assert_eq!(read(backend, "d/hevy-017").unwrap(), b"", "an empty object is one");
+}
+
+fn copied(backend: &dyn Backend) {
+    let scratch = backend.scratch().unwrap();
+    let bytes: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
+    let file = tempfile::NamedTempFile::new_in(&scratch).unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    backend.upload(&key("a/up"), file.path()).unwrap();
+    backend.put_file(&key("a/moved"), file).unwrap();
+    for name in ["a/up", "a/moved"] {
+        let mut down = Vec::new();
+        let stat = backend.download(&key(name), &mut down).unwrap().unwrap();
+        assert!(down == bytes && stat.bytes == bytes.len() as u64);
+        assert_eq!(stat, backend.open(&key(name)).unwrap().unwrap().stat);
+        assert!(std::fs::read(backend.path(&key(name)).unwrap().unwrap()).unwrap() == bytes);
+        let opened = backend.open(&key(name)).unwrap().unwrap();
+        for (from, to) in
+            [(299_990, 300_000), (150_000, 150_010), (0, 10), (60_000, 90_000), (70_000, 299_999)]
+        {
+            assert!(opened.range(from..to).unwrap() == bytes[from as usize..to as usize], "{from}..{to}");
+        }
+    }
+    assert!(backend.download(&key("a/none"), &mut Vec::new()).unwrap().is_none());
 }
 
 fn locked(backend: &dyn Backend) {
@@ -146,6 +188,21 @@ fn locked(backend: &dyn Backend) {
     backend.lock("other", "the other").unwrap();
     drop(held);
     backend.lock("store", "the store").unwrap();
+}
+
+#[cfg(feature = "cloud")]
+#[test]
+fn a_bucket_keeps_the_contract() {
+    use super::object::Object;
+    for prefix in ["", "people/lake"] {
+        suite(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+            // The folder beside it is known by the URL.
+            let url = format!("mem://{}/{prefix}", dir.path().display());
+            (dir, Box::new(Object::on(store, &url, prefix.to_string()).unwrap()))
+        });
+    }
 }
 
 #[test]

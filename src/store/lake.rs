@@ -35,6 +35,7 @@ use super::local::Local;
 use super::migrate;
 use super::names::{BUCKETS, CHARTER, Charter, FORMAT, HASH, MOST_BUCKETS, write_charter};
 use super::place::Place;
+use super::rebucket;
 use super::state::State;
 use crate::error::{Error, Result};
 
@@ -47,6 +48,11 @@ pub struct Lake {
     buckets: u32,
 }
 
+/// The bucket of a user, of so many.
+pub fn bucket_of(user_id: &str, buckets: u32) -> Bucket {
+    Bucket((XxHash64::oneshot(0, user_id.as_bytes()) % u64::from(buckets)) as u32)
+}
+
 /// Whether a user is among those who were named; everybody is where none were.
 pub fn is_among(users: &[String], user: &str) -> bool {
     users.is_empty() || users.iter().any(|named| named == user)
@@ -57,7 +63,7 @@ impl Lake {
     pub fn open_at(place: &Place) -> Result<Lake> {
         match place {
             Place::Folder(root) => Lake::open(root),
-            Place::Url(url) => Lake::on(remote(url)?, url),
+            Place::Url(url) => Lake::on(remote(url, Patience::Minutes)?, url),
         }
     }
 
@@ -80,6 +86,17 @@ impl Lake {
 
     /// Opens a lake that is there. One of an older format is brought over first.
     pub fn open(root: &Path) -> Result<Lake> {
+        match rebucket::cut_off(root) {
+            Some(buckets) => Err(Error::Usage(format!(
+                "the change of {} to {buckets} buckets was cut off; `longrun lake rebucket {buckets}` carries it on",
+                root.display()
+            ))),
+            None => Lake::open_as_it_is(root),
+        }
+    }
+
+    /// The same, also in the middle of a change of the bucket count, for whoever carries that on.
+    pub fn open_as_it_is(root: &Path) -> Result<Lake> {
         let charter = root.join(CHARTER);
         let text = match fs::read_to_string(&charter) {
             Ok(text) => text,
@@ -155,7 +172,7 @@ impl Lake {
 
     /// The bucket of everything that belongs to a user.
     pub fn bucket(&self, user_id: &str) -> Bucket {
-        Bucket((XxHash64::oneshot(0, user_id.as_bytes()) % u64::from(self.buckets)) as u32)
+        bucket_of(user_id, self.buckets)
     }
 
     /// The buckets of some users; all where there are none.
@@ -257,15 +274,23 @@ fn read_charter(text: &str, name: &str, place: &Path) -> Result<Charter> {
     Ok(charter)
 }
 
+/// How long a store that does not answer is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as an outage of minutes takes: for work.
+    Minutes,
+    /// For a person who wants to know what is wrong.
+    Seconds,
+}
+
 /// The backend that a URL names.
 #[cfg(feature = "cloud")]
-pub fn remote(url: &str) -> Result<Arc<dyn Backend>> {
-    use super::object::{Object, Patience};
-    Ok(Arc::new(Object::open(url, Patience::Minutes)?))
+pub fn remote(url: &str, patience: Patience) -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(super::object::Object::open(url, patience)?))
 }
 
 #[cfg(not(feature = "cloud"))]
-pub fn remote(url: &str) -> Result<Arc<dyn Backend>> {
+pub fn remote(url: &str, _: Patience) -> Result<Arc<dyn Backend>> {
     Err(Error::Usage(format!(
         "{url}: this longrun was built without object stores; build it with `cargo install --path . --features cloud`"
     )))

@@ -1,7 +1,7 @@
 //! Bringing a lake to a store and back: what both have is left alone, the rest is copied and looked at again.
 //!
-//! Landing and archives are never changed once they are there, so one of the same length is the same; one that is
-//! longer here has grown, and goes again. Of a dataset's file the bytes are compared where the lengths agree.
+//! Landing and archives are never changed once they are there but where somebody is forgotten, so one of the same
+//! length is the same. Of a dataset's file the bytes are compared where the lengths agree.
 //! `lake.toml` goes last: a lake that has one is whole. The state database, its locks and what is in the making stay.
 
 use std::collections::BTreeMap;
@@ -38,8 +38,20 @@ pub struct Mirrored {
     pub out_of_reach: u64,
 }
 
-/// Copies everything from one lake to another of as many buckets. `progress` is told of bytes.
-pub fn mirror(from: &Lake, to: &dyn Backend, progress: impl Fn(u64) + Sync) -> Result<Mirrored> {
+/// What is copied, and who is right where both have something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// From the machine that fetches: landing, archives, rules and policy are as they are there. Datasets are made
+    /// elsewhere, and left alone.
+    Landed,
+    /// From there with its datasets and weights, which take the place of those that are there.
+    Everything,
+    /// Back to it: datasets and weights, and whatever else it does not have. Nothing that landed there is replaced.
+    Back,
+}
+
+/// Copies from one lake to another of as many buckets. `progress` is told of bytes.
+pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) + Sync) -> Result<Mirrored> {
     let mut mirrored = Mirrored::default();
     let files = AtomicU64::new(0);
     let bytes = AtomicU64::new(0);
@@ -53,13 +65,16 @@ pub fn mirror(from: &Lake, to: &dyn Backend, progress: impl Fn(u64) + Sync) -> R
     let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
     let mut owed = Vec::new();
     let is_landing = |folder: &&str| *folder == "landing";
-    for folder in ["landing"].into_iter().chain(REPLACED) {
+    let replaced = if take == Take::Landed { &[][..] } else { &REPLACED };
+    for folder in ["landing"].into_iter().chain(replaced.iter().copied()) {
         let there: BTreeMap<Key, u64> = to.list(&Key::new(folder))?.into_iter().collect();
         let mut here = from.backend().list(&Key::new(folder))?;
         here.retain(|(key, _)| !walked.contains(key));
         for (key, length) in &here {
             match there.get(key) {
-                Some(other) if other == length && is_landing(&folder) => mirrored.same += 1,
+                Some(other) if is_landing(&folder) && (other == length || take == Take::Back) => {
+                    mirrored.same += 1;
+                }
                 Some(other) if other == length => owed.push((key.clone(), true)),
                 _ => owed.push((key.clone(), false)),
             }
@@ -73,13 +88,13 @@ pub fn mirror(from: &Lake, to: &dyn Backend, progress: impl Fn(u64) + Sync) -> R
             }
         }
     }
-    for name in FILES {
+    for name in FILES.into_iter().filter(|name| take != Take::Landed || *name != "weights.toml") {
         let key = Key::new(name);
         match (from.backend().read(&key)?, to.read(&key)?) {
             (Some(here), Some(there)) if here == there => mirrored.same += 1,
             (Some(_), _) => owed.push((key, false)),
-            (None, Some(_)) => to.remove(&key)?,
-            (None, None) => {}
+            (None, Some(_)) if take != Take::Back => to.remove(&key)?,
+            (None, _) => {}
         }
     }
     let same = AtomicU64::new(0);

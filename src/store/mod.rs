@@ -11,6 +11,7 @@
 //! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
 //! mirror         a lake copied to another place        each       work on many things at once
 //! migrate        older formats                         purge      forgetting a person
+//! rebucket       another number of buckets
 //! ```
 
 pub mod archives;
@@ -29,4 +30,5 @@ pub mod names;
 pub mod object;
 pub mod place;
 pub mod purge;
+pub mod rebucket;
 pub mod state;

@@ -37,6 +37,8 @@ impl std::fmt::Display for Bucket {
     }
 }
 
+/// Everything of runs on many machines lies here.
+pub const RUNS: &str = "runs";
 const SEGMENT_SUFFIX: &str = ".jsonl.zst";
 const IMPORT_SUFFIX: &str = ".json";
 pub const ARCHIVES: &str = "landing/archives";

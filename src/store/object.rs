@@ -28,10 +28,9 @@ use object_store::{
 use tokio::runtime::Runtime;
 
 use super::backend::{Append, Backend, Guard, Key, Opened, Put, Stat, Traffic, Version};
+use super::lake::Patience;
 use super::local::Local;
 use crate::error::{Error, Result};
-
-pub use client::Patience;
 
 /// Read when an object is opened: most are shorter, and cost one request.
 const FIRST_BYTES: u64 = 64 << 10;
@@ -280,12 +279,10 @@ impl Backend for Object {
     fn names_from(&self, folder: &Key, begin: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
         // The name before the first that begins so: the store's pages begin behind it.
-        let offset = match begin.as_bytes().split_last() {
-            Some((last, before)) if last.is_ascii() && *last > b' ' => std::str::from_utf8(before)
-                .ok()
-                .map(|before| folder.join(&format!("{before}{}", char::from(last - 1)))),
-            _ => None,
-        };
+        let offset = begin.as_bytes().split_last().and_then(|(last, before)| {
+            let before = std::str::from_utf8(before).ok()?;
+            Key::parse(&format!("{folder}/{before}{}", char::from(last.checked_sub(1)?)))
+        });
         let below = format!("{folder}/");
         self.each(folder, offset.as_ref(), |key, _| {
             let Some(name) = key.as_str().strip_prefix(&below) else { return true };
@@ -296,6 +293,17 @@ impl Backend for Object {
         })?;
         names.sort();
         Ok(names)
+    }
+
+    fn exists(&self, key: &Key) -> Result<bool> {
+        let shared = &self.shared;
+        let name = shared.name(key);
+        shared.counted.got(0);
+        match shared.block_on(shared.store.head(&name)) {
+            Ok(_) => Ok(true),
+            Err(e) if client::is_no_object(&e) => Ok(false),
+            Err(e) => Err(shared.failed(&e)),
+        }
     }
 
     fn put(

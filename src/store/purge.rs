@@ -11,7 +11,7 @@ use super::backend::{Guard, Key};
 use super::dataset;
 use super::lake::{Bucket, Lake};
 use super::landing::{self, Fate};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::names;
 
 /// What a purge took away, or would.
@@ -75,6 +75,57 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
         state.end_purge(&user)?;
     }
     Ok(purged)
+}
+
+/// Forgets these users in a lake that lies in a store, and looks afterwards whether nothing of them is left. What lies
+/// there of runs is of everybody, and goes as well: tasks that are still under way find no plan any more, and end.
+pub fn purge_store(lake: &Lake, users: &[String]) -> Result<Purged> {
+    let mut purged = Purged { users: users.len(), ..Purged::default() };
+    let runs = lake.backend().list(&Key::new(names::RUNS))?;
+    runs.iter().try_for_each(|(key, _)| lake.backend().remove(key))?;
+    purged.reports += remove_reports(lake)?;
+    for user in users {
+        let bucket = lake.bucket(user);
+        let is_theirs = |header: &landing::Header| header.user_id == *user;
+        let fate =
+            |header: &landing::Header, _: &[u8]| if is_theirs(header) { Fate::Goes } else { Fate::Stays };
+        let forgotten = landing::forget(lake, bucket, fate)?;
+        purged.responses += forgotten.frames;
+        purged.unreadable_bytes += forgotten.damaged_bytes;
+        purged.archives += forget_archives(lake, bucket, user)?;
+        purged.dataset_files += remove_datasets(lake, bucket)?;
+    }
+    prove(lake, users)?;
+    Ok(purged)
+}
+
+/// Looks whether nothing of these users is left, by what the store lists now.
+fn prove(lake: &Lake, users: &[String]) -> Result<()> {
+    for user in users {
+        let bucket = lake.bucket(user);
+        let mut left: Vec<String> = dataset_files(lake, bucket)?.iter().map(Key::to_string).collect();
+        left.extend(lake.backend().list(&Key::new(names::RUNS))?.iter().map(|(key, _)| key.to_string()));
+        let imports = archives::list(lake, bucket)?.imports;
+        let theirs = imports.iter().filter(|(_, import)| import.user_id == *user);
+        left.extend(theirs.map(|(number, _)| names::import_key(bucket, *number).to_string()));
+        for piece in landing::Frames::open(lake, bucket, landing::Position::default())? {
+            if let landing::Piece::Frame(frame) = piece?
+                && frame.open().is_ok_and(|(header, _)| header.user_id == *user)
+            {
+                left.push(frame.place());
+            }
+        }
+        if let Some(first) = left.first() {
+            return Err(Error::Busy {
+                store: format!(
+                    "{}: {first} came back while user {user} was forgotten; it",
+                    lake.root().display()
+                ),
+                holder: "a task, a push".to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Imports of a person, and the archives that are nobody else's.

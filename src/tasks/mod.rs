@@ -24,8 +24,12 @@
 //! There are no leases, and nothing is deleted: what is gone is replaced by a file without rows.
 
 mod commit;
+#[cfg(test)]
+mod faults;
 mod finish;
 mod plan;
+#[cfg(test)]
+mod protocol;
 mod shards;
 mod spool;
 mod work;
@@ -36,16 +40,14 @@ pub use shards::{Shard, shard};
 pub use work::{Done, Scratch, Stats, Step, Task, Worked, run};
 
 use crate::store::backend::Key;
-
-/// Everything of runs lies here.
-pub const FOLDER: &str = "runs";
+use crate::store::names::RUNS;
 
 /// What all tasks of a run go by.
 pub fn plan_key(id: &str) -> Key {
-    Key::new(format!("{FOLDER}/{id}.json"))
+    Key::new(format!("{RUNS}/{id}.json"))
 }
 
 /// A part of what a run keeps.
 pub fn part_key(id: &str, part: &str) -> Key {
-    Key::new(format!("{FOLDER}/{id}/{part}"))
+    Key::new(format!("{RUNS}/{id}/{part}"))
 }

@@ -105,9 +105,10 @@ impl Plan {
         })
     }
 
-    /// Whether the run is over: what comes late then changes nothing any more.
+    /// Whether the run is over: what comes late then changes nothing any more. A run whose plan was taken away is.
     pub fn is_over(&self, lake: &Lake) -> Result<bool> {
-        lake.backend().exists(&part_key(&self.id, DONE))
+        Ok(lake.backend().exists(&part_key(&self.id, DONE))?
+            || !lake.backend().exists(&plan_key(&self.id))?)
     }
 
     /// A lake in an empty folder with all that the plan says: rules, policy, and the state of some buckets.

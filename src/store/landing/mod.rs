@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use forget::{Fate, Forgotten, forget};
 pub use frame::{Frame, MAX_BODY_BYTES, Unopened, VERSION, frame};
-pub use segments::{Frames, Piece, Position, Segment, frame_at, segments};
+pub use segments::{Frames, Piece, Position, Segment, frame_at, seal, segments};
 
 use crate::error::Result;
 use crate::store::backend::{Append, Guard};
@@ -86,7 +86,7 @@ impl Open {
 
     /// Says that the segment is whole.
     fn seal(&mut self) -> Result<()> {
-        self.segment.append(&segments::seal(self.frames)).map(drop)
+        self.segment.append(&seal(self.frames)).map(drop)
     }
 }
 

@@ -129,7 +129,7 @@ fn a_broken_byte_costs_its_own_frame_and_never_one_behind_it() {
             Piece::Damaged { .. } => panic!("nothing was damaged"),
         })
         .collect();
-    let frames_end = whole.len() - segments::seal(4).len();
+    let frames_end = whole.len() - seal(4).len();
     for at in 0..frames_end {
         for flip in [0x01, 0x80, 0xff] {
             let mut broken = whole.clone();
@@ -157,7 +157,7 @@ fn zeros_left_by_a_power_cut_are_a_torn_end_and_so_is_garbage_but_not_before_a_s
         std::fs::write(last(&lake), &bytes).unwrap();
         land(&lake, &[b"[2]"], true);
         assert_eq!(answers(&lake), ["[1]", "[2]"]);
-        bytes.extend_from_slice(&segments::seal(1));
+        bytes.extend_from_slice(&seal(1));
         std::fs::write(lake.place(&segments(&lake, lake.bucket("u")).unwrap()[0].key), &bytes).unwrap();
         let all = answers(&lake);
         assert!(all[1].starts_with(&format!("{} damaged bytes at ", tail.len())), "{all:?}");
@@ -176,7 +176,7 @@ fn a_frame_of_a_newer_longrun_is_kept_and_said_to_be_one() {
     let mut bytes = std::fs::read(last(&lake)).unwrap();
     bytes.extend_from_slice(&newer);
     bytes.extend_from_slice(&zstd::bulk::compress(text(VERSION).as_bytes(), 3).unwrap());
-    bytes.extend_from_slice(&segments::seal(4));
+    bytes.extend_from_slice(&seal(4));
     std::fs::write(last(&lake), &bytes).unwrap();
     let all = answers(&lake);
     assert_eq!(all[..2], ["[1]", "[2]"], "a header that can be read is read");

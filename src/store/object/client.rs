@@ -16,27 +16,17 @@ use reqwest::header::HeaderValue;
 use crate::error::{Error, Result};
 use crate::http;
 use crate::store::backend::Version;
+use crate::store::lake::Patience;
 
-/// How long a store that does not answer is asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// As long as an outage of minutes takes: for work.
-    Minutes,
-    /// For a person who wants to know what is wrong.
-    Seconds,
-}
-
-impl Patience {
-    fn retry(self) -> RetryConfig {
-        let (max_retries, seconds) = match self {
-            Patience::Minutes => (12, 240),
-            Patience::Seconds => (2, 10),
-        };
-        RetryConfig {
-            backoff: BackoffConfig { init_backoff: Duration::from_millis(100), ..BackoffConfig::default() },
-            max_retries,
-            retry_timeout: Duration::from_secs(seconds),
-        }
+fn retry(patience: Patience) -> RetryConfig {
+    let (max_retries, seconds) = match patience {
+        Patience::Minutes => (12, 240),
+        Patience::Seconds => (2, 10),
+    };
+    RetryConfig {
+        backoff: BackoffConfig { init_backoff: Duration::from_millis(100), ..BackoffConfig::default() },
+        max_retries,
+        retry_timeout: Duration::from_secs(seconds),
     }
 }
 
@@ -56,7 +46,7 @@ pub fn connect(url: &str, patience: Patience) -> Result<(Arc<dyn ObjectStore>, S
             GoogleCloudStorageBuilder::from_env()
                 .with_bucket_name(bucket)
                 .with_client_options(options)
-                .with_retry(patience.retry())
+                .with_retry(retry(patience))
                 .build()
                 .map_err(unusable)?,
         ),
@@ -69,7 +59,7 @@ pub fn connect(url: &str, patience: Patience) -> Result<(Arc<dyn ObjectStore>, S
                 builder
                     .with_bucket_name(bucket)
                     .with_client_options(options)
-                    .with_retry(patience.retry())
+                    .with_retry(retry(patience))
                     .build()
                     .map_err(unusable)?,
             )

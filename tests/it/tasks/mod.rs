@@ -145,9 +145,10 @@ fn tasks_make_what_one_machine_makes() {
     }
     let listed = shared.finish("second");
     assert_eq!(listed["files"].as_array().unwrap().len(), datasets(&demo_lake()).len() - 1);
-    // What was pushed before is not pushed again.
+    // What was pushed before is not pushed again, and the datasets that tasks have made stay.
     let again = shared.push();
     assert!(again.stderr.contains("pushed 1 file"), "{}", again.stderr);
+    assert!(datasets(&shared.path("store")).len() > 20);
 }
 
 #[test]
@@ -259,6 +260,44 @@ fn tables_of_people_are_made_in_tasks_and_are_those_of_one_machine() {
     }
 }
 
+#[test]
+fn another_number_of_buckets_keeps_every_byte_and_a_kill_anywhere_is_carried_on() {
+    let shared = Shared::folder();
+    let home = shared.path("home");
+    let lake = ["--lake", home.to_str().unwrap()];
+    let run = |args: &[&str]| shared.run(&[&lake[..], args].concat());
+    let mut rng = Pcg64Mcg::seed_from_u64(3);
+    let landing = |lake: &Path| -> BTreeMap<PathBuf, Vec<u8>> {
+        let kept = files(&lake.join("landing")).into_iter().filter(|(path, _)| !path.ends_with("walked.bin"));
+        kept.map(|(path, bytes)| (path.strip_prefix(lake).unwrap().to_path_buf(), bytes)).collect()
+    };
+    for buckets in ["3", "128"] {
+        for _ in 0..8 {
+            let mut command = shared.command(&[&lake[..], &["lake", "rebucket", buckets]].concat());
+            let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.random_range(1..150)));
+            // One that has ended by itself is no failure.
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+        run(&["lake", "rebucket", buckets]).expect(0);
+        assert!(run(&["lake", "rebucket", buckets]).expect(0).stderr.contains("already"));
+        run(&["normalize"]);
+        run(&["dedupe"]).expect(0);
+        let workouts = crate::support::rows(&home, "golden").len();
+        assert_eq!(workouts, crate::support::rows(&demo_lake(), "golden").len(), "with {buckets} buckets");
+    }
+    // There and back, it is what it was.
+    assert!(landing(&home) == landing(&demo_lake()), "the landing has other bytes");
+    assert_same(&datasets(&home), &datasets(&demo_lake()));
+    assert!(!home.join("rebucket").exists());
+    let new = shared.path("new");
+    let made = shared.run(&["--lake", new.to_str().unwrap(), "lake", "new", "--buckets", "4096"]).expect(0);
+    assert!(made.stderr.contains("4,096 buckets"), "{}", made.stderr);
+    let charter = std::fs::read_to_string(new.join("lake.toml")).unwrap();
+    assert!(charter.contains("buckets = 4096"), "{charter}");
+}
+
 #[cfg(not(feature = "cloud"))]
 #[test]
 fn a_url_without_object_stores_says_how_to_build_them() {
@@ -279,7 +318,7 @@ fn commands_that_write_on_one_machine_say_so_of_a_url() {
         &["fetch"][..],
         &["import", "auto", "x", "--user", "a"],
         &["report"],
-        &["purge", "--user", "a"],
+        &["export", "x", "--user", "a"],
         &["dedupe"],
     ] {
         let refused = place.run(&[&["--lake", "s3://people/lake"], args].concat()).expect(2);

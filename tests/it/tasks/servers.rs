@@ -1,5 +1,6 @@
 //! The same over servers: SeaweedFS, which speaks S3, and a double of Google's store.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,16 +68,17 @@ impl Weed {
             .spawn()
             .unwrap();
         let weed = Weed { child, port: ports[3], _folder: folder };
-        weed.wait();
+        weed.wait(ports[2]);
         Some(weed)
     }
 
-    /// Until it takes a bucket.
-    fn wait(&self) {
+    /// Until it has a bucket, and its S3 side listens.
+    fn wait(&self, filer: u16) {
         let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(Instant::now() < until, "SeaweedFS does not listen");
-            std::thread::yield_now();
+        let listens = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        while !(listens(self.port) && has_made_bucket(filer)) {
+            assert!(Instant::now() < until, "SeaweedFS does not start");
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
@@ -90,6 +92,17 @@ impl Weed {
         .map(|(name, value)| (name.to_string(), value.to_string()))
         .to_vec()
     }
+}
+
+/// A bucket is a folder of its filer.
+fn has_made_bucket(filer: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, filer)) else { return false };
+    let asked = format!(
+        "POST /buckets/{BUCKET}/ HTTP/1.1\r\nHost: filer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let mut answer = String::new();
+    stream.write_all(asked.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_ok()
+        && answer.starts_with("HTTP/1.1 2")
 }
 
 impl Drop for Weed {
@@ -132,8 +145,6 @@ fn tasks_over_gcs_with_faults_make_what_one_machine_makes() {
 #[test]
 fn tasks_over_s3_make_what_one_machine_makes() {
     let Some(weed) = Weed::start() else { return };
-    let made = weed.make_bucket();
-    assert!(made, "SeaweedFS makes no bucket");
     for workers in [1, 2, 4] {
         let folder = tempfile::tempdir().unwrap();
         let shared = Shared::over(folder, format!("s3://{BUCKET}/lake-{workers}"), weed.environment());
@@ -141,6 +152,27 @@ fn tasks_over_s3_make_what_one_machine_makes() {
         shared.whole("r", workers);
         assert_same(&shared.pulled(), &datasets(&demo_lake()));
     }
+}
+
+#[test]
+fn a_person_who_is_forgotten_in_a_store_leaves_nothing_there() {
+    let gcs = Gcs::start(Faults::default());
+    let shared = gcs.shared("lake");
+    shared.push();
+    shared.whole("r", 1);
+    let preview = shared.run(&["purge", "--user", "nora"]).expect(0);
+    assert!(preview.stderr.contains("stop every task first"), "{}", preview.stderr);
+    let before = gcs.objects().len();
+    let said = shared.run(&["purge", "--user", "nora", "--apply"]).expect(0).stderr;
+    assert!(said.contains("lists nothing of nora"), "{said}");
+    assert!(gcs.objects().len() < before);
+    assert!(!gcs.objects().iter().any(|name| name.contains("/runs/")), "{:?}", gcs.objects());
+    let back = shared.pulled();
+    assert!(!back.values().any(|bytes| bytes.windows(4).any(|word| word == b"nora")));
+    // The others are made anew by the next run.
+    shared.whole("next", 1);
+    let status = shared.run(&["status"]).expect(0);
+    assert!(status.stdout.contains("run next") && status.stdout.contains("finished"), "{}", status.stdout);
 }
 
 #[test]

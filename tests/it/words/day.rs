@@ -127,6 +127,8 @@ const CHAPTERS: [(&str, &[&str]); 10] = [
             "--lake shared run progress day",
             "--lake shared run finish day",
             "--lake copy lake pull shared",
+            "--lake copy lake rebucket 4",
+            "--lake empty lake new --buckets 4096",
         ],
     ),
     ("Installing", &["man pages"]),
