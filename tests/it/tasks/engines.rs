@@ -1,0 +1,57 @@
+//! The files of `cluster/`: as the engines' schemas have them, and by doubles of the engines to what one machine makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Shared, assert_same, datasets, demo_lake};
+use crate::support::{BINARY, Ended, python_with};
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cluster.py")
+}
+
+fn python() -> Option<String> {
+    python_with("googleapiclient, kubernetes_validate, yaml")
+}
+
+/// What a command of a script makes of the demo's lake, beside what one machine makes.
+fn comes_to_the_same(shared: &Shared, python: &str, script: &Path, args: &[&str]) {
+    shared.push();
+    let path = Path::new(BINARY).parent().unwrap();
+    let mut command = Command::new(python);
+    command
+        .arg(script)
+        .args(args)
+        .env("LONGRUN_LAKE", &shared.store)
+        .env("LONGRUN_STATE", shared.path("home"));
+    command.env("LONGRUN_IMAGE", "longrun").env("LONGRUN_SCRATCH", shared.folder.path());
+    command.env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").unwrap()));
+    Ended::of(command.output().unwrap()).expect(0);
+    assert_same(&shared.pulled(), &datasets(&demo_lake()));
+}
+
+#[test]
+fn the_files_of_the_engines_are_as_their_schemas_have_them() {
+    let Some(python) = python() else { return };
+    Ended::of(Command::new(python).arg(script()).arg("schemas").output().unwrap()).expect(0);
+}
+
+#[test]
+fn each_engine_comes_to_what_one_machine_makes() {
+    let Some(python) = python() else { return };
+    for (engine, tasks) in [("cloud-run", "4"), ("kubernetes", "3"), ("batch", "2"), ("slurm", "4")] {
+        comes_to_the_same(&Shared::folder(), &python, &script(), &["run", engine, tasks]);
+    }
+}
+
+/// Needs Java and `pip install pyspark`: `cargo test --release --test it -- --ignored tasks::engines`.
+#[test]
+#[ignore = "pyspark is 300 MB, and needs Java"]
+fn spark_comes_to_what_one_machine_makes() {
+    let Some(python) = python_with("pyspark, pyarrow, pandas") else { return };
+    let shared = Shared::folder();
+    let (home, store) = (shared.path("home"), shared.store.clone());
+    let spark = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/spark.py");
+    let args = ["--lake", &store, "--state", home.to_str().unwrap(), "--longrun", BINARY, "--ship"];
+    comes_to_the_same(&shared, &python, &spark, &args);
+}
