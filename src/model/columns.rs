@@ -3,18 +3,18 @@
 //! `record!` declares a struct once; the Arrow schema, the column builders and the nesting of one struct in
 //! another all follow from the types of its fields, and its table of [`Column`]s from their attributes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder, new_null_array,
+    ArrayRef, BooleanBuilder, Float32Builder, Float64Builder, Int32Builder, Int64Builder, ListArray,
+    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use jiff::Timestamp;
 
 use super::column::Column;
+use super::sparse::Sparse;
 
 /// Collects one column. It begins with no memory: there are a hundred beside it, and most stay short or empty.
 pub trait Builder {
@@ -117,11 +117,7 @@ impl<T: Value> Cell for Option<T> {
     }
 
     fn add_null(column: &mut Self::Builder) {
-        if column.has_values {
-            T::append_null(&mut column.values);
-        } else {
-            column.nulls += 1;
-        }
+        column.append_null();
     }
 
     fn is_absent(&self, column: &Column) -> bool {
@@ -143,51 +139,6 @@ impl<T: Value> Cell for Option<T> {
         *self = None;
         Some(number)
     }
-}
-
-/// Collects a column that may have no values, as half of an activity's columns have none in a whole file. Such a one is
-/// counted, and takes no memory.
-pub struct Sparse<T: Value> {
-    /// Before the first value.
-    nulls: usize,
-    has_values: bool,
-    values: T::Builder,
-}
-
-impl<T: Value> Sparse<T> {
-    fn with_values(&mut self) -> &mut T::Builder {
-        if !self.has_values {
-            (0..self.nulls).for_each(|_| T::append_null(&mut self.values));
-            self.has_values = true;
-        }
-        &mut self.values
-    }
-}
-
-impl<T: Value> Builder for Sparse<T> {
-    fn new() -> Self {
-        Sparse { nulls: 0, has_values: false, values: T::Builder::new() }
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        let nulls = std::mem::take(&mut self.nulls);
-        if std::mem::take(&mut self.has_values) {
-            self.values.finish()
-        } else {
-            null_array(&T::data_type(), nulls)
-        }
-    }
-}
-
-/// So many rows without a value. All that are of one type lie in the same memory.
-pub fn null_array(data_type: &DataType, rows: usize) -> ArrayRef {
-    static LONGEST: LazyLock<Mutex<HashMap<DataType, ArrayRef>>> = LazyLock::new(Mutex::default);
-    let mut longest = LONGEST.lock().expect("no thread panics while it holds this");
-    let array = longest.entry(data_type.clone()).or_insert_with(|| new_null_array(data_type, rows));
-    if array.len() < rows {
-        *array = new_null_array(data_type, rows.next_power_of_two());
-    }
-    array.slice(0, rows)
 }
 
 macro_rules! plain {

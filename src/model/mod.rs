@@ -10,6 +10,7 @@ pub mod pair;
 pub mod policy;
 pub mod polyline;
 pub mod secret;
+pub mod sparse;
 pub mod sport;
 
 /// Bytes as hexadecimal text, as hashes are written.

@@ -385,6 +385,15 @@ fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_i
     }
     assert_eq!(asked, [(None, 1), (None, 2), (Some(998), 1), (Some(998), 2)]);
     assert_eq!((progress.activities(), progress.whole_at()), (3, None));
+    let again = progress.next_page(&wanted(0), at(NOW_S));
+    assert_eq!(again, Some(Ask::List { scan: 2, until_s: None, before_s: None, page: 1 }), "the whole of it");
+    // Where starts go up and down, nothing is known to lie below.
+    let mut progress = Progress::default();
+    for number in 1..3 {
+        let ask = Ask::List { scan: 1, until_s: None, before_s: None, page: number };
+        progress.take(&ask, page(&[3, 1, 2]), at(NOW_S));
+    }
+    assert!(progress.is_walked() && progress.whole_at().is_none());
     // Pages that were shifted by as much as a page are gone on with below, and the walk is whole.
     let mut progress = Progress::default();
     for ids in [&[1, 2, 3][..], &[1, 2, 3], &[3, 4], &[]] {
@@ -411,6 +420,17 @@ fn a_walk_is_resumed_below_what_it_saw_once_ten_minutes_have_gone_by() {
     assert_eq!(next(&progress, NOW_S + 9_000), (Some(401), 2));
     progress.take(&resumed, News::Page(vec![Some(entry(4, 300))]), at(NOW_S + 1_001));
     assert_eq!(next(&progress, NOW_S + 9_000), (Some(301), 1));
+}
+
+#[test]
+fn a_page_of_which_nothing_can_be_read_is_followed_by_the_next() {
+    let mut progress = Progress::default();
+    let ask = Ask::List { scan: 1, until_s: None, before_s: None, page: 1 };
+    progress.take(&ask, News::Page(vec![None, None]), at(NOW_S));
+    assert_eq!(
+        progress.next_page(&wanted(0), at(NOW_S)),
+        Some(Ask::List { scan: 1, until_s: None, before_s: None, page: 2 })
+    );
 }
 
 #[test]

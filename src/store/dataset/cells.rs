@@ -8,7 +8,8 @@ use arrow::compute::interleave;
 use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
 use jiff::Timestamp;
 
-use crate::model::columns::{TimeType, null_array};
+use crate::model::columns::TimeType;
+use crate::model::sparse::null_array;
 
 /// A batch whose columns are asked for by name.
 #[derive(Clone, Copy)]

@@ -112,6 +112,7 @@ fn an_outage_of_the_token_endpoint_is_waited_through_and_frees_everybody_at_once
 fn given_up(between_ms: i64, rounds: usize) -> Option<(i64, String)> {
     let ended = |n: usize| Work::new(account(n, BEGIN_S), Progress::default(), n as u32 + 1, Vec::new());
     let mut world = World::settled((0..2).map(ended).collect(), Bounds { concurrency: 1, ..BOUNDS });
+    world.now_ms += 86_400_000;
     let begin_ms = world.now_ms;
     for _ in 0..rounds {
         match world.next() {
