@@ -1,7 +1,7 @@
 """What a run past one machine takes: hours, dollars, and what it waits for, by simulation of its tasks (docs/scale.md).
 
 Sizes of buckets are drawn with a skew, shards are dealt as longrun deals them, and each task works on its buckets two at a time.
-What is measured and what is priced stands below, each with its source; give other numbers with the flags.
+What is measured, priced or assumed stands below, with its source.
 
 usage: plan.py [--activities N] [--buckets N] [--json]
 """
@@ -11,13 +11,14 @@ import heapq
 import json
 import random
 
-# Core-seconds of a million activities: of the list's lines, with samples out of archives, and to dedupe (docs/scale.md, Figures).
-CPU_S = {"normalize the lists": 17, "normalize with samples": 1512, "dedupe": 36}
-# Bytes of a million activities that a step reads and writes: 20 GB of archives become 9 GB of Parquet, of which 0.6 GB are activities
-# and golden; a list's line is 1.1 kB as JSON, and a fifth of that in landing.
-READ = {"normalize the lists": 0.22e9, "normalize with samples": 20e9, "dedupe": 0.5e9}
-WRITTEN = {"normalize the lists": 0.2e9, "normalize with samples": 9e9, "dedupe": 0.3e9}
-# Of one bucket that is pending: the demo has 229 gets, 93 puts and 65 lists to normalize 5 of them, 113 and 15 to dedupe.
+# Core-seconds of a million activities, as docs/benchmarks.md has them: two million of the list's lines take two cores 17 s, 58,420 of
+# archives 44 s, and a million to dedupe one core 36 s.
+CPU_S = {"normalize the lists": 17, "normalize with samples": 1506, "dedupe": 36}
+# Bytes of a million activities, there as well: 679 MiB of landing become 569 MiB for two million, 1.1 GiB of archives 494 MiB for
+# 58,420. Dedupe reads activities and writes golden, as in the demo.
+READ = {"normalize the lists": 0.36e9, "normalize with samples": 20.2e9, "dedupe": 0.6e9}
+WRITTEN = {"normalize the lists": 0.3e9, "normalize with samples": 8.9e9, "dedupe": 0.45e9}
+# Of one bucket that is pending, of docs/scale.md: the demo has 229 gets, 93 puts and 65 lists to normalize 5 of them, 113 and 15 to dedupe.
 GETS = {"normalize the lists": 46, "normalize with samples": 46, "dedupe": 23}
 PUTS = {"normalize the lists": 32, "normalize with samples": 32, "dedupe": 3}
 # Landing and archives are read in objects of about this size, and samples written in such.

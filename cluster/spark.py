@@ -58,7 +58,9 @@ def report(spark, done, place):
     for dataset in ("golden", "activities", "matches"):
         files = [f"{place}/{file['key']}" for file in done["files"] if file["key"].startswith(f"{dataset}/")]
         spark.read.parquet(*files).createOrReplaceTempView(dataset)
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.sql")) as text:
+    # It lies beside this file, or where the engine puts what is sent along.
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.sql")
+    with open(beside if os.path.exists(beside) else "report.sql") as text:
         questions = text.read().split("-- name: ")[1:]
     answers = {}
     for question in questions:
