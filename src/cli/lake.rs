@@ -23,8 +23,8 @@ pub struct Args {
 enum Action {
     /// Make an empty lake, with as many buckets as it will need
     ///
-    /// A lake that is not made like this has 128 buckets, which is enough for tens of millions of activities; with a
-    /// billion, 4,096 keep a bucket below what fits in memory.
+    /// A lake that is not made like this has 128 buckets, which is enough for tens of millions of activities; for a
+    /// billion take 4,096 where tasks work on a disk, and 32,768 where they work in memory.
     New {
         /// How many buckets
         #[arg(long, value_name = "N", default_value_t = BUCKETS, value_parser = buckets)]
