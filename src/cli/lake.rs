@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, place};
 use crate::error::{Error, Result};
 use crate::store::dataset;
 use crate::store::lake::{Lake, Patience, remote};
@@ -46,6 +46,7 @@ enum Action {
     /// machine.
     Push {
         /// gs://bucket/prefix, s3://bucket/prefix or a folder
+        #[arg(value_parser = place())]
         to: Place,
         /// Replace the datasets there by those of this lake; without this, datasets go along only where there are none
         #[arg(long)]
@@ -54,6 +55,7 @@ enum Action {
     /// Copy a lake from a bucket or a folder into this one: its datasets, and whatever else this one does not have
     Pull {
         /// gs://bucket/prefix, s3://bucket/prefix or a folder
+        #[arg(value_parser = place())]
         from: Place,
     },
 }

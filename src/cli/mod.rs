@@ -50,6 +50,7 @@ mod verify;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use output::say;
@@ -73,7 +74,7 @@ use crate::store::place::Place;
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The folder that holds all data; for tasks on many machines a bucket: gs://…, s3://…
-    #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR|URL")]
+    #[arg(long, global = true, env = "LONGRUN_LAKE", default_value = "lake", value_name = "DIR|URL", value_parser = place())]
     lake: Place,
     /// Print the result as JSON on stdout
     #[arg(long, global = true)]
@@ -218,6 +219,11 @@ impl Context {
     fn open_or_create(&self) -> Result<Lake> {
         Lake::open_or_create(self.folder()?)
     }
+}
+
+/// Reads where a lake is.
+fn place() -> impl TypedValueParser<Value = Place> {
+    OsStringValueParser::new().try_map(Place::named)
 }
 
 impl Cli {

@@ -1,5 +1,6 @@
 //! Where a lake is: a folder of this machine, or a bucket of an object store.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +15,16 @@ pub enum Place {
 
 /// The stores that URLs can name.
 const SCHEMES: [&str; 2] = ["gs://", "s3://"];
+
+impl Place {
+    /// A name that is no text is a folder's.
+    pub fn named(name: OsString) -> Result<Place, String> {
+        match name.to_str() {
+            Some(text) => text.parse(),
+            None => Ok(Place::Folder(name.into())),
+        }
+    }
+}
 
 impl FromStr for Place {
     type Err = String;
