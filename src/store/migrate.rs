@@ -16,11 +16,10 @@ use std::path::{Path, PathBuf};
 use super::backend::Backend;
 use super::local::{Local, create_folder, sync_folder};
 use super::names::{
-    ARCHIVES, Bucket, Charter, archive_key, archives_of, import_key, segment_key, write_charter,
+    ARCHIVES, Bucket, Charter, DATASETS, archive_key, archives_of, import_key, segment_key, write_charter,
 };
 use crate::error::{Error, Result};
 
-const DATASETS: [&str; 6] = ["activities", "origins", "streams", "rejects", "matches", "golden"];
 /// Locks and files in the making of format 1, which lay beside the stores.
 const OF_FORMAT_1: [&str; 3] = [".lock", ".partial", ".import-"];
 

@@ -5,23 +5,22 @@
 //! `lake.toml` goes last: a lake that has one is whole. The state database, its locks and what is in the making stay.
 
 use std::collections::BTreeMap;
-use std::hash::Hasher;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use twox_hash::XxHash64;
 
 use super::archives;
 use super::backend::{Backend, Key};
 use super::each::each_bucket;
+use super::hashing::{Hash, Hashing};
 use super::lake::{Bucket, Lake};
 use super::local::staged_in;
 use super::names::{self, CHARTER};
 use crate::error::{Error, Result};
 
-/// Folders whose files are replaced; what lies in them may differ with the same length.
-const REPLACED: [&str; 7] = ["activities", "streams", "rejects", "origins", "matches", "golden", "reports"];
+/// Of the folders whose files are replaced, the one that is no dataset's. What lies in them may differ with the same length.
+const REPORTS: &str = "reports";
 /// Files at the top that go along.
 const FILES: [&str; 3] = ["rules.json", "policy.toml", "weights.toml"];
 
@@ -65,8 +64,8 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
     let mut owed = Vec::new();
     let is_landing = |folder: &&str| *folder == "landing";
-    let replaced = if take == Take::Landed { &[][..] } else { &REPLACED };
-    for folder in ["landing"].into_iter().chain(replaced.iter().copied()) {
+    let replaced = names::DATASETS.into_iter().chain([REPORTS]).filter(|_| take != Take::Landed);
+    for folder in ["landing"].into_iter().chain(replaced) {
         let there: BTreeMap<Key, u64> = to.list(&Key::new(folder))?.into_iter().collect();
         let mut here = from.backend().list(&Key::new(folder))?;
         here.retain(|(key, _)| !walked.contains(key));
@@ -156,34 +155,8 @@ fn left_in_place(
     Ok(each_bucket(&buckets, of_bucket)?.all()?.into_iter().sum())
 }
 
-/// Hashes and counts what is written.
-struct Digest<W> {
-    hash: XxHash64,
-    bytes: u64,
-    out: W,
-}
-
-impl<W> Digest<W> {
-    fn said(&self) -> (u64, u64) {
-        (self.hash.finish(), self.bytes)
-    }
-}
-
-impl<W: Write> Write for Digest<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.write(bytes)?;
-        self.hash.write(&bytes[..length]);
-        self.bytes += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
-fn digest(backend: &dyn Backend, key: &Key) -> Result<Option<(u64, u64)>> {
-    let mut digest = Digest { hash: XxHash64::with_seed(0), bytes: 0, out: io::sink() };
+fn digest(backend: &dyn Backend, key: &Key) -> Result<Option<Hash>> {
+    let mut digest = Hashing::new(io::sink());
     Ok(backend.download(key, &mut digest)?.map(|_| digest.said()))
 }
 
@@ -198,7 +171,7 @@ fn copy(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<u64> {
         let scratch = to.scratch()?;
         let mut staged = staged_in(&scratch)?;
         staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
-        let mut digest = Digest { hash: XxHash64::with_seed(0), bytes: 0, out: BufWriter::new(&mut staged) };
+        let mut digest = Hashing::new(BufWriter::new(&mut staged));
         from.download(key, &mut digest)?.ok_or_else(lost)?;
         digest.flush().map_err(Error::io("write in", &scratch))?;
         let here = digest.said();

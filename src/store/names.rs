@@ -11,6 +11,8 @@ pub const FORMAT: u32 = 2;
 pub const BUCKETS: u32 = 128;
 /// Names of buckets sort as their numbers do up to three digits; beyond that nothing depends on the order.
 pub const MOST_BUCKETS: u32 = 65_536;
+/// The folders of datasets. Files that say how far a bucket is come stand behind those that they say it of.
+pub const DATASETS: [&str; 6] = ["streams", "rejects", "origins", "activities", "matches", "golden"];
 pub const CHARTER: &str = "lake.toml";
 pub const HASH: &str = "xxh64";
 

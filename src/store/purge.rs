@@ -177,7 +177,7 @@ pub fn forget_letters(lake: &Lake, goes: impl Fn(&Letter) -> bool) -> Result<()>
 /// Every dataset's files of a bucket.
 fn dataset_files(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
     let mut found = Vec::new();
-    for folder in ["activities", "streams", "rejects", "origins", "matches", "golden"] {
+    for folder in names::DATASETS {
         for key in dataset::files(lake, &Key::new(folder))? {
             let name = key.file_name().trim_end_matches(".parquet");
             let number = bucket.to_string();

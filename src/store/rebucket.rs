@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 
 const FOLDER: &str = "rebucket";
 const READY: &str = "ready";
-const DATASETS: [&str; 6] = ["activities", "streams", "rejects", "origins", "matches", "golden"];
 /// Held of a segment before it is written on.
 const HELD_BYTES: usize = 1 << 20;
 
@@ -68,7 +67,7 @@ fn carry_on(root: &Path, work: &Path, buckets: u32) -> Result<()> {
         sync_folder(root)?;
         sync_folder(work)?;
     }
-    for folder in DATASETS {
+    for folder in names::DATASETS {
         remove(&root.join(folder))?;
     }
     write_charter(&Local::new(root), &Charter { format: FORMAT, buckets, hash: HASH.to_string() })?;

@@ -1,13 +1,11 @@
 //! Putting what a task has made, file by file, so that whatever is cut off or overtaken is found and done again.
 
-use super::spool::{Spool, hash};
+use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::store::backend::{Backend, Key, Put, Version};
 use crate::store::dataset::{self, MadeFrom, Table};
-
-/// The datasets in the order in which their files are put: those that say how far the bucket is come behind what they
-/// say it of.
-pub const FOLDERS: [&str; 6] = ["streams", "rejects", "origins", "activities", "matches", "golden"];
+use crate::store::hashing::hash;
+use crate::store::names::DATASETS;
 
 /// How a commit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ fn changed(spool: &Spool) -> Result<Vec<Key>> {
         keys.push(key.clone());
     }
     let rank =
-        |key: &Key| FOLDERS.iter().position(|folder| *folder == folder_of(key)).expect("it is a dataset's");
+        |key: &Key| DATASETS.iter().position(|folder| *folder == folder_of(key)).expect("it is a dataset's");
     keys.sort_by_key(|key| (rank(key), key.clone()));
     keys.dedup();
     Ok(keys)

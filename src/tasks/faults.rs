@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
-use super::commit::FOLDERS;
 use super::{Plan, Scratch, Step, Task, Wanted, Worked};
 use crate::dedupe;
 use crate::error::{Error, Result};
@@ -187,7 +186,7 @@ fn land(lake: &Lake, number: u32) {
 /// What the datasets hold.
 fn datasets(backend: &dyn Backend) -> BTreeMap<Key, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for folder in FOLDERS {
+    for folder in names::DATASETS {
         for (key, _) in backend.list(&Key::new(folder)).unwrap() {
             let bytes = backend.read(&key).unwrap().unwrap();
             found.insert(key, bytes.into());

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::commit::FOLDERS;
 use super::part_key;
 use super::plan::{DONE, Once, Plan, put_once};
 use super::work::Done;
@@ -13,6 +12,7 @@ use crate::store::backend::Key;
 use crate::store::dataset;
 use crate::store::each::at_once;
 use crate::store::lake::{Bucket, Lake};
+use crate::store::names::DATASETS;
 
 /// A file of a finished run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub fn finish(lake: &Lake, plan: &Plan) -> Result<Finished> {
 /// Every file of the datasets.
 fn files(lake: &Lake) -> Result<Vec<Listed>> {
     let mut files = Vec::new();
-    for folder in FOLDERS {
+    for folder in DATASETS {
         let listed = lake.backend().versions(&Key::new(folder))?;
         files.extend(listed.into_iter().map(|(key, stat)| Listed {
             key: key.to_string(),

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::hash::Hasher;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use twox_hash::XxHash64;
 
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::backend::{Backend, Key, Version};
 use crate::store::each::at_once;
+use crate::store::hashing::{Hash, Hashing};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::local::create_folder;
 use crate::store::names;
@@ -50,9 +49,6 @@ impl Scratch {
         )))
     }
 }
-
-/// Of all bytes, and how many those are.
-pub type Hash = (u64, u64);
 
 /// What the store had of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +139,7 @@ impl Spool {
     /// The datasets' files that are there now.
     pub fn written(&self) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
-        for folder in super::commit::FOLDERS {
+        for folder in names::DATASETS {
             keys.extend(self.lake.backend().list(&Key::new(folder))?.into_iter().map(|(key, _)| key));
         }
         Ok(keys)
@@ -168,42 +164,17 @@ fn beside_activities(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
     Ok(keys)
 }
 
-/// Writes and hashes.
-struct Hashing<W> {
-    out: W,
-    hash: XxHash64,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.write(bytes)?;
-        self.hash.write(&bytes[..length]);
-        self.bytes += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 /// Copies an object into a file; None where there is none.
 pub fn download(backend: &dyn Backend, key: &Key, path: &Path) -> Result<Option<Read>> {
     let file = File::create(path).map_err(Error::io("write", path))?;
-    let mut out = Hashing { out: BufWriter::new(file), hash: XxHash64::with_seed(0), bytes: 0 };
+    let mut out = Hashing::new(BufWriter::new(file));
     let stat = backend.download(key, &mut out)?;
     out.flush().map_err(Error::io("write", path))?;
     match stat {
-        Some(stat) => Ok(Some(Read { version: stat.version, hash: (out.hash.finish(), out.bytes) })),
+        Some(stat) => Ok(Some(Read { version: stat.version, hash: out.said() })),
         None => {
             std::fs::remove_file(path).map_err(Error::io("remove", path))?;
             Ok(None)
         }
     }
-}
-
-/// Of a file as [`download`] has it.
-pub fn hash(bytes: &[u8]) -> Hash {
-    (XxHash64::oneshot(0, bytes), bytes.len() as u64)
 }

@@ -11,8 +11,8 @@ use super::part_key;
 use super::plan::Plan;
 pub use super::spool::Scratch;
 use super::spool::{Needs, Spool};
+use crate::dedupe;
 use crate::dedupe::weights::Weights;
-use crate::dedupe::{self, Options};
 use crate::error::{Error, Result};
 use crate::fetch::verify::{self, Verified};
 use crate::normalize::{self, Annotations};
@@ -226,7 +226,7 @@ impl OfBucket<'_, '_> {
                     return Ok(Some(done));
                 }
                 spool.fill(lake, Needs { workouts: true, ..Needs::default() }, scratch)?;
-                let run = dedupe::run(&spool.lake, &Options { ..options }, |_| {})?;
+                let run = dedupe::run(&spool.lake, &options, |_| {})?;
                 done.found = run.failed;
                 done.summary = serde_json::to_value(run.summary).expect("it is plain");
             }
