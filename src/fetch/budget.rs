@@ -140,8 +140,8 @@ impl Budget {
         let at_latest_ms = move |ms: i64| ms.saturating_add(self.lead_ms).min(end_ms);
         // At its beginning nothing was used of it.
         let seen_ms = self.seen_ms.unwrap_or(now_ms).max(end_ms - length_ms).min(at_latest_ms(now_ms));
-        let may_look = self.in_flight == 0 && window.left_at(now_ms.div_euclid(1_000)) > limit / 2;
-        let running = Running { limit, length_ms, end_ms, seen_ms, may_look };
+        let (left, is_idle) = (window.left_at(now_ms.div_euclid(1_000)), self.in_flight == 0);
+        let running = Running { limit, length_ms, end_ms, seen_ms, left, is_idle };
         move |ms| self.reserve.kept(&running, at_latest_ms(ms), &self.live)
     }
 

@@ -42,11 +42,10 @@ pub enum Reserve {
 
 /// What is kept until enough was learned.
 const FIRST_SHARE: f64 = 0.2;
-/// The guess counts as if it had been watched for so long.
-const GUESS_S: f64 = 300.0;
-/// Half of a window is kept where nothing was ever watched, and so much less as more of this time was.
-const UNKNOWN_SHARE: f64 = 0.5;
-const UNKNOWN_S: f64 = 900.0;
+/// The guess counts as if so many calls had been seen.
+const GUESS_CALLS: f64 = 4.0;
+/// What was seen of an hour tells of others, if it was watched for so long.
+const TELLING_S: f64 = 300.0;
 
 impl Reserve {
     /// The share that was asked for, or what was learned.
@@ -78,26 +77,30 @@ impl Reserve {
     /// called since the count was last seen is not in that count, and is kept as well. One call is always left, and
     /// one may look at a count that was not seen for long: otherwise nobody would learn that too much was kept.
     pub fn kept(&self, window: &Running, now_ms: i64, live: &Watch) -> u32 {
-        let Running { limit, length_ms, end_ms, seen_ms, may_look } = *window;
-        let share_left = (end_ms - now_ms).max(0) as f64 / length_ms as f64;
-        let limit = f64::from(limit);
-        match self {
+        let Running { limit, length_ms, end_ms, seen_ms, left, is_idle } = *window;
+        let may_look = is_idle && now_ms - seen_ms >= LOOK_AFTER_MS;
+        let room = |per_s: &[f64], [unseen, coming]: [f64; 2]| {
+            let others = Others { per_s, recent_per_s: live.recent_per_s() };
+            let coming = || room_for(others.calls(now_ms, end_ms), coming, CHANCE);
+            let unseen = room_for(others.calls(seen_ms, now_ms), unseen, UNSEEN_CHANCE);
+            unseen + if may_look { 0 } else { coming() }
+        };
+        let most = match self {
             // Rounded up: until the reset one call is kept, because another may have been made unseen.
-            Reserve::Share(share) => (limit * share * share_left).ceil() as u32,
-            _ if may_look && now_ms - seen_ms >= LOOK_AFTER_MS => 0,
+            Reserve::Share(share) => {
+                let share_left = (end_ms - now_ms).max(0) as f64 / length_ms as f64;
+                return (f64::from(limit) * share * share_left).ceil() as u32;
+            }
+            _ if may_look && left > limit / 2 => 0,
             Reserve::Guess(share) => {
-                let guess_per_s = limit * share * 1_000.0 / length_ms as f64;
-                let per_s = &[live.with_guess_per_s(guess_per_s); HOURS];
-                let others = Others { per_s, recent_per_s: live.recent_per_s() };
-                let unknown = UNKNOWN_SHARE * (1.0 - live.watched_s() / UNKNOWN_S).max(0.0);
-                let room = others.room(seen_ms, now_ms, end_ms, 0.0);
-                f64::from(room).max(limit * unknown * share_left).min(limit - 1.0) as u32
+                let guess_per_s = f64::from(limit) * share * 1_000.0 / length_ms as f64;
+                let seen =
+                    live.means(guess_per_s).map(|(per_s, differs)| room(&[per_s; HOURS], [differs; 2]));
+                seen.fold(room(&[guess_per_s; HOURS], [0.0; 2]), u32::max)
             }
-            Reserve::Learned(per_s) => {
-                let others = Others { per_s, recent_per_s: live.recent_per_s() };
-                f64::from(others.room(seen_ms, now_ms, end_ms, DAYS_DIFFER)).min(limit - 1.0) as u32
-            }
-        }
+            Reserve::Learned(per_s) => room(per_s, [0.0, DAYS_DIFFER]),
+        };
+        most.min(limit.saturating_sub(1))
     }
 
     /// The share of a whole window that is not ours, on average.
@@ -120,8 +123,10 @@ pub struct Running {
     pub end_ms: i64,
     /// When its count was last seen.
     pub seen_ms: i64,
-    /// Whether there is room enough to look at the count again.
-    pub may_look: bool,
+    /// What was left of it then.
+    pub left: u32,
+    /// Nothing of ours is under way.
+    pub is_idle: bool,
 }
 
 /// Calls that others make per second, in each hour of the UTC day, and of late.
@@ -131,12 +136,6 @@ struct Others<'a> {
 }
 
 impl Others<'_> {
-    /// Room for what they will call until the end, and for what they have called unseen.
-    fn room(&self, seen_ms: i64, now_ms: i64, end_ms: i64, differs: f64) -> u32 {
-        room_for(self.calls(now_ms, end_ms), differs, CHANCE)
-            + room_for(self.calls(seen_ms, now_ms), 0.0, UNSEEN_CHANCE)
-    }
-
     /// Calls between two times, as expected.
     fn calls(&self, from_ms: i64, to_ms: i64) -> f64 {
         let mut calls = 0.0;
@@ -246,23 +245,31 @@ impl Watch {
         }
     }
 
-    /// For how long calls were watched, ever.
-    pub fn watched_s(&self) -> f64 {
-        self.known.iter().map(|seen| seen.seconds).sum()
-    }
-
     /// How many calls others made of late.
     pub fn recent_per_s(&self) -> f64 {
         self.recent_per_s
     }
 
-    /// What was seen in all, or at the busiest hour, together with a guess, which counts for no less.
-    fn with_guess_per_s(&self, guess_per_s: f64) -> f64 {
-        let with_guess = |seen: &Seen| (seen.calls + guess_per_s * GUESS_S) / (seen.seconds + GUESS_S);
+    /// For how long calls were watched, ever.
+    pub fn watched_s(&self) -> f64 {
+        self.all().seconds
+    }
+
+    fn all(&self) -> Seen {
         let mut all = Seen::default();
         self.known.iter().for_each(|seen| all.add(seen.seconds, seen.calls));
-        let of_hours = self.known.iter().filter(|seen| seen.seconds >= GUESS_S).map(with_guess);
-        of_hours.chain([with_guess(&all)]).fold(guess_per_s, f64::max)
+        all
+    }
+
+    /// What was seen in all and in each hour, each together with a guess: calls per second, and the share by which they
+    /// may differ. The fewer calls a mean rests on, the more that is: what is not known of it is gamma distributed.
+    fn means(&self, guess_per_s: f64) -> impl Iterator<Item = (f64, f64)> {
+        let with_guess = move |seen: Seen| {
+            let calls = GUESS_CALLS + seen.calls;
+            (calls / (GUESS_CALLS / guess_per_s + seen.seconds), calls.sqrt().recip())
+        };
+        let hours = self.known.into_iter().filter(|seen| seen.seconds >= TELLING_S);
+        hours.chain([self.all()]).map(with_guess)
     }
 
     /// All that is known.
@@ -309,8 +316,8 @@ mod tests {
 
     /// Calls that are kept where the count was last seen at a time, it is now another, and the window ends at a third.
     fn kept(reserve: &Reserve, limit: u32, (seen_ms, now_ms, end_ms): (i64, i64, i64)) -> u32 {
-        let running = Running { limit, length_ms: WINDOW_MS, end_ms, seen_ms, may_look: true };
-        reserve.kept(&running, now_ms, &Watch::knowing(&[watched(UNKNOWN_S, 0.0)]))
+        let running = Running { limit, length_ms: WINDOW_MS, end_ms, seen_ms, left: limit, is_idle: true };
+        reserve.kept(&running, now_ms, &Watch::knowing(&[watched(10_000.0, 0.0)]))
     }
 
     fn watched(seconds: f64, calls: f64) -> Observed {
@@ -376,27 +383,56 @@ mod tests {
 
     #[test]
     fn the_less_was_watched_the_more_is_kept_and_what_was_seen_counts_at_once() {
-        let kept = |seconds, calls| {
+        let kept = |limit, seconds, calls| {
+            let (end_ms, seen_ms) = (WINDOW_MS, 0);
             let running =
-                Running { limit: 300, length_ms: WINDOW_MS, end_ms: WINDOW_MS, seen_ms: 0, may_look: true };
+                Running { limit, length_ms: WINDOW_MS, end_ms, seen_ms, left: limit, is_idle: true };
             Reserve::Guess(0.2).kept(&running, 0, &Watch::knowing(&[watched(seconds, calls)]))
         };
-        assert_eq!(kept(0.0, 0.0), 150, "half of a window, where nothing was seen yet");
-        assert_eq!((kept(300.0, 0.0), kept(900.0, 0.0)), (100, 91));
-        // Twenty in two minutes, with the guess of twenty in five: 86 in a window.
-        assert_eq!(kept(120.0, 20.0), 130);
-        assert_eq!(kept(3_000.0, 10.0), 91, "a guess is never too high, with so little seen");
-        assert_eq!(kept(3_000.0, 2_000.0), 299, "one call is left, to see the count with");
+        // Of the guess of a fifth nothing is known: four calls of it count as seen, so it may be wrong by half.
+        assert_eq!((kept(300, 0.0, 0.0), kept(100, 0.0, 0.0)), (184, 64));
+        // Nothing in a minute and in five: 30 ± 15, and then the guess as it is.
+        assert_eq!((kept(300, 60.0, 0.0), kept(300, 300.0, 0.0)), (94, 91));
+        // 26 calls in 160 seconds, with those of the guess: 146 ± 29 in a window.
+        assert_eq!(kept(300, 100.0, 22.0), 271);
+        assert_eq!(kept(300, 3_000.0, 10.0), 91, "a guess is never too high, with so little seen");
+        assert_eq!(kept(300, 3_000.0, 2_000.0), 299, "one call is left, to see the count with");
+        assert_eq!(kept(0, 0.0, 0.0), 0);
     }
 
     #[test]
-    fn before_enough_was_watched_the_busiest_hour_of_five_minutes_or_more_counts_with_the_guess() {
+    fn before_enough_was_watched_every_hour_of_five_minutes_or_more_counts_with_the_guess() {
         let seen = |hour, seconds, calls| Observed { hour, seconds, calls };
-        let per_s = |all: &[Observed]| (Watch::knowing(all).with_guess_per_s(0.02) * 1e4).round();
-        // 30 calls and 6 of the guess, in ten minutes. The other hour was watched for too short.
-        assert_eq!(per_s(&[seen(3, 3_000.0, 0.0), seen(14, 300.0, 30.0), seen(15, 299.0, 100.0)]), 600.0);
-        assert_eq!(per_s(&[seen(14, 100.0, 10.0)]), 400.0, "all together: 10 and 6, in 400 seconds");
-        assert_eq!(per_s(&[seen(14, 3_000.0, 1.0)]), 200.0);
+        let means = |all: &[Observed]| -> Vec<_> {
+            let rounded = |(per_s, differs): (f64, f64)| ((per_s * 1e4).round(), (differs * 100.0).round());
+            Watch::knowing(all).means(0.02).map(rounded).collect()
+        };
+        assert_eq!(means(&[]), [(200.0, 50.0)]);
+        // In 500 seconds 36 calls. The other hour was watched for too short, and counts with all: 44 in 799.
+        let two = [seen(14, 300.0, 32.0), seen(15, 299.0, 8.0)];
+        assert_eq!(means(&two), [(720.0, 17.0), (551.0, 15.0)]);
+    }
+
+    #[test]
+    fn a_count_that_was_not_seen_for_an_hour_is_looked_at_where_there_is_room_for_what_nobody_saw() {
+        let end_ms = 24 * HOUR_MS;
+        let kept = |reserve: &Reserve, now_ms, left, is_idle| {
+            let running =
+                Running { limit: 1_000, length_ms: 24 * HOUR_MS, end_ms, seen_ms: 0, left, is_idle };
+            reserve.kept(&running, now_ms, &Watch::knowing(&[watched(7_200.0, 0.0)]))
+        };
+        for (reserve, whole, unseen) in [(Reserve::Guess(0.2), 264, 16), (Reserve::Learned(even()), 999, 60)]
+        {
+            let before = kept(&reserve, HOUR_MS - 1, 500, true);
+            assert_eq!(before, whole, "before the hour is over");
+            assert!(kept(&reserve, HOUR_MS, 500, false) + 9 > before, "nor while one is under way");
+            assert_eq!(kept(&reserve, HOUR_MS, 500, true), unseen, "room for what was called in it");
+            assert_eq!(
+                kept(&reserve, HOUR_MS, 501, true),
+                0,
+                "no room is needed where more than half is left"
+            );
+        }
     }
 
     #[test]

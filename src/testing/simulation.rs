@@ -438,6 +438,16 @@ mod tests {
             assert_eq!((outcome.refused, outcome.live_refused, outcome.live_beyond), (0, 0, 0), "{live}");
             assert!(outcome.share_of_left_by_live > 0.85, "{live}: {outcome:?}");
         }
+        let defaults = Limits::default();
+        let limits =
+            Limits { overall_short: 600, overall_day: 60_000, read_short: 300, read_day: 30_000, ..defaults };
+        for seed in 1..4 {
+            let large =
+                Options { seed, live: 0.3, limits, accounts: 120, activities: 60_000, days: 2, ..options() };
+            let outcome = run(&large);
+            assert_eq!((outcome.refused, outcome.live_refused, outcome.live_beyond), (0, 0, 0), "{seed}");
+            assert!(outcome.share_of_left_by_live > 0.9, "{seed}: {outcome:?}");
+        }
     }
 
     #[test]

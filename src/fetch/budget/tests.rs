@@ -277,7 +277,7 @@ fn when_the_counts_were_last_seen_only_goes_on_and_moves_with_the_clock() {
 
 /// How much is kept of the second window, a minute after its beginning.
 fn kept_of_the_second(seen_ms: i64, lead_ms: i64) -> u32 {
-    let mut budget = Budget::new(900, 86_400, Reserve::Guess(0.5));
+    let mut budget = Budget::new(900, 86_400, Reserve::Guess(0.1));
     (budget.seen_ms, budget.lead_ms) = (Some(seen_ms), lead_ms);
     budget.kept(960_000)[0]
 }
