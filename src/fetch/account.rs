@@ -57,12 +57,37 @@ pub struct Work {
     token: Token,
     /// What was asked for with an access token that was refused, and not answered since.
     pub refused_tokens: HashSet<Ask>,
-    owed: [VecDeque<Owed>; OF_ACTIVITIES],
+    owed: Queues,
     parked: HashMap<(usize, Box<str>), Parked>,
     /// Failures that were a thing's own.
     failures: HashMap<Ask, u32>,
     refresh_failures: Option<RefreshFailures>,
     pub served: u64,
+}
+
+/// What is owed at each endpoint of activities.
+enum Queues {
+    /// How much: it is queued when its turn comes.
+    Counted([usize; OF_ACTIVITIES]),
+    Queued([VecDeque<Owed>; OF_ACTIVITIES]),
+}
+
+impl Queues {
+    fn lengths(&self) -> [usize; OF_ACTIVITIES] {
+        match self {
+            Queues::Counted(counts) => *counts,
+            Queues::Queued(queues) => std::array::from_fn(|index| queues[index].len()),
+        }
+    }
+
+    /// The queue of an endpoint; None before there are any. What has no queue yet and is put back or taken out is found
+    /// among all that is known when there is one.
+    fn queue(&mut self, index: usize) -> Option<&mut VecDeque<Owed>> {
+        match self {
+            Queues::Counted(_) => None,
+            Queues::Queued(queues) => Some(&mut queues[index]),
+        }
+    }
 }
 
 /// Where an account stands among those that wait for their turn: the least goes first.
@@ -90,7 +115,7 @@ impl Work {
             phase: Phase::PageOwed,
             token: Token::Kept,
             refused_tokens: HashSet::new(),
-            owed: Default::default(),
+            owed: Queues::Counted([0; OF_ACTIVITIES]),
             parked: parked.into_iter().filter_map(place).collect(),
             failures: HashMap::new(),
             refresh_failures: None,
@@ -107,15 +132,25 @@ impl Work {
 
     fn know_list(&mut self, wanted: &Wanted, now: Timestamp) {
         self.phase = Phase::Listed;
-        for index in 0..OF_ACTIVITIES {
+        if self.parked.is_empty() {
+            let count = |index| self.progress.owed_count(index, wanted, now);
+            self.owed = Queues::Counted(std::array::from_fn(count));
+        } else {
+            self.queue(wanted, now);
+        }
+    }
+
+    fn queue(&mut self, wanted: &Wanted, now: Timestamp) {
+        let queue = |index| {
             let mut owed = self.progress.owed(index, wanted, now);
             let is_due = |owed: &Owed| {
                 let parked = self.parked.get(&(index, owed.id.clone()));
                 parked.is_none_or(|parked| parked.next_s <= now.as_second())
             };
             owed.retain(is_due);
-            self.owed[index] = owed.into();
-        }
+            owed.into()
+        };
+        self.owed = Queues::Queued(std::array::from_fn(queue));
     }
 
     /// A page has landed.
@@ -130,18 +165,22 @@ impl Work {
             _ if matches!(self.token, Token::InRefresh | Token::Waiting) => return None,
             Phase::GivenUp | Phase::PageInFlight => return None,
             Phase::PageOwed => 0,
-            Phase::Listed => 1 + self.owed.iter().position(|owed| !owed.is_empty())?,
+            Phase::Listed => 1 + self.owed.lengths().iter().position(|length| *length > 0)?,
         };
         let is_new = endpoint > 0 || !self.progress.is_walking();
         Some(Turn { endpoint, rank: self.rank, is_new, served: self.served, account })
     }
 
     /// What would be asked next.
-    pub fn peek(&self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
+    pub fn peek(&mut self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
         if self.phase == Phase::PageOwed {
             return self.progress.next_page(wanted, now);
         }
-        let (index, owed) = self.owed.iter().enumerate().find_map(|(i, owed)| Some((i, owed.front()?)))?;
+        if matches!(self.owed, Queues::Counted(_)) {
+            self.queue(wanted, now);
+        }
+        let mut first = |index| Some((index, self.owed.queue(index)?.front()?.clone()));
+        let (index, owed) = (0..OF_ACTIVITIES).find_map(&mut first)?;
         Some(endpoints::of_activities(index).ask(&owed.id, owed.start_s))
     }
 
@@ -150,7 +189,7 @@ impl Work {
         let ask = self.peek(wanted, now)?;
         match endpoints::place(&ask) {
             None => self.phase = Phase::PageInFlight,
-            Some((index, _)) => drop(self.owed[index].pop_front()),
+            Some((index, _)) => drop(self.owed.queue(index).and_then(VecDeque::pop_front)),
         }
         self.served += 1;
         if self.token == Token::New {
@@ -164,8 +203,9 @@ impl Work {
         match endpoints::activity(ask).zip(endpoints::place(ask)) {
             Some(((id, start_s), (index, _))) => {
                 let owed = Owed { id: id.into(), start_s };
-                let queue = &mut self.owed[index];
-                if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
+                if let Some(queue) = self.owed.queue(index) {
+                    if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
+                }
             }
             None if self.phase == Phase::PageInFlight => self.phase = Phase::PageOwed,
             None => {}
@@ -175,8 +215,9 @@ impl Work {
     /// Sets a thing aside until a later time. Returns what is to be stored.
     pub fn park(&mut self, ask: &Ask, reason: String, now_s: i64) -> Option<Parked> {
         let (index, id) = endpoints::place(ask)?;
-        let queue = &mut self.owed[index];
-        if let Some(at) = queue.iter().rposition(|owed| &*owed.id == id) {
+        if let Some(queue) = self.owed.queue(index)
+            && let Some(at) = queue.iter().rposition(|owed| &*owed.id == id)
+        {
             queue.remove(at);
         }
         let tries = self.parked.get(&(index, id.into())).map_or(0, |parked| parked.tries) + 1;
@@ -273,7 +314,7 @@ impl Work {
     pub fn in_turn(&self) -> usize {
         match self.phase {
             Phase::PageOwed => 1,
-            Phase::Listed => self.owed.iter().map(VecDeque::len).find(|len| *len > 0).unwrap_or(0),
+            Phase::Listed => self.owed.lengths().into_iter().find(|length| *length > 0).unwrap_or(0),
             Phase::PageInFlight | Phase::GivenUp => 0,
         }
     }
@@ -282,7 +323,7 @@ impl Work {
     pub fn left(&self, wanted: &Wanted) -> u64 {
         match self.phase {
             Phase::GivenUp => 0,
-            Phase::Listed => self.owed.iter().map(VecDeque::len).sum::<usize>() as u64,
+            Phase::Listed => self.owed.lengths().iter().sum::<usize>() as u64,
             Phase::PageOwed | Phase::PageInFlight => {
                 let each = endpoints::ALL.iter().skip(1).filter(|endpoint| endpoint.depth <= wanted.depth);
                 PAGES_OF_A_LIST + (each.count() * self.progress.activities()) as u64

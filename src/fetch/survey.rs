@@ -198,14 +198,17 @@ pub fn owing(progress: &Progress, parked: &[Parked], wanted: &Wanted, typical: u
     calls.insert(endpoints::ALL[0].kind, pages(progress, wanted, expected, now));
     for index in 0..OF_ACTIVITIES {
         let endpoint = endpoints::of_activities(index);
-        let owed = progress.owed(index, wanted, now).into_iter();
         let is_due = |id: &str| {
             let is_it = |parked: &&Parked| parked.kind == endpoint.kind && parked.id == id;
             parked.iter().find(is_it).is_none_or(|parked| parked.next_s <= now.as_second())
         };
-        let owed = owed.filter(|owed| is_due(&owed.id)).count() as u64;
+        let owed = if parked.is_empty() {
+            progress.owed_count(index, wanted, now)
+        } else {
+            progress.owed(index, wanted, now).iter().filter(|owed| is_due(&owed.id)).count()
+        };
         let unlisted = if endpoint.depth <= wanted.depth { expected - known } else { 0 };
-        calls.insert(endpoint.kind, owed + unlisted);
+        calls.insert(endpoint.kind, owed as u64 + unlisted);
     }
     Owing { calls, is_estimate: !is_known }
 }

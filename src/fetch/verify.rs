@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 
+use compact_str::CompactString;
 use rayon::prelude::*;
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
@@ -156,7 +157,7 @@ fn rows(lake: &Lake, bucket: Bucket, accounts: &[Account], found: &mut Verified)
     let history = history::read(lake, accounts, true)?;
     for account in accounts {
         let Some(progress) = history.progress.get(&account.account_id) else { continue };
-        let is_missing = |id: &&str| !there.contains(&(account.user_id.clone(), id.to_string()));
+        let is_missing = |id: &CompactString| !there.contains(&(account.user_id.clone(), id.to_string()));
         let missing = progress.ids().filter(is_missing).count();
         if missing > 0 {
             found.gaps.push(format!(

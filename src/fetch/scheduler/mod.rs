@@ -266,16 +266,19 @@ impl Scheduler {
     }
 
     /// Who is next; in an outage, who did not fail in it, where there is somebody.
-    fn pick(&self, local_ms: i64) -> Option<usize> {
+    fn pick(&mut self, local_ms: i64) -> Option<usize> {
         let first = self.ready.first()?.account;
-        let Some(outage) = &self.outage else { return Some(first) };
+        if self.outage.is_none() {
+            return Some(first);
+        }
         let now = self.now(local_ms);
-        let is_innocent = |turn: &&Turn| {
-            let ask = self.accounts[turn.account].peek(&self.wanted, now);
-            !outage.is_suspect(&Suspect { account: turn.account, ask })
-        };
-        let innocent = self.ready.iter().take(LOOKED_AT).find(is_innocent);
-        Some(innocent.map_or(first, |turn| turn.account))
+        let next: Vec<usize> = self.ready.iter().take(LOOKED_AT).map(|turn| turn.account).collect();
+        let innocent = next.into_iter().find(|account| {
+            let ask = self.change(*account, |work, wanted| work.peek(wanted, now));
+            let suspect = Suspect { account: *account, ask };
+            self.outage.as_ref().is_some_and(|outage| !outage.is_suspect(&suspect))
+        });
+        Some(innocent.unwrap_or(first))
     }
 
     /// Nobody is ready: is somebody waiting for the token endpoint?

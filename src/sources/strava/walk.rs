@@ -6,13 +6,13 @@
 //! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
 //! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew.
 
+mod activities;
 pub mod packed;
-
-use std::collections::BTreeMap;
 
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 
+use self::activities::Activities;
 use super::api::ListEntry;
 use super::archive::ArchivedEntry;
 use super::endpoints::{self, About, Depth, News, OF_ACTIVITIES};
@@ -91,8 +91,7 @@ pub struct Progress {
     walked_at: Option<Timestamp>,
     /// The same, of the last walk that went to the oldest activity.
     whole_at: Option<Timestamp>,
-    /// By id. At a start, these are most of what is in memory: ids lie in their nodes, and nodes are full.
-    known: BTreeMap<CompactString, Known>,
+    known: Activities,
     /// When the first answer that is there came.
     oldest: Option<Timestamp>,
     /// How many of the known ones are gone.
@@ -220,7 +219,7 @@ impl Progress {
             (Ask::List { .. }, _) => {}
             (ask, news) => {
                 let Some((index, id)) = endpoints::place(ask) else { return };
-                let known = self.known.entry(id.into()).or_default();
+                let known = self.known.open().entry(id.into()).or_default();
                 let (print, at_s) = (known.print, at.as_second());
                 self.gone -= usize::from(known.gone.is_some());
                 if news == News::NotFound && endpoints::of_activities(index).is_the_activity {
@@ -247,7 +246,7 @@ impl Progress {
     /// Takes in what an imported archive has: its activities are not asked for one by one again.
     pub fn archived(&mut self, entries: &[ArchivedEntry]) {
         for entry in entries {
-            let known = self.known.entry(entry.id.as_str().into()).or_default();
+            let known = self.known.open().entry(entry.id.as_str().into()).or_default();
             known.start_s = entry.start_s;
             known.manual |= entry.manual;
             for (index, had) in known.had.iter_mut().enumerate() {
@@ -279,9 +278,10 @@ impl Progress {
         // A later page with nothing on it but what this walk has listed: the pages were shifted, or never end.
         let mut is_repeated = page > 1 && entries.iter().any(Option::is_some);
         for entry in entries.iter().flatten() {
-            is_repeated &= self.known.get(entry.id.as_str()).is_some_and(|known| known.scan == scan);
-            let is_new = !self.known.contains_key(entry.id.as_str());
-            let known = self.known.entry(entry.id.as_str().into()).or_default();
+            let all = self.known.open();
+            is_repeated &= all.get(entry.id.as_str()).is_some_and(|known| known.scan == scan);
+            let is_new = !all.contains_key(entry.id.as_str());
+            let known = all.entry(entry.id.as_str().into()).or_default();
             if is_new {
                 known.since_s = if scan > 1 { at.as_second() } else { entry.start_s };
             }
@@ -331,7 +331,7 @@ impl Progress {
     /// What an earlier walk listed and this whole one did not is gone.
     fn miss(&mut self, scan: u32, at_s: i64) {
         self.gone = 0;
-        for known in self.known.values_mut() {
+        for known in self.known.open().values_mut() {
             if known.scan > 0 && known.scan < scan {
                 known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
             }
@@ -370,8 +370,7 @@ impl Progress {
 
     /// The newest start that a clock can have shown.
     fn newest_s(&self, now: Timestamp) -> Option<i64> {
-        let latest_s = now.as_second() + FUTURE_S;
-        self.known.values().map(|known| known.start_s).filter(|start_s| *start_s <= latest_s).max()
+        self.known.newest_s(now.as_second() + FUTURE_S)
     }
 
     /// Whether a walk has come to its end.
@@ -404,23 +403,22 @@ impl Progress {
         if endpoints::of_activities(index).depth > wanted.depth {
             return Vec::new();
         }
-        let is_owed = |id: &str, known: &Known| {
-            let at_s = known.owed_at_s(index, id, wanted.anew.as_ref());
-            at_s.is_some_and(|at_s| at_s <= now.as_second())
-        };
-        let owed = self.known.iter().filter(|(id, known)| is_owed(id, known));
+        let owed = self.known.owed(index, wanted, now);
         let mut owed: Vec<Owed> =
             owed.map(|(id, known)| Owed { id: id.as_str().into(), start_s: known.start_s }).collect();
         owed.sort_by(|a, b| b.start_s.cmp(&a.start_s).then_with(|| b.id.cmp(&a.id)));
         owed
     }
 
+    /// How much is owed there.
+    pub fn owed_count(&self, index: usize, wanted: &Wanted, now: Timestamp) -> usize {
+        let is_wanted = endpoints::of_activities(index).depth <= wanted.depth;
+        if is_wanted { self.known.owed_count(index, wanted, now) } else { 0 }
+    }
+
     /// How many of the activities have what an endpoint gives, in the version that the list tells of.
     pub fn had(&self, index: usize) -> usize {
-        let is_had = |id: &str, known: &Known| {
-            matches!(known.had[index], Had::Whole { .. }) && known.owed_at_s(index, id, None).is_none()
-        };
-        self.known.iter().filter(|(id, known)| is_had(id, known)).count()
+        self.known.had_count(index)
     }
 
     /// Activities that are there.
@@ -429,8 +427,8 @@ impl Progress {
     }
 
     /// Activities that the list or an archive has, and that are not gone.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().filter(|(_, known)| known.gone.is_none()).map(|(id, _)| id.as_str())
+    pub fn ids(&self) -> impl Iterator<Item = CompactString> {
+        self.known.iter().filter(|(_, known)| known.gone.is_none()).map(|(id, _)| id)
     }
 
     /// How many activities the source had and has no more.
@@ -439,8 +437,8 @@ impl Progress {
     }
 
     /// Activities that the source had and has no more.
-    pub fn gone(&self) -> impl Iterator<Item = (&str, Gone)> {
-        self.known.iter().filter_map(|(id, known)| Some((id.as_str(), known.gone?)))
+    pub fn gone(&self) -> impl Iterator<Item = (CompactString, Gone)> {
+        self.known.iter().filter_map(|(id, known)| Some((id, known.gone?)))
     }
 }
 

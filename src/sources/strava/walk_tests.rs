@@ -136,7 +136,7 @@ fn a_resumed_walk_counts_as_of_its_first_page_and_goes_on_below_what_it_saw() {
         progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(later_s));
     }
     assert_eq!(progress.walked_at(), Some(at(NOW_S)));
-    assert!((200..1_000).all(|id| progress.known.contains_key(id.to_string().as_str())));
+    assert!((200..1_000).all(|id| progress.known.open().contains_key(id.to_string().as_str())));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
     };
     rewalk(&mut progress, &history, NOW_S + 200);
     let gone = Gone { at_s: NOW_S + 200, why: GoneWhy::NotListed };
-    assert_eq!(progress.gone().collect::<Vec<_>>(), [("3", gone)]);
+    assert_eq!(progress.gone().collect::<Vec<_>>(), [("3".into(), gone)]);
     assert!(!owed(&progress).contains(&"activity 3".to_string()));
     history.push(deleted);
     let ask = Ask::List { scan: 3, until_s: None, before_s: None, page: 1 };
@@ -269,7 +269,7 @@ fn what_is_not_found_is_gone_unless_it_is_fresh_and_comes_back_with_the_list() {
         progress.take(&endpoints::of_activities(1).ask(id, 0), News::NotFound, at(NOW_S + 100));
     }
     let gone = Gone { at_s: NOW_S + 100, why: GoneWhy::NotFound };
-    assert_eq!(progress.gone().collect::<Vec<_>>(), [("2", gone)]);
+    assert_eq!(progress.gone().collect::<Vec<_>>(), [("2".into(), gone)]);
     assert_eq!((progress.activities(), owed(&progress)), (1, Vec::new()));
     let ask = Ask::List { scan: 2, until_s: None, before_s: None, page: 1 };
     progress.take(&ask, News::Page(history.map(Some).to_vec()), at(NOW_S + 200));
@@ -307,8 +307,8 @@ fn what_was_fetched_and_what_is_gone_is_counted() {
     assert_eq!((progress.had(0), progress.had(1)), (2, 0));
     assert_eq!(progress.oldest(), Some(at(NOW_S)), "that of the list");
     assert_eq!((progress.gone_count(), progress.activities()), (1, 2));
-    let ids: HashSet<&str> = progress.ids().collect();
-    assert_eq!(ids, HashSet::from(["1", "2"]));
+    let ids: HashSet<CompactString> = progress.ids().collect();
+    assert_eq!(ids, HashSet::from(["1".into(), "2".into()]));
     // What was edited is not had in its last version.
     let mut edited = entry(2, 20);
     edited.print = 2;
@@ -349,7 +349,7 @@ fn what_a_later_walk_listed_first_is_new_as_of_then() {
     for id in ["1", "2"] {
         progress.take(&detail(id), News::NotFound, at(NOW_S + 300));
     }
-    let gone: Vec<&str> = progress.gone().map(|(id, _)| id).collect();
+    let gone: Vec<CompactString> = progress.gone().map(|(id, _)| id).collect();
     assert_eq!(gone, ["1"], "a fresh upload may not be there yet");
     progress.take(&detail("2"), News::NotFound, at(NOW_S + 200 + FRESH_S));
     assert_eq!(progress.gone_count(), 2, "three days later it is");
@@ -466,7 +466,7 @@ proptest! {
         let history: Vec<ListEntry> = starts.iter().enumerate().map(|(i, s)| entry(i, *s)).collect();
         let mut progress = Progress::default();
         walk_with(&mut progress, &history, size, &wanted(NOW_S), pause_s);
-        let found: HashSet<&str> = progress.known.keys().map(|id| &**id).collect();
+        let found: HashSet<&str> = progress.known.open().keys().map(|id| &**id).collect();
         let there: HashSet<&str> = history.iter().map(|e| e.id.as_str()).collect();
         prop_assert_eq!(found, there);
     }

@@ -3,12 +3,14 @@
 //! It follows from the landing and from nothing else, and names the segments that it was made from. Where it is
 //! missing, damaged, of another version, or one of those segments has changed, the bodies are read again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use jiff::Timestamp;
 use twox_hash::XxHash64;
 
+use super::activities::Activities;
 use super::{At, Gone, GoneWhy, Had, Known, Progress, Walk};
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
 use crate::store::landing::Position;
@@ -65,8 +67,8 @@ pub fn pack(all: &HashMap<Owner, Progress>, made_from: &MadeFrom) -> Vec<u8> {
 }
 
 /// None where it is damaged, or another longrun's.
-pub fn unpack(bytes: &[u8]) -> Option<(HashMap<Owner, Progress>, MadeFrom)> {
-    let (bytes, sum) = bytes.split_at_checked(bytes.len().checked_sub(SUM_BYTES)?)?;
+pub fn unpack(whole: &Bytes) -> Option<(HashMap<Owner, Progress>, MadeFrom)> {
+    let (bytes, sum) = whole.split_at_checked(whole.len().checked_sub(SUM_BYTES)?)?;
     if XxHash64::oneshot(0, bytes).to_le_bytes() != sum {
         return None;
     }
@@ -76,13 +78,27 @@ pub fn unpack(bytes: &[u8]) -> Option<(HashMap<Owner, Progress>, MadeFrom)> {
     let mut all = HashMap::new();
     for _ in 0..from.u32()? {
         let owner = (from.text()?.to_string(), from.text()?.to_string());
-        all.insert(owner, from.progress()?);
+        all.insert(owner, from.progress(whole)?);
     }
     from.0.is_empty().then_some((all, made_from))
 }
 
+/// Activities, one after another, until there are no more.
+pub(super) struct Each<'a>(pub &'a [u8]);
+
+impl Iterator for Each<'_> {
+    type Item = (CompactString, Known);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut from = From(self.0);
+        let known = from.known()?;
+        self.0 = from.0;
+        Some(known)
+    }
+}
+
 /// What it was made from, without the rest. `range` gives so many of the first bytes.
-pub fn made_from<E>(range: impl Fn(u64) -> Result<bytes::Bytes, E>) -> Result<Option<MadeFrom>, E> {
+pub fn made_from<E>(range: impl Fn(u64) -> Result<Bytes, E>) -> Result<Option<MadeFrom>, E> {
     let first = range(FIRST_BYTES)?;
     let length = first.strip_prefix(MAGIC).and_then(|rest| From(rest).u32());
     let Some(length) = length else { return Ok(None) };
@@ -158,8 +174,9 @@ impl Out {
         self.u32(*scans);
         [*walked_at, *whole_at, *oldest].into_iter().for_each(|time| self.time(time));
         self.u32(known.len() as u32);
-        for (id, known) in known {
-            self.known(id, known);
+        match known.as_packed() {
+            Some(bytes) => self.0.extend_from_slice(bytes),
+            None => known.iter().for_each(|(id, known)| self.known(&id, &known)),
         }
     }
 
@@ -283,7 +300,8 @@ impl<'a> From<'a> {
         Some(MadeFrom { segments, position })
     }
 
-    fn progress(&mut self) -> Option<Progress> {
+    /// What is left lies in `whole`, and the activities stay there.
+    fn progress(&mut self, whole: &Bytes) -> Option<Progress> {
         let walk = match self.u8()? {
             0 => Walk::NotBegun,
             1 => Walk::Ended,
@@ -292,8 +310,9 @@ impl<'a> From<'a> {
         let scans = self.u32()?;
         let (walked_at, whole_at, oldest) = (self.time()?, self.time()?, self.time()?);
         let count = self.u32()? as usize;
-        let known: BTreeMap<_, _> = (0..count).map(|_| self.known()).collect::<Option<_>>()?;
-        let gone = known.values().filter(|known| known.gone.is_some()).count();
+        let (known, rest) = Activities::packed(whole.slice_ref(self.0), count)?;
+        self.0 = &self.0[self.0.len() - rest.len()..];
+        let gone = known.gone_count();
         Some(Progress { walk, scans, walked_at, whole_at, known, oldest, gone })
     }
 
@@ -337,11 +356,13 @@ impl<'a> From<'a> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
     use crate::sources::strava::api;
-    use crate::sources::strava::endpoints::News;
+    use crate::sources::strava::endpoints::{Depth, News};
+    use crate::sources::strava::walk::{Anew, Wanted};
     use crate::store::landing::Ask;
 
     fn at(second: i64) -> Timestamp {
@@ -386,13 +407,36 @@ mod tests {
             let from = MadeFrom { segments: (1..4).map(covered).collect(), position };
             let all = HashMap::from([(("u".to_string(), "7".to_string()), progress)]);
             let mut bytes = pack(&all, &from);
-            let range = |end: u64| Ok::<_, ()>(bytes::Bytes::copy_from_slice(&bytes[..bytes.len().min(end as usize)]));
+            let range = |end: u64| Ok::<_, ()>(Bytes::copy_from_slice(&bytes[..bytes.len().min(end as usize)]));
             prop_assert_eq!(made_from(range), Ok(Some(from.clone())));
-            prop_assert_eq!(unpack(&bytes), Some((all, from)));
-            prop_assert_eq!(unpack(&bytes[..broken.index(bytes.len())]), None);
+            let unpacked = unpack(&bytes.clone().into());
+            prop_assert_eq!(&unpacked, &Some((all, from.clone())));
+            let (mut packed, _) = unpacked.unwrap();
+            prop_assert_eq!(unpack(&pack(&packed, &from).into()), Some((packed.clone(), from)), "as they are");
+            let packed = packed.values_mut().next().unwrap();
+            let mut opened = packed.clone();
+            opened.known.open();
+            let fresh = Wanted::new(Depth::Streams, Timestamp::MIN, SignedDuration::ZERO, None);
+            let anew = Anew { fetched_before: at(2_900_000_000), started_since: at(1_000_000_000), ids: Vec::new() };
+            let anew = Wanted { anew: Some(anew), ..fresh.clone() };
+            for wanted in [fresh, anew] {
+                for now in [at(0), at(1_500_000_000), at(3_000_000_001), at(3_000_000_000 + 3 * 3_600), at(4_000_000_000)] {
+                    prop_assert_eq!(packed.next_page(&wanted, now), opened.next_page(&wanted, now));
+                    for index in 0..OF_ACTIVITIES {
+                        let owed = opened.owed(index, &wanted, now);
+                        prop_assert_eq!(packed.owed_count(index, &wanted, now), owed.len());
+                        prop_assert_eq!(opened.owed_count(index, &wanted, now), owed.len());
+                        prop_assert_eq!(packed.owed(index, &wanted, now), owed);
+                        prop_assert_eq!(packed.had(index), opened.had(index));
+                    }
+                }
+            }
+            prop_assert!(packed.ids().eq(opened.ids()) && packed.gone().eq(opened.gone()));
+            prop_assert_eq!((packed.activities(), packed.gone_count()), (opened.activities(), opened.gone().count()));
+            prop_assert_eq!(unpack(&Bytes::copy_from_slice(&bytes[..broken.index(bytes.len())])), None);
             let place = broken.index(bytes.len());
             bytes[place] ^= 0x10;
-            prop_assert_eq!(unpack(&bytes), None);
+            prop_assert_eq!(unpack(&bytes.into()), None);
         }
     }
 }
