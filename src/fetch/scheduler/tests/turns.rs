@@ -239,3 +239,20 @@ fn the_first_answer_of_a_run_lands_with_its_own_date() {
         assert_eq!(at_s, BEGIN_S, "{ahead_ms}");
     }
 }
+
+#[test]
+fn an_answer_has_seen_what_was_called_until_it_was_sent_at_the_latest_that_this_can_have_been() {
+    let mut world = World::settled(works(4), BOUNDS);
+    world.scheduler.budget = Budget::new(900, 86_400, Reserve::Learned(vec![0.05; 24]));
+    world.now_ms = 1_900;
+    for _ in 0..4 {
+        let sent = world.get();
+        world.land(&sent, page(&[]));
+    }
+    // Dates are cut to seconds, and most were 0.9 s behind those that came first.
+    let Scheduler { clock, budget, .. } = &world.scheduler;
+    assert_eq!((clock.now_ms(1_900), clock.lead_ms()), (BEGIN_S * 1_000 + 1_000, 900));
+    let kept = |after_ms: i64| budget.kept(clock.now_ms(1_900) + after_ms)[0];
+    assert_eq!(kept(0), 98, "nothing was called since: room for 45 to come");
+    assert_eq!(kept(900), 99, "and for one in nearly a second that nobody saw");
+}
