@@ -72,6 +72,9 @@ fn plan(context: &Context, lake: &Lake, args: PlanArgs) -> Result<Exit> {
         say!("planned without answers, uploads and accounts; --state names the lake that has them");
     }
     let plan = tasks::plan(lake, home, &wanted, Timestamp::now())?;
+    if !plan.older.is_empty() {
+        say!("this ends {}, whose tasks write nothing any more", plan.older.join(", "));
+    }
     let bytes: u64 = plan.planned.iter().map(|planned| planned.bytes).sum();
     let most = plan.planned.iter().map(|planned| planned.bytes).max().unwrap_or(0);
     if context.json {
@@ -113,9 +116,12 @@ fn learn(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {
 fn progress(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {
     let plan = Plan::read(lake, id)?;
     let (progress, is_over) = (tasks::progress(lake, &plan)?, plan.is_over(lake)?);
+    let newer = tasks::newer(lake, &plan)?;
     let buckets = plan.planned.len();
     if context.json {
-        output::json(&json!({ "run": id, "buckets": buckets, "done": progress, "is_finished": is_over }))?;
+        output::json(&json!({
+            "run": id, "buckets": buckets, "done": progress, "is_finished": is_over, "newer_run": newer,
+        }))?;
     }
     for (step, done) in &progress {
         say!(
@@ -124,7 +130,10 @@ fn progress(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {
             output::count_of(buckets as u64, "bucket", "buckets")
         );
     }
-    say!("{}", if is_over { "the run is finished" } else { "the run is not finished" });
+    match newer.filter(|_| !is_over) {
+        Some(newer) => say!("run {id} is over: run {newer} was planned after it"),
+        None => say!("{}", if is_over { "the run is finished" } else { "the run is not finished" }),
+    }
     Ok(Exit::Done)
 }
 

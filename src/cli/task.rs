@@ -138,6 +138,12 @@ fn describe(worked: &Worked) {
     if worked.is_over {
         say!("run {} is finished; nothing was changed", worked.run);
     }
+    if let Some(newer) = &worked.newer_run {
+        say!(
+            "run {} is over: run {newer} was planned after it, and its tasks do this; nothing was written over",
+            worked.run
+        );
+    }
     if !worked.given_up.is_empty() {
         let buckets = output::count_of(worked.given_up.len() as u64, "bucket was", "buckets were");
         say!("{buckets} written by others again and again; run the same task again later");

@@ -251,13 +251,16 @@ pub fn standing_weights(lake: &Lake, options: &Options) -> Result<Option<Weights
     Ok(kept.filter(is_enough))
 }
 
-/// Learns the weights of a lake where it needs some, and keeps them in it. None where there are no activities yet.
-pub fn settle_weights(lake: &Lake, options: &Options, answers: &AllAnswers) -> Result<Option<Weights>> {
+/// The weights of a lake, learned where it needs some, and not kept in it. None where there are no activities yet.
+pub fn settled_weights(lake: &Lake, options: &Options, answers: &AllAnswers) -> Result<Option<Weights>> {
     let buckets = dataset::used_buckets(lake)?;
     if buckets.is_empty() {
         return Ok(None);
     }
-    weights(lake, options, &buckets, answers).map(|(weights, _)| Some(weights))
+    match standing_weights(lake, options)? {
+        None => learn(lake, &buckets, answers).map(|(weights, _)| Some(weights)),
+        standing => Ok(standing),
+    }
 }
 
 /// What was made of buckets that have no activities any more.

@@ -2,16 +2,20 @@
 //!
 //! Landing and archives are never changed once they are there but where somebody is forgotten, so one of the same
 //! length is the same. Of a dataset's file the bytes are compared where the lengths agree.
+//! A copy of a dataset's file does not say which run put it: that is of the store where it was put.
 //! `lake.toml` goes last: a lake that has one is whole. The state database, its locks and what is in the making stay.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::archives;
 use super::backend::{Backend, Key};
+use super::dataset::stamp;
 use super::each::each_bucket;
 use super::hashing::{Hash, Hashing};
 use super::lake::{Bucket, Lake};
@@ -74,7 +78,9 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
                 Some(other) if is_landing(&folder) && (other == length || take == Take::Back) => {
                     mirrored.same += 1;
                 }
-                Some(other) if other == length => owed.push((key.clone(), true)),
+                Some(other) if [*length, length.saturating_sub(stamp::LENGTH)].contains(other) => {
+                    owed.push((key.clone(), true));
+                }
                 _ => owed.push((key.clone(), false)),
             }
         }
@@ -90,8 +96,13 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     for name in FILES.into_iter().filter(|name| take != Take::Landed || *name != "weights.toml") {
         let key = Key::new(name);
         match (from.backend().read(&key)?, to.read(&key)?) {
-            (Some(here), Some(there)) if here == there => mirrored.same += 1,
-            (Some(_), _) => owed.push((key, false)),
+            (Some(here), Some(there)) if stamp::unmark(&here) == there => mirrored.same += 1,
+            (Some(here), _) => {
+                let own = stamp::unmark(&here);
+                to.put(&key, &mut |out| out.write_all(own))?;
+                files.fetch_add(1, Ordering::Relaxed);
+                bytes.fetch_add(own.len() as u64, Ordering::Relaxed);
+            }
             (None, Some(_)) if take != Take::Back => to.remove(&key)?,
             (None, _) => {}
         }
@@ -160,22 +171,20 @@ fn digest(backend: &dyn Backend, key: &Key) -> Result<Option<Hash>> {
     Ok(backend.download(key, &mut digest)?.map(|_| digest.said()))
 }
 
+/// Whether there is what would arrive.
 fn is_same(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<bool> {
-    Ok(digest(from, key)? == digest(to, key)?)
+    let there = digest(to, key)?;
+    if is_dataset(key) {
+        return Ok(stage(from, to, key)?.map(|(_, here)| here) == there);
+    }
+    Ok(digest(from, key)? == there)
 }
 
 /// Copies a file, and reads back what has arrived. Returns its length.
 fn copy(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<u64> {
     let lost = || Error::damaged(from.place(key), "it was removed while it was copied; run this again");
-    let here = if from.is_remote() {
-        let scratch = to.scratch()?;
-        let mut staged = staged_in(&scratch)?;
-        staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
-        let mut digest = Hashing::new(BufWriter::new(&mut staged));
-        from.download(key, &mut digest)?.ok_or_else(lost)?;
-        digest.flush().map_err(Error::io("write in", &scratch))?;
-        let here = digest.said();
-        drop(digest);
+    let here = if from.is_remote() || is_dataset(key) {
+        let (staged, here) = stage(from, to, key)?.ok_or_else(lost)?;
         to.put_file(key, staged)?;
         here
     } else {
@@ -187,4 +196,29 @@ fn copy(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<u64> {
         Some(there) if here == there => Ok(here.1),
         _ => Err(Error::damaged(to.place(key), "it has arrived other than it was sent; run this again")),
     }
+}
+
+fn is_dataset(key: &Key) -> bool {
+    names::DATASETS.iter().any(|folder| key.as_str().split('/').next() == Some(folder))
+}
+
+/// A copy in the making, and its hash. Which run put it stays where it was put.
+fn stage(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<Option<(NamedTempFile, Hash)>> {
+    let scratch = to.scratch()?;
+    let mut staged = staged_in(&scratch)?;
+    staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+    let mut digest = Hashing::new(BufWriter::new(&mut staged));
+    if from.download(key, &mut digest)?.is_none() {
+        return Ok(None);
+    }
+    digest.flush().map_err(Error::io("write in", &scratch))?;
+    let mut here = digest.said();
+    drop(digest);
+    if is_dataset(key) && stamp::take_out(staged.path())? > 0 {
+        let mut digest = Hashing::new(io::sink());
+        let mut file = File::open(staged.path()).map_err(Error::io("read", staged.path()))?;
+        io::copy(&mut file, &mut digest).map_err(Error::io("read", staged.path()))?;
+        here = digest.said();
+    }
+    Ok(Some((staged, here)))
 }

@@ -1,11 +1,19 @@
 //! Putting what a task has made, file by file, so that whatever is cut off or overtaken is found and done again.
 
-use super::spool::Spool;
+use super::spool::{Read, Spool};
 use crate::error::{Error, Result};
 use crate::store::backend::{Backend, Key, Put, Version};
-use crate::store::dataset::{self, MadeFrom, Table};
+use crate::store::dataset::{self, MadeFrom, Table, stamp};
 use crate::store::hashing::hash;
 use crate::store::names::DATASETS;
+
+/// Whose files are put.
+#[derive(Debug, Clone, Copy)]
+pub struct OfRun<'a> {
+    pub order: u64,
+    /// Folders that an older run may still write in: there, what is as it was is put as well.
+    pub contested: &'a [&'a str],
+}
 
 /// How a commit ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +25,20 @@ pub enum Committed {
 }
 
 /// Puts everything that has changed.
-pub fn commit(spool: &Spool, to: &dyn Backend) -> Result<Committed> {
+pub fn commit(spool: &Spool, of_run: OfRun<'_>, to: &dyn Backend) -> Result<Committed> {
     let mut files = 0;
     for key in changed(spool)? {
         let before = spool.read.get(&key);
         let path = spool.path(&key);
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        if before.is_some_and(|before| before.hash == hash(&bytes)) {
+        let is_contested = of_run.contested.contains(&folder_of(&key));
+        let is_settled = |before: &&Read| before.order == of_run.order || !is_contested;
+        if let Some(before) = before.filter(is_settled)
+            && hash(&stamp::put_in(bytes.clone(), before.order)) == before.hash
+        {
             continue;
         }
+        let bytes = stamp::put_in(bytes, of_run.order);
         if !put(to, &key, before.map(|before| &before.version), &bytes)? {
             return Ok(Committed::Overtaken);
         }

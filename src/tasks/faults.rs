@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::{Plan, Scratch, Step, Task, Wanted, Worked};
-use crate::dedupe;
+use crate::dedupe::{self, Thresholds};
 use crate::error::{Error, Result};
 use crate::normalize;
 use crate::sources::Source;
 use crate::store::archives::{self, Archives};
 use crate::store::backend::{Append, Backend, Guard, Key, Opened, Put, Stat, Version};
+use crate::store::dataset::stamp;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::local::Local;
 use crate::store::mirror::{Take, mirror};
@@ -183,13 +184,15 @@ fn land(lake: &Lake, number: u32) {
     }
 }
 
-/// What the datasets hold.
+/// What the datasets hold, whichever run put it.
 fn datasets(backend: &dyn Backend) -> BTreeMap<Key, Vec<u8>> {
     let mut found = BTreeMap::new();
     for folder in names::DATASETS {
         for (key, _) in backend.list(&Key::new(folder)).unwrap() {
-            let bytes = backend.read(&key).unwrap().unwrap();
-            found.insert(key, bytes.into());
+            let mut file = tempfile::NamedTempFile::new_in(Scratch::default_folder()).unwrap();
+            file.write_all(&backend.read(&key).unwrap().unwrap()).unwrap();
+            stamp::take_out(file.path()).unwrap();
+            found.insert(key, std::fs::read(file.path()).unwrap());
         }
     }
     found
@@ -198,6 +201,8 @@ fn datasets(backend: &dyn Backend) -> BTreeMap<Key, Vec<u8>> {
 struct World {
     /// What one person's data come to on one machine, and that of both.
     half: BTreeMap<Key, Vec<u8>>,
+    /// What the first come to where nothing matches.
+    strict: BTreeMap<Key, Vec<u8>>,
     whole: BTreeMap<Key, Vec<u8>>,
     /// Lakes with only the landing of one, and of both.
     landed: Lake,
@@ -214,16 +219,19 @@ impl World {
             lake
         };
         let local = lake("local", 1);
-        let made = || {
+        let made = |thresholds: Thresholds| {
             normalize::run(&local, |_| {}).unwrap();
-            dedupe::run(&local, &dedupe::Options::default(), |_| {}).unwrap();
+            let options = dedupe::Options { thresholds, ..dedupe::Options::default() };
+            dedupe::run(&local, &options, |_| {}).unwrap();
             datasets(local.backend())
         };
-        let half = made();
+        let half = made(Thresholds::default());
+        let strict = made(STRICT);
+        assert!(strict != half, "no pair matches");
         land(&local, 1);
-        let whole = made();
+        let whole = made(Thresholds::default());
         assert!(half.len() > 6 && whole.len() >= half.len(), "{:?}", whole.keys());
-        World { half, whole, landed: lake("landed", 1), grown: lake("grown", 2), _folder: folder }
+        World { half, strict, whole, landed: lake("landed", 1), grown: lake("grown", 2), _folder: folder }
     }
 
     /// A new store with what one person landed.
@@ -258,6 +266,14 @@ fn plan(lake: &Lake, id: &str) {
     super::plan(lake, None, &wanted, Timestamp::now()).unwrap();
 }
 
+/// Nothing matches.
+const STRICT: Thresholds = Thresholds { match_odds: 1e300, review_odds: 1e299 };
+
+fn strictly(lake: &Lake, id: &str) {
+    let wanted = Wanted { id: Some(id.to_string()), thresholds: STRICT, ..Wanted::default() };
+    super::plan(lake, None, &wanted, Timestamp::now()).unwrap();
+}
+
 fn undisturbed(lake: &Lake, id: &str, step: &Step) {
     let worked = attempt(lake, id, step).unwrap();
     assert!(worked.failed.is_empty() && worked.given_up.is_empty(), "{worked:?}");
@@ -288,7 +304,7 @@ fn disturbed(new: &dyn Fn() -> Arc<dyn Backend>) {
         loop {
             let mut is_through = false;
             // Each put is lost, and killed before and behind; the others take turns.
-            for kind in [2, 3, 4, [0, 1, 5, 6, 7][at as usize % 5]] {
+            for kind in [2, 3, 4, 8, [0, 1, 5, 6, 7][at as usize % 5]] {
                 let what = format!("{} put {at}, kind {kind}", step.name());
                 let store = world.store(new);
                 let calm = over(store.clone());
@@ -311,6 +327,12 @@ fn disturbed(new: &dyn Fn() -> Arc<dyn Backend>) {
                     5 => Fault::Meanwhile(Box::new(move || undisturbed(&twin, "r", &Step::Dedupe))),
                     // The landing grows.
                     6 => Fault::Meanwhile(Box::new(move || home.grow(twin.backend()))),
+                    // It is of a run that another one has ended, which makes less matches of the same.
+                    8 => Fault::Meanwhile(Box::new(move || {
+                        strictly(&twin, "stricter");
+                        through(&twin, "stricter");
+                        assert_same(twin.backend(), &home.strict, "a stricter run");
+                    })),
                     // It comes so late that the run is over, and another one as well, which had more.
                     _ => Fault::Meanwhile(Box::new(move || {
                         through(&twin, "r");
@@ -332,8 +354,9 @@ fn disturbed(new: &dyn Fn() -> Arc<dyn Backend>) {
                     is_through = true;
                     break;
                 }
-                if kind == 7 {
-                    assert_same(&*store, &world.whole, &what);
+                if kind >= 7 {
+                    let expected = if kind == 7 { &world.whole } else { &world.strict };
+                    assert_same(&*store, expected, &what);
                     continue;
                 }
                 through(&calm, "r");

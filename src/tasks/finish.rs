@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::part_key;
 use super::plan::{DONE, Once, Plan, put_once};
 use super::work::Done;
+use super::{orders, part_key};
 use crate::error::{Error, Result};
-use crate::store::backend::Key;
-use crate::store::dataset;
+use crate::store::backend::{Key, Put};
+use crate::store::dataset::{self, stamp};
 use crate::store::each::at_once;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::names::DATASETS;
@@ -50,6 +50,12 @@ pub fn finish(lake: &Lake, plan: &Plan) -> Result<Finished> {
     if let Some(text) = lake.text(&key)? {
         return serde_json::from_str(&text).map_err(|e| Error::damaged(lake.place(&key), e));
     }
+    if let Some(newer) = orders::newer(lake, plan)? {
+        return Err(Error::Usage(format!(
+            "run {} is over: run {newer} was planned after it; finish that one",
+            plan.id
+        )));
+    }
     let is_deduped = !lake.backend().names(&part_key(&plan.id, "dedupe"))?.is_empty();
     for step in ["normalize", "dedupe"].into_iter().take(1 + usize::from(is_deduped)) {
         let owed = owed(lake, plan, step)?;
@@ -82,13 +88,35 @@ pub fn finish(lake: &Lake, plan: &Plan) -> Result<Finished> {
         files,
     };
     if is_deduped {
-        lake.put(&lake.weights(), plan.weights(lake)?.as_bytes())?;
+        keep_weights(lake, plan)?;
     }
     let bytes = serde_json::to_vec_pretty(&finished).expect("it is plain");
     match put_once(lake.backend(), &key, &bytes)? {
         Once::Ours => Ok(finished),
         Once::Theirs => finish(lake, plan),
     }
+}
+
+/// Keeps the weights of the run in the lake, with its number. Those of a run that was planned meanwhile are left alone.
+fn keep_weights(lake: &Lake, plan: &Plan) -> Result<()> {
+    /// Each time that it is not through, somebody else is.
+    const ATTEMPTS: u32 = 10;
+    let text = stamp::mark(&plan.weights(lake)?, plan.order);
+    let key = lake.weights();
+    for _ in 0..ATTEMPTS {
+        let there = lake.backend().open(&key)?.map(|opened| opened.stat.version);
+        if orders::newer(lake, plan)?.is_some() {
+            return Ok(());
+        }
+        match lake.backend().put_if(&key, there.as_ref(), text.as_bytes())? {
+            Put::Changed if lake.text(&key)?.is_none_or(|there| there != text) => {}
+            _ => return Ok(()),
+        }
+    }
+    Err(Error::Remote(format!(
+        "{} is written again and again by others; run this again",
+        lake.place(&key).display()
+    )))
 }
 
 /// Every file of the datasets.

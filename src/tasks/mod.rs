@@ -20,6 +20,7 @@
 //!    bucket is comes last: activities, and golden.
 //! 4. A refused put may be one's own, whose answer was lost: the same bytes are there, and that is success. Other bytes
 //!    are somebody else's: the attempt starts over from 2, some times, and then ends with 75.
+//! 5. Whoever is older never writes over who is newer (`orders`): a run that is planned ends those before it.
 //!
 //! There are no leases, and nothing is deleted: what is gone is replaced by a file without rows.
 
@@ -27,6 +28,9 @@ mod commit;
 #[cfg(test)]
 mod faults;
 mod finish;
+#[cfg(test)]
+mod order_model;
+mod orders;
 mod plan;
 #[cfg(test)]
 mod protocol;
@@ -35,6 +39,7 @@ mod spool;
 mod work;
 
 pub use finish::{Finished, Listed, finish, owed, progress};
+pub use orders::newer;
 pub use plan::{Learned, Plan, Planned, Wanted, learn, plan};
 pub use shards::{Shard, shard};
 pub use work::{Done, Scratch, Stats, Step, Task, Worked, run};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{part_key, plan_key};
+use super::{orders, part_key, plan_key};
 use crate::dedupe::weights::Weights;
 use crate::dedupe::{self, Gone, Learn, Options, Thresholds};
 use crate::error::{Error, Result};
@@ -39,6 +39,10 @@ pub struct Plan {
     pub id: String,
     pub made_at: Timestamp,
     pub longrun: String,
+    /// Greater than that of every run that was planned before.
+    pub order: u64,
+    /// Of those, the runs whose tasks could still write.
+    pub older: Vec<String>,
     /// Of rows, and of what dedupe does: every task has to be of the same.
     pub schema: i32,
     pub dedupe: u64,
@@ -170,7 +174,7 @@ pub fn plan(lake: &Lake, home: Option<&Lake>, wanted: &Wanted, now: Timestamp) -
     let weights = match dedupe::standing_weights(lake, &options)? {
         None if pending_bytes == 0 => {
             let answers = home.map_or(Ok(AllAnswers::default()), AllAnswers::read)?;
-            dedupe::settle_weights(lake, &options, &answers)?
+            dedupe::settled_weights(lake, &options, &answers)?
         }
         standing => standing,
     };
@@ -183,9 +187,12 @@ pub fn plan(lake: &Lake, home: Option<&Lake>, wanted: &Wanted, now: Timestamp) -
         }
         states.push(bucket.0);
     }
+    let order = orders::claim(lake, &id, now)?;
     let plan = Plan {
+        older: orders::older(lake, order)?,
         id,
         made_at: now,
+        order,
         longrun: VERSIONS.2.to_string(),
         schema: VERSIONS.0,
         dedupe: VERSIONS.1,
@@ -275,7 +282,7 @@ pub fn learn(lake: &Lake, plan: &Plan) -> Result<Learned> {
     let folder = tempfile::tempdir().map_err(Error::io("make", std::env::temp_dir()))?;
     let home = plan.scratch_lake(lake, folder.path(), &plan.states)?;
     let options = Options { learn: Learn::IfNeeded, ..plan.options()? };
-    let learned = dedupe::settle_weights(lake, &options, &AllAnswers::read(&home)?)?.unwrap_or_default();
+    let learned = dedupe::settled_weights(lake, &options, &AllAnswers::read(&home)?)?.unwrap_or_default();
     let text = learned.to_toml();
     match put_once(lake.backend(), &part_key(&plan.id, WEIGHTS), text.as_bytes())? {
         Once::Ours => Ok(Learned { pairs: learned.learned_from, was_known: false }),

@@ -11,6 +11,7 @@ use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::sources::Source;
 use crate::store::backend::{Backend, Key, Version};
+use crate::store::dataset::stamp;
 use crate::store::each::at_once;
 use crate::store::hashing::{Hash, Hashing};
 use crate::store::lake::{Bucket, Lake};
@@ -54,7 +55,10 @@ impl Scratch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
     pub version: Version,
+    /// Of its bytes as the store has them.
     pub hash: Hash,
+    /// Of the run that put it; 0 where none did.
+    pub order: u64,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,8 @@ pub struct Spool {
     pub bucket: Bucket,
     /// Of the datasets' files; landing and archives are never written.
     pub read: BTreeMap<Key, Read>,
+    /// The greatest order of those.
+    pub newest: u64,
     folder: TempDir,
 }
 
@@ -82,7 +88,7 @@ impl Spool {
             .tempdir_in(&scratch.folder)
             .map_err(Error::io("write in", &scratch.folder))?;
         let lake = plan.scratch_lake(from, folder.path(), &[bucket.0])?;
-        Ok(Spool { lake, bucket, read: BTreeMap::new(), folder })
+        Ok(Spool { lake, bucket, read: BTreeMap::new(), newest: 0, folder })
     }
 
     /// Reads what the step will write, in that order, and what it is made from last.
@@ -122,8 +128,11 @@ impl Spool {
 
     /// Copies files that may be written, and remembers what they were.
     fn take(&mut self, from: &Lake, keys: Vec<Key>) -> Result<()> {
-        let read = self.copy(from, keys)?;
-        self.read.extend(read);
+        for (key, read) in self.copy(from, keys)? {
+            let order = stamp::take_out(&self.path(&key))?;
+            self.newest = self.newest.max(order);
+            self.read.insert(key, Read { order, ..read });
+        }
         Ok(())
     }
 
@@ -171,7 +180,7 @@ pub fn download(backend: &dyn Backend, key: &Key, path: &Path) -> Result<Option<
     let stat = backend.download(key, &mut out)?;
     out.flush().map_err(Error::io("write", path))?;
     match stat {
-        Some(stat) => Ok(Some(Read { version: stat.version, hash: out.said() })),
+        Some(stat) => Ok(Some(Read { version: stat.version, hash: out.said(), order: 0 })),
         None => {
             std::fs::remove_file(path).map_err(Error::io("remove", path))?;
             Ok(None)

@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::commit::{Committed, commit};
-use super::part_key;
+use super::commit::{Committed, OfRun, commit};
 use super::plan::Plan;
 pub use super::spool::Scratch;
 use super::spool::{Needs, Spool};
+use super::{orders, part_key};
 use crate::dedupe;
 use crate::dedupe::weights::Weights;
 use crate::error::{Error, Result};
 use crate::fetch::verify::{self, Verified};
 use crate::normalize::{self, Annotations};
 use crate::stats::Sheet;
-use crate::store::backend::Traffic;
+use crate::store::backend::{Key, Traffic};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::state::answers::AllAnswers;
 
@@ -48,6 +48,15 @@ impl Step<'_> {
             Step::Dedupe => "dedupe",
             Step::Verify => "verify",
             Step::Stats(stats) => stats.name,
+        }
+    }
+
+    /// The datasets that it writes.
+    fn writes(&self) -> &'static [&'static str] {
+        match self {
+            Step::Normalize => &["streams", "rejects", "origins", "activities"],
+            Step::Dedupe => &["matches", "golden"],
+            Step::Verify | Step::Stats(_) => &[],
         }
     }
 }
@@ -90,6 +99,8 @@ pub struct Worked {
     pub given_up: Vec<u32>,
     /// Whether the run is over, so that nothing was done.
     pub is_over: bool,
+    /// The run that was planned since, which ends this one.
+    pub newer_run: Option<String>,
     pub failed: Vec<String>,
     pub seconds: f64,
     pub cpu_seconds: f64,
@@ -104,6 +115,16 @@ enum Ended {
     Before,
     GivenUp,
     Over,
+    /// This run was planned since, and has what this one would write over.
+    Newer(String),
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done(Done),
+    Overtaken,
+    /// A file that it read is of a newer run.
+    Newer,
 }
 
 /// Works through the buckets. One that fails does not stop the others, unless all would fail of the same.
@@ -118,8 +139,8 @@ pub fn run(task: &Task, step: &Step) -> Result<Worked> {
         while let Some(bucket) = task.buckets.get(next.fetch_add(1, Ordering::Relaxed)) {
             let of_bucket = OfBucket { task, step, weights: weights.as_deref(), bucket: *bucket };
             let result = of_bucket.run(&overtaken);
-            let ends_all =
-                matches!(&result, Ok(Ended::Over)) || result.as_ref().is_err_and(Error::is_everywhere);
+            let ends_all = matches!(&result, Ok(Ended::Over | Ended::Newer(_)))
+                || result.as_ref().is_err_and(Error::is_everywhere);
             ended.lock().expect("no thread panics while it holds this").push((*bucket, result));
             if ends_all {
                 next.store(task.buckets.len(), Ordering::Relaxed);
@@ -144,6 +165,7 @@ pub fn run(task: &Task, step: &Step) -> Result<Worked> {
             Ok(Ended::Before) => worked.done_before += 1,
             Ok(Ended::GivenUp) => worked.given_up.push(bucket.0),
             Ok(Ended::Over) => worked.is_over = true,
+            Ok(Ended::Newer(run)) => worked.newer_run = Some(run),
             Err(e) if e.is_everywhere() => return Err(e),
             Err(e) => worked.failed.push(format!("bucket {bucket}: {e}")),
         }
@@ -169,6 +191,11 @@ fn used() -> (f64, u64) {
     (cpu_s, peak.unwrap_or(0) << 10)
 }
 
+/// The sign that a bucket is done with a step.
+fn done_key(id: &str, step: &Step, bucket: Bucket) -> Key {
+    part_key(id, &format!("{}/{bucket}.json", step.name()))
+}
+
 struct OfBucket<'a, 'b> {
     task: &'a Task<'a>,
     step: &'a Step<'b>,
@@ -179,35 +206,58 @@ struct OfBucket<'a, 'b> {
 impl OfBucket<'_, '_> {
     fn run(&self, overtaken: &AtomicUsize) -> Result<Ended> {
         let Task { lake, plan, .. } = self.task;
-        let key = part_key(&plan.id, &format!("{}/{}.json", self.step.name(), self.bucket));
+        let key = done_key(&plan.id, self.step, self.bucket);
         if lake.backend().exists(&key)? {
             return Ok(Ended::Before);
         }
+        let contested = self.contested()?;
         for _ in 0..ATTEMPTS {
             // Reading goes on: tables are made of what a run came to.
-            let writes = matches!(self.step, Step::Normalize | Step::Dedupe);
-            if writes && plan.is_over(lake)? {
-                return Ok(Ended::Over);
+            if !self.step.writes().is_empty() {
+                if plan.is_over(lake)? {
+                    return Ok(Ended::Over);
+                }
+                if let Some(newer) = orders::newer(lake, plan)? {
+                    return Ok(Ended::Newer(newer));
+                }
             }
-            if let Some(done) = self.once()? {
-                lake.put(&key, &serde_json::to_vec_pretty(&done).expect("it is plain"))?;
-                return Ok(Ended::Done(done));
-            }
-            overtaken.fetch_add(1, Ordering::Relaxed);
+            match self.once(contested)? {
+                Attempt::Done(done) => {
+                    lake.put(&key, &serde_json::to_vec_pretty(&done).expect("it is plain"))?;
+                    return Ok(Ended::Done(done));
+                }
+                Attempt::Overtaken => overtaken.fetch_add(1, Ordering::Relaxed),
+                Attempt::Newer => {
+                    let newer = orders::newer(lake, plan)?;
+                    return Ok(Ended::Newer(
+                        newer.unwrap_or_else(|| "that is not there any more".to_string()),
+                    ));
+                }
+            };
         }
         Ok(Ended::GivenUp)
     }
 
-    /// One attempt; None where somebody else was faster.
-    fn once(&self) -> Result<Option<Done>> {
+    /// The datasets that an older run may still write in this bucket.
+    fn contested(&self) -> Result<&'static [&'static str]> {
+        let Task { lake, plan, .. } = self.task;
+        for older in &plan.older {
+            if !lake.backend().exists(&done_key(older, self.step, self.bucket))? {
+                return Ok(self.step.writes());
+            }
+        }
+        Ok(&[])
+    }
+
+    fn once(&self, contested: &[&str]) -> Result<Attempt> {
         let Task { lake, plan, scratch, .. } = self.task;
         let mut spool = Spool::new(lake, plan, self.bucket, scratch)?;
         let mut done = Done { bucket: self.bucket.0, ..Done::default() };
         match self.step {
             Step::Normalize => {
                 let annotations = Annotations::read(&spool.lake)?;
-                if normalize::is_settled(lake, self.bucket, &annotations)? {
-                    return Ok(Some(done));
+                if contested.is_empty() && normalize::is_settled(lake, self.bucket, &annotations)? {
+                    return Ok(Attempt::Done(done));
                 }
                 let needs = Needs { beside_activities: true, landing: true, ..Needs::default() };
                 spool.fill(lake, needs, scratch)?;
@@ -222,8 +272,10 @@ impl OfBucket<'_, '_> {
                 spool.lake.put(&spool.lake.weights(), text.as_bytes())?;
                 let weights = Weights::parse(text, &spool.lake.place(&spool.lake.weights()))?;
                 let (options, answers) = (plan.options()?, AllAnswers::read(&spool.lake)?);
-                if dedupe::is_settled(lake, self.bucket, &weights, &options, &answers)? {
-                    return Ok(Some(done));
+                if contested.is_empty()
+                    && dedupe::is_settled(lake, self.bucket, &weights, &options, &answers)?
+                {
+                    return Ok(Attempt::Done(done));
                 }
                 spool.fill(lake, Needs { workouts: true, ..Needs::default() }, scratch)?;
                 let run = dedupe::run(&spool.lake, &options, |_| {})?;
@@ -236,7 +288,7 @@ impl OfBucket<'_, '_> {
                 done.summary = serde_json::to_value(&verified).expect("it is plain");
                 let Verified { damage, gaps, .. } = verified;
                 done.found = damage.into_iter().chain(gaps).collect();
-                return Ok(Some(done));
+                return Ok(Attempt::Done(done));
             }
             Step::Stats(stats) => {
                 let needs = Needs { workouts: true, beside_activities: true, ..Needs::default() };
@@ -249,14 +301,18 @@ impl OfBucket<'_, '_> {
                 lake.backend().upload(&part_key(&plan.id, &name), made.path())?;
                 done.files = 1;
                 done.summary = serde_json::json!({ "lines": sheet.len() });
-                return Ok(Some(done));
+                return Ok(Attempt::Done(done));
             }
         }
-        match commit(&spool, lake.backend())? {
-            Committed::Done(files) if done.found.is_empty() => Ok(Some(Done { files, ..done })),
+        // Whoever is newer has put that, and may know more.
+        if spool.newest > plan.order {
+            return Ok(Attempt::Newer);
+        }
+        match commit(&spool, OfRun { order: plan.order, contested }, lake.backend())? {
+            Committed::Done(files) if done.found.is_empty() => Ok(Attempt::Done(Done { files, ..done })),
             // A source that cannot be read stays owed.
             Committed::Done(_) => Err(Error::damaged(lake.root(), done.found.join("; "))),
-            Committed::Overtaken => Ok(None),
+            Committed::Overtaken => Ok(Attempt::Overtaken),
         }
     }
 }

@@ -9,6 +9,7 @@ mod made_from;
 pub mod merge;
 mod places;
 mod read;
+pub mod stamp;
 #[cfg(test)]
 mod toy;
 mod write;

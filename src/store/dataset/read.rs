@@ -11,6 +11,7 @@ use twox_hash::XxHash64;
 
 use super::keys::sources;
 use super::made_from::{MadeFrom, made_from};
+use super::stamp;
 use crate::error::{Error, Result};
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
@@ -37,14 +38,18 @@ fn check(lake: &Lake, key: &Key, metadata: &ParquetMetaData, command: &str) -> R
 }
 
 /// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
-/// are, how long, and what it was made from.
+/// are, how long, and what it was made from. Which run put it makes no difference.
 pub fn fingerprint(lake: &Lake, key: &Key) -> Result<Option<u64>> {
     let Some(file) = lake.backend().open(key)? else { return Ok(None) };
     let length = file.stat.bytes;
     let read = || -> io::Result<u64> {
         let end = file.range(length.saturating_sub(8)..length)?;
         let footer = end.first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
-        Ok(XxHash64::oneshot(length, &file.range(length.saturating_sub(8 + footer)..length)?))
+        let begin = length.saturating_sub(8 + footer);
+        let bytes = file.range(begin.saturating_sub(stamp::LENGTH)..length)?;
+        let (before, end) = bytes.split_at(begin.min(stamp::LENGTH) as usize);
+        let own = if stamp::parse(before).is_some() { length - stamp::LENGTH } else { length };
+        Ok(XxHash64::oneshot(own, end))
     };
     read().map(Some).map_err(Error::io("read", lake.place(key)))
 }

@@ -1,6 +1,7 @@
 //! The stages as tasks of a run: over a store that all tasks share, whatever becomes of them, the lake is that of one
 //! machine to the byte.
 
+mod ages;
 mod engines;
 #[cfg(feature = "cloud")]
 mod gcs;
