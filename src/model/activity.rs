@@ -10,7 +10,7 @@ use crate::model::columns::record;
 use crate::model::polyline::Track;
 
 /// Written to every row, so that a reader can tell what the columns meant.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 
 /// Longer is no workout: an expedition, or a device that was never stopped.
 const LONGEST_S: f64 = 60.0 * 86_400.0;

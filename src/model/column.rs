@@ -79,8 +79,8 @@ pub enum Encoding {
     BytesApart,
     /// Whole numbers that differ little from their neighbours: points of a track, times of samples.
     Differences,
-    /// The same, of the points of tracks: their differences are bits without a pattern, so Zstandard looks at them in its
-    /// fastest way. That takes a twentieth of the work of normalizing away, and makes files half a hundredth larger.
+    /// The same, of the points of tracks, which are most of a file. Their differences are bits without a pattern, so
+    /// Zstandard does not look at them.
     Steps,
     /// Text that shares most of its characters with the text before: ids and places, in order.
     Prefixes,

@@ -10,6 +10,7 @@ pub mod merge;
 mod places;
 mod read;
 pub mod stamp;
+mod steps;
 #[cfg(test)]
 mod toy;
 mod write;
@@ -91,21 +92,18 @@ pub fn batch<R: TableRow>(columns: &mut R::Columns) -> RecordBatch {
 }
 
 /// How the columns are packed, as each of them says. One that is empty needs no dictionary and nothing that compresses,
-/// which take more memory and time than most columns' values.
+/// which take more memory and time than most columns' values; the steps of tracks are packed in `steps`.
 fn properties(
     schema: &Schema,
     columns: &[&Column],
     empty: &[bool],
-    rows_per_group: usize,
 ) -> parquet::file::properties::WriterPropertiesBuilder {
-    let level = |level| ZstdLevel::try_new(level).expect("the level exists");
-    let fastest = level(-3);
+    let level = ZstdLevel::try_new(3).expect("the level exists");
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level(3)))
+        .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(Some(rows_per_group));
+        .set_offset_index_disabled(true);
     let schema = ArrowSchemaConverter::new().convert(schema).expect("the schema is plain");
     for leaf in schema.columns() {
         let path = leaf.path().clone();
@@ -115,20 +113,17 @@ fn properties(
         if column.has_statistics {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
-        if empty.get(place) == Some(&true) {
+        if empty.get(place) == Some(&true) || column.encoding == column::Encoding::Steps {
             properties = properties
                 .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
                 .set_column_dictionary_enabled(path, false);
             continue;
         }
-        if column.encoding == column::Encoding::Steps {
-            properties = properties.set_column_compression(path.clone(), Compression::ZSTD(fastest));
-        }
         let packed = match column.encoding {
-            column::Encoding::Dictionary => continue,
+            column::Encoding::Dictionary | column::Encoding::Steps => continue,
             column::Encoding::Plain => Encoding::PLAIN,
             column::Encoding::BytesApart => Encoding::BYTE_STREAM_SPLIT,
-            column::Encoding::Differences | column::Encoding::Steps => Encoding::DELTA_BINARY_PACKED,
+            column::Encoding::Differences => Encoding::DELTA_BINARY_PACKED,
             column::Encoding::Prefixes => Encoding::DELTA_BYTE_ARRAY,
         };
         properties =
