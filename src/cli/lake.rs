@@ -6,6 +6,7 @@ use super::output::say;
 use super::{Context, Exit, output, place};
 use crate::error::{Error, Result};
 use crate::store::dataset;
+use crate::store::geometry;
 use crate::store::lake::{Lake, Patience, remote};
 use crate::store::local::Local;
 use crate::store::mirror::{Mirrored, Take, mirror};
@@ -39,6 +40,15 @@ enum Action {
         #[arg(value_name = "N", value_parser = buckets)]
         buckets: u32,
     },
+    /// Keep tracks as lines as well, for tools that read GeoParquet, or no longer
+    ///
+    /// `activities` and `golden` get two columns more, `geometry` and `bbox`, with which they are GeoParquet 1.1: GeoPandas and
+    /// DuckDB open them as they are. They take about five times the space. What is there is written anew at once; if this
+    /// is killed, run it again.
+    Geometry {
+        #[arg(value_name = "on|off", value_parser = on_or_off, action = clap::ArgAction::Set)]
+        wanted: bool,
+    },
     /// Copy this lake to a bucket or a folder, for tasks on other machines
     ///
     /// Landing, archives, rules and policy, and where there are none yet the datasets and weights. What is there already is
@@ -64,6 +74,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let mirrored = match &args.action {
         Action::New { buckets } => return new(context, *buckets),
         Action::Rebucket { buckets } => return rebucket(context, *buckets),
+        Action::Geometry { wanted } => return keep_geometry(context, *wanted),
         Action::Push { to, datasets } => push(context, to, *datasets)?,
         Action::Pull { from } => pull(context, from)?,
     };
@@ -93,6 +104,32 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
 fn buckets(text: &str) -> std::result::Result<u32, String> {
     let wrong = || format!("a lake has 1 to {MOST_BUCKETS} buckets");
     text.parse().ok().filter(|buckets| (1..=MOST_BUCKETS).contains(buckets)).ok_or_else(wrong)
+}
+
+fn on_or_off(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is on or off".to_string()),
+    }
+}
+
+fn keep_geometry(context: &Context, wanted: bool) -> Result<Exit> {
+    let lake = Lake::open(context.folder()?)?;
+    let done = geometry::set(&lake, wanted)?;
+    if context.json {
+        output::json(&done)?;
+    }
+    say!(
+        "{} written, {} now and {} before",
+        output::count_of(done.files, "file", "files"),
+        output::bytes(done.bytes),
+        output::bytes(done.bytes_before)
+    );
+    if done.files > 0 {
+        say!("run `longrun dedupe` next: it looks again at what was written");
+    }
+    Ok(Exit::Done)
 }
 
 fn new(context: &Context, buckets: u32) -> Result<Exit> {

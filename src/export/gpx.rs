@@ -8,9 +8,9 @@ use std::fmt::Write;
 use jiff::SignedDuration;
 use quick_xml::escape::escape;
 
-use super::geo::Line;
 use super::samples::{Samples, value};
 use crate::store::dataset::cells::Rows;
+use crate::store::dataset::geometry::Line;
 
 /// A file of the points between.
 pub fn file(rows: &Rows, row: usize, points: &str) -> String {

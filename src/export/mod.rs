@@ -27,6 +27,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::store::dataset::geometry::{self, Line};
 use crate::store::dataset::{self, Places, cells::Rows};
 use crate::store::lake::{Bucket, Lake, is_among};
 use originals::Originals;
@@ -147,7 +148,7 @@ fn write(
     place: &mut dyn Place,
     exported: &mut Exported,
 ) -> Result<()> {
-    let (flat, lines) = (table::flat(rows), geo::lines(rows));
+    let (flat, lines) = (table::flat(rows), geometry::lines(rows));
     exported.workouts += rows.num_rows() as u64;
     exported.tracks += lines.iter().flatten().count() as u64;
     let wants = |format: Format| options.formats.contains(&format);
@@ -167,7 +168,7 @@ fn write(
 fn one_by_one(
     lake: &Lake,
     rows: &RecordBatch,
-    lines: &[Option<geo::Line>],
+    lines: &[Option<Line>],
     options: &Options,
     recorded: &Places,
     place: &mut dyn Place,

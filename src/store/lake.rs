@@ -46,6 +46,7 @@ pub struct Lake {
     root: PathBuf,
     backend: Arc<dyn Backend>,
     buckets: u32,
+    has_geometry: bool,
 }
 
 /// The bucket of a user, of so many.
@@ -81,7 +82,7 @@ impl Lake {
                 "{name} is a lake of an older format; pull it with the longrun that pushed it, and push it anew"
             )));
         }
-        Ok(Lake { root: name.into(), backend, buckets: charter.buckets })
+        Ok(Lake { root: name.into(), backend, buckets: charter.buckets, has_geometry: charter.geometry })
     }
 
     /// Opens a lake that is there. One of an older format is brought over first.
@@ -116,12 +117,13 @@ impl Lake {
             }
             Err(e) => return Err(Error::io("read", &charter)(e)),
         };
-        let Charter { format, buckets, hash } = read_charter(&text, &root.display().to_string(), &charter)?;
+        let charter = read_charter(&text, &root.display().to_string(), &charter)?;
         let local = Local::new(root);
-        if format < FORMAT {
-            migrate::to_format_2(root, &local, Charter { format: FORMAT, buckets, hash })?;
+        let (buckets, has_geometry) = (charter.buckets, charter.geometry);
+        if charter.format < FORMAT {
+            migrate::to_format_2(root, &local, Charter { format: FORMAT, ..charter })?;
         }
-        Ok(Lake { root: root.to_path_buf(), backend: Arc::new(local), buckets })
+        Ok(Lake { root: root.to_path_buf(), backend: Arc::new(local), buckets, has_geometry })
     }
 
     /// Opens a lake, making one where there is nothing yet.
@@ -141,10 +143,7 @@ impl Lake {
             Err(e) => e.kind() == std::io::ErrorKind::NotFound,
         };
         if is_empty {
-            write_charter(
-                &Local::new(root),
-                &Charter { format: FORMAT, buckets: buckets.unwrap_or(BUCKETS), hash: HASH.to_string() },
-            )?;
+            write_charter(&Local::new(root), &Charter::new(buckets.unwrap_or(BUCKETS), false))?;
         }
         let lake = Lake::open(root)?;
         match buckets {
@@ -220,6 +219,11 @@ impl Lake {
     /// How people find an object.
     pub fn place(&self, key: &Key) -> PathBuf {
         self.backend.place(key)
+    }
+
+    /// Whether `activities` and `golden` have tracks as lines, too.
+    pub fn has_geometry(&self) -> bool {
+        self.has_geometry
     }
 
     /// How many buckets there are.

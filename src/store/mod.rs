@@ -11,7 +11,8 @@
 //! dataset        rows in Parquet                        state      what cannot be made anew, in SQLite
 //! mirror         a lake copied to another place        each       work on many things at once
 //! migrate        older formats                         purge      forgetting a person
-//! rebucket       another number of buckets             hashing  the hash of what is written
+//! rebucket       another number of buckets             geometry   tracks as lines, or not
+//! hashing        the hash of what is written
 //! ```
 
 pub mod archives;
@@ -20,6 +21,7 @@ pub mod backend;
 mod contract;
 pub mod dataset;
 pub mod each;
+pub mod geometry;
 pub mod hashing;
 pub mod lake;
 pub mod landing;

@@ -22,6 +22,15 @@ pub struct Charter {
     pub format: u32,
     pub buckets: u32,
     pub hash: String,
+    /// Whether `activities` and `golden` have tracks as lines, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub geometry: bool,
+}
+
+impl Charter {
+    pub fn new(buckets: u32, geometry: bool) -> Charter {
+        Charter { format: FORMAT, buckets, hash: HASH.to_string(), geometry }
+    }
 }
 
 pub fn write_charter(backend: &dyn Backend, charter: &Charter) -> Result<()> {

@@ -20,7 +20,7 @@ use super::backend::Key;
 use super::lake::{Bucket, Lake, bucket_of};
 use super::landing::{Frames, Piece, Position, Unopened, seal};
 use super::local::{Local, create_folder, sync_folder};
-use super::names::{self, Charter, FORMAT, HASH, write_charter};
+use super::names::{self, Charter, write_charter};
 use super::purge::lock_all;
 use crate::error::{Error, Result};
 
@@ -52,12 +52,13 @@ pub fn rebucket(lake: &Lake, buckets: u32) -> Result<Rebucketed> {
         write_synced(&work.join(READY), buckets.to_string().as_bytes())?;
         sync_folder(&work)?;
     }
-    carry_on(lake.root(), &work, buckets)?;
+    carry_on(lake, &work, buckets)?;
     Ok(done)
 }
 
 /// Puts what was dealt out in the place of what there was. Each step is left out where it is done.
-fn carry_on(root: &Path, work: &Path, buckets: u32) -> Result<()> {
+fn carry_on(lake: &Lake, work: &Path, buckets: u32) -> Result<()> {
+    let root = lake.root();
     let (landing, dealt, old) = (root.join("landing"), work.join("landing"), work.join("old"));
     if dealt.exists() {
         if landing.exists() {
@@ -70,7 +71,7 @@ fn carry_on(root: &Path, work: &Path, buckets: u32) -> Result<()> {
     for folder in names::DATASETS {
         remove(&root.join(folder))?;
     }
-    write_charter(&Local::new(root), &Charter { format: FORMAT, buckets, hash: HASH.to_string() })?;
+    write_charter(&Local::new(root), &Charter::new(buckets, lake.has_geometry()))?;
     remove(&old)?;
     // The sign goes last, and only then is the lake one like any other.
     let ready = work.join(READY);

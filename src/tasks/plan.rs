@@ -118,8 +118,7 @@ impl Plan {
     /// A lake in an empty folder with all that the plan says: rules, policy, and the state of some buckets.
     pub fn scratch_lake(&self, lake: &Lake, folder: &std::path::Path, buckets: &[u32]) -> Result<Lake> {
         let local = Local::new(folder);
-        let charter = Charter { format: names::FORMAT, buckets: self.buckets, hash: names::HASH.to_string() };
-        names::write_charter(&local, &charter)?;
+        names::write_charter(&local, &Charter::new(self.buckets, lake.has_geometry()))?;
         let scratch = Lake::open(folder)?;
         for (key, text) in [(scratch.rules(), &self.rules), (scratch.policy(), &self.policy)] {
             if let Some(text) = text {

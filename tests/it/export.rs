@@ -97,7 +97,7 @@ fn a_zip_has_all_of_one_user_as_it_came_and_nothing_of_another() {
 }
 
 /// A Python that has DuckDB's spatial functions; None, with a word, where there is none.
-fn spatial_python() -> Option<String> {
+pub fn spatial_python() -> Option<String> {
     let python = std::env::var("LONGRUN_SPATIAL_PYTHON").unwrap_or_else(|_| "python3".to_string());
     let has = Command::new(&python).args(["-c", "import duckdb, duckdb_extensions"]).output();
     if has.is_ok_and(|output| output.status.success()) {

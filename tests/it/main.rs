@@ -17,6 +17,7 @@ mod export;
 mod faults;
 mod fuzz;
 mod garmin;
+mod geometry;
 mod gone;
 mod hostile;
 mod imports;

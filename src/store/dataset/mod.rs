@@ -4,6 +4,7 @@
 //! and progress commit together: it is written last, after the streams and rejects of the same landing.
 
 pub mod cells;
+pub mod geometry;
 mod keys;
 mod made_from;
 pub mod merge;
@@ -107,6 +108,16 @@ fn properties(
     let schema = ArrowSchemaConverter::new().convert(schema).expect("the schema is plain");
     for leaf in schema.columns() {
         let path = leaf.path().clone();
+        if geometry::is_one(&path.string()) {
+            // Coordinates hardly pack, and their bounds tell a reader what it need not read.
+            properties = properties
+                .set_column_encoding(path.clone(), Encoding::PLAIN)
+                .set_column_dictionary_enabled(path.clone(), false);
+            if path.parts().len() > 1 {
+                properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+            }
+            continue;
+        }
         let place = columns.iter().position(|column| column.name == path.parts()[0]);
         let place = place.expect("the schema is that of the columns");
         let column = columns[place];

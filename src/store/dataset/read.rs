@@ -9,6 +9,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 use twox_hash::XxHash64;
 
+use super::geometry;
 use super::keys::sources;
 use super::made_from::{MadeFrom, made_from};
 use super::stamp;
@@ -35,6 +36,14 @@ fn check(lake: &Lake, key: &Key, metadata: &ParquetMetaData, command: &str) -> R
     }
     let what = format!("its columns are another longrun's; run `longrun {command}`, which makes it anew");
     Err(Error::damaged(lake.place(key), what))
+}
+
+/// Whether a file has tracks as lines, too.
+pub fn has_geometry(lake: &Lake, key: &Key) -> Result<bool> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(false) };
+    let metadata =
+        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    Ok(metadata.parquet_schema().columns().iter().any(|leaf| geometry::is_one(&leaf.path().string())))
 }
 
 /// Changes when the file does; None where there is none. The end of a Parquet file says where its columns
@@ -117,7 +126,13 @@ fn of_columns(
     }
     let mask = match columns {
         Some(columns) => ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied()),
-        None => ProjectionMask::all(),
+        // The lines of tracks are made of the lists, which are what longrun reads.
+        None => {
+            let all = builder.parquet_schema();
+            let own =
+                (0..all.num_columns()).filter(|leaf| !geometry::is_one(&all.column(*leaf).path().string()));
+            ProjectionMask::leaves(all, own)
+        }
     };
     let reader =
         builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(lake, key, &e))?;

@@ -14,7 +14,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 use super::steps::{Steps, without_values};
-use super::{MadeFrom, Table, properties};
+use super::{MadeFrom, Table, geometry, properties};
 use crate::error::{Error, Result};
 use crate::model::column::Encoding;
 use crate::store::backend::Key;
@@ -62,12 +62,14 @@ fn put(
     empty: &[bool],
     mut batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
-    let layout = Layout::of(table, empty, made_from);
+    let has_geometry = geometry::belongs_to(lake, key);
+    let layout = Layout::of(table, empty, made_from, has_geometry);
     let mut unreadable: Option<Error> = None;
     let written = lake.backend().put(key, &mut |out| {
         let mut file = OpenFile::of(&layout, out).map_err(to_io)?;
         for batch in batches.by_ref() {
             match batch {
+                Ok(batch) if has_geometry => file.add(&geometry::with_columns(&batch)).map_err(to_io)?,
                 Ok(batch) => file.add(&batch).map_err(to_io)?,
                 Err(e) => {
                     unreadable = Some(e);
@@ -103,8 +105,9 @@ enum Kind {
 }
 
 impl Layout {
-    fn of(table: Table, empty: &[bool], made_from: &MadeFrom) -> Layout {
-        let (schema, columns) = (table.schema(), table.columns());
+    fn of(table: Table, empty: &[bool], made_from: &MadeFrom, has_geometry: bool) -> Layout {
+        let (mut schema, columns) = (table.schema(), table.columns());
+        let mut metadata = made_from.metadata();
         let kinds = columns.iter().enumerate().map(|(place, column)| {
             let is_empty = empty.get(place) == Some(&true) && schema.field(place).is_nullable();
             match column.encoding {
@@ -114,12 +117,16 @@ impl Layout {
                 _ => Kind::Usual,
             }
         });
+        let mut kinds: Vec<Kind> = kinds.collect();
+        if has_geometry {
+            schema = geometry::with_fields(&schema);
+            kinds.resize(schema.fields().len(), Kind::Usual);
+            metadata.push(geometry::metadata(None));
+        }
         Layout {
-            kinds: kinds.collect(),
+            kinds,
             rows_per_group: table.rows_per_group(),
-            properties: properties(&schema, &columns, empty)
-                .set_key_value_metadata(Some(made_from.metadata()))
-                .build(),
+            properties: properties(&schema, &columns, empty).set_key_value_metadata(Some(metadata)).build(),
             schema,
         }
     }

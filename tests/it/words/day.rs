@@ -127,6 +127,7 @@ const CHAPTERS: [(&str, &[&str]); 10] = [
             "--lake shared run progress day",
             "--lake shared run finish day",
             "--lake copy lake pull shared",
+            "--lake copy lake geometry on",
             "--lake copy lake rebucket 4",
             "--lake empty lake new --buckets 4096",
         ],
