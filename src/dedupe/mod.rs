@@ -47,6 +47,7 @@ mod stray;
 mod sums;
 pub mod timeline;
 mod titles;
+mod uploaded;
 pub mod weights;
 pub mod zones;
 
@@ -75,7 +76,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-pub const VERSION: u64 = 10;
+pub const VERSION: u64 = 11;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

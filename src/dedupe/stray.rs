@@ -17,6 +17,7 @@ use super::record::Record;
 use super::relation::{self, DAY_S, QUARTER_S, SHIFTED_S, Timing};
 use super::scored::{Decision, Reason, Scored};
 use super::titles::Titles;
+use super::uploaded;
 use super::weights::Weights;
 use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
@@ -30,6 +31,8 @@ const MOST_COMPARED: usize = 8;
 /// Sizes by which two lasted equally long, as far as anybody says.
 const ONE_LENGTH: f64 = 0.15;
 const COPIED_LENGTH: f64 = 0.02;
+/// That one is the only copy of a log that the other has.
+const UPLOADED_BITS: f64 = 5.0;
 /// A pair must fit better than any other of its two by this.
 const CLEAR_BITS: f64 = 1.0;
 /// Clocks that are off by as much are off together.
@@ -78,6 +81,7 @@ pub fn find(
 ) -> Vec<Scored> {
     let all = told(clusters);
     let titles = Titles::of(clusters);
+    let uploaded = uploaded::find(clusters);
     let mut strays: Vec<Stray> = Vec::new();
     for (x, one) in all.iter().enumerate().filter(|(_, one)| !parts.contains(&one.cluster)) {
         let later = all[x + 1..].iter().take_while(|other| other.span.0 - one.span.0 <= FURTHEST_S);
@@ -86,7 +90,9 @@ pub fn find(
             continue;
         }
         let free = (x + 1..=x + later).filter(|y| !parts.contains(&all[*y].cluster));
-        strays.extend(free.filter_map(|y| stray(clusters, company, (&all, &titles), (x, y), weights)));
+        strays.extend(
+            free.filter_map(|y| stray(clusters, company, (&all, &titles, &uploaded), (x, y), weights)),
+        );
     }
     support(clusters, &mut strays);
     clear(&all, strays, weights)
@@ -114,7 +120,7 @@ fn told(clusters: &Clusters) -> Vec<Told> {
 fn stray(
     clusters: &Clusters,
     company: &Company,
-    (all, titles): (&[Told], &Titles),
+    (all, titles, uploaded): (&[Told], &Titles, &BTreeSet<(usize, usize)>),
     (x, y): (usize, usize),
     weights: &Weights,
 ) -> Option<Stray> {
@@ -122,6 +128,9 @@ fn stray(
     let is_by_hand = one.is_by_hand != other.is_by_hand;
     let is_told_twice = clusters.are_told_by_one(one.cluster, other.cluster);
     let named = titles.bits(clusters, (one.cluster, other.cluster), FURTHEST_S);
+    let both = (one.cluster.min(other.cluster), one.cluster.max(other.cluster));
+    let uploaded = uploaded.contains(&both).then_some(UPLOADED_BITS);
+    let named = uploaded.or(named);
     if (is_told_twice && !is_by_hand && named.is_none()) || clusters.are_two(one.cluster, other.cluster) {
         return None;
     }
@@ -133,8 +142,8 @@ fn stray(
     }
     let of = |at: usize| (&clusters.records[at], &clusters.placed[at]);
     let lie = Lie::of(of(pair.a), of(pair.b));
-    // A copy lasts as long.
-    let named = named.filter(|_| lie.lengths <= COPIED_LENGTH);
+    // A copy lasts as long, to the minute where it is of a log.
+    let named = named.filter(|_| uploaded.is_some() || lie.lengths <= COPIED_LENGTH);
     if is_told_twice && !is_by_hand && named.is_none() {
         return None;
     }

@@ -109,3 +109,41 @@ fn a_copy_that_was_stamped_with_its_upload_is_known_by_its_name() {
     gym("Legs", 1).are_two("watch", "copy");
     gym("Arms", 2).are_two("watch", "copy");
 }
+
+/// Hevy's log of an hour's lifting in local time of nobody knows where, a watch's, and a copy that an app sent to two
+/// accounts when it got round to it; and the same some days later.
+fn lifting(later_s: i64, copy: impl Fn(&mut Record)) -> Found {
+    let mut person = Person::default();
+    for (day, minutes) in [(1, 58.0), (4, 71.0)] {
+        let at = 18 * HOUR_S + day * DAY_S;
+        let named = |name: &str| format!("{name}{day}");
+        person.add(record(Hevy, &named("log"), "weight_training", at, minutes, 0.0));
+        let watch = record(Garmin, &named("watch"), "weight_training", at + 20, minutes - 7.0, 0.0);
+        let watch = person.add(watch);
+        (watch.device, watch.heart_rate_bpm) = (Some(1), Some(104.0));
+        for (source, name) in [(Strava, "strava"), (Garmin, "garmin")] {
+            let start_s = at + (minutes * 60.0) as i64 + later_s;
+            let sent = person.add(record(source, &named(name), "workout", start_s, minutes + 0.6, 0.0));
+            // The app's number.
+            sent.device = (source == Garmin).then_some(7);
+            copy(sent);
+        }
+    }
+    person.link()
+}
+
+#[test]
+fn a_copy_of_a_log_that_begins_with_its_upload_is_known_by_its_length() {
+    let found = lifting(4_492, |_| ());
+    found.are_one(&["log1", "watch1", "strava1", "garmin1"]);
+    found.are_one(&["log4", "watch4", "strava4", "garmin4"]);
+    found.are_two("strava1", "log4");
+    // What a device measured is a workout of its own, and so is what lasted another time.
+    let measured = |r: &mut Record| r.heart_rate_bpm = Some(118.0);
+    lifting(4_492, measured).are_two("log1", "strava1");
+    let longer = |r: &mut Record| r.elapsed_s = r.elapsed_s.map(|s| s + 300.0);
+    lifting(4_492, longer).are_two("log1", "strava1");
+    // And the watch would know of it.
+    let of_watch = |r: &mut Record| r.device = (r.source == Garmin).then_some(1);
+    lifting(4_492, of_watch).are_two("log1", "garmin1");
+}
