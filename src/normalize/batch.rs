@@ -91,12 +91,12 @@ impl Collected {
                 self.bytes += 512;
                 self.gone.get_or_insert_default().push(&gone::row(gone, &item.at, from));
             }
-            Found::Activity(taken) => self.parsed(*taken, reject),
+            Found::Activity(taken) => self.parsed(taken, reject),
         }
     }
 
     /// Takes an activity, after the checks that every source's activities pass.
-    pub fn parsed(&mut self, mut taken: Parsed, reject: impl Fn(&Fault, bool) -> Reject) {
+    pub fn parsed(&mut self, mut taken: Box<Parsed>, reject: impl Fn(&Fault, bool) -> Reject) {
         sources::check(&mut taken);
         taken.faults.iter().for_each(|fault| self.reject(&reject(fault, true)));
         self.activity(&taken.activity);
@@ -226,10 +226,13 @@ impl Batches {
             let mut versions: Vec<RecordBatch> = unmarked()?;
             versions.extend(self.api);
             versions.extend(self.archive);
-            let lacks_zones = zones::lacks_zones(&versions);
-            let rows = merge(Table::Activities, &versions).map(marked).collect();
-            drop(versions);
-            summary.written_bytes += write_activities(lake, bucket, name, made, lacks_zones, rows)?;
+            let rows = merge(Table::Activities, &versions).map(marked);
+            if zones::lacks_zones(&versions) {
+                let rows = rows.collect();
+                summary.written_bytes += write_activities(lake, bucket, name, made, true, rows)?;
+            } else {
+                summary.written_bytes += dataset::write(lake, &activities, Table::Activities, &made, rows)?;
+            }
         }
         summary.unnamed_sports += unnamed;
         summary.activities_added = dataset::row_count(lake, &activities)?.saturating_sub(rows_before);

@@ -7,7 +7,9 @@
 
 mod annotate;
 mod batch;
+mod frames;
 mod gone;
+mod room;
 mod unnamed;
 mod zones;
 
@@ -15,30 +17,29 @@ use std::ops::AddAssign;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::model::activity::Reject;
 use crate::sources::formats::zip::Container;
-use crate::sources::strava::endpoints::{self, Answer, Row};
-use crate::sources::strava::history;
-use crate::sources::strava::walk::may_tell_of_ends;
-use crate::sources::{self, Fault, Source, strava};
+use crate::sources::{self, Fault, Source};
 use crate::store::archives::{self, Import};
 use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
 use crate::store::each::{Run, each_bucket};
 use crate::store::lake::{Bucket, Lake};
-use crate::store::landing::{self, Frame, Frames, Header, Piece, Position, Segment, Unopened};
+use crate::store::landing::{self, Position, Segment};
 use crate::store::names;
 pub use annotate::Annotations;
 use batch::{Batches, Collected};
 use gone::AllGone;
+use room::Room;
 pub use unnamed::UnnamedSports;
 
-/// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket.
-const CHUNK_BYTES: usize = 192 << 20;
-/// Parsed by one core into one batch of rows.
-const GROUP_BYTES: usize = 2 << 20;
+/// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket. A bucket that has
+/// more is written several times.
+const CHUNK_BYTES: usize = 160 << 20;
+/// The same of all buckets that are open at a time.
+const TOTAL_BYTES: usize = 224 << 20;
+/// Lines of JSON per byte that they take compressed.
+const LINES_PER_BYTE: u64 = 5;
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -118,7 +119,9 @@ pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
 pub fn run_some(lake: &Lake, buckets: &[Bucket], progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
     let _guard = lake.backend().lock("dataset", "the dataset")?;
     let annotations = Annotations::read(lake)?;
-    let ended = each_bucket(buckets, |bucket| normalize_bucket(lake, bucket, &annotations, &progress))?;
+    let room = Room::new(TOTAL_BYTES);
+    let work = |bucket| normalize_bucket(lake, bucket, &annotations, &room, &progress);
+    let ended = each_bucket(buckets, work)?;
     Ok(Run::of(Summary::default(), ended))
 }
 
@@ -185,13 +188,14 @@ fn normalize_bucket(
     lake: &Lake,
     bucket: Bucket,
     annotations: &Annotations,
+    room: &Room,
     progress: &(impl Fn(u64) + Sync),
 ) -> Result<Summary> {
     let stored = Stored::of(lake, bucket)?;
     let mut summary = Summary::default();
     let mut failed = None;
     for source in stored.sources() {
-        let work = Work { lake, bucket, source, annotations, progress };
+        let work = Work { lake, bucket, source, annotations, room, chunk_bytes: CHUNK_BYTES, progress };
         match work.run(&stored) {
             Ok(done) => summary += done,
             // Its files are as they were; the other sources' are none of its business.
@@ -248,6 +252,9 @@ struct Work<'a, P> {
     bucket: Bucket,
     source: Source,
     annotations: &'a Annotations,
+    room: &'a Room,
+    /// What may be held before it is written.
+    chunk_bytes: usize,
     progress: &'a P,
 }
 
@@ -259,11 +266,12 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         let mut made = before.clone().unwrap_or_default();
         let mut summary = Summary::default();
         let mut rows = Batches::default();
+        let pending: Vec<&(u32, Import)> = stored.pending(self.source, &made.archives).collect();
+        let _share = self.room.take(self.needs(stored, &pending, made.landing));
         if self.source == Source::Strava {
             check_landing(self.lake, stored, made.landing)?;
             self.take_landing(&mut rows, &mut made, &mut summary)?;
         }
-        let pending: Vec<&(u32, Import)> = stored.pending(self.source, &made.archives).collect();
         for (number, import) in pending {
             let state = self.take_archive(import, &mut rows, &made, &mut summary)?;
             if import.in_place.is_some() {
@@ -287,6 +295,13 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         Ok(summary)
     }
 
+    /// The memory for what is pending, roughly.
+    fn needs(&self, stored: &Stored, pending: &[&(u32, Import)], landing: Position) -> usize {
+        let landed = if self.source == Source::Strava { landing.bytes_behind(&stored.segments) } else { 0 };
+        let imported: u64 = pending.iter().map(|(_, import)| import.bytes).sum();
+        usize::try_from(LINES_PER_BYTE * (landed + imported)).unwrap_or(usize::MAX).min(self.chunk_bytes)
+    }
+
     fn commit(&self, rows: &mut Batches, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
         // A file that is written again has all of its rows counted again.
         summary.unnamed_sports = UnnamedSports::default();
@@ -308,55 +323,6 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
             gone::landed(self.lake, self.bucket)
         } else {
             Ok(AllGone::default())
-        }
-    }
-
-    /// Takes the responses that have landed. The last chunk of them is left in `rows`, so that archives
-    /// join it.
-    fn take_landing(&self, rows: &mut Batches, made: &mut MadeFrom, summary: &mut Summary) -> Result<()> {
-        let mut frames = Frames::open(self.lake, self.bucket, made.landing)?;
-        loop {
-            let mut chunk = Vec::new();
-            let mut chunk_bytes = 0;
-            let mut landed_bytes = 0;
-            let mut is_damaged = false;
-            while chunk_bytes < CHUNK_BYTES
-                && let Some(piece) = frames.next().transpose()?
-            {
-                match piece {
-                    Piece::Frame(frame) => {
-                        chunk_bytes += frame.line_bytes();
-                        landed_bytes += frame.bytes.len() as u64;
-                        chunk.push(frame);
-                    }
-                    Piece::Damaged { segment, offset, bytes } => {
-                        landed_bytes += bytes;
-                        is_damaged = true;
-                        let mut collected = Collected::default();
-                        collected.reject(&damaged_frame(
-                            format!("{segment}@{offset}"),
-                            format!("{bytes} damaged bytes; what lies behind them was read"),
-                        ));
-                        rows.add(collected.finish());
-                    }
-                }
-            }
-            made.landing = frames.position();
-            let is_empty = chunk.is_empty();
-            let parsed: Vec<(Batches, bool)> = groups(chunk).into_par_iter().map(parse).collect();
-            if is_damaged || parsed.iter().any(|(_, is_damaged)| *is_damaged) {
-                history::distrust(self.lake, self.bucket)?;
-            }
-            if is_empty {
-                return Ok(());
-            }
-            if rows.bytes > 0 {
-                self.commit(rows, made, summary)?;
-            }
-            parsed.into_iter().for_each(|(group, _)| rows.add(group));
-            rows.bytes = rows.bytes.max(chunk_bytes).max(1);
-            rows.summary.landing_bytes += landed_bytes;
-            (self.progress)(landed_bytes);
         }
     }
 
@@ -402,7 +368,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         }
         sources::read(self.source, &archive, &from, &mut |item| {
             collected.item(item, &from);
-            if rows.bytes + collected.bytes >= CHUNK_BYTES {
+            if rows.bytes + collected.bytes >= self.chunk_bytes {
                 rows.add(std::mem::take(&mut collected).finish());
                 self.commit(rows, made, summary)?;
             }
@@ -411,88 +377,4 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         rows.add(collected.finish());
         Ok(Some(state))
     }
-}
-
-/// A part of the landing that cannot be opened belongs to nobody that is known.
-fn damaged_frame(raw_ref: String, reason: String) -> Reject {
-    Reject {
-        source: strava::SOURCE.to_string(),
-        kind: "frame".to_string(),
-        reason,
-        raw_ref,
-        ..Reject::default()
-    }
-}
-
-fn groups(frames: Vec<Frame>) -> Vec<Vec<Frame>> {
-    let mut groups = Vec::new();
-    let mut group = Vec::new();
-    let mut bytes = 0;
-    for frame in frames {
-        bytes += frame.line_bytes();
-        group.push(frame);
-        if bytes >= GROUP_BYTES {
-            groups.push(std::mem::take(&mut group));
-            bytes = 0;
-        }
-    }
-    groups.push(group);
-    groups
-}
-
-/// What frames hold, and whether one of them is damaged.
-fn parse(frames: Vec<Frame>) -> (Batches, bool) {
-    let mut is_damaged = false;
-    let mut collected = Collected::default();
-    for frame in frames {
-        let raw_ref = frame.place();
-        collected.summary.responses += 1;
-        collected.summary.json_bytes += frame.line_bytes() as u64;
-        match frame.open() {
-            Ok((header, body)) => take(&mut collected, &frame, header, body, raw_ref),
-            Err(why) => {
-                is_damaged |= why != Unopened::Newer;
-                collected.reject(&damaged_frame(raw_ref, why.to_string()));
-            }
-        }
-    }
-    (collected.finish(), is_damaged)
-}
-
-/// Takes what a response says.
-fn take(collected: &mut Collected, frame: &Frame, header: Header, body: Vec<u8>, raw_ref: String) {
-    collected.tells_of_ends |= may_tell_of_ends(&header.ask, header.status);
-    if header.status != 200 {
-        collected.summary.gone += 1;
-        return;
-    }
-    let from = sources::ReadFrom {
-        user_id: header.user_id,
-        source: Source::Strava,
-        account_id: Some(header.account_id),
-        fetched_at: header.fetched_at,
-        raw_ref,
-        zone: None,
-        only_counts: false,
-    };
-    let Some(endpoint) = endpoints::of(&header.ask) else {
-        let fault =
-            Fault::record("a newer longrun asked for it; it is kept, and read by that one".to_string());
-        collected.reject(&from.reject("frame", "", &fault, false));
-        return;
-    };
-    let again = || frame.open().expect("it opened before").1;
-    let answer = Answer { ask: &header.ask, body, again: &again };
-    (endpoint.rows)(answer, &from, &mut |index, row| {
-        let reject =
-            |fault: &Fault, is_kept| from.reject(endpoint.kind, &format!("#{index}"), fault, is_kept);
-        match row {
-            Ok(Row::Activity(taken)) => collected.parsed(*taken, reject),
-            Ok(Row::Streams(streams, faults)) => {
-                faults.iter().for_each(|fault| collected.reject(&reject(fault, true)));
-                collected.streams(*streams);
-            }
-            Err(fault) => collected.reject(&reject(&fault, false)),
-        }
-    });
 }

@@ -19,7 +19,7 @@ fn from() -> ReadFrom {
 }
 
 /// The activities of a page, and the fields that were lost of each.
-fn page(body: &str) -> Vec<Result<Parsed, Fault>> {
+fn page(body: &str) -> Vec<Result<Box<Parsed>, Fault>> {
     let mut read = Vec::new();
     let again = || body.as_bytes().to_vec();
     api::activity_list(&mut again(), again, &from(), |_, parsed| read.push(parsed)).unwrap();

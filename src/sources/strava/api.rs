@@ -31,7 +31,7 @@ pub fn activity_list(
     body: &mut [u8],
     again: impl FnOnce() -> Vec<u8>,
     provenance: &ReadFrom,
-    mut each: impl FnMut(usize, Result<Parsed, Fault>),
+    mut each: impl FnMut(usize, Result<Box<Parsed>, Fault>),
 ) -> Result<(), String> {
     json::for_each_element(body, again, |index, element| {
         let taken = element
@@ -42,7 +42,7 @@ pub fn activity_list(
 }
 
 /// Reads a body of `GET /activities/{id}`.
-pub fn activity_detail(body: &mut [u8], provenance: &ReadFrom) -> Result<Parsed, Fault> {
+pub fn activity_detail(body: &mut [u8], provenance: &ReadFrom) -> Result<Box<Parsed>, Fault> {
     json::with_document(body, |value| activity(value, Level::Detail, provenance, 0))
 }
 
@@ -135,103 +135,114 @@ fn add(hash: &mut XxHash64, value: Option<Value<'_, '_>>) {
     }
 }
 
-fn activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Parsed, Fault> {
-    let source_id = value.get("id").and_then(|v| id("id", v).ok());
-    read_activity(value, level, from, index).map_err(|fault| fault.of(source_id.as_deref()))
+/// An activity stays where it is read: it is thousands of bytes.
+fn activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Box<Parsed>, Fault> {
+    let mut taken = Box::<Parsed>::default();
+    match read_activity(value, level, from, index, &mut taken) {
+        Ok(()) => Ok(taken),
+        Err(fault) => {
+            let source_id = value.get("id").and_then(|v| id("id", v).ok());
+            Err(fault.of(source_id.as_deref()))
+        }
+    }
 }
 
-fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usize) -> Result<Parsed, Fault> {
-    let mut a = Activity {
-        user_id: from.user_id.clone(),
-        source: SOURCE.to_string(),
-        source_account_id: from.account_id.clone(),
-        origin: "api".to_string(),
-        fetched_at: from.fetched_at,
-        detail_at: (level == Level::Detail).then_some(from.fetched_at),
-        raw_ref: format!("{}#{index}", from.raw_ref),
-        schema_version: SCHEMA_VERSION,
-        ..Activity::default()
-    };
+fn read_activity(
+    value: Value<'_, '_>,
+    level: Level,
+    from: &ReadFrom,
+    index: usize,
+    taken: &mut Parsed,
+) -> Result<(), Fault> {
+    let Parsed { activity: a, faults, .. } = taken;
+    a.user_id.clone_from(&from.user_id);
+    a.source = SOURCE.to_string();
+    a.source_account_id.clone_from(&from.account_id);
+    a.origin = "api".to_string();
+    a.fetched_at = from.fetched_at;
+    a.detail_at = (level == Level::Detail).then_some(from.fetched_at);
+    a.raw_ref = [&from.raw_ref, "#", itoa::Buffer::new().format(index)].concat();
+    a.schema_version = SCHEMA_VERSION;
     let mut start = None;
     let mut start_local = None;
     let mut old_type = None;
     let mut old_start = (None, None);
     let mut track = None;
-    let mut faults = Vec::new();
-    let extra = fields(value, &mut faults, |key, v, faults| {
-        match key {
-            "id" => a.source_id = id(key, v)?,
-            "external_id" => a.external_id = Some(text(key, v)?),
+    let extra = fields(value, faults, |key, v, faults| {
+        // By their lengths first, so that a name is compared with few others.
+        match (key.len(), key) {
+            (2, "id") => a.source_id = id(key, v)?,
+            (11, "external_id") => a.external_id = Some(text(key, v)?),
             // The string is the safe one of the two, so it wins wherever it stands.
-            "upload_id_str" => a.upload_id = Some(text(key, v)?),
-            "upload_id" => {
+            (13, "upload_id_str") => a.upload_id = Some(text(key, v)?),
+            (9, "upload_id") => {
                 let number = id(key, v)?;
                 a.upload_id.get_or_insert(number);
             }
-            "name" => a.title = Some(text(key, v)?),
-            "description" => a.description = Some(text(key, v)?),
-            "sport_type" => a.sport_raw = Some(text(key, v)?),
-            "type" => old_type = Some(text(key, v)?),
-            "start_date" => start = Some(time(key, v)?),
+            (4, "name") => a.title = Some(text(key, v)?),
+            (11, "description") => a.description = Some(text(key, v)?),
+            (10, "sport_type") => a.sport_raw = Some(text(key, v)?),
+            (4, "type") => old_type = Some(text(key, v)?),
+            (10, "start_date") => start = Some(time(key, v)?),
             // The local wall clock, with a `Z` that is not true.
-            "start_date_local" => start_local = Some(time(key, v)?),
-            "utc_offset" => a.utc_offset_s = Some(whole(key, v)?),
-            "timezone" => a.timezone = Some(zone_name(&text(key, v)?).to_string()),
-            "elapsed_time" => a.elapsed_s = Some(number(key, v)?),
-            "moving_time" => a.moving_s = Some(number(key, v)?),
-            "distance" => a.distance_m = Some(number(key, v)?),
-            "total_elevation_gain" => a.elevation_gain_m = Some(number(key, v)?),
-            "elev_low" => a.elevation_low_m = Some(number(key, v)?),
-            "elev_high" => a.elevation_high_m = Some(number(key, v)?),
-            "average_speed" => a.avg_speed_mps = Some(number(key, v)?),
-            "max_speed" => a.max_speed_mps = Some(number(key, v)?),
-            "average_heartrate" => a.avg_heart_rate_bpm = Some(number(key, v)?),
-            "max_heartrate" => a.max_heart_rate_bpm = Some(number(key, v)?),
-            "average_cadence" => a.avg_cadence_rpm = Some(number(key, v)?),
-            "average_watts" => a.avg_power_w = Some(number(key, v)?),
-            "max_watts" => a.max_power_w = Some(number(key, v)?),
-            "weighted_average_watts" => a.weighted_power_w = Some(number(key, v)?),
-            "kilojoules" => a.work_kj = Some(number(key, v)?),
-            "device_watts" => a.device_watts = Some(flag(key, v)?),
-            "calories" => a.calories_kcal = Some(number(key, v)?),
-            "average_temp" => a.temperature_c = Some(number(key, v)?),
-            "start_latlng" => (a.start_lat_deg, a.start_lon_deg) = position(key, v)?,
-            "end_latlng" => (a.end_lat_deg, a.end_lon_deg) = position(key, v)?,
-            "start_latitude" => old_start.0 = Some(number(key, v)?),
-            "start_longitude" => old_start.1 = Some(number(key, v)?),
-            "map" => track = read_map(v)?,
-            "laps" => a.laps = Some(list_of_records(key, v, faults, lap)?),
-            "splits_metric" => a.splits_metric = Some(list_of_records(key, v, faults, split)?),
-            "splits_standard" => a.splits_standard = Some(list_of_records(key, v, faults, split)?),
-            "segment_efforts" => a.segment_efforts = Some(list_of_records(key, v, faults, effort)?),
-            "best_efforts" => a.best_efforts = Some(list_of_records(key, v, faults, effort)?),
-            "device_name" => a.device_name = Some(text(key, v)?),
-            "gear_id" => a.gear_id = Some(text(key, v)?),
-            "trainer" => a.trainer = Some(flag(key, v)?),
-            "commute" => a.commute = Some(flag(key, v)?),
-            "manual" => a.manual = Some(flag(key, v)?),
-            "private" => a.private = Some(flag(key, v)?),
-            "visibility" => a.visibility = Some(text(key, v)?),
-            "flagged" => a.flagged = Some(flag(key, v)?),
-            "suffer_score" => a.suffer_score = Some(number(key, v)?),
-            "perceived_exertion" => a.perceived_exertion = Some(number(key, v)?),
-            "workout_type" => a.workout_type = Some(whole(key, v)?),
-            "kudos_count" => a.kudos_count = Some(whole(key, v)?),
-            "achievement_count" => a.achievement_count = Some(whole(key, v)?),
-            "comment_count" => a.comment_count = Some(whole(key, v)?),
-            "athlete_count" => a.athlete_count = Some(whole(key, v)?),
-            "total_photo_count" => a.photo_count = Some(whole(key, v)?),
-            "pr_count" => a.pr_count = Some(whole(key, v)?),
+            (16, "start_date_local") => start_local = Some(time(key, v)?),
+            (10, "utc_offset") => a.utc_offset_s = Some(whole(key, v)?),
+            (8, "timezone") => a.timezone = Some(zone_name(&text(key, v)?).to_string()),
+            (12, "elapsed_time") => a.elapsed_s = Some(number(key, v)?),
+            (11, "moving_time") => a.moving_s = Some(number(key, v)?),
+            (8, "distance") => a.distance_m = Some(number(key, v)?),
+            (20, "total_elevation_gain") => a.elevation_gain_m = Some(number(key, v)?),
+            (8, "elev_low") => a.elevation_low_m = Some(number(key, v)?),
+            (9, "elev_high") => a.elevation_high_m = Some(number(key, v)?),
+            (13, "average_speed") => a.avg_speed_mps = Some(number(key, v)?),
+            (9, "max_speed") => a.max_speed_mps = Some(number(key, v)?),
+            (17, "average_heartrate") => a.avg_heart_rate_bpm = Some(number(key, v)?),
+            (13, "max_heartrate") => a.max_heart_rate_bpm = Some(number(key, v)?),
+            (15, "average_cadence") => a.avg_cadence_rpm = Some(number(key, v)?),
+            (13, "average_watts") => a.avg_power_w = Some(number(key, v)?),
+            (9, "max_watts") => a.max_power_w = Some(number(key, v)?),
+            (22, "weighted_average_watts") => a.weighted_power_w = Some(number(key, v)?),
+            (10, "kilojoules") => a.work_kj = Some(number(key, v)?),
+            (12, "device_watts") => a.device_watts = Some(flag(key, v)?),
+            (8, "calories") => a.calories_kcal = Some(number(key, v)?),
+            (12, "average_temp") => a.temperature_c = Some(number(key, v)?),
+            (12, "start_latlng") => (a.start_lat_deg, a.start_lon_deg) = position(key, v)?,
+            (10, "end_latlng") => (a.end_lat_deg, a.end_lon_deg) = position(key, v)?,
+            (14, "start_latitude") => old_start.0 = Some(number(key, v)?),
+            (15, "start_longitude") => old_start.1 = Some(number(key, v)?),
+            (3, "map") => track = read_map(v)?,
+            (4, "laps") => a.laps = Some(list_of_records(key, v, faults, lap)?),
+            (13, "splits_metric") => a.splits_metric = Some(list_of_records(key, v, faults, split)?),
+            (15, "splits_standard") => a.splits_standard = Some(list_of_records(key, v, faults, split)?),
+            (15, "segment_efforts") => a.segment_efforts = Some(list_of_records(key, v, faults, effort)?),
+            (12, "best_efforts") => a.best_efforts = Some(list_of_records(key, v, faults, effort)?),
+            (11, "device_name") => a.device_name = Some(text(key, v)?),
+            (7, "gear_id") => a.gear_id = Some(text(key, v)?),
+            (7, "trainer") => a.trainer = Some(flag(key, v)?),
+            (7, "commute") => a.commute = Some(flag(key, v)?),
+            (6, "manual") => a.manual = Some(flag(key, v)?),
+            (7, "private") => a.private = Some(flag(key, v)?),
+            (10, "visibility") => a.visibility = Some(text(key, v)?),
+            (7, "flagged") => a.flagged = Some(flag(key, v)?),
+            (12, "suffer_score") => a.suffer_score = Some(number(key, v)?),
+            (18, "perceived_exertion") => a.perceived_exertion = Some(number(key, v)?),
+            (12, "workout_type") => a.workout_type = Some(whole(key, v)?),
+            (11, "kudos_count") => a.kudos_count = Some(whole(key, v)?),
+            (17, "achievement_count") => a.achievement_count = Some(whole(key, v)?),
+            (13, "comment_count") => a.comment_count = Some(whole(key, v)?),
+            (13, "athlete_count") => a.athlete_count = Some(whole(key, v)?),
+            (17, "total_photo_count") => a.photo_count = Some(whole(key, v)?),
+            (8, "pr_count") => a.pr_count = Some(whole(key, v)?),
             // Both follow from what is kept: the account, and whether detail_at is there.
-            "athlete" | "resource_state" => {}
+            (7, "athlete") | (14, "resource_state") => {}
             _ => return Ok(false),
         }
         Ok(true)
     })?;
     if a.source_id.is_empty() {
-        return Err(missing("id", &faults));
+        return Err(missing("id", faults));
     }
-    a.start_time = start.ok_or_else(|| missing("start_date", &faults))?;
+    a.start_time = start.ok_or_else(|| missing("start_date", faults))?;
     a.extra = extra;
     a.start_lat_deg = a.start_lat_deg.or(old_start.0);
     a.start_lon_deg = a.start_lon_deg.or(old_start.1);
@@ -239,7 +250,7 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
         let offset = local.duration_since(a.start_time).as_secs();
         a.utc_offset_s = a.utc_offset_s.or(i32::try_from(offset).ok().filter(|s| s.abs() <= 86_400));
     }
-    let local = start_local.or_else(|| local_start(&a));
+    let local = start_local.or_else(|| local_start(a));
     a.start_quality = start_quality(a.start_time, local, a.manual == Some(true)).to_string();
     // `type` follows from `sport_type` where both are there.
     a.sport_raw = a.sport_raw.take().or(old_type);
@@ -247,8 +258,8 @@ fn read_activity(value: Value<'_, '_>, level: Level, from: &ReadFrom, index: usi
     if let Some(track) = track {
         a.set_track(track);
     }
-    let faults = faults.into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
-    Ok(Parsed::new(a, None, faults))
+    *faults = std::mem::take(faults).into_iter().map(|fault| fault.of(Some(&a.source_id))).collect();
+    Ok(())
 }
 
 /// The track of a `map`: its full polyline where there is one, else the summary's.
@@ -397,4 +408,19 @@ fn effort(value: Value<'_, '_>, faults: &mut Vec<Fault>) -> Result<SegmentEffort
 /// The start of an activity from the unix seconds it was asked for with.
 pub fn start_time(start_s: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(start_s)).expect("a duration saturates")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_fields_stand_beside_their_own_lengths() {
+        let arms = include_str!("api.rs").split("=>").flat_map(|arm| arm.split('|'));
+        let named = |arm: &'static str| {
+            let (length, name) = arm.trim_end().strip_suffix("\")")?.rsplit_once(", \"")?;
+            Some((length.rsplit_once('(')?.1.parse::<usize>().ok()?, name))
+        };
+        let all: Vec<(usize, &str)> = arms.filter_map(named).collect();
+        assert!(all.len() > 50, "{all:?}");
+        all.iter().for_each(|(length, name)| assert_eq!(*length, name.len(), "{name}"));
+    }
 }

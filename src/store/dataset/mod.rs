@@ -92,13 +92,8 @@ pub fn batch<R: TableRow>(columns: &mut R::Columns) -> RecordBatch {
     RecordBatch::try_new(schema, columns.finish()).expect("the columns are of the schema by construction")
 }
 
-/// How the columns are packed, as each of them says. One that is empty needs no dictionary and nothing that compresses,
-/// which take more memory and time than most columns' values; the steps of tracks are packed in `steps`.
-fn properties(
-    schema: &Schema,
-    columns: &[&Column],
-    empty: &[bool],
-) -> parquet::file::properties::WriterPropertiesBuilder {
+/// How the columns are packed, as each of them says. Those that are made in `steps` come without what would pack them.
+fn properties(schema: &Schema, columns: &[&Column]) -> parquet::file::properties::WriterPropertiesBuilder {
     let level = ZstdLevel::try_new(3).expect("the level exists");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
@@ -124,7 +119,7 @@ fn properties(
         if column.has_statistics {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
-        if empty.get(place) == Some(&true) || column.encoding == column::Encoding::Steps {
+        if column.encoding == column::Encoding::Steps {
             properties = properties
                 .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
                 .set_column_dictionary_enabled(path, false);

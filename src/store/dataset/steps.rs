@@ -56,6 +56,7 @@ impl Steps {
 
     pub fn add(&mut self, lists: &ListArray) -> Result<()> {
         let values = lists.values().as_primitive::<Int32Type>().values();
+        self.page.values.reserve(values.len().min(VALUES_OF_PAGE));
         for (row, ends) in lists.value_offsets().windows(2).enumerate() {
             let list = &values[ends[0] as usize..ends[1] as usize];
             self.page.push(Some(list).filter(|_| lists.is_valid(row)));

@@ -79,7 +79,7 @@ fn a_new_column_is_one_line_and_everything_follows_from_it() {
 
     // The Parquet file.
     let columns: Vec<_> = Dive::COLUMNS.iter().collect();
-    let properties = properties(&Schema::new(DiveColumns::fields()), &columns, &[]).build();
+    let properties = properties(&Schema::new(DiveColumns::fields()), &columns).build();
     let path = ColumnPath::from("depth_m");
     assert_eq!(properties.encoding(&path), Some(Encoding::DELTA_BYTE_ARRAY));
     assert!(!properties.dictionary_enabled(&path));

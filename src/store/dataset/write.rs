@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
@@ -17,6 +17,7 @@ use super::steps::{Steps, without_values};
 use super::{MadeFrom, Table, geometry, properties};
 use crate::error::{Error, Result};
 use crate::model::column::Encoding;
+use crate::model::sparse::null_array;
 use crate::store::backend::Key;
 use crate::store::lake::Lake;
 
@@ -32,10 +33,7 @@ pub fn write(
     made_from: &MadeFrom,
     batches: impl IntoIterator<Item = RecordBatch>,
 ) -> Result<u64> {
-    let batches: Vec<RecordBatch> = batches.into_iter().collect();
-    let has_value = |place: usize| batches.iter().any(|batch| has_values(batch.column(place)));
-    let empty: Vec<bool> = (0..table.schema().fields().len()).map(|place| !has_value(place)).collect();
-    put(lake, key, table, made_from, &empty, batches.into_iter().map(Ok))
+    write_as_read(lake, key, table, made_from, batches.into_iter().map(Ok))
 }
 
 /// Replaces a file with rows that are read while they are written. Returns the bytes written.
@@ -44,26 +42,10 @@ pub fn write_as_read(
     key: &Key,
     table: Table,
     made_from: &MadeFrom,
-    batches: impl Iterator<Item = Result<RecordBatch>>,
-) -> Result<u64> {
-    put(lake, key, table, made_from, &[], batches)
-}
-
-fn has_values(column: &ArrayRef) -> bool {
-    column.null_count() < column.len()
-}
-
-/// `empty` says of each column whether no row has a value of it, where that is known.
-fn put(
-    lake: &Lake,
-    key: &Key,
-    table: Table,
-    made_from: &MadeFrom,
-    empty: &[bool],
     mut batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<u64> {
     let has_geometry = geometry::belongs_to(lake, key);
-    let layout = Layout::of(table, empty, made_from, has_geometry);
+    let layout = Layout::of(table, made_from, has_geometry);
     let mut unreadable: Option<Error> = None;
     let written = lake.backend().put(key, &mut |out| {
         let mut file = OpenFile::of(&layout, out).map_err(to_io)?;
@@ -89,44 +71,26 @@ fn put(
 struct Layout {
     schema: SchemaRef,
     rows_per_group: usize,
-    /// Of each column, how it is made.
-    kinds: Vec<Kind>,
+    /// Of each column, whether it has the points of tracks.
+    are_steps: Vec<bool>,
     properties: WriterProperties,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// By the crate's own writer.
-    Usual,
-    /// Lists of points.
-    Steps,
-    /// No row has a value.
-    Empty,
-}
-
 impl Layout {
-    fn of(table: Table, empty: &[bool], made_from: &MadeFrom, has_geometry: bool) -> Layout {
+    fn of(table: Table, made_from: &MadeFrom, has_geometry: bool) -> Layout {
         let (mut schema, columns) = (table.schema(), table.columns());
         let mut metadata = made_from.metadata();
-        let kinds = columns.iter().enumerate().map(|(place, column)| {
-            let is_empty = empty.get(place) == Some(&true) && schema.field(place).is_nullable();
-            match column.encoding {
-                Encoding::Steps => Kind::Steps,
-                // That a column is empty is for readers to know before they look.
-                _ if is_empty && !column.has_statistics => Kind::Empty,
-                _ => Kind::Usual,
-            }
-        });
-        let mut kinds: Vec<Kind> = kinds.collect();
+        let mut are_steps: Vec<bool> =
+            columns.iter().map(|column| column.encoding == Encoding::Steps).collect();
         if has_geometry {
             schema = geometry::with_fields(&schema);
-            kinds.resize(schema.fields().len(), Kind::Usual);
+            are_steps.resize(schema.fields().len(), false);
             metadata.push(geometry::metadata(None));
         }
         Layout {
-            kinds,
+            are_steps,
             rows_per_group: table.rows_per_group(),
-            properties: properties(&schema, &columns, empty).set_key_value_metadata(Some(metadata)).build(),
+            properties: properties(&schema, &columns).set_key_value_metadata(Some(metadata)).build(),
             schema,
         }
     }
@@ -142,14 +106,17 @@ struct OpenFile<'a, W: Write + Send> {
 
 struct Group {
     rows: usize,
-    /// Of each column, its leaves in the file.
-    columns: Vec<Vec<Leaf>>,
+    columns: Vec<OpenColumn>,
 }
 
-enum Leaf {
-    Usual(Box<ArrowColumnWriter>),
+enum OpenColumn {
     Steps(Box<Steps>),
-    Empty(ColumnDescPtr),
+    /// Half of an activity's columns have no value in a whole file. Such a one is counted until it has a value.
+    Usual {
+        nulls: usize,
+        has_values: bool,
+        leaves: Vec<(ColumnDescPtr, ArrowColumnWriter)>,
+    },
 }
 
 impl<'a, W: Write + Send> OpenFile<'a, W> {
@@ -184,15 +151,21 @@ impl<'a, W: Write + Send> OpenFile<'a, W> {
 
     fn begin_group(&self) -> ParquetResult<Group> {
         let writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?;
-        let mut columns: Vec<Vec<Leaf>> = self.layout.kinds.iter().map(|_| Vec::new()).collect();
-        for (at, (writer, column)) in writers.into_iter().zip(self.file.schema_descr().columns()).enumerate()
-        {
-            let place = self.file.schema_descr().get_column_root_idx(at);
-            columns[place].push(match self.layout.kinds[place] {
-                Kind::Usual => Leaf::Usual(Box::new(writer)),
-                Kind::Steps => Leaf::Steps(Box::new(Steps::of(column.clone()))),
-                Kind::Empty => Leaf::Empty(column.clone()),
-            });
+        let leaves = self.file.schema_descr();
+        let mut columns: Vec<OpenColumn> = Vec::with_capacity(self.layout.are_steps.len());
+        for (at, (writer, leaf)) in writers.into_iter().zip(leaves.columns()).enumerate() {
+            let place = leaves.get_column_root_idx(at);
+            let leaf = leaf.clone();
+            match columns.get_mut(place) {
+                Some(OpenColumn::Usual { leaves, .. }) => leaves.push((leaf, writer)),
+                _ if self.layout.are_steps[place] => {
+                    columns.push(OpenColumn::Steps(Box::new(Steps::of(leaf))));
+                }
+                _ => {
+                    let leaves = vec![(leaf, writer)];
+                    columns.push(OpenColumn::Usual { nulls: 0, has_values: false, leaves });
+                }
+            }
         }
         Ok(Group { rows: 0, columns })
     }
@@ -200,11 +173,18 @@ impl<'a, W: Write + Send> OpenFile<'a, W> {
     fn end_group(&mut self) -> ParquetResult<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
         let mut out = self.file.next_row_group()?;
-        for leaf in group.columns.into_iter().flatten() {
-            match leaf {
-                Leaf::Usual(writer) => writer.close()?.append_to_row_group(&mut out)?,
-                Leaf::Steps(steps) => steps.close()?.append_to(&mut out)?,
-                Leaf::Empty(column) => without_values(column, group.rows)?.append_to(&mut out)?,
+        for column in group.columns {
+            match column {
+                OpenColumn::Steps(steps) => steps.close()?.append_to(&mut out)?,
+                OpenColumn::Usual { has_values, leaves, .. } => {
+                    for (leaf, writer) in leaves {
+                        if has_values {
+                            writer.close()?.append_to_row_group(&mut out)?;
+                        } else {
+                            without_values(leaf, group.rows)?.append_to(&mut out)?;
+                        }
+                    }
+                }
             }
         }
         out.close().map(drop)
@@ -219,31 +199,34 @@ impl<'a, W: Write + Send> OpenFile<'a, W> {
 impl Group {
     fn add(&mut self, layout: &Layout, batch: &RecordBatch) -> ParquetResult<()> {
         self.rows += batch.num_rows();
-        for (place, leaves) in self.columns.iter_mut().enumerate() {
-            let column = batch.column(place);
-            match layout.kinds[place] {
-                Kind::Empty => {}
-                Kind::Steps => {
-                    for leaf in leaves {
-                        if let Leaf::Steps(steps) = leaf {
-                            steps.add(column.as_list())?;
-                        }
-                    }
+        for ((open, column), field) in
+            self.columns.iter_mut().zip(batch.columns()).zip(layout.schema.fields())
+        {
+            match open {
+                OpenColumn::Steps(steps) => steps.add(column.as_list())?,
+                OpenColumn::Usual { nulls, has_values: false, .. } if column.null_count() == column.len() => {
+                    *nulls += column.len();
                 }
-                Kind::Usual => {
-                    for piece in pieces(column) {
-                        let values = compute_leaves(layout.schema.field(place), &piece)?;
-                        for (leaf, values) in leaves.iter_mut().zip(&values) {
-                            if let Leaf::Usual(writer) = leaf {
-                                writer.write(values)?;
-                            }
-                        }
+                OpenColumn::Usual { nulls, has_values, leaves } => {
+                    let before = std::mem::take(nulls);
+                    if !std::mem::replace(has_values, true) && before > 0 {
+                        write_leaves(field, &null_array(field.data_type(), before), leaves)?;
                     }
+                    pieces(column).try_for_each(|piece| write_leaves(field, &piece, leaves))?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn write_leaves(
+    field: &Field,
+    column: &ArrayRef,
+    leaves: &mut [(ColumnDescPtr, ArrowColumnWriter)],
+) -> ParquetResult<()> {
+    let values = compute_leaves(field, column)?;
+    leaves.iter_mut().zip(&values).try_for_each(|((_, writer), values)| writer.write(values))
 }
 
 /// A column, few enough values at a time.

@@ -9,6 +9,7 @@
 //! `body_base64`.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -129,12 +130,23 @@ impl Frame {
 
     /// The header and the body, verbatim. An error says what is wrong with the frame.
     pub fn open(&self) -> Result<(Header, Vec<u8>), Unopened> {
+        let mut line = Vec::new();
+        let (header, body) = self.open_into(&mut line)?;
+        line.truncate(body.end);
+        line.drain(..body.start);
+        Ok((header, line))
+    }
+
+    /// The same, into memory that is used again, and where the body stands there.
+    pub fn open_into(&self, line: &mut Vec<u8>) -> Result<(Header, Range<usize>), Unopened> {
         let size = self.line_bytes();
         if size > MAX_FRAME_BYTES {
             return Err(format!("a frame of {size} bytes").into());
         }
-        let mut line = DECOMPRESSOR
-            .with_borrow_mut(|decompressor| decompressor.decompress(&self.bytes, size))
+        line.clear();
+        line.reserve(size);
+        DECOMPRESSOR
+            .with_borrow_mut(|decompressor| decompressor.decompress_to_buffer(&self.bytes, line))
             .map_err(|e| e.to_string())?;
         // The header is written before the body and escapes its quotes, so this cannot stand within it.
         const MARK: &[u8] = b",\"body";
@@ -142,23 +154,23 @@ impl Frame {
         let mut head = line[..mark].to_vec();
         head.push(b'}');
         let header: Header = serde_json::from_slice(&head).map_err(|e| unreadable_header(&head, &e))?;
-        let rest = &line[mark + MARK.len()..];
-        let end = rest.len().checked_sub(2).ok_or("envelope without an end")?;
-        if let Some(raw) = rest[..end].strip_prefix(b"\":") {
-            let start = line.len() - 2 - raw.len();
-            line.truncate(line.len() - 2);
-            line.drain(..start);
-            return Ok((header, line));
+        let rest = mark + MARK.len();
+        let end = line.len().checked_sub(2).filter(|end| *end >= rest).ok_or("envelope without an end")?;
+        let body = &line[rest..end];
+        if body.starts_with(b"\":") {
+            return Ok((header, rest + 2..end));
         }
         let unquote =
             |raw: &[u8]| serde_json::from_slice::<String>(raw).map_err(|e| format!("envelope: {e}"));
-        if let Some(raw) = rest[..end].strip_prefix(b"_text\":") {
-            Ok((header, unquote(raw)?.into_bytes()))
-        } else if let Some(raw) = rest[..end].strip_prefix(b"_base64\":") {
-            Ok((header, BASE64.decode(unquote(raw)?).map_err(|e| format!("envelope: {e}"))?))
+        let unquoted = if let Some(raw) = body.strip_prefix(b"_text\":") {
+            unquote(raw)?.into_bytes()
+        } else if let Some(raw) = body.strip_prefix(b"_base64\":") {
+            BASE64.decode(unquote(raw)?).map_err(|e| format!("envelope: {e}"))?
         } else {
-            Err("a body of an unknown kind in the envelope".into())
-        }
+            return Err("a body of an unknown kind in the envelope".into());
+        };
+        *line = unquoted;
+        Ok((header, 0..line.len()))
     }
 }
 

@@ -47,8 +47,8 @@ fn describe(ask: &Ask) -> String {
     }
 }
 
-fn rows(mut answer: Answer, from: &ReadFrom, on_row: OnRow) {
-    let read = api::activity_list(&mut answer.body, answer.again, from, |index, taken| {
+fn rows(answer: Answer, from: &ReadFrom, on_row: OnRow) {
+    let read = api::activity_list(answer.body, answer.again, from, |index, taken| {
         on_row(index, taken.map(Row::of));
     });
     if let Err(reason) = read {

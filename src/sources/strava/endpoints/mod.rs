@@ -87,8 +87,9 @@ pub enum News {
 /// An answer that is read for its rows.
 pub struct Answer<'a> {
     pub ask: &'a Ask,
-    pub body: Vec<u8>,
-    /// Gives the body anew, where reading it has changed it.
+    /// Reading it changes it.
+    pub body: &'a mut [u8],
+    /// Gives the body anew.
     pub again: &'a dyn Fn() -> Vec<u8>,
 }
 
@@ -100,8 +101,8 @@ pub enum Row {
 }
 
 impl Row {
-    fn of(taken: Parsed) -> Row {
-        Row::Activity(Box::new(taken))
+    fn of(taken: Box<Parsed>) -> Row {
+        Row::Activity(taken)
     }
 }
 

@@ -22,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     read: whole,
     rows: |answer, from, on_row| {
         let (id, start_s) = super::activity(answer.ask).unwrap_or_default();
-        let read = streams::activity_streams(&mut { answer.body }, id, api::start_time(start_s), from);
+        let read = streams::activity_streams(answer.body, id, api::start_time(start_s), from);
         on_row(0, read.map(|(streams, faults)| Row::Streams(Box::new(streams), faults)));
     },
 };

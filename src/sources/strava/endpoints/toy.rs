@@ -14,7 +14,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     is_the_activity: false,
     read: whole,
     rows: |answer, from, on_row| {
-        let taken = api::activity_detail(&mut { answer.body }, from);
+        let taken = api::activity_detail(answer.body, from);
         on_row(0, taken.map(Row::of).map_err(|fault| fault.or_of(super::id(answer.ask))));
     },
 };

@@ -21,8 +21,8 @@ use crate::model::columns::{TimeArray, TimeType};
 pub use origins::coalesce;
 pub use whole::{DECIDING, merge_streams};
 
-/// Rows per batch that is given out.
-const OUTPUT_ROWS: usize = 8192;
+/// Rows per batch that is given out: few enough that the memory of one is at hand for the next.
+const OUTPUT_ROWS: usize = 2048;
 const OUTPUT_ROWS_STREAMS: usize = 256;
 
 /// A row: number of its batch, number in it.
