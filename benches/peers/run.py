@@ -159,13 +159,14 @@ def main():
 
     folder = pathlib.Path(tempfile.mkdtemp(dir=options.folder))
     try:
-        title, rows = run(options, folder)
+        results = run(options, folder)
     finally:
         shutil.rmtree(folder)
+    title, rows = results["title"], results["rows"]
     text = table(title, rows)
     print(text)
     if options.results:
-        (options.results / "bench.json").write_text(json.dumps({"title": title, "rows": rows}, indent=1))
+        (options.results / "bench.json").write_text(json.dumps(results, indent=1) + "\n")
         (options.results / "bench.svg").write_text(plot(title, rows))
     if options.docs:
         page = options.docs.read_text()
@@ -226,7 +227,9 @@ def run(options, folder):
         })
     total = options.users * options.activities
     mib = lines.stat().st_size / 2**20
-    return f"{total:,} activities, {mib:.0f} MiB of JSON, medians of {options.rounds} rounds; hash {slow}", rows
+    rounds = "one round" if options.rounds == 1 else f"medians of {options.rounds} rounds"
+    title = f"{total:,} activities, {mib:.0f} MiB of JSON, {rounds}; hash {slow}"
+    return {"title": title, "activities": total, "json_mib": mib, "rows": rows}
 
 
 def table(title, rows):
