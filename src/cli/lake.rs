@@ -5,12 +5,14 @@ use clap::Subcommand;
 use super::output::say;
 use super::{Context, Exit, output, place};
 use crate::error::{Error, Result};
+use crate::store::backend::{Backend, Key};
 use crate::store::dataset;
+use crate::store::forgotten;
 use crate::store::geometry;
 use crate::store::lake::{Lake, Patience, remote};
 use crate::store::local::Local;
 use crate::store::mirror::{Mirrored, Take, mirror};
-use crate::store::names::{BUCKETS, MOST_BUCKETS};
+use crate::store::names::{BUCKETS, CHARTER, MOST_BUCKETS};
 use crate::store::place::Place;
 use crate::store::rebucket;
 
@@ -165,15 +167,42 @@ fn rebucket(context: &Context, buckets: u32) -> Result<Exit> {
 fn copy(from: &Lake, to: &Place, take: Take) -> Result<Mirrored> {
     let bar = output::bar(0, "  copy {bytes}, {bytes_per_sec}");
     let mirrored = match to {
-        Place::Folder(folder) => mirror(from, &Local::new(folder), take, |bytes| bar.inc(bytes)),
+        Place::Folder(folder) => {
+            let there = Local::new(folder);
+            mirror(from, &there, take, |bytes| bar.inc(bytes)).and_then(|mirrored| {
+                there.remove(&Key::new(COPYING))?;
+                Ok(mirrored)
+            })
+        }
         Place::Url(url) => mirror(from, &*remote(url, Patience::Minutes)?, take, |bytes| bar.inc(bytes)),
     };
     bar.finish_and_clear();
     mirrored
 }
 
+/// Stands in a folder that is becoming a lake, until it is one: a copy that was cut off there is carried on.
+const COPYING: &str = "copying";
+
+/// Who was forgotten goes to a lake that is made.
+fn begin_at(from: &Lake, to: &Place) -> Result<()> {
+    match to {
+        Place::Folder(folder) => {
+            let there = Local::new(folder);
+            there.put(&Key::new(COPYING), &mut |_| Ok(()))?;
+            forgotten::begin(from, &there)
+        }
+        Place::Url(url) => forgotten::begin(from, &*remote(url, Patience::Minutes)?),
+    }
+}
+
 /// The lake at a place, if there is one.
 fn there(place: &Place) -> Result<Option<Lake>> {
+    if let Place::Folder(folder) = place
+        && folder.join(COPYING).exists()
+        && !folder.join(CHARTER).exists()
+    {
+        return Ok(None);
+    }
     match Lake::open_at(place) {
         Ok(lake) => Ok(Some(lake)),
         Err(Error::Usage(why)) if why.contains("there is no lake at") => Ok(None),
@@ -187,6 +216,10 @@ fn push(context: &Context, to: &Place, datasets: bool) -> Result<Mirrored> {
     let _locks = crate::store::purge::lock_all(&lake)?;
     let other = there(to)?;
     check_buckets(&lake, other.as_ref(), to)?;
+    match &other {
+        Some(other) => forgotten::agree(&lake, other)?,
+        None => begin_at(&lake, to)?,
+    }
     let has_datasets = match &other {
         Some(other) => !dataset::files(other, &other.activities_folder())?.is_empty(),
         None => false,
@@ -200,6 +233,10 @@ fn pull(context: &Context, from: &Place) -> Result<Mirrored> {
     let own = there(&context.lake)?;
     check_buckets(&there_lake, own.as_ref(), &context.lake)?;
     let _locks = own.as_ref().map(crate::store::purge::lock_all).transpose()?;
+    match &own {
+        Some(own) => forgotten::agree(own, &there_lake)?,
+        None => begin_at(&there_lake, &context.lake)?,
+    }
     copy(&there_lake, &Place::Folder(folder.to_path_buf()), Take::Back)
 }
 

@@ -10,7 +10,8 @@ use crate::store::lake::{Lake, Patience, remote};
 use crate::tasks::{self, Plan};
 
 /// What is listed, as a tree has it.
-const FOLDERS: [&str; 7] = ["landing", "activities", "streams", "rejects", "matches", "golden", "runs"];
+const FOLDERS: [&str; 8] =
+    ["landing", "activities", "streams", "rejects", "origins", "matches", "golden", "runs"];
 
 pub fn run(context: &Context, url: &str) -> Result<Exit> {
     // What is wrong is said by the first request, and once.

@@ -205,6 +205,55 @@ fn a_bucket_keeps_the_contract() {
     }
 }
 
+#[cfg(all(feature = "cloud", feature = "testing"))]
+#[allow(dead_code, reason = "the tests of the program use more of it")]
+#[path = "../../tests/it/tasks/gcs.rs"]
+mod gcs;
+#[cfg(all(feature = "cloud", feature = "testing"))]
+#[path = "../../tests/it/tasks/weed.rs"]
+mod weed;
+
+/// New backends in a bucket of a server, each below a prefix of its own.
+#[cfg(all(feature = "cloud", feature = "testing"))]
+fn on_server(store: impl object_store::ObjectStore) {
+    use super::object::Object;
+    let store = std::sync::Arc::new(store);
+    let number = std::sync::atomic::AtomicU32::new(0);
+    suite(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let prefix = format!("contract/{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let url = format!("mem://{}/{prefix}", dir.path().display());
+        (dir, Box::new(Object::on(store.clone(), &url, prefix).unwrap()))
+    });
+}
+
+#[cfg(all(feature = "cloud", feature = "testing"))]
+#[test]
+fn seaweedfs_keeps_the_contract() {
+    let Some(weed) = weed::Weed::start() else { return };
+    crate::http::set_up_tls();
+    let store = object_store::aws::AmazonS3Builder::new()
+        .with_bucket_name(gcs::BUCKET)
+        .with_region("us-east-1")
+        .with_access_key_id(weed::KEY)
+        .with_secret_access_key(weed::SECRET)
+        .with_endpoint(format!("http://127.0.0.1:{}", weed.port))
+        .with_allow_http(true);
+    on_server(store.build().unwrap());
+}
+
+#[cfg(all(feature = "cloud", feature = "testing"))]
+#[test]
+fn the_double_of_googles_store_keeps_the_contract() {
+    let gcs = gcs::Gcs::start(gcs::Faults::default());
+    crate::http::set_up_tls();
+    let store = object_store::gcp::GoogleCloudStorageBuilder::new()
+        .with_bucket_name(gcs::BUCKET)
+        .with_service_account_key(gcs.account())
+        .with_client_options(object_store::ClientOptions::new().with_allow_http(true));
+    on_server(store.build().unwrap());
+}
+
 #[test]
 fn a_folder_keeps_the_contract() {
     suite(|| {

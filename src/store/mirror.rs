@@ -49,7 +49,8 @@ pub enum Take {
     Landed,
     /// From there with its datasets and weights, which take the place of those that are there.
     Everything,
-    /// Back to it: datasets and weights, and whatever else it does not have. Nothing that landed there is replaced.
+    /// Back to it: datasets and weights, and whatever else it does not have. Nothing that landed there is replaced, and
+    /// no answers come back that it once had.
     Back,
 }
 
@@ -65,6 +66,7 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         progress(copied);
         Ok(())
     };
+    let is_whole = take == Take::Back && to.exists(&Key::new(CHARTER))?;
     let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
     let mut owed = Vec::new();
     let is_landing = |folder: &&str| *folder == "landing";
@@ -73,6 +75,10 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         let there: BTreeMap<Key, u64> = to.list(&Key::new(folder))?.into_iter().collect();
         let mut here = from.backend().list(&Key::new(folder))?;
         here.retain(|(key, _)| !walked.contains(key));
+        // A lake that is whole had those before it had its newest one: what it no longer has of them was forgotten.
+        let run = |key: &Key| names::segment(key).map(|(_, run, _)| run);
+        let newest = if is_whole { there.keys().filter_map(run).max() } else { None };
+        here.retain(|(key, _)| there.contains_key(key) || run(key) > newest || run(key).is_none());
         for (key, length) in &here {
             match there.get(key) {
                 Some(other) if is_landing(&folder) && (other == length || take == Take::Back) => {

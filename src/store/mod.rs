@@ -12,7 +12,7 @@
 //! mirror         a lake copied to another place        each       work on many things at once
 //! migrate        older formats                         purge      forgetting a person
 //! rebucket       another number of buckets             geometry   tracks as lines, or not
-//! hashing        the hash of what is written
+//! hashing        the hash of what is written           forgotten  who was, so that no copy brings them back
 //! ```
 
 pub mod archives;
@@ -21,6 +21,7 @@ pub mod backend;
 mod contract;
 pub mod dataset;
 pub mod each;
+pub mod forgotten;
 pub mod geometry;
 pub mod hashing;
 pub mod lake;

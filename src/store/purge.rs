@@ -4,11 +4,13 @@
 //! one begins. Datasets of the person's bucket are removed whole, since they can be made anew from what is left; the
 //! landing and the archives cannot, and are rewritten without the person.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::archives;
 use super::backend::{Guard, Key};
 use super::dataset;
+use super::forgotten;
 use super::lake::{Bucket, Lake};
 use super::landing::{self, Fate};
 use crate::error::{Error, Result};
@@ -52,7 +54,8 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
     state.begin_purge(users)?;
     let mut purged = Purged::default();
     for user in state.pending_purges()? {
-        let bucket = lake.bucket(&user);
+        let (bucket, now) = (lake.bucket(&user), Timestamp::now());
+        forgotten::note(lake, &user, now, false)?;
         purged.users += 1;
         // Its tokens first: nothing more is fetched.
         purged.state_rows += state.forget(&user)?;
@@ -73,6 +76,7 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
         // What was staged by runs that were killed.
         lake.backend().scratch()?;
         state.end_purge(&user)?;
+        forgotten::note(lake, &user, now, true)?;
     }
     Ok(purged)
 }
@@ -81,6 +85,8 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
 /// there of runs is of everybody, and goes as well: tasks that are still under way find no plan any more, and end.
 pub fn purge_store(lake: &Lake, users: &[String]) -> Result<Purged> {
     let mut purged = Purged { users: users.len(), ..Purged::default() };
+    let now = Timestamp::now();
+    users.iter().try_for_each(|user| forgotten::note(lake, user, now, false))?;
     let runs = lake.backend().list(&Key::new(names::RUNS))?;
     runs.iter().try_for_each(|(key, _)| lake.backend().remove(key))?;
     purged.reports += remove_reports(lake)?;
@@ -96,6 +102,7 @@ pub fn purge_store(lake: &Lake, users: &[String]) -> Result<Purged> {
         purged.dataset_files += remove_datasets(lake, bucket)?;
     }
     prove(lake, users)?;
+    users.iter().try_for_each(|user| forgotten::note(lake, user, now, true))?;
     Ok(purged)
 }
 

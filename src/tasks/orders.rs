@@ -73,6 +73,16 @@ pub fn older(lake: &Lake, order: u64) -> Result<Vec<String>> {
     Ok(older)
 }
 
+/// The plan of the last run whose buckets are all normalized, if this longrun can go by it.
+pub fn last_finished(lake: &Lake) -> Result<Option<Plan>> {
+    for (_, id) in from(lake, 0)?.into_iter().rev() {
+        if lake.backend().exists(&part_key(&id, DONE))? {
+            return Ok(Plan::read(lake, &id).ok());
+        }
+    }
+    Ok(None)
+}
+
 /// A run that was planned after this one. A number whose run was never planned counts for nothing.
 pub fn newer(lake: &Lake, plan: &Plan) -> Result<Option<String>> {
     for (_, id) in from(lake, plan.order + 1)?.into_iter().rev() {

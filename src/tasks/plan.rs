@@ -1,7 +1,11 @@
 //! What all tasks of a run go by, written once before the first of them.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash64;
 
 use super::{orders, part_key, plan_key};
 use crate::dedupe::weights::Weights;
@@ -59,6 +63,9 @@ pub struct Plan {
     pub states: Vec<u32>,
     /// Buckets that there is something to do in, or was.
     pub planned: Vec<Planned>,
+    /// Of what lay in the landing of each bucket, by its listing: where nothing is another by the next plan, nothing of it
+    /// has to be read to know that nothing is pending.
+    pub landed: BTreeMap<u32, u64>,
 }
 
 impl Plan {
@@ -169,7 +176,7 @@ pub fn plan(lake: &Lake, home: Option<&Lake>, wanted: &Wanted, now: Timestamp) -
         Policy::parse(policy).map_err(|e| Error::damaged(lake.place(&lake.policy()), e))?;
     }
     let options = Options { thresholds: wanted.thresholds, gone: wanted.gone, ..Options::default() };
-    let (planned, pending_bytes) = weigh(lake)?;
+    let Weighed { planned, landed, pending_bytes } = weigh(lake)?;
     let weights = match dedupe::standing_weights(lake, &options)? {
         None if pending_bytes == 0 => {
             let answers = home.map_or(Ok(AllAnswers::default()), AllAnswers::read)?;
@@ -204,6 +211,7 @@ pub fn plan(lake: &Lake, home: Option<&Lake>, wanted: &Wanted, now: Timestamp) -
         weights: weights.map(|weights| weights.to_toml()),
         states,
         planned,
+        landed,
     };
     let bytes = serde_json::to_vec_pretty(&plan).expect("a plan is plain");
     match put_once(lake.backend(), &key, &bytes)? {
@@ -216,25 +224,54 @@ pub fn plan(lake: &Lake, home: Option<&Lake>, wanted: &Wanted, now: Timestamp) -
 }
 
 /// What each bucket weighs, without those that have nothing; and how much is pending.
-fn weigh(lake: &Lake) -> Result<(Vec<Planned>, u64)> {
+struct Weighed {
+    planned: Vec<Planned>,
+    landed: BTreeMap<u32, u64>,
+    pending_bytes: u64,
+}
+
+fn weigh(lake: &Lake) -> Result<Weighed> {
     let activities = lake.backend().list(&lake.activities_folder())?;
     let stored = lake.backend().list(&Key::new("landing"))?;
+    let before = orders::last_finished(lake)?;
     let buckets: Vec<Bucket> = lake.buckets().collect();
-    let pending = each_bucket(&buckets, |bucket| normalize::pending_of(lake, bucket))?.all()?;
-    let mut planned = Vec::new();
-    for (bucket, pending) in buckets.iter().zip(&pending) {
+    let mut landed = BTreeMap::new();
+    let mut pending: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut rows: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut unknown = Vec::new();
+    for bucket in buckets {
         let suffix = format!("-{bucket}.parquet");
-        let rows = activities.iter().filter(|(key, _)| key.as_str().ends_with(&suffix));
-        let bytes = pending + rows.map(|(_, bytes)| bytes).sum::<u64>();
-        let folders =
-            [names::segments_of(*bucket), names::archives_of(*bucket)].map(|folder| format!("{folder}/"));
-        let has_landing =
-            || stored.iter().any(|(key, _)| folders.iter().any(|folder| key.as_str().starts_with(folder)));
-        if bytes > 0 || has_landing() {
-            planned.push(Planned { bucket: bucket.0, bytes });
+        let of_rows = activities.iter().filter(|(key, _)| key.as_str().ends_with(&suffix));
+        rows.insert(bucket.0, of_rows.map(|(_, bytes)| bytes).sum());
+        let (mut listing, mut bytes) = (String::new(), 0);
+        for folder in [names::segments_of(bucket), names::archives_of(bucket)] {
+            let folder = format!("{folder}/");
+            let from = stored.partition_point(|(key, _)| key.as_str() < folder.as_str());
+            let of_folder = stored[from..].iter().take_while(|(key, _)| key.as_str().starts_with(&folder));
+            for (key, length) in of_folder.filter(|(key, _)| *key != names::walked_key(bucket)) {
+                writeln!(listing, "{key} {length}").expect("memory");
+                bytes += length;
+            }
+        }
+        if listing.is_empty() {
+            continue;
+        }
+        let hash = XxHash64::oneshot(0, listing.as_bytes());
+        landed.insert(bucket.0, hash);
+        match &before {
+            // Nothing was ever made of it.
+            _ if rows[&bucket.0] == 0 => drop(pending.insert(bucket.0, bytes)),
+            Some(before) if before.landed.get(&bucket.0) == Some(&hash) => {}
+            _ => unknown.push(bucket),
         }
     }
-    Ok((planned, pending.iter().sum()))
+    let read = each_bucket(&unknown, |bucket| normalize::pending_of(lake, bucket))?.all()?;
+    pending.extend(unknown.iter().map(|bucket| bucket.0).zip(read));
+    let planned = rows
+        .iter()
+        .filter(|(bucket, rows)| **rows > 0 || landed.contains_key(*bucket))
+        .map(|(bucket, rows)| Planned { bucket: *bucket, bytes: rows + pending.get(bucket).unwrap_or(&0) });
+    Ok(Weighed { planned: planned.collect(), pending_bytes: pending.values().sum(), landed })
 }
 
 /// How a put of what is written once ended.

@@ -77,6 +77,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_with_most_of_the_data_has_a_shard_to_itself_and_the_others_are_even() {
+        let mut planned: Vec<Planned> =
+            (0..60).map(|bucket| Planned { bucket, bytes: 1_000 + u64::from(bucket) }).collect();
+        planned[17].bytes = 10_000_000;
+        let shards: Vec<Vec<Bucket>> =
+            (0..4).map(|index| shard(&planned, Shard { index, count: 4 })).collect();
+        assert_eq!(shards[0], [Bucket(17)]);
+        let mut counts: Vec<usize> = shards[1..].iter().map(Vec::len).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [19, 20, 20]);
+    }
+
+    #[test]
     fn shards_are_written_as_index_and_count() {
         assert_eq!("3/4".parse(), Ok(Shard { index: 3, count: 4 }));
         for wrong in ["4/4", "0/0", "1", "a/b", "-1/3"] {

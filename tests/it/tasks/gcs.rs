@@ -66,6 +66,20 @@ impl Gcs {
         Gcs { url, inner, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// A service account without rights to prove.
+    pub fn account(&self) -> String {
+        let account = serde_json::json!({
+            "gcs_base_url": self.url, "disable_oauth": true, "client_email": "test", "private_key": "longrun-test-s3cret",
+            "private_key_id": "",
+        });
+        account.to_string()
+    }
+
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let inner = self.inner.lock().unwrap();
+        inner.objects.iter().map(|(name, (_, bytes))| (name.clone(), bytes.to_vec())).collect()
+    }
+
     pub fn objects(&self) -> Vec<String> {
         self.inner.lock().unwrap().objects.keys().cloned().collect()
     }

@@ -7,6 +7,8 @@ mod engines;
 mod gcs;
 #[cfg(feature = "cloud")]
 mod servers;
+#[cfg(feature = "cloud")]
+mod weed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -151,6 +153,29 @@ fn tasks_make_what_one_machine_makes() {
     let again = shared.push();
     assert!(again.stderr.contains("pushed 1 file"), "{}", again.stderr);
     assert!(datasets(&shared.path("store")).len() > 20);
+}
+
+#[test]
+fn a_person_with_most_of_the_data_changes_nothing() {
+    let shared = Shared::folder();
+    let home = shared.path("home").display().to_string();
+    let export = shared.path("export.xml").display().to_string();
+    shared.run(&["synth", "apple-export", "--seed", "5", "--bytes", "70000000", &export]).expect(0);
+    shared.run(&["--lake", &home, "import", "auto", &export, "--user", "giant"]).expect(0);
+    let one = shared.path("one").display().to_string();
+    assert!(Command::new("cp").args(["-r", &home, &one]).status().unwrap().success());
+    shared.run(&["--lake", &one, "normalize"]);
+    shared.run(&["--lake", &one, "dedupe"]).expect(0);
+    shared.push();
+    let planned = shared.run(&["run", "plan", "--id", "r", "--state", &home, "--json"]).expect(0).json();
+    assert!(planned["largest_bytes"].as_u64() > planned["bytes"].as_u64().map(|all| all / 2), "{planned}");
+    let tasks = shared.step("normalize", "r", 4);
+    let buckets: Vec<u64> = tasks.iter().map(|task| task["buckets"].as_u64().unwrap()).collect();
+    assert!(buckets.contains(&1) && buckets.iter().sum::<u64>() == planned["buckets"], "{buckets:?}");
+    shared.run(&["run", "learn", "r"]).expect(0);
+    shared.step("dedupe", "r", 4);
+    shared.finish("r");
+    assert_same(&shared.pulled(), &datasets(Path::new(&one)));
 }
 
 #[test]

