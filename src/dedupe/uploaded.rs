@@ -57,11 +57,13 @@ fn is_copy(clusters: &Clusters, log: usize, copy: usize) -> bool {
         (of_log.end_s() - MINUTE_S..=of_log.end_s() + DAY_S).contains(&placed.start_s)
             && (placed.length_s - of_log.length_s).abs() <= MINUTE_S
             && sport != number(SPORT, "different")
-            && !has_other_name(&clusters.records[log], &clusters.records[*at])
     };
+    // A name that only one of several copies has was edited there.
+    let has_other_name = |at: &usize| has_other_name(&clusters.records[log], &clusters.records[*at]);
     of_log.length_s > 0
         && clusters.of[log] != copy
         && clusters.members[copy].iter().all(is_told_after)
+        && !clusters.members[copy].iter().all(has_other_name)
         && !clusters.are_two(clusters.of[log], copy)
 }
 

@@ -117,7 +117,8 @@ fn lifting(later_s: i64, copy: impl Fn(&mut Record)) -> Found {
     for (day, minutes) in [(1, 58.0), (4, 71.0)] {
         let at = 18 * HOUR_S + day * DAY_S;
         let named = |name: &str| format!("{name}{day}");
-        person.add(record(Hevy, &named("log"), "weight_training", at, minutes, 0.0));
+        person.add(record(Hevy, &named("log"), "weight_training", at, minutes, 0.0)).title =
+            titles::given("Legs");
         let watch = record(Garmin, &named("watch"), "weight_training", at + 20, minutes - 7.0, 0.0);
         let watch = person.add(watch);
         (watch.device, watch.heart_rate_bpm) = (Some(1), Some(104.0));
@@ -146,4 +147,9 @@ fn a_copy_of_a_log_that_begins_with_its_upload_is_known_by_its_length() {
     // And the watch would know of it.
     let of_watch = |r: &mut Record| r.device = (r.source == Garmin).then_some(1);
     lifting(4_492, of_watch).are_two("log1", "garmin1");
+    // A name that somebody gave to one of the copies is an edit; one that all have is that of something else.
+    let edited = |r: &mut Record| r.title = titles::given("Arms").filter(|_| r.source == Garmin);
+    lifting(4_492, edited).are_one(&["log1", "watch1", "strava1", "garmin1"]);
+    let other = |r: &mut Record| r.title = titles::given("Arms");
+    lifting(4_492, other).are_two("log1", "strava1");
 }
