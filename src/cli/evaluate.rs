@@ -197,6 +197,12 @@ fn tables(e: &Evaluation) -> String {
         e.review_share * 100.0,
         output::count(e.true_reviews)
     );
+    if e.undecidable > 0 {
+        let pairs = output::count_of(e.undecidable, "pair is", "pairs are");
+        text += &format!(
+            "{pairs} left out, except by class: the truth says that what was exported cannot decide them\n\n"
+        );
+    }
     let head = ["", "precision (95 %)", "recall", "F1", "wrong", "missed"];
     text += &output::table(
         &head,

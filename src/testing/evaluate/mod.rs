@@ -67,6 +67,8 @@ pub struct Evaluation {
     /// Records of the truth that are not in the lake. Their pairs count as missed.
     pub lost: Vec<String>,
     pub compared: u64,
+    /// Pairs that are left out of all but the classes, because the truth says that what was exported cannot decide them.
+    pub undecidable: u64,
     /// Pairs of one workout, in one source or two.
     pub pairs: Scores,
     /// Of different sources only, as the published rules.
@@ -196,6 +198,7 @@ fn summed(all: &[OfPerson]) -> Evaluation {
         records: sum(&|p| p.records),
         lost: all.iter().flat_map(|p| p.lost.iter().cloned()).collect(),
         compared: sum(&|p| p.compared),
+        undecidable: sum(&|p| p.undecidable),
         groups: scores(&|p| p.groups),
         blocking_recall: scores(&|p| p.blocking).recall,
         review_share: reviews as f64 / (reviews + pairs.right + pairs.wrong).max(1) as f64,

@@ -35,6 +35,8 @@ pub struct Found {
 pub struct OfPerson {
     pub records: u64,
     pub compared: u64,
+    /// Pairs that are true or were found, where the exports cannot decide.
+    pub undecidable: u64,
     pub reviews: u64,
     pub true_reviews: u64,
     pub pairs: Counts,
@@ -73,39 +75,51 @@ pub struct Mistake {
 
 /// Pairs of no class.
 pub const PLAIN: &str = "plain";
+/// A class that begins like this says that what was exported cannot decide. Such pairs count by their classes only.
+const UNDECIDABLE: &str = "undecidable";
 
 pub fn evaluate(user: &str, mut known: Vec<Known>, records: &[Listed], found: &Found) -> OfPerson {
     truth::join(&mut known, records);
     let of_record: HashMap<usize, usize> =
         known.iter().enumerate().filter_map(|(at, one)| Some((one.record?, at))).collect();
     let pair = |a: usize, b: usize| if a < b { (a, b) } else { (b, a) };
-    let true_pairs: HashSet<Pair> = true_pairs(&known);
+    let all_true: HashSet<Pair> = true_pairs(&known);
     let mut groups: HashSet<Vec<usize>> = HashSet::new();
-    let mut found_pairs: HashSet<Pair> = HashSet::new();
+    let mut all_found: HashSet<Pair> = HashSet::new();
     for group in &found.groups {
         let mut own: Vec<usize> = group.iter().filter_map(|record| of_record.get(record).copied()).collect();
         own.sort_unstable();
         own.dedup();
         for (at, a) in own.iter().enumerate() {
-            found_pairs.extend(own[at + 1..].iter().map(|b| (*a, *b)));
+            all_found.extend(own[at + 1..].iter().map(|b| (*a, *b)));
         }
         groups.insert(own);
     }
-    groups.remove(&Vec::new());
+    let is_undecidable = |at: usize| known[at].classes.iter().any(|class| class.starts_with(UNDECIDABLE));
+    let can_tell = |p: &&Pair| !is_undecidable(p.0) && !is_undecidable(p.1);
+    let [true_pairs, found_pairs] =
+        [&all_true, &all_found].map(|pairs| pairs.iter().filter(can_tell).copied().collect::<HashSet<_>>());
+    let undecidable = all_true.union(&all_found).count() - true_pairs.union(&found_pairs).count();
+    let mut true_groups = true_groups(&known);
+    for groups in [&mut groups, &mut true_groups] {
+        groups.retain(|group| !group.is_empty() && !group.iter().any(|at| is_undecidable(*at)));
+    }
     let is_across = |p: &&Pair| known[p.0].source != known[p.1].source;
     let across: HashSet<Pair> = true_pairs.iter().filter(is_across).copied().collect();
     let compared: HashMap<Pair, &Compared> = found
         .compared
         .iter()
         .filter_map(|c| Some((pair(*of_record.get(&c.a)?, *of_record.get(&c.b)?), c)))
+        .filter(|(p, _)| can_tell(&p))
         .collect();
     let seen: HashSet<Pair> = compared.keys().copied().collect();
     let mut out = OfPerson {
         records: known.len() as u64,
         compared: compared.len() as u64,
+        undecidable: undecidable as u64,
         pairs: Counts::of(&found_pairs, &true_pairs),
         across: Counts::of(&found_pairs.iter().filter(is_across).copied().collect(), &across),
-        groups: Counts::of(&groups, &true_groups(&known)),
+        groups: Counts::of(&groups, &true_groups),
         blocking: Counts::of(&across.intersection(&seen).copied().collect(), &across),
         ..OfPerson::default()
     };
@@ -120,10 +134,10 @@ pub fn evaluate(user: &str, mut known: Vec<Known>, records: &[Listed], found: &F
         out.reliability[bin].0 += 1;
         out.reliability[bin].1 += u64::from(is_true);
     }
-    for p in true_pairs.union(&found_pairs) {
+    for p in all_true.union(&all_found) {
         for class in classes(&known, *p) {
             let counts = out.classes.entry(class).or_default();
-            counts.saw(found_pairs.contains(p), true_pairs.contains(p));
+            counts.saw(all_found.contains(p), all_true.contains(p));
         }
     }
     out.baselines = BASELINES
@@ -132,7 +146,7 @@ pub fn evaluate(user: &str, mut known: Vec<Known>, records: &[Listed], found: &F
             let pairs = baselines::pairs(records, rule);
             let own =
                 pairs.into_iter().filter_map(|(a, b)| Some(pair(*of_record.get(&a)?, *of_record.get(&b)?)));
-            Counts::of(&own.collect(), &across)
+            Counts::of(&own.filter(|p| can_tell(&p)).collect(), &across)
         })
         .collect();
     let mut wrong: Vec<Pair> = found_pairs.symmetric_difference(&true_pairs).copied().collect();
@@ -198,4 +212,55 @@ fn classes(known: &[Known], (a, b): Pair) -> BTreeSet<String> {
         classes.insert(PLAIN.to_string());
     }
     classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_exports_cannot_decide_is_neither_found_nor_missed() {
+        let known = |key: &str, workout: &str, class: &str| Known {
+            source: if key < "c" { "strava" } else { "garmin" }.to_string(),
+            key: key.to_string(),
+            workouts: [workout.to_string()].into(),
+            classes: [class.to_string()].into(),
+            relation: String::new(),
+            record: None,
+        };
+        let all = vec![
+            known("a", "1", "plain"),
+            known("b", "2", "undecidable_together"),
+            known("c", "1", "plain"),
+            known("d", "2", "plain"),
+            known("e", "3", "undecidable_by_hand"),
+        ];
+        let record = |one: &Known| Listed {
+            source: one.source.clone(),
+            source_id: one.key.clone(),
+            external_id: None,
+            raw_ref: String::new(),
+            file_sha256: None,
+            start_s: 0,
+            utc_offset_s: None,
+            elapsed_s: None,
+            distance_m: None,
+            sport: None,
+        };
+        let records: Vec<Listed> = all.iter().map(record).collect();
+        let places = |keys: &[&str]| -> Vec<usize> {
+            keys.iter().map(|key| records.iter().position(|r| r.source_id == *key).unwrap()).collect()
+        };
+        let found = Found {
+            groups: [places(&["a", "c", "e"]), places(&["b"]), places(&["d"])].into(),
+            compared: Vec::new(),
+        };
+        let of = evaluate("alice", all, &records, &found);
+        // Missed and wrong: b with d, and e with a and c.
+        assert_eq!((of.undecidable, of.mistakes.len()), (3, 0));
+        assert_eq!((of.pairs.right, of.pairs.wrong, of.pairs.missed), (1, 0, 0));
+        assert_eq!((of.across.right, of.across.wrong, of.across.missed), (1, 0, 0));
+        let together = of.classes["undecidable_together"];
+        assert_eq!((together.right, together.missed), (0, 1), "by its class it counts");
+    }
 }
