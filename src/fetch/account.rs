@@ -67,24 +67,23 @@ pub struct Work {
 
 /// What is owed at each endpoint of activities.
 enum Queues {
-    /// How much: it is queued when its turn comes.
-    Counted([usize; OF_ACTIVITIES]),
+    /// How much at a time: it is queued when its turn comes.
+    Counted([usize; OF_ACTIVITIES], Timestamp),
     Queued([VecDeque<Owed>; OF_ACTIVITIES]),
 }
 
 impl Queues {
     fn lengths(&self) -> [usize; OF_ACTIVITIES] {
         match self {
-            Queues::Counted(counts) => *counts,
+            Queues::Counted(counts, _) => *counts,
             Queues::Queued(queues) => std::array::from_fn(|index| queues[index].len()),
         }
     }
 
-    /// The queue of an endpoint; None before there are any. What has no queue yet and is put back or taken out is found
-    /// among all that is known when there is one.
+    /// The queue of an endpoint; None before it is made, which is of all that is owed.
     fn queue(&mut self, index: usize) -> Option<&mut VecDeque<Owed>> {
         match self {
-            Queues::Counted(_) => None,
+            Queues::Counted(..) => None,
             Queues::Queued(queues) => Some(&mut queues[index]),
         }
     }
@@ -115,7 +114,7 @@ impl Work {
             phase: Phase::PageOwed,
             token: Token::Kept,
             refused_tokens: HashSet::new(),
-            owed: Queues::Counted([0; OF_ACTIVITIES]),
+            owed: Queues::Counted([0; OF_ACTIVITIES], Timestamp::MIN),
             parked: parked.into_iter().filter_map(place).collect(),
             failures: HashMap::new(),
             refresh_failures: None,
@@ -134,7 +133,7 @@ impl Work {
         self.phase = Phase::Listed;
         if self.parked.is_empty() {
             let count = |index| self.progress.owed_count(index, wanted, now);
-            self.owed = Queues::Counted(std::array::from_fn(count));
+            self.owed = Queues::Counted(std::array::from_fn(count), now);
         } else {
             self.queue(wanted, now);
         }
@@ -176,8 +175,9 @@ impl Work {
         if self.phase == Phase::PageOwed {
             return self.progress.next_page(wanted, now);
         }
-        if matches!(self.owed, Queues::Counted(_)) {
-            self.queue(wanted, now);
+        if let Queues::Counted(_, at) = self.owed {
+            // The clock may have been ahead, and what was counted is owed all the same.
+            self.queue(wanted, now.max(at));
         }
         let mut first = |index| Some((index, self.owed.queue(index)?.front()?.clone()));
         let (index, owed) = (0..OF_ACTIVITIES).find_map(&mut first)?;

@@ -151,7 +151,9 @@ impl Others<'_> {
 /// their mean differs by the share `differs` from one day to another.
 fn room_for(mean: f64, differs: f64, chance: f64) -> u32 {
     if mean > MANY {
-        return (mean + DEVIATIONS * (mean + (differs * mean).powi(2)).sqrt()).ceil() as u32;
+        let room = (mean + DEVIATIONS * (mean + (differs * mean).powi(2)).sqrt()).ceil() as u32;
+        // By chance few need more room, relative to the mean; more calls need no less than fewer.
+        return if mean < 2.0 * MANY { room.max(room_for(MANY, differs, chance)) } else { room };
     }
     // A Poisson distribution whose mean is itself gamma distributed: a negative binomial one.
     let spread = differs.powi(2) * mean;

@@ -123,10 +123,16 @@ fn room_is_exceeded_no_more_often_than_it_may_be() {
     assert_eq!(room_for(1.0, 0.25, 1e-4), 7);
     assert_eq!(
         (room_for(12.0, 0.25, 1e-4), room_for(12.1, 0.25, 1e-4)),
-        (34, 31),
-        "counted, and as if normal"
+        (34, 34),
+        "counted, and then as if normal, but no less"
     );
     assert_eq!(room_for(100.0, 0.25, 1e-4), 208, "100, and four times the root of 100 + 625");
+    for differs in [0.0, 0.1, 0.25, 0.5] {
+        for chance in [CHANCE, UNSEEN_CHANCE] {
+            let rooms: Vec<u32> = (0..800).map(|n| room_for(f64::from(n) / 8.0, differs, chance)).collect();
+            assert!(rooms.is_sorted(), "more calls need no less room: {differs} {chance}");
+        }
+    }
 }
 
 #[test]

@@ -256,3 +256,21 @@ fn an_answer_has_seen_what_was_called_until_it_was_sent_at_the_latest_that_this_
     assert_eq!(kept(0), 98, "nothing was called since: room for 45 to come");
     assert_eq!(kept(900), 99, "and for one in nearly a second that nobody saw");
 }
+
+#[test]
+fn what_was_owed_by_a_clock_that_was_ahead_is_asked_for_all_the_same() {
+    let mut progress = Progress::default();
+    let at = |s: i64| Timestamp::from_second(BEGIN_S + s).unwrap();
+    let ask = |page| Ask::List { scan: 1, until_s: None, before_s: None, page };
+    progress.take(&ask(1), page(&[("7", 3_600)]), at(-60));
+    progress.take(&ask(2), page(&[]), at(-60));
+    for index in 0..endpoints::OF_ACTIVITIES {
+        let ask = endpoints::of_activities(index).ask("7", BEGIN_S - 3_600);
+        progress.take(&ask, News::Nothing, at(-60));
+    }
+    let wanted = Wanted::new(Depth::Streams, at(0), SignedDuration::from_hours(24), None);
+    let mut work = Work::new(account(0, i64::MAX), progress, u32::MAX, Vec::new());
+    work.look(&wanted, at(4 * 3_600));
+    assert!(work.turn(0).is_some(), "three hours are over");
+    assert!(work.next(&wanted, at(0)).is_some());
+}
