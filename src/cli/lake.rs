@@ -42,11 +42,11 @@ enum Action {
         #[arg(value_name = "N", value_parser = buckets)]
         buckets: u32,
     },
-    /// Keep tracks as lines as well, for tools that read GeoParquet, or no longer
+    /// Add a geometry column to `activities` and `golden`, for tools that read GeoParquet, or remove it
     ///
-    /// `activities` and `golden` get two columns more, `geometry` and `bbox`, with which they are GeoParquet 1.1: GeoPandas and
-    /// DuckDB open them as they are. They take about five times the space. What is there is written anew at once; if this
-    /// is killed, run it again.
+    /// With the columns `geometry` and `bbox` both are GeoParquet 1.1: GeoPandas and DuckDB open them as they are. They take
+    /// about five times the space. What is there is written anew at once. If this is killed, some files have the columns and
+    /// some have not, which other tools refuse: run it again.
     Geometry {
         #[arg(value_name = "on|off", value_parser = on_or_off, action = clap::ArgAction::Set)]
         wanted: bool,
@@ -112,7 +112,7 @@ fn on_or_off(text: &str) -> std::result::Result<bool, String> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err("it is on or off".to_string()),
+        _ => Err("say on or off".to_string()),
     }
 }
 
@@ -122,14 +122,16 @@ fn keep_geometry(context: &Context, wanted: bool) -> Result<Exit> {
     if context.json {
         output::json(&done)?;
     }
-    say!(
-        "{} written, {} now and {} before",
-        output::count_of(done.files, "file", "files"),
-        output::bytes(done.bytes),
-        output::bytes(done.bytes_before)
-    );
-    if done.files > 0 {
-        say!("run `longrun dedupe` next: it looks again at what was written");
+    let has = if wanted { "has" } else { "has no" };
+    if done.files == 0 {
+        say!("the lake {has} geometry; there was nothing to write");
+    } else {
+        say!(
+            "the lake {has} geometry now: {} written, {} instead of {}; the next `longrun dedupe` compares everything once more",
+            output::count_of(done.files, "file", "files"),
+            output::bytes(done.bytes),
+            output::bytes(done.bytes_before)
+        );
     }
     Ok(Exit::Done)
 }
@@ -237,7 +239,13 @@ fn pull(context: &Context, from: &Place) -> Result<Mirrored> {
         Some(own) => forgotten::agree(own, &there_lake)?,
         None => begin_at(&there_lake, &context.lake)?,
     }
-    copy(&there_lake, &Place::Folder(folder.to_path_buf()), Take::Back)
+    let pulled = copy(&there_lake, &Place::Folder(folder.to_path_buf()), Take::Back)?;
+    let is_kept = there_lake.has_geometry();
+    if own.is_some_and(|own| own.has_geometry() != is_kept) {
+        let (has, other) = if is_kept { ("with", "off") } else { ("without", "on") };
+        say!("the datasets came {has} geometry; `longrun lake geometry {other}` changes that");
+    }
+    Ok(pulled)
 }
 
 fn check_buckets(from: &Lake, to: Option<&Lake>, place: &Place) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Beginning or ending to keep tracks as lines.
+//! Adds geometry to a lake's files, or removes it.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -30,14 +30,17 @@ pub fn set(lake: &Lake, wanted: bool) -> Result<Rewritten> {
     };
     let files =
         [of(Table::Activities, lake.activities_folder())?, of(Table::Golden, lake.golden_folder())?].concat();
-    let rewritten = files.par_iter().map(|(table, key)| rewrite(&lake, *table, key));
-    rewritten.try_reduce(Rewritten::default, |a, b| {
-        Ok(Rewritten {
-            files: a.files + b.files,
-            bytes: a.bytes + b.bytes,
-            bytes_before: a.bytes_before + b.bytes_before,
-        })
-    })
+    let rewritten: Vec<Result<Rewritten>> =
+        files.par_iter().map(|(table, key)| rewrite(&lake, *table, key)).collect();
+    // One that cannot be read stops none of the others.
+    let mut sum = Rewritten::default();
+    for one in rewritten {
+        let one = one?;
+        sum.files += one.files;
+        sum.bytes += one.bytes;
+        sum.bytes_before += one.bytes_before;
+    }
+    Ok(sum)
 }
 
 /// Files of another longrun are left to what makes them anew.

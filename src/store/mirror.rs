@@ -123,7 +123,11 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     })?;
     mirrored.same += same.into_inner();
     mirrored.out_of_reach = left_in_place(from, to, &copy_from_place(to, &files, &bytes, &progress))?;
-    copy(&Key::new(CHARTER))?;
+    // Who keeps their datasets keeps what the charter says of them.
+    let charter = Key::new(CHARTER);
+    if take != Take::Landed || !to.exists(&charter)? {
+        copy(&charter)?;
+    }
     Ok(Mirrored { files: files.into_inner(), bytes: bytes.into_inner(), ..mirrored })
 }
 

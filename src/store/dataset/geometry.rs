@@ -15,6 +15,8 @@ use crate::store::lake::Lake;
 
 const GEOMETRY: &str = "geometry";
 const BBOX: &str = "bbox";
+/// Rows that get them at a time.
+const ROWS: usize = 512;
 const SIDES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 
 /// Longitude and latitude in degrees.
@@ -115,10 +117,14 @@ pub(super) fn with_fields(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(own.chain(fields()).collect::<Vec<_>>()))
 }
 
-/// Rows with the two columns.
-pub(super) fn with_columns(rows: &RecordBatch) -> RecordBatch {
-    let all = rows.columns().iter().cloned().chain(columns(&lines(rows)));
-    RecordBatch::try_new(with_fields(&rows.schema()), all.collect()).expect("the columns are of the schema")
+/// Rows with the two columns, some at a time: a line takes four times what its two lists do.
+pub(super) fn with_columns(rows: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let schema = with_fields(&rows.schema());
+    (0..rows.num_rows()).step_by(ROWS).map(move |at| {
+        let piece = rows.slice(at, ROWS.min(rows.num_rows() - at));
+        let all = piece.columns().iter().cloned().chain(columns(&lines(&piece)));
+        RecordBatch::try_new(schema.clone(), all.collect()).expect("the columns are of the schema")
+    })
 }
 
 /// Whether a column, by its path in the file, is one of the two.

@@ -51,7 +51,9 @@ pub fn write_as_read(
         let mut file = OpenFile::of(&layout, out).map_err(to_io)?;
         for batch in batches.by_ref() {
             match batch {
-                Ok(batch) if has_geometry => file.add(&geometry::with_columns(&batch)).map_err(to_io)?,
+                Ok(batch) if has_geometry => {
+                    geometry::with_columns(&batch).try_for_each(|piece| file.add(&piece)).map_err(to_io)?;
+                }
                 Ok(batch) => file.add(&batch).map_err(to_io)?,
                 Err(e) => {
                     unreadable = Some(e);
