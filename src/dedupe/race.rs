@@ -1,30 +1,16 @@
-//! A triathlon or a duathlon told leg by leg: nobody swims, rides and runs with minutes between for any other reason.
-//! Its legs are one outing with a record of the whole or without.
+//! A triathlon or a duathlon told leg by leg, and as a whole. Without a record of the whole nobody can tell a race from a
+//! morning of training: its legs stay apart.
 
 use std::collections::HashSet;
 
 use super::cluster::{self, Clusters, Group, Role};
 use super::relation;
 use crate::model::sport::ANY_FAMILY;
-use crate::sources::Source;
 
-/// The legs of a race.
-struct Kind {
-    legs: [&'static str; 3],
-    /// Somebody may also warm up, race and cool down like that, so that a record must tell of the whole, or one
-    /// source of leg after leg.
-    needs_whole: bool,
-}
-
-const RACES: [Kind; 2] = [
-    Kind { legs: ["swim", "ride", "run"], needs_whole: false },
-    Kind { legs: ["run", "ride", "run"], needs_whole: true },
-];
+/// The legs of each race.
+const RACES: [[&str; 3]; 2] = [["swim", "ride", "run"], ["run", "ride", "run"]];
 /// Between two legs people change their shoes.
 pub const LONGEST_CHANGE_S: i64 = 20 * 60;
-/// Without a whole only who hurries races; and one source tells of one leg after the other.
-const SHORT_CHANGE_S: i64 = 5 * 60;
-const SLIP_S: i64 = 60;
 /// A recorder that was started late, or stopped late, makes two legs overlap.
 const LONGEST_OVERLAP_S: i64 = 10 * 60;
 /// Records after a leg among which the next one is looked for.
@@ -34,15 +20,13 @@ const MOST_LOOKED_AT: usize = 32;
 struct Leg {
     span: (i64, i64),
     family: Option<&'static str>,
-    source: Source,
     at: usize,
 }
 
 /// Whether these are the legs of a race, in its order; of one of them nobody may know what it was.
 pub fn is_race(legs: &[Option<&str>]) -> bool {
-    let is_one = |race: &Kind| {
-        legs.len() == race.legs.len()
-            && legs.iter().zip(race.legs).all(|(leg, of)| leg.is_none_or(|leg| leg == of))
+    let is_one = |race: &[&str; 3]| {
+        legs.len() == race.len() && legs.iter().zip(race).all(|(leg, of)| leg.is_none_or(|leg| leg == *of))
     };
     RACES.iter().any(is_one) && legs.iter().filter(|leg| leg.is_none()).count() <= 1
 }
@@ -85,42 +69,22 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
 }
 
 /// The legs of a race that begins with this one.
-fn race_from(legs: &[Leg], first: usize, race: &Kind) -> Option<[usize; 3]> {
+fn race_from(legs: &[Leg], first: usize, race: &[&'static str; 3]) -> Option<[usize; 3]> {
     let next = |before: usize, family: &'static str| {
         (before + 1..legs.len().min(before + 1 + MOST_LOOKED_AT)).filter(move |at| {
             let change_s = legs[*at].span.0 - legs[before].span.1;
             legs[*at].family == Some(family) && (-LONGEST_OVERLAP_S..=LONGEST_CHANGE_S).contains(&change_s)
         })
     };
-    let [swim, ride, run] = race.legs;
+    let [swim, ride, run] = *race;
     if legs[first].family != Some(swim) {
         return None;
     }
     // A recorder that died on the bike has no run after it; another has.
-    let all = |is_next: &dyn Fn(usize, usize) -> bool| {
-        let rides = next(first, ride).filter(|at| is_next(first, *at));
-        let mut races = rides.filter_map(|ride| {
-            let third = next(ride, run).find(|at| is_next(ride, *at))?;
-            Some([first, ride, third])
-        });
-        races.next()
-    };
-    let found = all(&|_, _| true)?;
+    let mut races = next(first, ride).filter_map(|ride| Some([first, ride, next(ride, run).next()?]));
+    let found = races.next()?;
     let span = (legs[first].span.0, legs[found[2]].span.1);
-    if !race.needs_whole || around(legs, span).iter().any(|leg| is_whole(leg, span)) {
-        return Some(found);
-    }
-    let hurried = all(&|before, at| {
-        let change_s = legs[at].span.0 - legs[before].span.1;
-        legs[at].source == legs[before].source && (-SLIP_S..=SHORT_CHANGE_S).contains(&change_s)
-    })?;
-    // Nobody does anything else meanwhile.
-    let span = (legs[first].span.0, legs[hurried[2]].span.1);
-    let is_beside = |leg: &Leg| {
-        10 * relation::overlap_s(leg.span, span) >= 7 * (leg.span.1 - leg.span.0)
-            && !is_of(legs, &hurried, leg)
-    };
-    (!around(legs, span).iter().any(is_beside)).then_some(hurried)
+    around(legs, span).iter().any(|leg| is_whole(leg, span)).then_some(found)
 }
 
 /// What begins at the time of a race, or so long before it that it could be the whole of it.
@@ -150,6 +114,5 @@ fn is_of(legs: &[Leg], race: &[usize; 3], other: &Leg) -> bool {
 fn leg(clusters: &Clusters, at: usize) -> Option<Leg> {
     let placed = &clusters.placed[at];
     let family = clusters.records[at].sport.map(|sport| sport.family).filter(|family| *family != ANY_FAMILY);
-    let source = clusters.records[at].source;
-    (placed.length_s > 0 && !placed.is_by_hand).then(|| Leg { span: placed.span(), family, source, at })
+    (placed.length_s > 0 && !placed.is_by_hand).then(|| Leg { span: placed.span(), family, at })
 }
