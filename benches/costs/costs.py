@@ -19,9 +19,9 @@ import sys
 import tempfile
 
 ALLOWED = pathlib.Path(__file__).with_name("costs.json")
-# Compilers, their levels (the figures are of `opt-level = 2`) and kernels differ, and what depends on hashes and on the
-# clock varies from run to run.
-SLACK = {"instructions": 0.10, "page_faults": 0.35, "syncs": 0.10, "bytes": 0.02}
+# Compilers and kernels differ (the figures are of a release build), and what depends on hashes and on the clock varies from
+# run to run: what was sent is synced every so often, so that a slow machine syncs more often.
+SLACK = {"instructions": 0.10, "page_faults": 0.35, "syncs": 1.0, "bytes": 0.02}
 # Parts of a stage, by the functions that do them.
 PARTS = {"parse": "longrun::normalize::frames::parse", "decode": "longrun::model::polyline::decode_into"}
 USERS, EACH = 2, 1000
