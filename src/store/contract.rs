@@ -206,52 +206,63 @@ fn a_bucket_keeps_the_contract() {
 }
 
 #[cfg(all(feature = "cloud", feature = "testing"))]
-#[allow(dead_code, reason = "the tests of the program use more of it")]
 #[path = "../../tests/it/tasks/gcs.rs"]
 mod gcs;
 #[cfg(all(feature = "cloud", feature = "testing"))]
 #[path = "../../tests/it/tasks/weed.rs"]
 mod weed;
 
-/// New backends in a bucket of a server, each below a prefix of its own.
+/// The same over a network, against the servers of the tests of tasks.
 #[cfg(all(feature = "cloud", feature = "testing"))]
-fn on_server(store: impl object_store::ObjectStore) {
-    use super::object::Object;
-    let store = std::sync::Arc::new(store);
-    let number = std::sync::atomic::AtomicU32::new(0);
-    suite(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let prefix = format!("contract/{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let url = format!("mem://{}/{prefix}", dir.path().display());
-        (dir, Box::new(Object::on(store.clone(), &url, prefix).unwrap()))
-    });
-}
+mod servers {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
-#[cfg(all(feature = "cloud", feature = "testing"))]
-#[test]
-fn seaweedfs_keeps_the_contract() {
-    let Some(weed) = weed::Weed::start() else { return };
-    crate::http::set_up_tls();
-    let store = object_store::aws::AmazonS3Builder::new()
-        .with_bucket_name(gcs::BUCKET)
-        .with_region("us-east-1")
-        .with_access_key_id(weed::KEY)
-        .with_secret_access_key(weed::SECRET)
-        .with_endpoint(format!("http://127.0.0.1:{}", weed.port))
-        .with_allow_http(true);
-    on_server(store.build().unwrap());
-}
+    use object_store::aws::AmazonS3Builder;
+    use object_store::gcp::GoogleCloudStorageBuilder;
+    use object_store::{ClientOptions, ObjectStore};
 
-#[cfg(all(feature = "cloud", feature = "testing"))]
-#[test]
-fn the_double_of_googles_store_keeps_the_contract() {
-    let gcs = gcs::Gcs::start(gcs::Faults::default());
-    crate::http::set_up_tls();
-    let store = object_store::gcp::GoogleCloudStorageBuilder::new()
-        .with_bucket_name(gcs::BUCKET)
-        .with_service_account_key(gcs.account())
-        .with_client_options(object_store::ClientOptions::new().with_allow_http(true));
-    on_server(store.build().unwrap());
+    use super::{gcs, suite, weed};
+    use crate::http::set_up_tls;
+    use crate::store::object::Object;
+
+    /// New backends in a bucket of a server, each below a prefix of its own.
+    fn check(store: impl ObjectStore) {
+        let store = Arc::new(store);
+        let number = AtomicU32::new(0);
+        suite(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let prefix = format!("contract/{}", number.fetch_add(1, Ordering::Relaxed));
+            let url = format!("mem://{}/{prefix}", dir.path().display());
+            (dir, Box::new(Object::on(store.clone(), &url, prefix).unwrap()))
+        });
+    }
+
+    #[test]
+    fn seaweedfs_keeps_the_contract() {
+        let Some(weed) = weed::Weed::start() else { return };
+        set_up_tls();
+        let store = AmazonS3Builder::new()
+            .with_bucket_name(gcs::BUCKET)
+            .with_region("us-east-1")
+            .with_access_key_id(weed::KEY)
+            .with_secret_access_key(weed::SECRET)
+            .with_endpoint(format!("http://127.0.0.1:{}", weed.port))
+            .with_allow_http(true);
+        check(store.build().unwrap());
+    }
+
+    #[test]
+    fn the_double_of_googles_store_keeps_the_contract() {
+        let gcs = gcs::Gcs::start(gcs::Faults::default());
+        set_up_tls();
+        let store = GoogleCloudStorageBuilder::new()
+            .with_bucket_name(gcs::BUCKET)
+            .with_service_account_key(gcs.account())
+            .with_client_options(ClientOptions::new().with_allow_http(true));
+        check(store.build().unwrap());
+        assert!(gcs.objects().iter().any(|name| name.starts_with("contract/")), "it went there");
+    }
 }
 
 #[test]

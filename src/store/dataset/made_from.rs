@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use serde::{Deserialize, Serialize};
 
-use super::damaged;
+use super::metadata;
 use crate::error::Result;
 use crate::model::activity::SCHEMA_VERSION;
 use crate::store::backend::Key;
@@ -119,8 +118,6 @@ impl Origins {
 
 /// What a file says it was made from; None where there is no file, or one of another schema, whose rows are made anew.
 pub fn made_from(lake: &Lake, key: &Key) -> Result<Option<MadeFrom>> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(None) };
-    let metadata =
-        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let Some(metadata) = metadata(lake, key)? else { return Ok(None) };
     Ok(MadeFrom::of(metadata.metadata()))
 }

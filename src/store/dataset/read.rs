@@ -22,11 +22,15 @@ const ROWS: usize = 8192;
 /// More columns than these are read with the whole file: one at a time would ask the disk for a hundred small pieces.
 const FEW_COLUMNS: usize = 40;
 
+/// What the footer of a file says; None where there is none.
+pub(super) fn metadata(lake: &Lake, key: &Key) -> Result<Option<ArrowReaderMetadata>> {
+    let Some(file) = lake.backend().open(key)? else { return Ok(None) };
+    ArrowReaderMetadata::load(&file, Default::default()).map(Some).map_err(|e| damaged(lake, key, &e))
+}
+
 /// Refuses a file whose rows have other columns than this longrun's. `command` makes it anew.
 pub fn check_schema(lake: &Lake, key: &Key, command: &str) -> Result<()> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(()) };
-    let metadata =
-        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let Some(metadata) = metadata(lake, key)? else { return Ok(()) };
     check(lake, key, metadata.metadata(), command)
 }
 
@@ -40,9 +44,7 @@ fn check(lake: &Lake, key: &Key, metadata: &ParquetMetaData, command: &str) -> R
 
 /// Whether a file has tracks as lines, too.
 pub fn has_geometry(lake: &Lake, key: &Key) -> Result<bool> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(false) };
-    let metadata =
-        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let Some(metadata) = metadata(lake, key)? else { return Ok(false) };
     Ok(metadata.parquet_schema().columns().iter().any(|leaf| geometry::is_one(&leaf.path().string())))
 }
 
@@ -160,17 +162,13 @@ pub fn read_rows(lake: &Lake, key: &Key, columns: &[&str], rows: &[usize]) -> Re
 
 /// The number of rows, from the footer alone.
 pub fn row_count(lake: &Lake, key: &Key) -> Result<u64> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(0) };
-    let metadata =
-        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let Some(metadata) = metadata(lake, key)? else { return Ok(0) };
     Ok(metadata.metadata().file_metadata().num_rows().unsigned_abs())
 }
 
 /// The greatest word of a column, by the statistics of its row groups; None where there is no row, or no statistics.
 pub fn greatest_word(lake: &Lake, key: &Key, column: &str) -> Result<Option<String>> {
-    let Some(file) = lake.backend().open(key)? else { return Ok(None) };
-    let metadata =
-        ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| damaged(lake, key, &e))?;
+    let Some(metadata) = metadata(lake, key)? else { return Ok(None) };
     let groups = metadata.metadata().row_groups().iter();
     let chunks =
         groups.flat_map(|group| group.columns()).filter(|chunk| chunk.column_path().string() == column);

@@ -44,16 +44,20 @@ fn each_engine_comes_to_what_one_machine_makes() {
     }
 }
 
+fn spark(python: &str, script: &str) {
+    let shared = Shared::folder();
+    let (home, store) = (shared.path("home"), shared.store.clone());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let args = ["--lake", &store, "--state", home.to_str().unwrap(), "--longrun", BINARY, "--ship"];
+    comes_to_the_same(&shared, python, &script, &args);
+}
+
 /// Needs Java and `pip install pyspark`: `cargo test --release --test it -- --ignored tasks::engines`.
 #[test]
 #[ignore = "pyspark is 300 MB, and needs Java"]
 fn spark_comes_to_what_one_machine_makes() {
     let Some(python) = python_with("pyspark, pyarrow, pandas") else { return };
-    let shared = Shared::folder();
-    let (home, store) = (shared.path("home"), shared.store.clone());
-    let spark = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/spark.py");
-    let args = ["--lake", &store, "--state", home.to_str().unwrap(), "--longrun", BINARY, "--ship"];
-    comes_to_the_same(&shared, &python, &spark, &args);
+    spark(&python, "cluster/spark.py");
 }
 
 /// Needs Java and `pip install "pyspark[connect]"`: `cargo test --release --test it -- --ignored tasks::engines`.
@@ -61,9 +65,5 @@ fn spark_comes_to_what_one_machine_makes() {
 #[ignore = "pyspark is 300 MB, and needs Java"]
 fn spark_connect_with_a_worker_killed_comes_to_what_one_machine_makes() {
     let Some(python) = python_with("pyspark.sql.connect.session, pyarrow, pandas, grpc") else { return };
-    let shared = Shared::folder();
-    let (home, store) = (shared.path("home"), shared.store.clone());
-    let spark = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/spark.py");
-    let args = ["--lake", &store, "--state", home.to_str().unwrap(), "--longrun", BINARY, "--ship"];
-    comes_to_the_same(&shared, &python, &spark, &args);
+    spark(&python, "tests/it/spark.py");
 }

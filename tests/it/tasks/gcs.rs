@@ -81,7 +81,7 @@ impl Gcs {
     }
 
     pub fn objects(&self) -> Vec<String> {
-        self.inner.lock().unwrap().objects.keys().cloned().collect()
+        self.contents().into_iter().map(|(name, _)| name).collect()
     }
 }
 
