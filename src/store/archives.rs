@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::{Guard, Put};
 use super::dataset::FileState;
 use super::lake::{Bucket, Lake};
+use super::local::making_in;
 use super::names::{self, archive_key, archives_of, import_key};
 use crate::error::{Error, Result};
 use crate::model::hex;
@@ -134,8 +135,7 @@ impl Archives {
             file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;
         }
         let scratch = self.scratch()?;
-        let staged = tempfile::NamedTempFile::new_in(&scratch).map_err(Error::io("write in", &scratch))?;
-        staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+        let staged = making_in(&scratch)?;
         let (sha256, bytes) = copy(&mut file, &mut staged.as_file(), path)?;
         self.keep(wanted, staged, sha256, bytes, now)
     }

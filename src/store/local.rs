@@ -11,14 +11,16 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::backend::{Append, Backend, Guard, Key, Opened, Put, ReadAt, Stat, Version};
+use super::turn::{self, Turns};
 use crate::error::{Error, Result};
 
 const TMP: &str = "tmp";
 const LOCKS: &str = "locks";
-/// Locked while a conditional put compares and replaces.
-const PUT_LOCK: &str = "put";
+/// How long a conditional put may stand still while others wait: far more than comparing and renaming takes.
+const TURN: Duration = Duration::from_secs(5);
 
 /// A folder as the place of a lake.
 #[derive(Debug, Clone)]
@@ -39,18 +41,8 @@ impl Local {
         self.root.join(TMP)
     }
 
-    /// A new file in `tmp/`, locked for as long as it is open.
     fn stage(&self) -> Result<tempfile::NamedTempFile> {
-        let tmp = self.tmp();
-        create_folder(&tmp)?;
-        loop {
-            let staged = staged_in(&tmp)?;
-            staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
-            // Another process that starts may have taken it for a dead one's before it was locked.
-            if staged.path().exists() {
-                return Ok(staged);
-            }
-        }
+        making_in(&self.scratch()?)
     }
 
     /// Removes what killed processes left in `tmp/`.
@@ -80,7 +72,7 @@ impl Local {
 }
 
 /// Neither the file nor, perhaps, its folder is there.
-fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
@@ -176,21 +168,23 @@ impl Backend for Local {
     }
 
     fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put> {
-        let lock = self.root.join(LOCKS).join(PUT_LOCK);
-        let _turn = loop {
-            match Lock::at(lock.clone(), "a conditional put".to_string()) {
-                Ok(lock) => break lock,
-                // Its holder compares and renames, and ends.
-                Err(Error::Busy { .. }) => std::thread::yield_now(),
-                Err(e) => return Err(e),
+        let (path, locks, tmp) = (self.at(key), self.root.join(LOCKS), self.tmp());
+        create_folder(path.parent().expect("an object lies in a folder"))?;
+        let turns = Turns { folder: &locks, making: &tmp, patience: TURN };
+        loop {
+            let staged = self.stage()?;
+            let written = staged.as_file().write_all(bytes).and_then(|()| staged.as_file().sync_all());
+            let metadata = written.and_then(|()| staged.as_file().metadata());
+            let version = stat(&metadata.map_err(Error::io("write", &path))?).version;
+            match turns.put(staged.path(), &path, || Ok(self.version(key)?.as_ref() == expected))? {
+                turn::Outcome::Put => {
+                    sync_folder(path.parent().expect("an object lies in a folder"))?;
+                    return Ok(Put::Done(version));
+                }
+                turn::Outcome::Changed => return Ok(Put::Changed),
+                turn::Outcome::Passed => {}
             }
-        };
-        if self.version(key)?.as_ref() != expected {
-            return Ok(Put::Changed);
         }
-        self.put(key, &mut |out| out.write_all(bytes))?;
-        let version = self.version(key)?.expect("it was put while others were kept out");
-        Ok(Put::Done(version))
     }
 
     fn put_file(&self, key: &Key, file: tempfile::NamedTempFile) -> Result<()> {
@@ -242,7 +236,7 @@ impl Backend for Local {
 }
 
 /// The entries of a folder; none where it is not there.
-fn entries(folder: &Path) -> Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
+pub fn entries(folder: &Path) -> Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(Box::new(entries)),
         Err(e) if is_absent(&e) => Ok(Box::new(std::iter::empty())),
@@ -280,6 +274,19 @@ pub fn staged_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(Error::io("write in", folder))
+}
+
+/// A file in the making in the scratch folder of a lake, locked for as long as it is open.
+pub fn making_in(scratch: &Path) -> Result<tempfile::NamedTempFile> {
+    loop {
+        let staged = staged_in(scratch)?;
+        match staged.as_file().try_lock() {
+            Ok(()) if staged.path().exists() => return Ok(staged),
+            // A process that starts took it for a dead one's before it was locked, and removes it.
+            Ok(()) | Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(source)) => return Err(Error::io("lock", staged.path())(source)),
+        }
+    }
 }
 
 /// The files below a folder whose names end so, in the order of their names. A folder that is not

@@ -19,7 +19,7 @@ use super::dataset::stamp;
 use super::each::each_bucket;
 use super::hashing::{Hash, Hashing};
 use super::lake::{Bucket, Lake};
-use super::local::staged_in;
+use super::local::making_in;
 use super::names::{self, CHARTER};
 use crate::error::{Error, Result};
 
@@ -215,8 +215,7 @@ fn is_dataset(key: &Key) -> bool {
 /// A copy in the making, and its hash. Which run put it stays where it was put.
 fn stage(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<Option<(NamedTempFile, Hash)>> {
     let scratch = to.scratch()?;
-    let mut staged = staged_in(&scratch)?;
-    staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+    let mut staged = making_in(&scratch)?;
     let mut digest = Hashing::new(BufWriter::new(&mut staged));
     if from.download(key, &mut digest)?.is_none() {
         return Ok(None);

@@ -29,7 +29,7 @@ use tokio::runtime::Runtime;
 
 use super::backend::{Append, Backend, Guard, Key, Opened, Put, Stat, Traffic, Version};
 use super::lake::Patience;
-use super::local::Local;
+use super::local::{Local, making_in};
 use crate::error::{Error, Result};
 
 /// Read when an object is opened: most are shorter, and cost one request.
@@ -395,8 +395,7 @@ impl Backend for Object {
             return Ok(Some(path.to_path_buf()));
         }
         let scratch = self.scratch()?;
-        let mut file = tempfile::NamedTempFile::new_in(&scratch).map_err(Error::io("write in", &scratch))?;
-        file.as_file().lock().map_err(Error::io("lock", file.path()))?;
+        let mut file = making_in(&scratch)?;
         if self.download(key, &mut file)?.is_none() {
             return Ok(None);
         }

@@ -9,13 +9,13 @@ use zip::write::SimpleFileOptions;
 
 use super::zip::Container;
 use crate::error::{Error, Result};
+use crate::store::local::making_in;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Packs what a container of a folder lists into a new file in `scratch`.
 pub fn pack(folder: &Path, container: &Container, scratch: &Path) -> Result<tempfile::NamedTempFile> {
-    let staged = tempfile::NamedTempFile::new_in(scratch).map_err(Error::io("write in", scratch))?;
-    staged.as_file().lock().map_err(Error::io("lock", staged.path()))?;
+    let staged = making_in(scratch)?;
     let failed = |e: zip::result::ZipError| Error::io("pack", folder)(e.into());
     let mut zip = zip::ZipWriter::new(io::BufWriter::with_capacity(CHUNK_BYTES, staged.as_file()));
     for entry in container.entries() {

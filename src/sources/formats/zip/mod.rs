@@ -21,6 +21,7 @@ use zip::ZipArchive;
 
 use crate::error::{Error, Result};
 use crate::sources::Fault;
+use crate::store::local::making_in;
 use measured::{ALWAYS_ALLOWED_BYTES, MAX_RATIO, Measured, is_ours};
 use names::label;
 use slice::Slice;
@@ -179,8 +180,7 @@ impl Container {
             return Ok(read(path));
         }
         let failed = |e: io::Error| Error::io("write in", &self.scratch)(e);
-        let mut copy = tempfile::NamedTempFile::new_in(&self.scratch).map_err(failed)?;
-        copy.as_file().lock().map_err(failed)?;
+        let mut copy = making_in(&self.scratch)?;
         let mut full = None;
         let copied = self.stream(entry, |input| {
             io::copy(input, &mut copy).map_err(|e| {
