@@ -1,14 +1,15 @@
 //! `longrun report`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, task};
 use crate::error::{Error, Result};
-use crate::report::{self, Options, Overview};
+use crate::report::{self, Most, Options, Overview, Report};
 use crate::store::lake::Lake;
 use crate::store::local;
+use crate::tasks::Step;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,26 +20,38 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// How many workouts the page lists
-    #[arg(long, default_value_t = Options::default().most_workouts, value_name = "N")]
+    #[arg(long, default_value_t = Most::default().workouts, value_name = "N")]
     workouts: usize,
     /// How many pairs the page lists
-    #[arg(long, default_value_t = Options::default().most_pairs, value_name = "N")]
+    #[arg(long, default_value_t = Most::default().pairs, value_name = "N")]
     pairs: usize,
+    #[command(flatten)]
+    task: task::Args,
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let lake = context.open()?;
-    let options = Options {
-        user: args.user,
-        most_workouts: args.workouts,
-        most_pairs: args.pairs,
-        ..Options::default()
-    };
-    let (path, overview) = write(&lake, &options, args.out)?;
-    if context.json {
-        output::json(&overview)?;
+    let most = Most { workouts: args.workouts, pairs: args.pairs, ..Most::default() };
+    if let Some(id) = args.task.run_id() {
+        if args.user.is_some() || args.out.is_some() {
+            return Err(Error::Usage(format!(
+                "a task collects what there is to say of its buckets; `longrun run report {id}` writes the page of all people, \
+                 with --out where you like"
+            )));
+        }
+        return task::run(context, &args.task, id, &Step::Report(most));
     }
-    describe(&overview);
+    let lake = context.open()?;
+    let options = Options { user: args.user, buckets: args.task.some(&lake)?, most };
+    let (path, overview) = write(&lake, &options, args.out)?;
+    tell(context, &path, &overview)
+}
+
+/// Says where the page is, and its main figures.
+pub fn tell(context: &Context, path: &Path, overview: &Overview) -> Result<Exit> {
+    if context.json {
+        output::json(overview)?;
+    }
+    describe(overview);
     say!("open {} in a browser", path.display());
     Ok(Exit::Done)
 }
@@ -48,7 +61,11 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
     let bar = output::bar(lake.buckets().count() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
     let report = report::of_lake(lake, options, |done| bar.inc(done));
     bar.finish_and_clear();
-    let report = report?;
+    keep(lake, report?, out)
+}
+
+/// Keeps a page in the lake, or where somebody wants it.
+pub fn keep(lake: &Lake, report: Report, out: Option<PathBuf>) -> Result<(PathBuf, Overview)> {
     let html = report::html(&report);
     let path = match out {
         Some(path) => {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::odds::Odds;
 use super::output::say;
-use super::{Context, Exit, output};
+use super::{Context, Exit, output, report};
 use crate::dedupe::Gone;
 use crate::error::Result;
 use crate::store::lake::Lake;
@@ -25,6 +25,8 @@ pub enum Action {
     Learn(OfRun),
     /// Show how far a run is
     Progress(OfRun),
+    /// Write the page of a run, when the tasks `report --run ID` have collected what there is to say of each bucket
+    Report(ReportArgs),
     /// End a run: check that every bucket is done, sum, and list the files that readers may take
     Finish(OfRun),
 }
@@ -50,12 +52,22 @@ pub struct OfRun {
     id: String,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    of: OfRun,
+    /// Where to write the page [default: reports/report.html in the lake]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 pub fn run(context: &Context, action: Action) -> Result<Exit> {
     let lake = context.open_anywhere()?;
     match action {
         Action::Plan(args) => plan(context, &lake, args),
         Action::Learn(of) => learn(context, &lake, &of.id),
         Action::Progress(of) => progress(context, &lake, &of.id),
+        Action::Report(args) => page(context, &lake, args),
         Action::Finish(of) => finish(context, &lake, &of.id),
     }
 }
@@ -135,6 +147,15 @@ fn progress(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {
         None => say!("{}", if is_over { "the run is finished" } else { "the run is not finished" }),
     }
     Ok(Exit::Done)
+}
+
+fn page(context: &Context, lake: &Lake, args: ReportArgs) -> Result<Exit> {
+    let plan = Plan::read(lake, &args.of.id)?;
+    let bar = output::bar(plan.planned.len() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
+    let page = tasks::report(lake, &plan, |done| bar.inc(done));
+    bar.finish_and_clear();
+    let (path, overview) = report::keep(lake, page?, args.out)?;
+    report::tell(context, &path, &overview)
 }
 
 fn finish(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::calendar::{self, Begin};
 
@@ -14,7 +14,7 @@ pub struct Calendar {
     pub days: Vec<(i64, u64, f64)>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Month {
     /// Such as `2024-05`.
     pub month: String,
@@ -25,7 +25,7 @@ pub struct Month {
     pub km_after: f64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Counting {
     months: BTreeMap<String, Month>,
     days: BTreeMap<i64, (u64, f64)>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::store::dataset::cells::Rows;
 
@@ -14,7 +14,7 @@ const ONE_CLOCK_S: i64 = 120;
 const LONGEST_GAP_MS: i64 = 60 * 86_400_000;
 
 /// The records of one source that were moved alike for a stretch of days.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClockFigures {
     pub user: String,
     pub source: String,
@@ -40,10 +40,12 @@ pub struct AnsweredOdds {
 const ODDS: [f64; 6] = [0.0, 0.05, 1.0, 20.0, 100.0, 1000.0];
 
 /// Counts while rows of `matches` are read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Counting {
-    /// Of each record, when it says that it began, what it was moved by, and why.
+    /// Of each record of the bucket that is read, when it says that it began, what it was moved by, and why.
+    #[serde(skip)]
     moved: BTreeMap<Channel, Moved>,
+    longest: Vec<ClockFigures>,
     answered: [(u64, u64); ODDS.len()],
 }
 
@@ -65,13 +67,33 @@ impl Counting {
         }
     }
 
+    /// All rows of a bucket were taken: nobody's stretch goes on in another one.
+    pub fn end_bucket(&mut self) {
+        let stretches = std::mem::take(&mut self.moved).into_iter().flat_map(stretches).collect();
+        self.keep(stretches);
+    }
+
+    fn keep(&mut self, stretches: Vec<ClockFigures>) {
+        self.longest.extend(stretches);
+        self.longest.sort_by_cached_key(|s| {
+            (std::cmp::Reverse(s.records), s.user.clone(), s.source.clone(), s.from_ms)
+        });
+        self.longest.truncate(MOST);
+    }
+
+    /// Takes in what was counted of another bucket.
+    pub fn add(&mut self, other: Counting) {
+        self.keep(other.longest);
+        for (to, (pairs, same)) in self.answered.iter_mut().zip(other.answered) {
+            to.0 += pairs;
+            to.1 += same;
+        }
+    }
+
     pub fn clocks(self) -> (Vec<ClockFigures>, Vec<AnsweredOdds>) {
-        let mut all: Vec<ClockFigures> = self.moved.into_iter().flat_map(stretches).collect();
-        all.sort_by_key(|s| (std::cmp::Reverse(s.records), s.user.clone(), s.source.clone(), s.from_ms));
-        all.truncate(MOST);
         let line = |(odds_from, (pairs, same)): (f64, (u64, u64))| AnsweredOdds { odds_from, pairs, same };
         let answered = ODDS.into_iter().zip(self.answered).map(line);
-        (all, answered.filter(|line| line.pairs > 0).collect())
+        (self.longest, answered.filter(|line| line.pairs > 0).collect())
     }
 }
 

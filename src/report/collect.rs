@@ -1,20 +1,15 @@
-//! Reads the datasets into the figures and lists of a report.
+//! Reads the datasets into the figures and lists of a report, bucket by bucket.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
 use jiff::Timestamp;
 
-use super::calendar::Counting;
-use super::pairs::{Pairs, Wanted};
-use super::people::{OfPerson, People};
-use super::tracks::Drawing;
-use super::{
-    Comparison, Conflict, ConflictFigures, Given, Member, Options, Overview, Pipeline, RejectFigures, Report,
-    SourceFigures, Words, Workout,
-};
+use super::pairs::Wanted;
+use super::part::Part;
+use super::people::{OfPerson, Rank};
+use super::{Comparison, Conflict, Given, Member, Most, Options, Pipeline, Report, Words, Workout};
 use crate::dedupe::weights::{COMPARISONS, Weights};
 use crate::error::{Error, Result};
 use crate::fitglue::knows_runs;
@@ -24,22 +19,6 @@ use crate::stats::calendar::Begin;
 use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::lake::{Bucket, Lake};
-
-/// Sums over the buckets read so far.
-struct Collecting<'a> {
-    options: &'a Options,
-    overview: Overview,
-    calendar: Counting,
-    people: People,
-    users: Words,
-    words: Words,
-    sources: BTreeMap<String, SourceFigures>,
-    conflicts: BTreeMap<(String, String, String), u64>,
-    pairs: Pairs,
-    map: Drawing,
-    workouts: Vec<Workout>,
-    field_sets: BTreeMap<Vec<String>, u32>,
-}
 
 /// What is known while a bucket is read.
 #[derive(Default)]
@@ -51,78 +30,61 @@ struct OfBucket {
 }
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
-    let mut all = Collecting::new(options);
     if dataset::files(lake, &lake.golden_folder())?.is_empty() {
         return Err(Error::Usage("nothing to report yet; run `longrun dedupe` first".to_string()));
     }
+    let mut all = Part::new(options.most, Bucket(0));
     for bucket in lake.buckets_of(options.user.as_slice()) {
-        all.take_bucket(lake, bucket)?;
+        if options.buckets.is_empty() || options.buckets.contains(&bucket) {
+            let lowest = all.people.lowest();
+            all.add(part(lake, bucket, options.user.as_deref(), options.most, lowest)?);
+        }
         progress(1);
     }
-    if all.people.all == 0 {
-        let user = options.user.as_deref().unwrap_or_default();
+    if let Some(user) = options.user.as_deref().filter(|_| all.people.all == 0) {
         return Err(Error::Usage(format!("no records of user {user:?} in the lake")));
     }
-    all.overview.rejects = rejects(lake, options)?;
-    all.overview.pipeline = pipeline(lake, options)?;
-    Ok(all.finish(weights(lake)?))
+    let weights = lake.text(&lake.weights())?.unwrap_or_else(|| Weights::default().to_toml());
+    let weights = comparisons(&Weights::parse(&weights, &lake.place(&lake.weights()))?);
+    Ok(all.finish(weights, pipeline(lake, options)?))
 }
 
-impl Collecting<'_> {
-    fn new(options: &Options) -> Collecting<'_> {
-        Collecting {
-            options,
-            overview: Overview::default(),
-            calendar: Counting::default(),
-            people: People::default(),
-            users: Words::default(),
-            words: Words::default(),
-            sources: BTreeMap::new(),
-            conflicts: BTreeMap::new(),
-            pairs: Pairs::new(options.most_pairs),
-            map: Drawing::new(options.most_tracks),
-            workouts: Vec::new(),
-            field_sets: BTreeMap::new(),
+/// What there is to say of a bucket. Pages are made of people who may be listed: those from the lowest rank on.
+pub fn part(
+    lake: &Lake,
+    bucket: Bucket,
+    user: Option<&str>,
+    most: Most,
+    lowest: Option<Rank>,
+) -> Result<Part> {
+    let mut part = Part::new(most, bucket);
+    let is_wanted = |of: &str| user.is_none_or(|wanted| wanted == of);
+    for path in [lake.golden(bucket), lake.matches(bucket)] {
+        dataset::check_schema(lake, &path, "dedupe")?;
+    }
+    let mut of_bucket = OfBucket::default();
+    for batch in dataset::read(lake, &lake.golden(bucket), None)? {
+        part.take_golden(&Rows(&batch), &is_wanted, &mut of_bucket);
+        if part.workouts.len() > 2 * most.workouts {
+            part.trim_workouts();
         }
     }
-
-    fn take_bucket(&mut self, lake: &Lake, bucket: Bucket) -> Result<()> {
-        let user = self.options.user.as_deref();
-        let is_wanted = |of: &str| user.is_none_or(|wanted| wanted == of);
-        for path in [lake.golden(bucket), lake.matches(bucket)] {
-            dataset::check_schema(lake, &path, "dedupe")?;
-        }
-        let mut of_bucket = OfBucket::default();
-        for batch in dataset::read(lake, &lake.golden(bucket), None)? {
-            self.take_golden(&Rows(&batch), &is_wanted, &mut of_bucket);
-        }
-        if self.workouts.len() > 2 * self.options.most_workouts {
-            self.trim_workouts();
-        }
-        let mut pairs = Vec::new();
-        for batch in dataset::read(lake, &lake.matches(bucket), None)? {
-            let people = &mut of_bucket.people;
-            self.pairs.take(&Rows(&batch), &is_wanted, &mut self.overview, &mut pairs, |user| {
-                people.entry(user.to_string()).or_default().review += 1;
-            });
-        }
-        let wanted = self.pairs.keep(pairs);
-        self.take_activities(lake, bucket, &is_wanted, &mut of_bucket, &wanted)?;
-        self.pairs.trim();
-        let (people, most) = (of_bucket.people, self.options.most_people);
-        self.people.take(people, &mut self.users, &mut self.calendar, most);
-        Ok(())
-    }
-
-    /// Keeps those that somebody should look at first.
-    fn trim_workouts(&mut self) {
-        self.workouts.sort_by_cached_key(|w| {
-            let conflicts = (Reverse(w.conflicts.len()), Reverse(w.members.len()));
-            (conflicts, Reverse(w.start_ms), w.user, w.members.first().map(|m| m.id.clone()))
+    part.trim_workouts();
+    let mut pairs = Vec::new();
+    for batch in dataset::read(lake, &lake.matches(bucket), None)? {
+        let people = &mut of_bucket.people;
+        part.pairs.take(&Rows(&batch), &is_wanted, &mut pairs, |user| {
+            people.entry(user.to_string()).or_default().review += 1;
         });
-        self.workouts.truncate(self.options.most_workouts);
     }
+    let wanted = part.pairs.end_bucket(pairs);
+    part.take_activities(lake, bucket, &is_wanted, &mut of_bucket, &wanted)?;
+    part.take_rejects(lake, bucket, &is_wanted)?;
+    part.people.take(of_bucket.people, &mut part.users, &mut part.calendar, lowest);
+    Ok(part)
+}
 
+impl Part {
     fn take_golden(&mut self, rows: &Rows, is_wanted: &impl Fn(&str) -> bool, of_bucket: &mut OfBucket) {
         let users = rows.words("user_id");
         let (lats, lons) = (rows.list("track_lat_e5"), rows.list("track_lon_e5"));
@@ -132,7 +94,7 @@ impl Collecting<'_> {
             let number = self.users.number(user);
             // The legs of a multisport event are workouts of their own, and are summed instead.
             if !rows.is_true("is_parent", row) {
-                self.overview.workouts.add(km, hours);
+                self.totals.add(km, hours);
                 let person = of_bucket.people.entry(user.to_string()).or_default();
                 person.workout(begin(rows, row), km, hours);
                 if lats.is_valid(row) && lons.is_valid(row) {
@@ -147,7 +109,7 @@ impl Collecting<'_> {
                 (user.to_string(), format!("{source}:{}", m.id))
             });
             if workout.members.len() > 1 {
-                self.overview.shared_workouts += 1;
+                self.shared_workouts += 1;
                 of_bucket.shared.extend(names.clone());
             }
             of_bucket.known.extend(names);
@@ -174,12 +136,12 @@ impl Collecting<'_> {
         let lineage = (0..lineage.len())
             .map(|at| {
                 let fields = fields.value(at);
-                let fields = fields.as_string::<i32>().iter().flatten().map(str::to_string);
-                let next = self.field_sets.len() as u32;
+                let fields: Vec<String> =
+                    fields.as_string::<i32>().iter().flatten().map(str::to_string).collect();
                 Given {
                     member: member(&mut self.words, &lineage, at),
                     why: self.words.number(&field(&lineage, "why", at)),
-                    fields: *self.field_sets.entry(fields.collect()).or_insert(next),
+                    fields: self.field_sets.number(&fields),
                 }
             })
             .collect();
@@ -230,14 +192,14 @@ impl Collecting<'_> {
                 for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
                     let key = (users.value(row).to_string(), format!("{source}:{}", ids.value(row)));
                     if !of_bucket.known.contains(&key) {
-                        self.overview.not_deduped += u64::from(rows.column("gone_at").is_null(row));
+                        self.not_deduped += u64::from(rows.column("gone_at").is_null(row));
                         continue;
                     }
                     let figures = self.sources.entry(source.to_string()).or_default();
                     let (km, hours) = (distance_km(&rows, row), time_s(&rows, row) / 3600.0);
                     if !rows.is_true("is_parent", row) {
                         figures.activities.add(km, hours);
-                        self.overview.activities.add(km, hours);
+                        self.activities.add(km, hours);
                         let person = of_bucket.people.entry(key.0.clone()).or_default();
                         person.record(begin(&rows, row), source.name(), km, hours);
                     }
@@ -249,37 +211,28 @@ impl Collecting<'_> {
         Ok(())
     }
 
-    fn finish(mut self, weights: Vec<Comparison>) -> Report {
-        self.trim_workouts();
-        self.workouts.sort_by_key(|w| (w.user, w.start_ms));
-        let pairs = self.pairs.finish(&mut self.overview);
-        let people = std::mem::take(&mut self.people);
-        self.overview.users = people.all;
-        self.overview.sources =
-            self.sources.into_iter().map(|(source, figures)| SourceFigures { source, ..figures }).collect();
-        self.overview.conflicts = self
-            .conflicts
-            .into_iter()
-            .map(|((field, kind, source), count)| ConflictFigures { field, kind, source, count })
-            .collect();
-        self.overview.conflicts.sort_by_key(|c| Reverse(c.count));
-        self.overview.shown_pairs = pairs.len() as u64;
-        self.overview.shown_workouts = self.workouts.len() as u64;
-        let mut field_sets: Vec<(u32, Vec<String>)> =
-            self.field_sets.into_iter().map(|(fields, number)| (number, fields)).collect();
-        field_sets.sort_unstable();
-        Report {
-            overview: self.overview,
-            calendar: self.calendar.finish(),
-            people: people.finish(),
-            map: self.map.finish(),
-            pairs,
-            workouts: self.workouts,
-            users: self.users.into_all(),
-            words: self.words.into_all(),
-            field_sets: field_sets.into_iter().map(|(_, fields)| fields).collect(),
-            weights,
+    /// Counts by reason.
+    fn take_rejects(&mut self, lake: &Lake, bucket: Bucket, is_wanted: &impl Fn(&str) -> bool) -> Result<()> {
+        for source in Source::ALL {
+            for batch in dataset::read(lake, &lake.rejects(source.name(), bucket), None)? {
+                let rows = Rows(&batch);
+                let users = rows.words("user_id");
+                for row in (0..batch.num_rows()).filter(|row| is_wanted(users.value(*row))) {
+                    let reason = rows.text("reason", row);
+                    // What was found differs every time; what was expected stays the same.
+                    let what = reason.split(", found").next().unwrap_or_default();
+                    let what = match rows.word("field", row) {
+                        Some(field) => format!("{field}: {what}"),
+                        None => what.to_string(),
+                    };
+                    let key = (rows.text("source", row), rows.text("kind", row), what);
+                    let (count, _) =
+                        self.rejects.entry(key).or_insert_with(|| (0, rows.text("raw_ref", row)));
+                    *count += 1;
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -316,44 +269,6 @@ fn time_s(rows: &Rows, row: usize) -> f64 {
     rows.number("moving_s", row).or_else(|| rows.number("elapsed_s", row)).unwrap_or(0.0)
 }
 
-/// Counts by reason, the most frequent first.
-fn rejects(lake: &Lake, options: &Options) -> Result<Vec<RejectFigures>> {
-    const MOST: usize = 100;
-    let mut counts: BTreeMap<(String, String, String), (u64, String)> = BTreeMap::new();
-    for path in dataset::files(lake, &lake.rejects_folder())? {
-        for batch in dataset::read(lake, &path, None)? {
-            let rows = Rows(&batch);
-            let users = rows.words("user_id");
-            let is_wanted = |row: &usize| options.user.as_deref().is_none_or(|u| u == users.value(*row));
-            for row in (0..batch.num_rows()).filter(is_wanted) {
-                let reason = rows.text("reason", row);
-                // What was found differs every time; what was expected stays the same.
-                let what = reason.split(", found").next().unwrap_or_default();
-                let what = match rows.word("field", row) {
-                    Some(field) => format!("{field}: {what}"),
-                    None => what.to_string(),
-                };
-                let key = (rows.text("source", row), rows.text("kind", row), what);
-                let (count, _) = counts.entry(key).or_insert_with(|| (0, rows.text("raw_ref", row)));
-                *count += 1;
-            }
-        }
-    }
-    let mut figures: Vec<RejectFigures> = counts
-        .into_iter()
-        .map(|((source, kind, reason), (count, example))| RejectFigures {
-            source,
-            kind,
-            reason,
-            count,
-            example,
-        })
-        .collect();
-    figures.sort_by_key(|f| Reverse(f.count));
-    figures.truncate(MOST);
-    Ok(figures)
-}
-
 /// Where the workouts stand with the live pipeline; `None` if none of its runs were imported.
 fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
     const MOST_USERS: usize = 200;
@@ -371,10 +286,8 @@ fn pipeline(lake: &Lake, options: &Options) -> Result<Option<Pipeline>> {
     Ok(Some(Pipeline { all_users, preview, reconciled }))
 }
 
-fn weights(lake: &Lake) -> Result<Vec<Comparison>> {
-    let key = lake.weights();
-    let text = lake.text(&key)?.unwrap_or_else(|| Weights::default().to_toml());
-    let weights = Weights::parse(&text, &lake.place(&key))?;
+/// What pairs are scored with, as the page shows it.
+pub fn comparisons(weights: &Weights) -> Vec<Comparison> {
     let of = |(at, comparison): (usize, &crate::dedupe::weights::Comparison)| {
         let levels = comparison.levels.iter().zip(&weights.chances[at]).enumerate();
         Comparison {
@@ -382,5 +295,5 @@ fn weights(lake: &Lake) -> Result<Vec<Comparison>> {
             levels: levels.map(|(n, (level, c))| (level.name, c.m, c.u, weights.bits(at, n as u8))).collect(),
         }
     };
-    Ok(COMPARISONS.iter().enumerate().map(of).collect())
+    COMPARISONS.iter().enumerate().map(of).collect()
 }

@@ -1,6 +1,6 @@
 //! The report: one HTML file that needs no network, and its figures as JSON.
 //!
-//! Buckets are read one at a time. The figures cover all of them. Of pairs, workouts, people and tracks the page has
+//! Buckets are read one at a time, and what there is to say of each is a [`Part`], here or in a task of a run. The figures cover all of them. Of pairs, workouts, people and tracks the page has
 //! so many: those that a person should look at first. They lie in it as packed columns, and are unpacked when they are
 //! looked at, so that the page opens at once.
 
@@ -9,46 +9,50 @@ mod clocks;
 mod collect;
 mod page;
 mod pairs;
+mod part;
 mod people;
 mod tracks;
 mod words;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::redrive::plan::Summary;
 use crate::redrive::reconcile::Reconciled;
-use crate::store::lake::Lake;
+use crate::store::lake::{Bucket, Lake};
 
 pub use calendar::{Calendar, Month};
 pub use clocks::{AnsweredOdds, ClockFigures};
+pub use collect::{comparisons, part};
 pub use page::{html, pack};
+pub use part::Part;
 pub use people::{Person, PersonPage};
 pub use tracks::{Cell, Line, Map};
 
 use words::Words;
 
 /// What is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Only this person's.
     pub user: Option<String>,
-    /// Workouts and pairs in the lists, people with a page, and tracks on the map.
-    pub most_workouts: usize,
-    pub most_pairs: usize,
-    pub most_people: usize,
-    pub most_tracks: usize,
+    /// Only these; empty for all.
+    pub buckets: Vec<Bucket>,
+    pub most: Most,
 }
 
-impl Default for Options {
+/// Workouts and pairs in the lists, people with a page, and tracks on the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Most {
+    pub workouts: usize,
+    pub pairs: usize,
+    pub people: usize,
+    pub tracks: usize,
+}
+
+impl Default for Most {
     fn default() -> Self {
-        Options {
-            user: None,
-            most_workouts: 100_000,
-            most_pairs: 10_000,
-            most_people: 2_000,
-            most_tracks: 100_000,
-        }
+        Most { workouts: 100_000, pairs: 10_000, people: 2_000, tracks: 100_000 }
     }
 }
 
@@ -96,7 +100,7 @@ pub struct Overview {
     pub shown_workouts: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Totals {
     pub count: u64,
     pub distance_km: f64,
@@ -109,9 +113,15 @@ impl Totals {
         self.distance_km += distance_km;
         self.time_h += time_h;
     }
+
+    fn add_all(&mut self, other: Totals) {
+        self.count += other.count;
+        self.distance_km += other.distance_km;
+        self.time_h += other.time_h;
+    }
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Decisions {
     pub compared: u64,
     pub matches: u64,
@@ -119,7 +129,16 @@ pub struct Decisions {
     pub answered: u64,
 }
 
-#[derive(Debug, Clone, Default, Serialize)]
+impl Decisions {
+    fn add(&mut self, other: Decisions) {
+        self.compared += other.compared;
+        self.matches += other.matches;
+        self.review += other.review;
+        self.answered += other.answered;
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SourceFigures {
     pub source: String,
     pub activities: Totals,
@@ -128,7 +147,7 @@ pub struct SourceFigures {
 }
 
 /// How two sources record the same workouts.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SourcePair {
     pub a: String,
     pub b: String,
@@ -181,7 +200,7 @@ pub struct Pipeline {
 }
 
 /// One of the two records of a pair.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Side {
     pub name: String,
     pub title: Option<String>,
@@ -200,7 +219,7 @@ pub struct Side {
 }
 
 /// A pair to look at.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pair {
     pub user: String,
     pub a: Side,
@@ -223,7 +242,7 @@ pub struct Pair {
 }
 
 /// A workout and its records. Numbers stand for words of the report.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Workout {
     pub user: u32,
     pub title: Option<Box<str>>,
@@ -238,7 +257,7 @@ pub struct Workout {
 }
 
 /// A record of a workout, and how it belongs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Member {
     pub source: u32,
     pub id: Box<str>,
@@ -246,7 +265,7 @@ pub struct Member {
 }
 
 /// Which member gave which of the report's sets of fields, and why.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Given {
     pub member: usize,
     pub why: u32,
@@ -254,7 +273,7 @@ pub struct Given {
 }
 
 /// A value that was kept, and another one, with the member that has it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Conflict {
     pub field: u32,
     pub kind: u32,

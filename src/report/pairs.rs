@@ -4,35 +4,41 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int32Type;
+use serde::{Deserialize, Serialize};
 
-use super::{OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Overview, Pair, Side, SourcePair, clocks, tracks};
+use super::{
+    Decisions, OFFSET_BINS, OFFSET_FIRST_S, OFFSET_STEP_S, Overview, Pair, Side, SourcePair, Words, clocks,
+    tracks,
+};
 use crate::dedupe::clock::{Clock, Sighting};
 use crate::dedupe::weights::COMPARISONS;
 use crate::store::dataset::cells::Rows;
 
-/// Sums over the pairs of the buckets read so far.
-#[derive(Default)]
+/// Sums over the pairs of some buckets.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Pairs {
+    decisions: Decisions,
     between: BTreeMap<(String, String), Between>,
     clocks: clocks::Counting,
     /// Pairs that agree and differ alike, between the same two sources.
-    patterns: HashMap<String, u32>,
+    patterns: Words,
     alike: Vec<Alike>,
     kept: Vec<Pair>,
     most: usize,
 }
 
 /// Of one pattern, the pairs to review, and those that somebody answered.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct Alike {
     review: u64,
     answered: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Between {
     figures: SourcePair,
-    offsets_s: Vec<i32>,
+    /// Matches by how much later `b` starts.
+    offsets_s: BTreeMap<i32, u64>,
     drifts: Vec<f64>,
 }
 
@@ -50,7 +56,6 @@ impl Pairs {
         &mut self,
         rows: &Rows,
         is_wanted: &impl Fn(&str) -> bool,
-        overview: &mut Overview,
         pairs: &mut Vec<Pair>,
         mut reviews: impl FnMut(&str),
     ) {
@@ -61,7 +66,7 @@ impl Pairs {
         for row in (0..rows.0.num_rows()).filter(|row| is_wanted(users.value(*row))) {
             let (decision, reason) = (decisions.value(row), reasons.value(row));
             self.clocks.take(rows, row);
-            let counts = &mut overview.pairs;
+            let counts = &mut self.decisions;
             counts.compared += 1;
             counts.matches += u64::from(decision == "match");
             counts.review += u64::from(decision == "review");
@@ -78,7 +83,7 @@ impl Pairs {
                 between.figures.shifted += u64::from(is_shifted);
                 let ahead_s = (b_ms - a_ms).div_euclid(1000);
                 if !is_hidden && !is_shifted && reason != "part" {
-                    between.offsets_s.push(ahead_s as i32);
+                    *between.offsets_s.entry(ahead_s as i32).or_insert(0) += 1;
                     sightings.entry((users.value(row), a, b)).or_default().push((a_ms / 1000, ahead_s));
                 }
             }
@@ -90,12 +95,8 @@ impl Pairs {
             let is_close = rows.small("bits", row).abs() < CLEAR_BITS;
             if is_review || is_answered || is_close {
                 let pair = pair(rows, row);
-                let next = self.alike.len() as u32;
-                let pattern = *self.patterns.entry(pattern(&pair)).or_insert(next);
-                if pattern == next {
-                    self.alike.push(Alike::default());
-                }
-                let alike = &mut self.alike[pattern as usize];
+                let pattern = self.patterns.number(&pattern(&pair));
+                let alike = self.alike(pattern);
                 alike.review += u64::from(is_review);
                 alike.answered += u64::from(is_answered);
                 pairs.push(Pair { pattern, ..pair });
@@ -112,14 +113,19 @@ impl Pairs {
         }
     }
 
-    /// Keeps the pairs of a bucket, and returns which records they still lack.
-    pub fn keep(&mut self, mut pairs: Vec<Pair>) -> Wanted {
-        pairs.sort_by(|x, y| urgency(x).cmp(&urgency(y)).then_with(|| closer(x, y)));
-        pairs.truncate(self.most);
-        let from = self.kept.len();
-        self.kept.append(&mut pairs);
+    fn alike(&mut self, pattern: u32) -> &mut Alike {
+        let at = pattern as usize;
+        self.alike.resize(self.alike.len().max(at + 1), Alike::default());
+        &mut self.alike[at]
+    }
+
+    /// Keeps the pairs of the bucket that was read, and returns which records they still lack.
+    pub fn end_bucket(&mut self, pairs: Vec<Pair>) -> Wanted {
+        self.clocks.end_bucket();
+        self.kept = pairs;
+        self.trim();
         let mut wanted = Wanted::new();
-        for (at, pair) in self.kept.iter().enumerate().skip(from) {
+        for (at, pair) in self.kept.iter().enumerate() {
             for (side, is_b) in [(&pair.a, false), (&pair.b, true)] {
                 wanted.entry((pair.user.clone(), side.name.clone())).or_default().push((at, is_b));
             }
@@ -136,24 +142,43 @@ impl Pairs {
         }
     }
 
-    /// Gives up what will not be listed: called after each bucket, it sorts now and then.
-    pub fn trim(&mut self) {
+    /// Takes in those of another bucket.
+    pub fn add(&mut self, other: Pairs) {
+        self.decisions.add(other.decisions);
+        for (sources, more) in other.between {
+            self.between.entry(sources).or_default().add(more);
+        }
+        self.clocks.add(other.clocks);
+        let patterns = self.patterns.add(other.patterns);
+        for (pattern, more) in patterns.iter().zip(other.alike) {
+            let alike = self.alike(*pattern);
+            alike.review += more.review;
+            alike.answered += more.answered;
+        }
+        let renamed =
+            other.kept.into_iter().map(|pair| Pair { pattern: patterns[pair.pattern as usize], ..pair });
+        self.kept.extend(renamed);
+        // Sorted now and then.
         if self.kept.len() > 2 * self.most {
-            self.kept.sort_by(|x, y| urgency(x).cmp(&urgency(y)).then_with(|| closer(x, y)));
-            self.kept.truncate(self.most);
+            self.trim();
         }
     }
 
+    /// Gives up what will not be listed.
+    fn trim(&mut self) {
+        self.kept.sort_by(|x, y| urgency(x).cmp(&urgency(y)).then_with(|| closer(x, y)));
+        self.kept.truncate(self.most);
+    }
+
     /// Completes the overview, and returns the pairs to list, the most useful first.
-    pub fn finish(self, overview: &mut Overview) -> Vec<Pair> {
+    pub fn finish(mut self, overview: &mut Overview) -> Vec<Pair> {
+        self.trim();
+        overview.pairs = self.decisions;
         let finished = self.between.into_iter().map(|((a, b), between)| between.finish(a, b));
         overview.source_pairs = finished.filter(|pair| pair.matches + pair.review > 0).collect();
         overview.source_pairs.sort_by_key(|pair| std::cmp::Reverse(pair.matches));
         (overview.clocks, overview.answered_odds) = self.clocks.clocks();
-        let mut kept = self.kept;
-        kept.sort_by(|x, y| urgency(x).cmp(&urgency(y)).then_with(|| closer(x, y)));
-        kept.truncate(self.most);
-        most_useful_first(kept, &self.alike)
+        most_useful_first(self.kept, &self.alike)
     }
 }
 
@@ -211,19 +236,42 @@ fn entropy(probability: f64) -> f64 {
 }
 
 impl Between {
+    fn add(&mut self, other: Between) {
+        let (to, more) = (&mut self.figures, other.figures);
+        to.matches += more.matches;
+        to.review += more.review;
+        to.shifted += more.shifted;
+        to.hidden += more.hidden;
+        to.people_fitted += more.people_fitted;
+        for (ahead_s, matches) in other.offsets_s {
+            *self.offsets_s.entry(ahead_s).or_insert(0) += matches;
+        }
+        self.drifts.extend(other.drifts);
+    }
+
+    /// The middle one of the offsets.
+    fn median_offset_s(&self) -> Option<i64> {
+        let half = self.offsets_s.values().sum::<u64>() / 2;
+        let mut before = 0;
+        let mut reached = self.offsets_s.iter().filter(|(_, matches)| {
+            before += **matches;
+            before > half
+        });
+        reached.next().map(|(ahead_s, _)| i64::from(*ahead_s))
+    }
+
     fn finish(mut self, a: String, b: String) -> SourcePair {
         let mut bins = vec![0_u64; OFFSET_BINS + 2];
-        for ahead_s in &self.offsets_s {
+        for (ahead_s, matches) in &self.offsets_s {
             let bin = (i64::from(*ahead_s) - OFFSET_FIRST_S).div_euclid(OFFSET_STEP_S) + 1;
-            bins[bin.clamp(0, OFFSET_BINS as i64 + 1) as usize] += 1;
+            bins[bin.clamp(0, OFFSET_BINS as i64 + 1) as usize] += matches;
         }
-        self.offsets_s.sort_unstable();
         self.drifts.sort_by(f64::total_cmp);
         SourcePair {
             a,
             b,
             offsets: bins,
-            median_offset_s: self.offsets_s.get(self.offsets_s.len() / 2).map(|s| i64::from(*s)),
+            median_offset_s: self.median_offset_s(),
             drift_s_per_day: self.drifts.get(self.drifts.len() / 2).copied(),
             people_with_drift: self.drifts.len() as u64,
             ..self.figures

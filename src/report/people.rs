@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::{Calendar, Counting};
 use super::page::pack;
@@ -11,7 +11,7 @@ use super::{Totals, Words};
 use crate::stats::calendar::Begin;
 
 /// One line of the list of people, and their page.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Person {
     /// By their number among the users.
     pub user: u32,
@@ -53,39 +53,69 @@ impl OfPerson {
     }
 }
 
-/// The people of all buckets so far, at most so many: those with most to review, then those with most records.
-#[derive(Debug, Default)]
+/// The people of some buckets, at most so many: those with most to review, then those with most records.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct People {
     pub all: u64,
+    most: usize,
     kept: Vec<Person>,
 }
 
+/// What puts one person before another: pairs to review, then records.
+pub type Rank = (u64, u64);
+
+fn rank(review: u64, records: &Totals) -> Rank {
+    (review, records.count)
+}
+
 impl People {
-    /// Takes the people of a bucket in, and adds up what they have by month and day.
+    pub fn new(most: usize) -> People {
+        People { most, ..People::default() }
+    }
+
+    /// The lowest rank that is listed, where the list is full.
+    pub fn lowest(&self) -> Option<Rank> {
+        self.kept.get(self.most.wrapping_sub(1)).map(|last| rank(last.review, &last.records))
+    }
+
+    /// Takes the people of a bucket in, and adds up what they have by month and day. Nobody below the lowest rank will
+    /// be listed, so no page of them is made.
     pub fn take(
         &mut self,
         of: BTreeMap<String, OfPerson>,
         users: &mut Words,
         everybody: &mut Counting,
-        most: usize,
+        lowest: Option<Rank>,
     ) {
+        let mut of_bucket = Vec::new();
         for (user, of) in of {
             everybody.add(&of.calendar);
             if of.records.count == 0 {
                 continue;
             }
             self.all += 1;
-            let rank = |review: u64, records: &Totals| (review, records.count);
-            let last = self.kept.get(most.wrapping_sub(1)).map(|last| rank(last.review, &last.records));
-            if most == 0 || last.is_some_and(|last| rank(of.review, &of.records) < last) {
-                continue;
+            let rank = rank(of.review, &of.records);
+            if lowest.is_none_or(|lowest| rank >= lowest) {
+                of_bucket.push((Reverse(rank), users.number(&user), of));
             }
+        }
+        of_bucket.sort_by_key(|(rank, user, _)| (*rank, *user));
+        of_bucket.truncate(self.most);
+        for (_, user, of) in of_bucket {
             let page = pack(&PersonPage { sources: of.sources, calendar: of.calendar.finish() });
             let (records, workouts, review) = (of.records, of.workouts, of.review);
-            self.kept.push(Person { user: users.number(&user), records, workouts, review, page });
+            self.kept.push(Person { user, records, workouts, review, page });
         }
-        self.kept.sort_by_key(|person| (Reverse((person.review, person.records.count)), person.user));
-        self.kept.truncate(most);
+    }
+
+    /// Takes in those of another bucket, with their numbers here.
+    pub fn add(&mut self, other: People, users: &[u32]) {
+        self.all += other.all;
+        let renamed =
+            other.kept.into_iter().map(|person| Person { user: users[person.user as usize], ..person });
+        self.kept.extend(renamed);
+        self.kept.sort_by_key(|person| (Reverse(rank(person.review, &person.records)), person.user));
+        self.kept.truncate(self.most);
     }
 
     pub fn finish(self) -> Vec<Person> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::polyline::{self, Track};
 
@@ -52,7 +52,7 @@ pub struct Cell {
     pub lines: Vec<Line>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Line {
     /// By its number among the users.
     pub user: u32,
@@ -61,10 +61,13 @@ pub struct Line {
 }
 
 /// Draws at most so many.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Drawing {
     most: usize,
     every: u64,
+    /// The number of its first track. Drawings that are put together begin with different ones, so that of every nth
+    /// each has its share.
+    from: u64,
     tracks: u64,
     /// With the number of each.
     lines: BTreeMap<(i32, i32), Vec<(u64, Line)>>,
@@ -72,34 +75,50 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    pub fn new(most: usize) -> Drawing {
-        Drawing { most, every: 1, tracks: 0, lines: BTreeMap::new(), kept: 0 }
+    pub fn new(most: usize, from: u64) -> Drawing {
+        Drawing { most, every: 1, from, tracks: 0, lines: BTreeMap::new(), kept: 0 }
     }
 
     pub fn take(&mut self, user: u32, lat_e5: &[i32], lon_e5: &[i32]) {
         if lat_e5.is_empty() || lat_e5.len() != lon_e5.len() {
             return;
         }
-        let number = self.tracks;
+        let number = self.from + self.tracks;
         self.tracks += 1;
         if number % self.every != 0 || self.most == 0 {
             return;
-        }
-        if self.kept >= self.most {
-            self.every *= 2;
-            for lines in self.lines.values_mut() {
-                lines.retain(|(number, _)| number % self.every == 0);
-            }
-            self.kept = self.lines.values().map(Vec::len).sum();
-            if number % self.every != 0 {
-                return;
-            }
         }
         let Some(track) = thin(lat_e5, lon_e5, OF_MANY) else { return };
         let cell = (lat_e5[0].div_euclid(CELL_E5), lon_e5[0].div_euclid(CELL_E5));
         let points = polyline::encode(&coarse(&track)).into();
         self.lines.entry(cell).or_default().push((number, Line { user, points }));
         self.kept += 1;
+        if self.kept > self.most {
+            self.thin_to(self.every * 2);
+        }
+    }
+
+    /// Takes in another, with its users by their numbers here.
+    pub fn add(&mut self, other: Drawing, users: &[u32]) {
+        self.tracks += other.tracks;
+        for (cell, lines) in other.lines {
+            let renamed = lines.into_iter().map(|(number, line)| {
+                (number, Line { user: users[line.user as usize], points: line.points })
+            });
+            self.lines.entry(cell).or_default().extend(renamed);
+        }
+        self.thin_to(self.every.max(other.every));
+        while self.kept > self.most {
+            self.thin_to(self.every * 2);
+        }
+    }
+
+    fn thin_to(&mut self, every: u64) {
+        self.every = every;
+        for lines in self.lines.values_mut() {
+            lines.retain(|(number, _)| number % every == 0);
+        }
+        self.kept = self.lines.values().map(Vec::len).sum();
     }
 
     pub fn finish(self) -> Map {
@@ -146,8 +165,30 @@ mod tests {
     }
 
     #[test]
+    fn drawings_put_together_have_every_nth_of_each_and_end_where_there_are_more_of_them_than_lines() {
+        let drawing = |from, tracks, most| {
+            let mut drawing = Drawing::new(most, from);
+            (0..tracks).for_each(|at| drawing.take(0, &[at, at + 100], &[from as i32 * CELL_E5, 0]));
+            drawing
+        };
+        let together = |parts: u64, tracks, most| {
+            let mut all = Drawing::new(most, 0);
+            (0..parts).for_each(|from| all.add(drawing(from, tracks, most), &[from as u32]));
+            all.finish()
+        };
+        let map = together(4, 100, 60);
+        assert_eq!((map.tracks, map.every), (400, 8));
+        let drawn: Vec<(u32, usize)> =
+            map.cells.iter().map(|cell| (cell.lines[0].user, cell.lines.len())).collect();
+        assert_eq!(drawn, [(0, 13), (1, 12), (2, 12), (3, 12)]);
+        let crowded = together(9, 1, 2);
+        assert_eq!((crowded.tracks, crowded.every, crowded.cells.len()), (9, 8, 2));
+        assert_eq!(together(3, 5, 0).cells.len(), 0);
+    }
+
+    #[test]
     fn a_map_of_more_tracks_than_it_may_draw_has_every_nth_of_everywhere() {
-        let mut drawing = Drawing::new(100);
+        let mut drawing = Drawing::new(100, 0);
         for number in 0..1_000 {
             // In turn in two towns.
             let (lat, lon) = if number % 3 == 0 { (4_885_000, 235_000) } else { (-3_390_000, 15_120_000) };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::page::REPORT;
 use super::plan::{DONE, Once, Plan, put_once};
 use super::work::Done;
 use super::{orders, part_key};
@@ -148,6 +149,6 @@ fn found(lake: &Lake, plan: &Plan) -> Result<Vec<String>> {
 
 /// How far a run is: of each step, how many buckets are done.
 pub fn progress(lake: &Lake, plan: &Plan) -> Result<BTreeMap<&'static str, usize>> {
-    let steps = ["normalize", "dedupe", "verify"];
+    let steps = ["normalize", "dedupe", "verify", REPORT];
     steps.into_iter().map(|step| Ok((step, plan.planned.len() - owed(lake, plan, step)?.len()))).collect()
 }

@@ -6,6 +6,7 @@
 //! normalize ─▶ runs/<id>/normalize/017.json      done, with a summary
 //! learn ─▶ runs/<id>/weights.toml         once, before dedupe
 //! dedupe ─▶ runs/<id>/dedupe/017.json
+//! report ─▶ runs/<id>/report/017.cbor.zst     what there is to say of a bucket; `run report` adds them up to a page
 //! finish ─▶ runs/<id>/done.json           sums, and the files that readers may take
 //! ```
 //!
@@ -31,6 +32,7 @@ mod finish;
 #[cfg(test)]
 mod order_model;
 mod orders;
+mod page;
 mod plan;
 #[cfg(test)]
 mod protocol;
@@ -40,6 +42,7 @@ mod work;
 
 pub use finish::{Finished, Listed, finish, owed, progress};
 pub use orders::newer;
+pub use page::report;
 pub use plan::{Learned, Plan, Planned, Wanted, learn, plan};
 pub use shards::{Shard, shard};
 pub use work::{Done, Scratch, Stats, Step, Task, Worked, run};

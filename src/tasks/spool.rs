@@ -77,6 +77,8 @@ pub struct Spool {
 pub struct Needs {
     /// Streams, rejects and origins.
     pub beside_activities: bool,
+    /// Only rejects of those.
+    pub rejects: bool,
     pub workouts: bool,
     pub landing: bool,
 }
@@ -102,6 +104,10 @@ impl Spool {
         }
         if needs.beside_activities {
             self.take(from, beside_activities(from, bucket)?)?;
+        }
+        if needs.rejects {
+            let rejects = Source::ALL.into_iter().map(|source| from.rejects(source.name(), bucket));
+            self.take(from, rejects.collect())?;
         }
         let activities = Source::ALL.into_iter().map(|source| from.activities(source.name(), bucket));
         self.take(from, activities.collect())?;

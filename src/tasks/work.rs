@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Committed, OfRun, commit};
+use super::page::{self, REPORT};
 use super::plan::Plan;
 pub use super::spool::Scratch;
 use super::spool::{Needs, Spool};
@@ -16,6 +17,7 @@ use crate::dedupe::weights::Weights;
 use crate::error::{Error, Result};
 use crate::fetch::verify::{self, Verified};
 use crate::normalize::{self, Annotations};
+use crate::report::{self, Most};
 use crate::stats::Sheet;
 use crate::store::backend::{Key, Traffic};
 use crate::store::lake::{Bucket, Lake};
@@ -33,6 +35,8 @@ pub enum Step<'a> {
     Dedupe,
     Verify,
     Stats(Stats<'a>),
+    /// What there is to say of a bucket, with lists of at most so many.
+    Report(Most),
 }
 
 /// A table of a bucket's people, and the name of its folder.
@@ -48,6 +52,7 @@ impl Step<'_> {
             Step::Dedupe => "dedupe",
             Step::Verify => "verify",
             Step::Stats(stats) => stats.name,
+            Step::Report(_) => REPORT,
         }
     }
 
@@ -56,7 +61,7 @@ impl Step<'_> {
         match self {
             Step::Normalize => &["streams", "rejects", "origins", "activities"],
             Step::Dedupe => &["matches", "golden"],
-            Step::Verify | Step::Stats(_) => &[],
+            Step::Verify | Step::Stats(_) | Step::Report(_) => &[],
         }
     }
 }
@@ -132,6 +137,9 @@ pub fn run(task: &Task, step: &Step) -> Result<Worked> {
     let begin = Instant::now();
     let before = task.lake.backend().traffic();
     let weights = if matches!(step, Step::Dedupe) { Some(task.plan.weights(task.lake)?) } else { None };
+    if matches!(step, Step::Report(_)) {
+        page::check_deduped(task.lake, task.plan)?;
+    }
     let next = AtomicUsize::new(0);
     let overtaken = AtomicUsize::new(0);
     let ended: Mutex<Vec<(Bucket, Result<Ended>)>> = Mutex::default();
@@ -301,6 +309,16 @@ impl OfBucket<'_, '_> {
                 lake.backend().upload(&part_key(&plan.id, &name), made.path())?;
                 done.files = 1;
                 done.summary = serde_json::json!({ "lines": sheet.len() });
+                return Ok(Attempt::Done(done));
+            }
+            Step::Report(most) => {
+                let needs = Needs { workouts: true, rejects: true, ..Needs::default() };
+                spool.fill(lake, needs, scratch)?;
+                let part = report::part(&spool.lake, self.bucket, None, *most, None)?;
+                let bytes = part.to_bytes().map_err(Error::io("pack", &scratch.folder))?;
+                lake.put(&page::key(&plan.id, self.bucket), &bytes)?;
+                done.files = 1;
+                done.summary = serde_json::json!({ "records": part.records(), "bytes": bytes.len() });
                 return Ok(Attempt::Done(done));
             }
         }

@@ -124,6 +124,8 @@ const CHAPTERS: [(&str, &[&str]); 10] = [
             "~--lake shared normalize --run day",
             "--lake shared run learn day",
             "~--lake shared dedupe --run day",
+            "~--lake shared report --run day",
+            "--lake shared run report day",
             "--lake shared run progress day",
             "--lake shared run finish day",
             "--lake copy lake pull shared",

@@ -1,0 +1,78 @@
+//! The report, collected in tasks: a page that is to the byte what one machine makes of the same lake.
+
+use longrun::report::{Most, Options, Part, html, of_lake, part};
+use longrun::store::lake::{Bucket, Lake};
+
+use super::{Shared, demo_lake};
+
+#[test]
+fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
+    let shared = Shared::folder();
+    shared.push();
+    shared.plan("early");
+    let refused = shared.run(&["report", "--run", "early"]).expect(2);
+    assert!(refused.stderr.contains("5 of 5 buckets are not deduped in run early"), "{}", refused.stderr);
+    let mut pages = Vec::new();
+    for workers in [1, 2, 4] {
+        let id = format!("r{workers}");
+        shared.whole(&id, workers);
+        let refused = shared.run(&["run", "report", &id]).expect(2);
+        assert!(refused.stderr.contains(&format!("longrun report --run {id}")), "{}", refused.stderr);
+        let worked = shared.step("report", &id, workers);
+        let files: u64 = worked.iter().map(|task| task["files"].as_u64().unwrap()).sum();
+        assert_eq!(files, 5);
+        let said = shared.run(&["run", "progress", &id]).expect(0).stderr;
+        assert!(said.contains("report: 5 of 5 buckets"), "{said}");
+        shared.run(&["run", "report", &id]).expect(0);
+        pages.push(std::fs::read(shared.path("store/reports/report.html")).unwrap());
+    }
+    shared.pulled();
+    let (back, one) = (shared.path("back"), shared.path("one.html"));
+    let page = |args: &[&str]| {
+        let args =
+            [&["--lake", back.to_str().unwrap(), "report", "--out", one.to_str().unwrap()], args].concat();
+        shared.run(&args).expect(0);
+        std::fs::read(&one).unwrap()
+    };
+    let whole = page(&[]);
+    assert!(pages.iter().all(|page| *page == whole), "another page");
+    assert_ne!(page(&["--shard", "0/2"]), whole);
+    assert_eq!(std::fs::read(back.join("reports/report.html")).unwrap(), whole);
+}
+
+#[test]
+fn parts_with_other_limits_are_not_put_together() {
+    let shared = Shared::folder();
+    shared.push();
+    shared.whole("r", 1);
+    shared.run(&["report", "--run", "r", "--workouts", "7", "--shard", "0/5"]).expect(0);
+    shared.run(&["report", "--run", "r"]).expect(0);
+    let refused = shared.run(&["run", "report", "r"]).expect(2);
+    assert!(refused.stderr.contains("other --workouts or --pairs"), "{}", refused.stderr);
+    let refused = shared.run(&["report", "--run", "r", "--user", "alice"]).expect(2);
+    assert!(refused.stderr.contains("longrun run report r"), "{}", refused.stderr);
+}
+
+#[test]
+fn lists_that_are_cut_short_come_out_the_same_in_parts() {
+    let lake = Lake::open(&demo_lake()).unwrap();
+    for most in [
+        Most { workouts: 50, pairs: 10, people: 2, tracks: 40 },
+        Most { workouts: 3, pairs: 1, people: 1, tracks: 1 },
+        Most { workouts: 0, pairs: 0, people: 0, tracks: 0 },
+    ] {
+        let one = of_lake(&lake, &Options { most, ..Options::default() }, |_| {}).unwrap();
+        assert_eq!(
+            (one.workouts.len(), one.pairs.len(), one.people.len()),
+            (most.workouts, most.pairs, most.people)
+        );
+        assert!(one.map.cells.iter().map(|cell| cell.lines.len()).sum::<usize>() <= most.tracks);
+        let mut all = Part::new(most, Bucket(0));
+        for bucket in lake.buckets() {
+            let bytes = part(&lake, bucket, None, most, None).unwrap().to_bytes().unwrap();
+            all.add(Part::from_bytes(&bytes).unwrap());
+        }
+        let parts = all.finish(one.weights.clone(), one.overview.pipeline.clone());
+        assert!(html(&parts) == html(&one), "another page with {most:?}");
+    }
+}
