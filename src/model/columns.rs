@@ -19,7 +19,14 @@ use super::sparse::Sparse;
 /// Collects one column. It begins with no memory: there are a hundred beside it, and most stay short or empty.
 pub trait Builder {
     fn new() -> Self;
+    /// Gives the column and begins anew, with memory for as much again: what is collected in pieces of one size grows
+    /// only in the first of them.
     fn finish(&mut self) -> ArrayRef;
+}
+
+/// Memory for as much again, and a little more.
+fn again(length: usize) -> usize {
+    length + length / 8
 }
 
 /// A type that has values in a column.
@@ -168,27 +175,29 @@ macro_rules! plain {
 }
 
 macro_rules! builders {
-    ($($builder:ty: $new:expr;)*) => {$(
+    ($($builder:ty, |$column:ident| $($length:expr),+;)*) => {$(
         impl Builder for $builder {
             fn new() -> Self {
-                $new
+                <$builder>::with_capacity($({ let _ = |$column: &$builder| $length; 0 }),+)
             }
 
             fn finish(&mut self) -> ArrayRef {
-                Arc::new(<$builder>::finish(self))
+                let $column = &*self;
+                let next = <$builder>::with_capacity($(again($length)),+);
+                Arc::new(<$builder>::finish(&mut std::mem::replace(self, next)))
             }
         }
     )*};
 }
 
 builders! {
-    BooleanBuilder: BooleanBuilder::with_capacity(0);
-    Int32Builder: Int32Builder::with_capacity(0);
-    Int64Builder: Int64Builder::with_capacity(0);
-    Float32Builder: Float32Builder::with_capacity(0);
-    Float64Builder: Float64Builder::with_capacity(0);
-    StringBuilder: StringBuilder::with_capacity(0, 0);
-    Utc: Utc(TimestampMicrosecondBuilder::with_capacity(0));
+    BooleanBuilder, |column| column.values_slice().len() * 8;
+    Int32Builder, |column| column.values_slice().len();
+    Int64Builder, |column| column.values_slice().len();
+    Float32Builder, |column| column.values_slice().len();
+    Float64Builder, |column| column.values_slice().len();
+    StringBuilder, |column| column.offsets_slice().len(), column.values_slice().len();
+    Utc, |column| column.0.values_slice().len();
 }
 
 plain! {
@@ -239,6 +248,10 @@ pub fn second_of(microseconds: i64) -> i64 {
 pub struct Utc(TimestampMicrosecondBuilder);
 
 impl Utc {
+    fn with_capacity(rows: usize) -> Utc {
+        Utc(TimestampMicrosecondBuilder::with_capacity(rows))
+    }
+
     fn append_value(&mut self, microsecond: i64) {
         self.0.append_value(microsecond);
     }
@@ -269,8 +282,10 @@ impl<T: Cell> Builder for ListBuilder<T> {
     }
 
     fn finish(&mut self) -> ArrayRef {
-        let ends = std::mem::replace(&mut self.ends, vec![0]);
-        let present = NullBuffer::from(std::mem::take(&mut self.present));
+        let room = again(self.present.len());
+        let ends = std::mem::replace(&mut self.ends, Vec::with_capacity(room));
+        self.ends.push(0);
+        let present = NullBuffer::from(std::mem::replace(&mut self.present, Vec::with_capacity(room)));
         self.length = 0;
         let field = Arc::new(Field::new(LIST_ELEMENT, T::data_type(), T::NULLABLE));
         let nulls = Some(present).filter(|p| p.null_count() > 0);

@@ -1,6 +1,7 @@
 //! Rows on their way into a bucket's files: collected in columns while archives and responses
 //! are read, and written in one rewrite.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -18,6 +19,11 @@ use crate::store::dataset::cells::Rows;
 use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
 use crate::store::dataset::{self, MadeFrom, Origins, Table, batch};
 use crate::store::lake::{Bucket, Lake};
+
+thread_local! {
+    /// Columns with memory for as much as they collected last.
+    static COLUMNS: RefCell<ActivityColumns> = RefCell::default();
+}
 
 /// Rows of one source, in columns, while they are collected.
 #[derive(Default)]
@@ -53,6 +59,11 @@ pub struct Batches {
 }
 
 impl Collected {
+    /// With the columns that this thread collected in before.
+    pub fn again() -> Collected {
+        Collected { api: COLUMNS.take(), ..Collected::default() }
+    }
+
     pub fn activity(&mut self, activity: &Activity) {
         let points = activity.track_lat_e5.as_ref().map_or(0, Vec::len);
         self.summary.points += points as u64;
@@ -114,6 +125,7 @@ impl Collected {
         };
         if self.origins.api {
             rows.api.push(batch::<Activity>(&mut self.api));
+            COLUMNS.set(self.api);
         }
         if self.origins.archive {
             rows.archive.push(batch::<Activity>(&mut self.archive));

@@ -124,7 +124,7 @@ fn groups(frames: Vec<Frame>) -> Vec<Vec<Frame>> {
 /// What frames hold, and whether one of them is damaged.
 fn parse(frames: Vec<Frame>) -> (Batches, bool) {
     let mut is_damaged = false;
-    let mut collected = Collected::default();
+    let mut collected = Collected::again();
     let mut line = Vec::new();
     for frame in frames {
         let raw_ref = frame.place();

@@ -144,6 +144,7 @@ mod tests {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
+    use crate::model::activity::Doubt;
     use crate::store::backend::Key;
     use crate::store::lake::Lake;
     use crate::store::landing::Position;
@@ -186,6 +187,31 @@ mod tests {
         write(&lake, &key, Table::Activities, &MadeFrom::default(), parts).unwrap();
         let back = read(&lake, &key, None).unwrap();
         assert_eq!(arrow::compute::concat_batches(&rows.schema(), &back).unwrap(), rows);
+    }
+
+    #[test]
+    fn columns_that_are_used_again_hold_what_fresh_ones_do() {
+        let mut used = <Activity as TableRow>::Columns::default();
+        for rows in [40, 3, 0, 100] {
+            let mut fresh = <Activity as TableRow>::Columns::default();
+            for row in 0..rows {
+                let text = |every: i32| (row % every == 0).then(|| format!("{rows} {row}"));
+                let doubts = text(4).map(|reason| vec![Doubt { field: "title".to_string(), reason }]);
+                let activity = Activity {
+                    source_id: row.to_string(),
+                    title: text(rows.min(7)),
+                    device_name: text(2).filter(|_| rows == 3),
+                    trainer: (row % 3 > 0).then_some(row % 2 == 0),
+                    elapsed_s: (row > 5).then_some(f64::from(row)),
+                    track_lat_e5: (row % 5 > 0).then(|| (0..row).collect()),
+                    doubts,
+                    ..Activity::default()
+                };
+                used.push(&activity);
+                fresh.push(&activity);
+            }
+            assert_eq!(batch::<Activity>(&mut used), batch::<Activity>(&mut fresh));
+        }
     }
 
     #[test]

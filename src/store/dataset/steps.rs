@@ -40,7 +40,7 @@ struct OpenPage {
     repetitions: Runs,
     definitions: Runs,
     levels: u32,
-    values: Vec<i32>,
+    values: Packed,
 }
 
 impl Steps {
@@ -56,11 +56,10 @@ impl Steps {
 
     pub fn add(&mut self, lists: &ListArray) -> Result<()> {
         let values = lists.values().as_primitive::<Int32Type>().values();
-        self.page.values.reserve(values.len().min(VALUES_OF_PAGE));
         for (row, ends) in lists.value_offsets().windows(2).enumerate() {
             let list = &values[ends[0] as usize..ends[1] as usize];
             self.page.push(Some(list).filter(|_| lists.is_valid(row)));
-            if self.page.values.len() >= VALUES_OF_PAGE {
+            if self.page.values.count >= VALUES_OF_PAGE {
                 self.end_page()?;
             }
         }
@@ -70,11 +69,11 @@ impl Steps {
 
     fn end_page(&mut self) -> Result<()> {
         let page = &mut self.page;
-        let mut bytes = Vec::with_capacity(2 * page.values.len() + 1024);
+        let levels_bytes = page.repetitions.bytes.len() + page.definitions.bytes.len();
+        let mut bytes = Vec::with_capacity(levels_bytes + page.values.blocks.len() + 2 * BLOCK * 4);
         page.repetitions.finish(&mut bytes);
         page.definitions.finish(&mut bytes);
-        pack(&page.values, &mut bytes);
-        page.values.clear();
+        page.values.finish(&mut bytes);
         self.chunk.page(std::mem::take(&mut page.levels), bytes)
     }
 
@@ -176,7 +175,7 @@ impl OpenPage {
             Some([]) => self.definitions.push(EMPTY_LIST, 1),
             Some(values) => {
                 self.definitions.push(ELEMENT, elements);
-                self.values.extend_from_slice(values);
+                self.values.push(values);
             }
         }
         self.levels += elements.max(1);
@@ -230,28 +229,69 @@ fn push_zigzag(number: i32, out: &mut Vec<u8>) {
 }
 
 /// DELTA_BINARY_PACKED, as the Parquet format describes it. Differences wrap around, as its own do.
-fn pack(values: &[i32], out: &mut Vec<u8>) {
-    push_varint(BLOCK as u64, out);
-    push_varint((BLOCK / QUARTER) as u64, out);
-    push_varint(values.len() as u64, out);
-    push_zigzag(values.first().copied().unwrap_or(0), out);
-    let mut differences = [0; BLOCK];
-    for block in (1..values.len()).step_by(BLOCK) {
-        let count = BLOCK.min(values.len() - block);
-        let pairs = values[block - 1..].iter().zip(&values[block..]);
-        differences.iter_mut().zip(pairs).for_each(|(difference, (a, b))| *difference = b.wrapping_sub(*a));
-        let least = differences[..count].iter().fold(i32::MAX, |least, one| least.min(*one));
+struct Packed {
+    count: usize,
+    first: i32,
+    last: i32,
+    /// Those of the block that is not full yet.
+    differences: [i32; BLOCK],
+    filled: usize,
+    blocks: Vec<u8>,
+}
+
+impl Default for Packed {
+    fn default() -> Packed {
+        Packed { count: 0, first: 0, last: 0, differences: [0; BLOCK], filled: 0, blocks: Vec::new() }
+    }
+}
+
+impl Packed {
+    fn push(&mut self, mut values: &[i32]) {
+        if let ([first, rest @ ..], 0) = (values, self.count) {
+            (self.first, self.last, self.count, values) = (*first, *first, 1, rest);
+        }
+        while let [first, ..] = values {
+            let (now, later) = values.split_at(values.len().min(BLOCK - self.filled));
+            let differences = &mut self.differences[self.filled..][..now.len()];
+            differences[0] = first.wrapping_sub(self.last);
+            let pairs = now.iter().zip(&now[1..]);
+            differences[1..].iter_mut().zip(pairs).for_each(|(one, (a, b))| *one = b.wrapping_sub(*a));
+            (self.last, values) = (now[now.len() - 1], later);
+            self.count += now.len();
+            self.filled += now.len();
+            if self.filled == BLOCK {
+                self.end_block();
+            }
+        }
+    }
+
+    fn end_block(&mut self) {
+        let count = std::mem::take(&mut self.filled);
+        let least = self.differences[..count].iter().fold(i32::MAX, |least, one| least.min(*one));
         // What lies behind the last value takes no bits.
-        differences[count..].fill(least);
-        push_zigzag(least, out);
-        let above = differences.map(|one| one.wrapping_sub(least).cast_unsigned());
+        self.differences[count..].fill(least);
+        push_zigzag(least, &mut self.blocks);
+        let above = self.differences.map(|one| one.wrapping_sub(least).cast_unsigned());
         let quarters: [&[u32; QUARTER]; BLOCK / QUARTER] = std::array::from_fn(|quarter| {
             above[quarter * QUARTER..].first_chunk().expect("it is in the block")
         });
         let bits = quarters.map(|quarter| 32 - quarter.iter().fold(0, |all, one| all | one).leading_zeros());
-        out.extend(bits.map(|bits| bits as u8));
-        let used = count.div_ceil(QUARTER);
-        quarters.iter().zip(bits).take(used).for_each(|(quarter, bits)| pack_quarter(quarter, bits, out));
+        self.blocks.extend(bits.map(|bits| bits as u8));
+        let used = quarters.iter().zip(bits).take(count.div_ceil(QUARTER));
+        used.for_each(|(quarter, bits)| pack_quarter(quarter, bits, &mut self.blocks));
+    }
+
+    /// Writes them, and begins anew.
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.filled > 0 {
+            self.end_block();
+        }
+        push_varint(BLOCK as u64, out);
+        push_varint((BLOCK / QUARTER) as u64, out);
+        push_varint(self.count as u64, out);
+        push_zigzag(self.first, out);
+        out.append(&mut self.blocks);
+        (self.count, self.first) = (0, 0);
     }
 }
 

@@ -1,15 +1,14 @@
 //! Writing a file of a dataset, whole.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Field, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
-};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnDescPtr;
 
@@ -75,7 +74,7 @@ struct Layout {
     rows_per_group: usize,
     /// Of each column, whether it has the points of tracks.
     are_steps: Vec<bool>,
-    properties: WriterProperties,
+    properties: WriterPropertiesPtr,
 }
 
 impl Layout {
@@ -92,9 +91,19 @@ impl Layout {
         Layout {
             are_steps,
             rows_per_group: table.rows_per_group(),
-            properties: properties(&schema, &columns).set_key_value_metadata(Some(metadata)).build(),
+            properties: Arc::new(
+                properties(&schema, &columns).set_key_value_metadata(Some(metadata)).build(),
+            ),
             schema,
         }
+    }
+
+    /// Writers for the leaves of one column. The crate gives those of a whole file, so this is one with that column.
+    fn writers(&self, field: &Arc<Field>) -> ParquetResult<Vec<ArrowColumnWriter>> {
+        let alone = Arc::new(Schema::new([field.clone()].to_vec()));
+        let schema = ArrowSchemaConverter::new().convert(&alone)?;
+        let file = SerializedFileWriter::new(io::sink(), schema.root_schema_ptr(), self.properties.clone())?;
+        ArrowRowGroupWriterFactory::new(&file, alone).create_column_writers(0)
     }
 }
 
@@ -102,7 +111,6 @@ impl Layout {
 struct OpenFile<'a, W: Write + Send> {
     layout: &'a Layout,
     file: SerializedFileWriter<W>,
-    factory: ArrowRowGroupWriterFactory,
     group: Option<Group>,
 }
 
@@ -113,23 +121,18 @@ struct Group {
 
 enum OpenColumn {
     Steps(Box<Steps>),
-    /// Half of an activity's columns have no value in a whole file. Such a one is counted until it has a value.
-    Usual {
-        nulls: usize,
-        has_values: bool,
-        leaves: Vec<(ColumnDescPtr, ArrowColumnWriter)>,
-    },
+    /// Half of an activity's columns have no value in a whole file. Such a one is counted until it has a value: a writer
+    /// takes memory from the beginning.
+    Nulls(usize),
+    Usual(Vec<ArrowColumnWriter>),
 }
 
 impl<'a, W: Write + Send> OpenFile<'a, W> {
     fn of(layout: &'a Layout, out: W) -> ParquetResult<Self> {
         // The columns' Parquet types say all that the Arrow schema would.
-        let options = ArrowWriterOptions::new()
-            .with_properties(layout.properties.clone())
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(out, layout.schema.clone(), options)?;
-        let (file, factory) = writer.into_serialized_writer()?;
-        Ok(OpenFile { layout, file, factory, group: None })
+        let schema = ArrowSchemaConverter::new().convert(&layout.schema)?;
+        let file = SerializedFileWriter::new(out, schema.root_schema_ptr(), layout.properties.clone())?;
+        Ok(OpenFile { layout, file, group: None })
     }
 
     fn add(&mut self, batch: &RecordBatch) -> ParquetResult<()> {
@@ -137,7 +140,7 @@ impl<'a, W: Write + Send> OpenFile<'a, W> {
         while at < batch.num_rows() {
             let mut group = match self.group.take() {
                 Some(group) => group,
-                None => self.begin_group()?,
+                None => self.begin_group(),
             };
             let rows = (batch.num_rows() - at).min(self.layout.rows_per_group - group.rows);
             group.add(self.layout, &batch.slice(at, rows))?;
@@ -151,42 +154,37 @@ impl<'a, W: Write + Send> OpenFile<'a, W> {
         Ok(())
     }
 
-    fn begin_group(&self) -> ParquetResult<Group> {
-        let writers = self.factory.create_column_writers(self.file.flushed_row_groups().len())?;
-        let leaves = self.file.schema_descr();
-        let mut columns: Vec<OpenColumn> = Vec::with_capacity(self.layout.are_steps.len());
-        for (at, (writer, leaf)) in writers.into_iter().zip(leaves.columns()).enumerate() {
-            let place = leaves.get_column_root_idx(at);
-            let leaf = leaf.clone();
-            match columns.get_mut(place) {
-                Some(OpenColumn::Usual { leaves, .. }) => leaves.push((leaf, writer)),
-                _ if self.layout.are_steps[place] => {
-                    columns.push(OpenColumn::Steps(Box::new(Steps::of(leaf))));
-                }
-                _ => {
-                    let leaves = vec![(leaf, writer)];
-                    columns.push(OpenColumn::Usual { nulls: 0, has_values: false, leaves });
-                }
-            }
-        }
-        Ok(Group { rows: 0, columns })
+    /// The leaves of a column, which lie side by side.
+    fn leaves(&self, place: usize) -> impl Iterator<Item = &ColumnDescPtr> {
+        let all = self.file.schema_descr();
+        let own = move |(at, _): &(usize, _)| all.get_column_root_idx(*at) == place;
+        all.columns().iter().enumerate().skip_while(move |at| !own(at)).take_while(own).map(|(_, leaf)| leaf)
+    }
+
+    fn begin_group(&self) -> Group {
+        let column = |(place, has_steps): (usize, &bool)| match self.leaves(place).next() {
+            Some(leaf) if *has_steps => OpenColumn::Steps(Box::new(Steps::of(leaf.clone()))),
+            _ => OpenColumn::Nulls(0),
+        };
+        Group { rows: 0, columns: self.layout.are_steps.iter().enumerate().map(column).collect() }
     }
 
     fn end_group(&mut self) -> ParquetResult<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
+        let leaves: Vec<Vec<ColumnDescPtr>> =
+            (0..group.columns.len()).map(|place| self.leaves(place).cloned().collect()).collect();
         let mut out = self.file.next_row_group()?;
-        for column in group.columns {
+        for (column, leaves) in group.columns.into_iter().zip(leaves) {
             match column {
                 OpenColumn::Steps(steps) => steps.close()?.append_to(&mut out)?,
-                OpenColumn::Usual { has_values, leaves, .. } => {
-                    for (leaf, writer) in leaves {
-                        if has_values {
-                            writer.close()?.append_to_row_group(&mut out)?;
-                        } else {
-                            without_values(leaf, group.rows)?.append_to(&mut out)?;
-                        }
-                    }
+                OpenColumn::Nulls(rows) => {
+                    leaves
+                        .into_iter()
+                        .try_for_each(|leaf| without_values(leaf, rows)?.append_to(&mut out))?;
                 }
+                OpenColumn::Usual(writers) => writers
+                    .into_iter()
+                    .try_for_each(|writer| writer.close()?.append_to_row_group(&mut out))?,
             }
         }
         out.close().map(drop)
@@ -206,15 +204,17 @@ impl Group {
         {
             match open {
                 OpenColumn::Steps(steps) => steps.add(column.as_list())?,
-                OpenColumn::Usual { nulls, has_values: false, .. } if column.null_count() == column.len() => {
-                    *nulls += column.len();
-                }
-                OpenColumn::Usual { nulls, has_values, leaves } => {
-                    let before = std::mem::take(nulls);
-                    if !std::mem::replace(has_values, true) && before > 0 {
-                        write_leaves(field, &null_array(field.data_type(), before), leaves)?;
+                OpenColumn::Nulls(rows) if column.null_count() == column.len() => *rows += column.len(),
+                OpenColumn::Nulls(rows) => {
+                    let mut writers = layout.writers(field)?;
+                    if *rows > 0 {
+                        write_leaves(field, &null_array(field.data_type(), *rows), &mut writers)?;
                     }
-                    pieces(column).try_for_each(|piece| write_leaves(field, &piece, leaves))?;
+                    pieces(column).try_for_each(|piece| write_leaves(field, &piece, &mut writers))?;
+                    *open = OpenColumn::Usual(writers);
+                }
+                OpenColumn::Usual(writers) => {
+                    pieces(column).try_for_each(|piece| write_leaves(field, &piece, writers))?;
                 }
             }
         }
@@ -222,13 +222,9 @@ impl Group {
     }
 }
 
-fn write_leaves(
-    field: &Field,
-    column: &ArrayRef,
-    leaves: &mut [(ColumnDescPtr, ArrowColumnWriter)],
-) -> ParquetResult<()> {
+fn write_leaves(field: &Field, column: &ArrayRef, writers: &mut [ArrowColumnWriter]) -> ParquetResult<()> {
     let values = compute_leaves(field, column)?;
-    leaves.iter_mut().zip(&values).try_for_each(|((_, writer), values)| writer.write(values))
+    writers.iter_mut().zip(&values).try_for_each(|(writer, values)| writer.write(values))
 }
 
 /// A column, few enough values at a time.

@@ -64,10 +64,13 @@ impl<'tape, 'input> Value<'tape, 'input> {
     /// The keys and values of an object.
     pub fn entries(self) -> Option<impl Iterator<Item = (&'input str, Value<'tape, 'input>)>> {
         let Node::Object { len, .. } = self.node() else { return None };
-        let mut halves = Elements { rest: &self.0[1..], left: 2 * len };
+        let (mut rest, mut left) = (&self.0[1..], len);
         Some(std::iter::from_fn(move || {
-            let key = halves.next()?.as_str().expect("a key is a string");
-            Some((key, halves.next()?))
+            left = left.checked_sub(1)?;
+            let [Node::String(key), behind @ ..] = rest else { unreachable!("a key is a string") };
+            let (value, behind) = behind.split_at(Value(behind).span());
+            rest = behind;
+            Some((*key, Value(value)))
         }))
     }
 
