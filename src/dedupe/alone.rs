@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::block::Pair;
-use super::cluster::Clusters;
+use super::cluster::{Apart, Clusters};
 use super::company::Company;
 use super::levels::{ABSENT, DISTANCE, EFFORT, SPORT, TIME, TRACK, number};
 use super::relation::{self, Kind};
@@ -28,10 +28,17 @@ pub fn find(clusters: &Clusters, company: &Company, pairs: &[Scored]) -> Vec<Pai
     let mut found = Vec::new();
     for (one, others) in &beside {
         let other = others[0].0;
-        if *one > other || !is_alone(*one, other) || !is_alone(other, *one) {
+        let own: Vec<&Scored> = others.iter().map(|(_, number)| &pairs[*number]).collect();
+        if !is_alone(*one, other) {
             continue;
         }
-        let own: Vec<&Scored> = others.iter().map(|(_, number)| &pairs[*number]).collect();
+        if !is_alone(other, *one) {
+            found.extend(surest_piece(clusters, company, (*one, other), &own));
+            continue;
+        }
+        if *one > other {
+            continue;
+        }
         let surest = own.iter().max_by(|x, y| x.bits.total_cmp(&y.bits));
         let length_s = |cluster: usize| clusters.placed[clusters.typical(cluster)].length_s;
         let (shorter_s, longer_s) =
@@ -47,14 +54,38 @@ pub fn find(clusters: &Clusters, company: &Company, pairs: &[Scored]) -> Vec<Pai
     found
 }
 
+/// The surest pair of a piece and what it lies within, which may have other pieces before and after it.
+fn surest_piece(
+    clusters: &Clusters,
+    company: &Company,
+    (piece, whole): (usize, usize),
+    own: &[&Scored],
+) -> Option<Pair> {
+    let is_piece = |s: &&Scored| {
+        s.pattern[TIME] == number(TIME, "piece")
+            && s.pattern[SPORT] == number(SPORT, "same")
+            && speaks_for(s)
+            && s.reason != Reason::Person
+            && !company.is_beside(s.pair)
+    };
+    let length_s = |cluster: usize| clusters.placed[clusters.typical(cluster)].length_s;
+    let may_be = length_s(piece) < length_s(whole)
+        && LEAST_OF_OTHER * length_s(piece) >= length_s(whole)
+        && own.iter().all(is_piece)
+        && clusters.apart(piece, whole) == Apart::Not;
+    own.iter().max_by(|x, y| x.bits.total_cmp(&y.bits)).filter(|_| may_be).map(|s| s.pair)
+}
+
 /// Whether nothing but how little they overlap speaks against it. A band that does not know what it saw finds a walk
 /// within anything.
 fn speaks_for(scored: &Scored) -> bool {
     let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
     let is_beyond = is(TIME, "overlap") || is(TIME, "partly");
     let is_as_fast = scored.pattern[DISTANCE] == ABSENT || is(DISTANCE, "pace");
+    // Of what begins and ends together, or lies within the other for most of it, one has a wrong name.
+    let is_most = ["same", "aligned", "close", "loose", "contained"].iter().any(|level| is(TIME, level));
     (!is_beyond || is_as_fast)
-        && (is(SPORT, "same") || (is(SPORT, "unspecific") && !is(TIME, "piece")))
+        && (is(SPORT, "same") || is_most || (is(SPORT, "unspecific") && !is(TIME, "piece")))
         && !is(TRACK, "elsewhere")
         && !is(EFFORT, "other")
         && !is(EFFORT, "different")

@@ -11,6 +11,7 @@ use super::block::{self, Pair};
 use super::company::{self, Company, Tie};
 use super::copies::Copies;
 use super::decide;
+use super::false_start::FalseStarts;
 use super::habits::Habits;
 use super::join::Join;
 use super::levels::{TIME, TRACK, number};
@@ -99,6 +100,7 @@ pub struct Clusters<'a> {
     refused: HashMap<(usize, usize), (usize, usize)>,
     habits: Habits,
     copies: Copies,
+    false_starts: FalseStarts,
     /// Pairs that were at two places at one time, or are two things that one device recorded.
     two: BTreeSet<Pair>,
 }
@@ -135,6 +137,7 @@ impl<'a> Clusters<'a> {
             bits: HashMap::new(),
             habits,
             copies: Copies::of(records),
+            false_starts: FalseStarts::of(records, placed),
             ties,
             two,
         };
@@ -244,6 +247,9 @@ impl<'a> Clusters<'a> {
                 let bits = self.bits.get(&pair).copied();
                 if self.two.contains(&pair) {
                     return Apart::Two;
+                }
+                if self.false_starts.are_one(self.records, self.placed, *x, *y) {
+                    continue;
                 }
                 let source = self.records[*x].source;
                 let are_one_teller = self.habits.are_one_teller(&self.records[*x], &self.records[*y]);

@@ -146,6 +146,7 @@ impl Company {
         }
         let is_sure = match kind(scored) {
             _ if is(scored, TIME, "sequence") => true,
+            _ if is(scored, TIME, "piece") && is(scored, SPORT, "same") => gathers,
             // A walk that a band found in a hike is in its own source beside the hike.
             _ if is_any(scored, TIME, &["piece", "company"]) => false,
             _ if is(scored, TIME, "overlap") => is_one_way,

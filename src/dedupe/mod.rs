@@ -23,6 +23,7 @@ mod copies;
 mod current;
 mod decide;
 mod explain;
+mod false_start;
 pub mod footprint;
 mod golden;
 mod habits;

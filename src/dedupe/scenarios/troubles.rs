@@ -285,3 +285,51 @@ fn one_size_that_agrees_and_one_that_is_roughly_right_make_what_was_typed_in() {
     typed.calories_kcal = Some(480.0);
     person.link().are_one(&["told", "typed"]);
 }
+
+/// A ride that was begun, ended after two minutes and begun anew: as two sources have it.
+fn begun_twice(begin_s: i64) -> Person {
+    let mut person = Person::default();
+    for (source, name) in [(Strava, "strava"), (Garmin, "garmin")] {
+        person.add(record(source, &format!("{name} stub"), "ride", begin_s, 2.0, 0.6));
+        person.add(record(source, &format!("{name} ride"), "ride", begin_s + 150, 55.0, 21.0));
+    }
+    person
+}
+
+#[test]
+fn a_false_start_belongs_to_what_was_begun_then_where_another_recorder_tells_of_both() {
+    let mut person = begun_twice(0);
+    person.add(record(Fitbit, "band", "ride", 45, 56.5, 21.4));
+    person.link().are_one(&["strava stub", "garmin stub", "strava ride", "garmin ride", "band"]);
+    // Nothing else says that they are one.
+    let found = begun_twice(0).link();
+    found.are_two("strava stub", "strava ride");
+    found.are_two("strava stub", "garmin ride");
+}
+
+#[test]
+fn a_short_thing_after_another_one_is_no_false_start() {
+    let mut person = begun_twice(20 * 60);
+    for (source, name) in [(Strava, "strava"), (Garmin, "garmin")] {
+        person.add(record(source, &format!("{name} before"), "ride", 0, 15.0, 6.0));
+    }
+    person.add(record(Fitbit, "band", "ride", 20 * 60 + 45, 56.5, 21.4));
+    person.link().are_two("strava stub", "strava ride");
+}
+
+#[test]
+fn what_begins_and_ends_together_and_has_no_other_is_one_whatever_one_of_them_calls_it() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "watch", "run", 0, 52.0, 9.8));
+    person.add(record(Fitbit, "band", "walk", 170, 48.0, 0.0));
+    person.link().are_one(&["watch", "band"]);
+}
+
+#[test]
+fn pieces_of_one_sport_lie_within_what_holds_them() {
+    let mut person = Person::default();
+    person.add(record(Garmin, "watch", "run", 0, 80.0, 14.0));
+    person.add(record(Fitbit, "first", "run", 15 * 60, 12.0, 2.1));
+    person.add(record(Fitbit, "second", "run", 50 * 60, 14.0, 2.4));
+    person.link().are_one(&["watch", "first", "second"]);
+}
