@@ -23,6 +23,7 @@ use crate::stats::{Capacity, Counting, Filter, Key};
 use crate::store::archives::{Archives, Outcome, Wanted};
 use crate::store::lake::Lake;
 use crate::store::local;
+use crate::store::names::REDRIVE;
 use crate::store::state::accounts::{Accounts, Replace};
 use crate::testing::emulator::{Config, Emulator, Limits, Synthetic};
 use crate::testing::synth::{self, Person};
@@ -101,7 +102,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::count_of(imported, "archive", "archives"),
         output::bytes(bytes)
     );
-    let export = lake.root().join("pipeline.jsonl");
+    let export = lake.root().join(REDRIVE).join("pipeline.jsonl");
     local::replace(&export, |out| {
         let lines = |number| synth::pipeline::lines(&cast::person(invented, number), number);
         (0..invented.users).try_for_each(|number| out.write_all(lines(number).as_bytes()))
@@ -145,7 +146,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     say!("{}", reconcile::table(&reconciled, users).trim_end());
 
     say!("9. rehearse the redrive: what the pipeline would do with it");
-    let to = |sink: &str, name: &str| format!("{sink}:{}", lake.root().join("redrive").join(name).display());
+    let to = |sink: &str, name: &str| format!("{sink}:{}", lake.root().join(REDRIVE).join(name).display());
     let rehearsal = redrive_options(&to("rehearse", "rehearsal"))?;
     redrive_said::describe(&redrive::apply(&lake, &rehearsal, &Settings::default())?);
 

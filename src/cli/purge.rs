@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     if !args.apply {
         say!(
-            "would forget {}: landing, archives, datasets, reports and state; --apply does it, and it cannot be undone",
+            "would forget {}: landing, archives, datasets, reports, runs, what a redrive wrote here, and state; --apply does it, and it cannot be undone",
             args.users.join(", ")
         );
         return Ok(Exit::Done);
@@ -158,12 +158,13 @@ fn revoke(accounts: &Accounts, args: &Args) -> Result<()> {
 fn describe(purged: &Purged) {
     let p = purged;
     say!(
-        "forgot {} {}: {} responses, {} archives, {} rows of state, {} reports",
+        "forgot {} {}: {} responses, {} archives, {} rows of state, {} lines of messages, {} files of reports and runs",
         p.users,
         if p.users == 1 { "user" } else { "users" },
         output::count(p.responses),
         p.archives,
         output::count(p.state_rows as u64),
+        output::count(p.lines),
         p.reports
     );
     if p.unreadable_bytes > 0 {

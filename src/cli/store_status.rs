@@ -7,11 +7,8 @@ use super::{Context, Exit, output};
 use crate::error::Result;
 use crate::store::backend::Key;
 use crate::store::lake::{Lake, Patience, remote};
+use crate::store::names::{self, RUNS};
 use crate::tasks::{self, Plan};
-
-/// What is listed, as a tree has it.
-const FOLDERS: [&str; 8] =
-    ["landing", "activities", "streams", "rejects", "origins", "matches", "golden", "runs"];
 
 pub fn run(context: &Context, url: &str) -> Result<Exit> {
     // What is wrong is said by the first request, and once.
@@ -19,12 +16,14 @@ pub fn run(context: &Context, url: &str) -> Result<Exit> {
     let mut rows = Vec::new();
     let mut folders = Vec::new();
     let mut plans = Vec::new();
-    for folder in FOLDERS {
+    for folder in names::folders() {
         let listed = lake.backend().list(&Key::new(folder))?;
         let bytes: u64 = listed.iter().map(|(_, bytes)| bytes).sum();
         rows.push(vec![folder.to_string(), output::count(listed.len() as u64), output::bytes(bytes)]);
         folders.push(json!({ "folder": folder, "files": listed.len(), "bytes": bytes }));
-        let id = |key: &Key| key.as_str().strip_prefix("runs/")?.strip_suffix(".json").map(str::to_string);
+        let id = |key: &Key| {
+            key.as_str().strip_prefix(RUNS)?.strip_prefix('/')?.strip_suffix(".json").map(str::to_string)
+        };
         plans.extend(listed.iter().filter_map(|(key, _)| id(key)).filter(|id| !id.contains('/')));
     }
     let mut runs = Vec::new();

@@ -16,7 +16,7 @@ use crate::model::policy::Terms;
 use crate::sources::strava::{self, endpoints, history};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Ask, Fate, Frames, Header, Piece, Position};
-use crate::store::purge::{forget_letters, lock_all, remove_datasets, remove_reports};
+use crate::store::purge::{forget_letters, lock_all, remove_datasets, remove_of_everybody};
 use crate::store::state::State;
 
 /// What a policy asks to be forgotten by now.
@@ -158,7 +158,7 @@ pub fn forget(lake: &Lake, terms: &Terms, now: Timestamp) -> Result<Expired> {
         if !has_any(lake, bucket, &judge, &mut expired.oldest)? {
             continue;
         }
-        expired.reports += remove_reports(lake)?;
+        expired.reports += remove_of_everybody(lake)?;
         expired.dataset_files += remove_datasets(lake, bucket)?;
         let forgotten = landing::forget(lake, bucket, |header, body| judge.fate(header, body))?;
         expired.responses += forgotten.frames;

@@ -18,10 +18,10 @@ use super::backend::{Backend, Key};
 use super::dataset::{self, cells::Rows};
 use super::lake::{Bucket, Lake};
 use super::landing::{Frames, Piece, Position};
+use super::names::FORGOTTEN as FOLDER;
 use crate::error::{Error, Result};
 use crate::model::hex;
 
-const FOLDER: &str = "forgotten";
 const SUFFIX: &str = ".json";
 
 /// One purge of a person.

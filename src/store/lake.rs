@@ -33,7 +33,7 @@ use twox_hash::XxHash64;
 use super::backend::{Backend, Key};
 use super::local::Local;
 use super::migrate;
-use super::names::{BUCKETS, CHARTER, Charter, FORMAT, HASH, MOST_BUCKETS, write_charter};
+use super::names::{BUCKETS, CHARTER, Charter, FORMAT, HASH, MOST_BUCKETS, REPORTS, write_charter};
 use super::place::Place;
 use super::rebucket;
 use super::state::State;
@@ -201,7 +201,7 @@ impl Lake {
     }
 
     pub fn report(&self, name: &str) -> Key {
-        Key::new("reports").join(name)
+        Key::new(REPORTS).join(name)
     }
 
     /// Replaces a small file.

@@ -20,11 +20,9 @@ use super::each::each_bucket;
 use super::hashing::{Hash, Hashing};
 use super::lake::{Bucket, Lake};
 use super::local::making_in;
-use super::names::{self, CHARTER};
+use super::names::{self, CHARTER, LANDING, REPORTS};
 use crate::error::{Error, Result};
 
-/// Of the folders whose files are replaced, the one that is no dataset's. What lies in them may differ with the same length.
-const REPORTS: &str = "reports";
 /// Files at the top that go along.
 const FILES: [&str; 3] = ["rules.json", "policy.toml", "weights.toml"];
 
@@ -69,9 +67,10 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     let is_whole = take == Take::Back && to.exists(&Key::new(CHARTER))?;
     let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
     let mut owed = Vec::new();
-    let is_landing = |folder: &&str| *folder == "landing";
+    let is_landing = |folder: &&str| *folder == LANDING;
+    // What lies in the others may differ with the same length.
     let replaced = names::DATASETS.into_iter().chain([REPORTS]).filter(|_| take != Take::Landed);
-    for folder in ["landing"].into_iter().chain(replaced) {
+    for folder in [LANDING].into_iter().chain(replaced) {
         let there: BTreeMap<Key, u64> = to.list(&Key::new(folder))?.into_iter().collect();
         let mut here = from.backend().list(&Key::new(folder))?;
         here.retain(|(key, _)| !walked.contains(key));

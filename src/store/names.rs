@@ -38,6 +38,11 @@ pub fn write_charter(backend: &dyn Backend, charter: &Charter) -> Result<()> {
     backend.put(&Key::new(CHARTER), &mut |out| out.write_all(text.as_bytes())).map(drop)
 }
 
+/// The folders that a lake has wherever it lies.
+pub fn folders() -> impl Iterator<Item = &'static str> {
+    [LANDING].into_iter().chain(DATASETS).chain([REPORTS, RUNS, FORGOTTEN])
+}
+
 /// A bucket's number, below the lake's bucket count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(pub u32);
@@ -50,13 +55,20 @@ impl std::fmt::Display for Bucket {
 
 /// Everything of runs on many machines lies here.
 pub const RUNS: &str = "runs";
+pub const LANDING: &str = "landing";
+pub const REPORTS: &str = "reports";
+/// Who was forgotten.
+pub const FORGOTTEN: &str = "forgotten";
+/// What a redrive keeps of what it sent, at home.
+pub const REDRIVE: &str = "redrive";
 const SEGMENT_SUFFIX: &str = ".jsonl.zst";
 const IMPORT_SUFFIX: &str = ".json";
 pub const ARCHIVES: &str = "landing/archives";
+pub const SEGMENTS: &str = "landing/strava";
 
 /// Where all segments lie.
 pub fn landing_folder() -> Key {
-    Key::new("landing/strava")
+    Key::new(SEGMENTS)
 }
 
 /// Where the segments of a bucket lie.

@@ -1,11 +1,16 @@
-//! Forgetting a person: no byte of theirs stays in landing, archives, datasets, reports or the state database.
+//! Forgetting a person: no byte of theirs stays in the places where a lake names people, or in the state database.
 //!
 //! What is to be forgotten is written down first and struck off last, so a purge that is killed goes on where the next
 //! one begins. Datasets of the person's bucket are removed whole, since they can be made anew from what is left; the
 //! landing and the archives cannot, and are rewritten without the person.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::archives;
 use super::backend::{Guard, Key};
@@ -26,8 +31,40 @@ pub struct Purged {
     pub archives: usize,
     /// Files of datasets that are to be made anew for others in the bucket.
     pub dataset_files: usize,
+    /// Files that are of everybody: reports, and what lies there of runs.
     pub reports: usize,
+    /// Lines of what was sent, or would be.
+    pub lines: u64,
     pub state_rows: usize,
+}
+
+/// How a place has people in it, and so how one of them is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A frame for each answer: rewritten without theirs.
+    Answers,
+    /// Imports of one person each: theirs go, with the archives that are nobody else's.
+    Imports,
+    /// Files of a bucket, which can be made anew: removed.
+    Buckets,
+    /// Files that are of everybody, which can be made anew as well: removed.
+    Everybody,
+    /// Files of lines, each of one person: rewritten without theirs. A file that has no lines is of everybody.
+    Lines,
+}
+
+/// Every folder of a lake that names people, in the order in which one of them is taken out. Tasks that are still under
+/// way find no plan any more, so they end first. Beside these only the state database names anybody.
+pub fn places() -> impl Iterator<Item = (&'static str, Holds)> {
+    [
+        (names::RUNS, Holds::Everybody),
+        (names::REPORTS, Holds::Everybody),
+        (names::SEGMENTS, Holds::Answers),
+        (names::ARCHIVES, Holds::Imports),
+    ]
+    .into_iter()
+    .chain(names::DATASETS.map(|folder| (folder, Holds::Buckets)))
+    .chain([(names::REDRIVE, Holds::Lines)])
 }
 
 /// Where messages lie that sinks refused.
@@ -54,25 +91,12 @@ pub fn purge(lake: &Lake, users: &[String]) -> Result<Purged> {
     state.begin_purge(users)?;
     let mut purged = Purged::default();
     for user in state.pending_purges()? {
-        let (bucket, now) = (lake.bucket(&user), Timestamp::now());
+        let now = Timestamp::now();
         forgotten::note(lake, &user, now, false)?;
         purged.users += 1;
         // Its tokens first: nothing more is fetched.
         purged.state_rows += state.forget(&user)?;
-        let forgotten =
-            landing::forget(
-                lake,
-                bucket,
-                |header, _| {
-                    if header.user_id == user { Fate::Goes } else { Fate::Stays }
-                },
-            )?;
-        purged.responses += forgotten.frames;
-        purged.unreadable_bytes += forgotten.damaged_bytes;
-        purged.archives += forget_archives(lake, bucket, &user)?;
-        purged.dataset_files += remove_datasets(lake, bucket)?;
-        purged.reports += remove_reports(lake)?;
-        forget_letters(lake, |letter| letter.user_id == user)?;
+        take_out(lake, &user, &mut purged)?;
         // What was staged by runs that were killed.
         lake.backend().scratch()?;
         state.end_purge(&user)?;
@@ -87,49 +111,91 @@ pub fn purge_store(lake: &Lake, users: &[String]) -> Result<Purged> {
     let mut purged = Purged { users: users.len(), ..Purged::default() };
     let now = Timestamp::now();
     users.iter().try_for_each(|user| forgotten::note(lake, user, now, false))?;
-    let runs = lake.backend().list(&Key::new(names::RUNS))?;
-    runs.iter().try_for_each(|(key, _)| lake.backend().remove(key))?;
-    purged.reports += remove_reports(lake)?;
-    for user in users {
-        let bucket = lake.bucket(user);
-        let is_theirs = |header: &landing::Header| header.user_id == *user;
-        let fate =
-            |header: &landing::Header, _: &[u8]| if is_theirs(header) { Fate::Goes } else { Fate::Stays };
-        let forgotten = landing::forget(lake, bucket, fate)?;
-        purged.responses += forgotten.frames;
-        purged.unreadable_bytes += forgotten.damaged_bytes;
-        purged.archives += forget_archives(lake, bucket, user)?;
-        purged.dataset_files += remove_datasets(lake, bucket)?;
-    }
+    users.iter().try_for_each(|user| take_out(lake, user, &mut purged))?;
     prove(lake, users)?;
     users.iter().try_for_each(|user| forgotten::note(lake, user, now, true))?;
     Ok(purged)
 }
 
-/// Looks whether nothing of these users is left, by what the store lists now.
-fn prove(lake: &Lake, users: &[String]) -> Result<()> {
-    for user in users {
-        let bucket = lake.bucket(user);
-        let mut left: Vec<String> = dataset_files(lake, bucket)?.iter().map(Key::to_string).collect();
-        left.extend(lake.backend().list(&Key::new(names::RUNS))?.iter().map(|(key, _)| key.to_string()));
-        let imports = archives::list(lake, bucket)?.imports;
-        let theirs = imports.iter().filter(|(_, import)| import.user_id == *user);
-        left.extend(theirs.map(|(number, _)| names::import_key(bucket, *number).to_string()));
-        for piece in landing::Frames::open(lake, bucket, landing::Position::default())? {
-            if let landing::Piece::Frame(frame) = piece?
-                && frame.open().is_ok_and(|(header, _)| header.user_id == *user)
-            {
-                left.push(frame.place());
+/// Takes a person out of every place.
+fn take_out(lake: &Lake, user: &str, purged: &mut Purged) -> Result<()> {
+    let bucket = lake.bucket(user);
+    for (folder, holds) in places() {
+        match holds {
+            Holds::Answers => {
+                let fate = |header: &landing::Header, _: &[u8]| {
+                    if header.user_id == user { Fate::Goes } else { Fate::Stays }
+                };
+                let forgotten = landing::forget(lake, bucket, fate)?;
+                purged.responses += forgotten.frames;
+                purged.unreadable_bytes += forgotten.damaged_bytes;
+            }
+            Holds::Imports => purged.archives += forget_archives(lake, bucket, user)?,
+            Holds::Buckets => purged.dataset_files += remove_all(lake, &of_bucket(lake, folder, bucket)?)?,
+            Holds::Everybody => purged.reports += remove_all(lake, &listed(lake, folder)?)?,
+            Holds::Lines => {
+                for key in listed(lake, folder)? {
+                    if is_of_lines(&key) {
+                        purged.lines +=
+                            Lines { lake, key: &key, goes: &|line| is_named(line, user) }.forget()?;
+                    } else {
+                        purged.reports += remove_all(lake, &[key])?;
+                    }
+                }
             }
         }
-        if let Some(first) = left.first() {
-            return Err(Error::Busy {
-                store: format!(
-                    "{}: {first} came back while user {user} was forgotten; it",
-                    lake.root().display()
-                ),
-                holder: "a task, a push".to_string(),
-            });
+    }
+    Ok(())
+}
+
+/// What there is of a person in a place, by what is listed now.
+fn left(lake: &Lake, user: &str, folder: &str, holds: Holds) -> Result<Vec<String>> {
+    let bucket = lake.bucket(user);
+    let named = |keys: Vec<Key>| keys.iter().map(Key::to_string).collect();
+    Ok(match holds {
+        Holds::Everybody => named(listed(lake, folder)?),
+        Holds::Lines => {
+            let mut left = listed(lake, folder)?;
+            left.retain(is_of_lines);
+            let lines = |key: &Key| Lines { lake, key, goes: &|line| is_named(line, user) }.count();
+            let counts: Vec<u64> = left.iter().map(lines).collect::<Result<_>>()?;
+            let mut counts = counts.iter();
+            left.retain(|_| counts.next().is_some_and(|lines| *lines > 0));
+            named(left)
+        }
+        Holds::Buckets => named(of_bucket(lake, folder, bucket)?),
+        Holds::Imports => {
+            let imports = archives::list(lake, bucket)?.imports;
+            let theirs = imports.iter().filter(|(_, import)| import.user_id == *user);
+            theirs.map(|(number, _)| names::import_key(bucket, *number).to_string()).collect()
+        }
+        Holds::Answers => {
+            let mut left = Vec::new();
+            for piece in landing::Frames::open(lake, bucket, landing::Position::default())? {
+                if let landing::Piece::Frame(frame) = piece?
+                    && frame.open().is_ok_and(|(header, _)| header.user_id == *user)
+                {
+                    left.push(frame.place());
+                }
+            }
+            left
+        }
+    })
+}
+
+/// Looks whether nothing of these users is left in a store, where nobody could be kept out.
+fn prove(lake: &Lake, users: &[String]) -> Result<()> {
+    for user in users {
+        for (folder, holds) in places() {
+            if let Some(first) = left(lake, user, folder, holds)?.first() {
+                return Err(Error::Busy {
+                    store: format!(
+                        "{}: {first} came back while user {user} was forgotten; it",
+                        lake.root().display()
+                    ),
+                    holder: "a task, a push".to_string(),
+                });
+            }
         }
     }
     Ok(())
@@ -151,16 +217,26 @@ fn forget_archives(lake: &Lake, bucket: Bucket, user: &str) -> Result<usize> {
 
 /// Removes what was made of a bucket, which can be made anew from what is left. Returns how many files those were.
 pub fn remove_datasets(lake: &Lake, bucket: Bucket) -> Result<usize> {
-    let keys = dataset_files(lake, bucket)?;
+    let of = |folder: &&str| of_bucket(lake, folder, bucket);
+    let keys: Vec<Vec<Key>> = names::DATASETS.iter().map(of).collect::<Result<_>>()?;
+    remove_all(lake, &keys.concat())
+}
+
+/// Removes what is of everybody: reports, and what lies there of runs. Returns how many files those were.
+pub fn remove_of_everybody(lake: &Lake) -> Result<usize> {
+    let folders = places().filter(|(_, holds)| *holds == Holds::Everybody);
+    folders.map(|(folder, _)| remove_all(lake, &listed(lake, folder)?)).sum()
+}
+
+fn remove_all(lake: &Lake, keys: &[Key]) -> Result<usize> {
     keys.iter().try_for_each(|key| lake.backend().remove(key).map(drop))?;
     Ok(keys.len())
 }
 
-/// Removes all reports, which are of everybody. Returns how many those were.
-pub fn remove_reports(lake: &Lake) -> Result<usize> {
-    let reports = lake.backend().list(&Key::new("reports"))?;
-    reports.iter().try_for_each(|(key, _)| lake.backend().remove(key).map(drop))?;
-    Ok(reports.len())
+/// The files of a folder, but for locks, which say nothing.
+fn listed(lake: &Lake, folder: &str) -> Result<Vec<Key>> {
+    let keys = lake.backend().list(&Key::new(folder))?.into_iter().map(|(key, _)| key);
+    Ok(keys.filter(|key| !key.file_name().starts_with('.')).collect())
 }
 
 /// A message that a sink refused, as far as it says whose it is.
@@ -171,28 +247,73 @@ pub struct Letter {
     pub activity_id: String,
 }
 
-/// Takes messages that sinks refused out of the file of them. A line that cannot be read may be anybody's, and goes.
+/// Takes messages that sinks refused out of the file of them.
 pub fn forget_letters(lake: &Lake, goes: impl Fn(&Letter) -> bool) -> Result<()> {
     let key = Key::new(DEAD_LETTERS);
-    let Some(bytes) = lake.backend().read(&key)? else { return Ok(()) };
-    let stays = |line: &&[u8]| serde_json::from_slice(line).is_ok_and(|letter: Letter| !goes(&letter));
-    let kept: Vec<u8> =
-        bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).flatten().copied().collect();
-    if kept.len() == bytes.len() { Ok(()) } else { lake.put(&key, &kept) }
+    let goes = |line: &[u8]| serde_json::from_slice(line).map_or(true, |letter: Letter| goes(&letter));
+    Lines { lake, key: &key, goes: &goes }.forget().map(drop)
 }
 
-/// Every dataset's files of a bucket.
-fn dataset_files(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
-    let mut found = Vec::new();
-    for folder in names::DATASETS {
-        for key in dataset::files(lake, &Key::new(folder))? {
-            let name = key.file_name().trim_end_matches(".parquet");
-            let number = bucket.to_string();
-            let is_of_bucket = name.split('-').any(|part| part == number);
-            if is_of_bucket {
-                found.push(key);
+fn is_of_lines(key: &Key) -> bool {
+    key.file_name().ends_with(".jsonl")
+}
+
+/// A file of lines, of which some go.
+struct Lines<'a> {
+    lake: &'a Lake,
+    key: &'a Key,
+    goes: &'a dyn Fn(&[u8]) -> bool,
+}
+
+impl Lines<'_> {
+    /// How many go.
+    fn count(&self) -> Result<u64> {
+        let Some(path) = self.lake.backend().path(self.key)? else { return Ok(0) };
+        self.read(&path, |_| Ok(())).map_err(Error::io("read", &path))
+    }
+
+    /// Rewrites the file without them. Returns how many those were.
+    fn forget(&self) -> Result<u64> {
+        let gone = self.count()?;
+        if let Some(path) = self.lake.backend().path(self.key)?.filter(|_| gone > 0) {
+            let write =
+                &mut |out: &mut (dyn Write + Send)| self.read(&path, |line| out.write_all(line)).map(drop);
+            self.lake.backend().put(self.key, write)?;
+        }
+        Ok(gone)
+    }
+
+    fn read(&self, path: &Path, mut stays: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
+        let (mut file, mut line, mut gone) = (BufReader::new(File::open(path)?), Vec::new(), 0);
+        while file.read_until(b'\n', &mut line)? > 0 {
+            if (self.goes)(&line) {
+                gone += 1;
+            } else {
+                stays(&line)?;
             }
+            line.clear();
+        }
+        Ok(gone)
+    }
+}
+
+/// Whether a line of JSON names a person, as a text or as a part of a path. One that cannot be read may be anybody's.
+fn is_named(line: &[u8], user: &str) -> bool {
+    fn is_in(value: &Value, user: &str) -> bool {
+        match value {
+            Value::String(text) => text.split('/').any(|part| part == user) || text == user,
+            Value::Array(values) => values.iter().any(|value| is_in(value, user)),
+            Value::Object(fields) => fields.iter().any(|(name, value)| name == user || is_in(value, user)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
-    Ok(found)
+    serde_json::from_slice(line).map_or(true, |value: Value| is_in(&value, user))
+}
+
+/// A dataset's files of a bucket.
+fn of_bucket(lake: &Lake, folder: &str, bucket: Bucket) -> Result<Vec<Key>> {
+    let number = bucket.to_string();
+    let is_of_bucket =
+        |key: &Key| key.file_name().trim_end_matches(".parquet").split('-').any(|part| part == number);
+    Ok(dataset::files(lake, &Key::new(folder))?.into_iter().filter(is_of_bucket).collect())
 }

@@ -232,7 +232,7 @@ struct Weighed {
 
 fn weigh(lake: &Lake) -> Result<Weighed> {
     let activities = lake.backend().list(&lake.activities_folder())?;
-    let stored = lake.backend().list(&Key::new("landing"))?;
+    let stored = lake.backend().list(&Key::new(names::LANDING))?;
     let before = orders::last_finished(lake)?;
     let buckets: Vec<Bucket> = lake.buckets().collect();
     let mut landed = BTreeMap::new();

@@ -1,7 +1,10 @@
 //! Forgetting a person, whatever ends the purge in between.
 
+use std::path::Path;
+
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
+use memchr::memmem;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
@@ -10,26 +13,31 @@ use crate::support::{Row, WIDE, World, files, rows, timeless};
 const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
 const THEIRS: &str = "user-0001";
 
-/// Where a text stands in the lake: in which file, as a text or a number, within what is compressed, or in which dataset.
 pub fn is_named_anywhere(world: &World, user: &str) -> Option<String> {
+    naming(&world.lake_folder(), user).into_iter().next()
+}
+
+/// Where a text stands in a lake: in which files, as a text or a number, within what is compressed, or in which datasets.
+pub fn naming(lake: &Path, user: &str) -> Vec<String> {
     let number = user.parse::<u64>().map(u64::to_le_bytes);
     let holds = |bytes: &[u8]| {
-        bytes.windows(user.len()).any(|w| w == user.as_bytes())
-            || number.as_ref().is_ok_and(|number| bytes.windows(8).any(|w| w == number))
+        let has = |what: &[u8]| memmem::find(bytes, what).is_some();
+        has(user.as_bytes()) || number.as_ref().is_ok_and(|number| has(number))
     };
-    for (path, bytes) in files(&world.lake_folder()) {
+    let mut found = Vec::new();
+    for (path, bytes) in files(lake) {
         let is_segment = path.extension().is_some_and(|e| e == "zst");
         if holds(&bytes) || (is_segment && holds(&zstd::stream::decode_all(bytes.as_slice()).unwrap())) {
-            return Some(path.display().to_string());
+            found.push(path.strip_prefix(lake).unwrap().display().to_string());
         }
     }
     for dataset in ["activities", "streams", "rejects", "origins", "matches", "golden"] {
         let is_named = |row: &Row| row.values().any(|value| value.contains(user));
-        if rows(&world.lake_folder(), dataset).iter().any(is_named) {
-            return Some(dataset.to_string());
+        if rows(lake, dataset).iter().any(is_named) {
+            found.push(format!("{dataset}/"));
         }
     }
-    None
+    found
 }
 
 fn world() -> World {

@@ -5,6 +5,7 @@ mod ages;
 mod engines;
 #[cfg(feature = "cloud")]
 mod gcs;
+mod people;
 mod report;
 #[cfg(feature = "cloud")]
 mod servers;
