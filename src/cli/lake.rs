@@ -151,11 +151,12 @@ fn rebucket(context: &Context, buckets: u32) -> Result<Exit> {
     if let Some(other) = rebucket::cut_off(lake.root()).filter(|other| *other != buckets) {
         return Err(Error::Usage(format!("a change to {other} buckets was cut off; carry that on first")));
     }
-    if lake.bucket_count() == buckets && rebucket::cut_off(lake.root()).is_none() {
+    let is_done = lake.bucket_count() == buckets && rebucket::cut_off(lake.root()).is_none();
+    let done = rebucket::rebucket(&lake, buckets)?;
+    if is_done {
         say!("the lake has {} already", output::count_of(u64::from(buckets), "bucket", "buckets"));
         return Ok(Exit::Done);
     }
-    let done = rebucket::rebucket(&lake, buckets)?;
     if context.json {
         output::json(&done)?;
     }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -43,72 +43,113 @@ pub fn cut_off(root: &Path) -> Option<u32> {
 
 /// Deals everything out to so many buckets. Whoever calls this again after a kill has it carried on.
 pub fn rebucket(lake: &Lake, buckets: u32) -> Result<Rebucketed> {
+    rebucket_on(lake, buckets, Disk { before: &|| Ok(()) })
+}
+
+/// The disk, one change at a time.
+#[derive(Clone, Copy)]
+struct Disk<'a> {
+    /// Called before each change. An error ends it all there, as a kill would.
+    before: &'a dyn Fn() -> Result<()>,
+}
+
+impl Disk<'_> {
+    fn change<T>(
+        self,
+        action: &'static str,
+        path: &Path,
+        change: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T> {
+        (self.before)()?;
+        change().map_err(Error::io(action, path))
+    }
+
+    fn rename(self, from: &Path, to: &Path) -> Result<()> {
+        self.change("move", from, || fs::rename(from, to))
+    }
+
+    /// Removes a folder with what is in it, if it is there.
+    fn remove(self, folder: &Path) -> Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(Error::io("list", folder))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io("list", folder))?.path();
+            if path.is_dir() {
+                self.remove(&path)?;
+            } else {
+                self.change("remove", &path, || fs::remove_file(&path))?;
+            }
+        }
+        self.change("remove", folder, || fs::remove_dir(folder))
+    }
+
+    fn write_synced(self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.change("write", path, || File::create(path))?;
+        self.change("write", path, || {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+    }
+}
+
+fn rebucket_on(lake: &Lake, buckets: u32, disk: Disk) -> Result<Rebucketed> {
     let _locks = lock_all(lake)?;
     let work = lake.root().join(FOLDER);
     let mut done = Rebucketed { buckets, ..Rebucketed::default() };
     if cut_off(lake.root()).is_none() {
-        remove(&work)?;
-        Dealing::new(lake, &work, buckets)?.deal(&mut done)?;
-        write_synced(&work.join(READY), buckets.to_string().as_bytes())?;
+        disk.remove(&work)?;
+        if lake.bucket_count() == buckets {
+            return Ok(done);
+        }
+        Dealing::new(lake, &work, buckets, disk)?.deal(&mut done)?;
+        disk.write_synced(&work.join(READY), buckets.to_string().as_bytes())?;
         sync_folder(&work)?;
     }
-    carry_on(lake, &work, buckets)?;
+    carry_on(lake, &work, buckets, disk)?;
     Ok(done)
 }
 
 /// Puts what was dealt out in the place of what there was. Each step is left out where it is done.
-fn carry_on(lake: &Lake, work: &Path, buckets: u32) -> Result<()> {
+fn carry_on(lake: &Lake, work: &Path, buckets: u32, disk: Disk) -> Result<()> {
     let root = lake.root();
     let (landing, dealt, old) = (root.join("landing"), work.join("landing"), work.join("old"));
     if dealt.exists() {
         if landing.exists() {
-            fs::rename(&landing, &old).map_err(Error::io("move", &landing))?;
+            disk.rename(&landing, &old)?;
         }
-        fs::rename(&dealt, &landing).map_err(Error::io("move", &dealt))?;
+        disk.rename(&dealt, &landing)?;
         sync_folder(root)?;
         sync_folder(work)?;
     }
     for folder in names::DATASETS {
-        remove(&root.join(folder))?;
+        disk.remove(&root.join(folder))?;
     }
+    (disk.before)()?;
     write_charter(&Local::new(root), &Charter::new(buckets, lake.has_geometry()))?;
-    remove(&old)?;
+    disk.remove(&old)?;
     // The sign goes last, and only then is the lake one like any other.
     let ready = work.join(READY);
-    fs::remove_file(&ready).map_err(Error::io("remove", &ready))?;
-    remove(work)?;
+    disk.change("remove", &ready, || fs::remove_file(&ready))?;
+    disk.remove(work)?;
     sync_folder(root)
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", folder)(e)),
-        _ => Ok(()),
-    }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(Error::io("write", path))
 }
 
 struct Dealing<'a> {
     lake: &'a Lake,
     work: &'a Path,
     buckets: u32,
+    disk: Disk<'a>,
     /// What is to be written on to each segment, and how many frames it has in all.
     held: BTreeMap<Key, (Vec<u8>, u64)>,
     held_bytes: usize,
 }
 
 impl Dealing<'_> {
-    fn new<'a>(lake: &'a Lake, work: &'a Path, buckets: u32) -> Result<Dealing<'a>> {
+    fn new<'a>(lake: &'a Lake, work: &'a Path, buckets: u32, disk: Disk<'a>) -> Result<Dealing<'a>> {
         create_folder(&work.join("landing"))?;
-        Ok(Dealing { lake, work, buckets, held: BTreeMap::new(), held_bytes: 0 })
+        Ok(Dealing { lake, work, buckets, disk, held: BTreeMap::new(), held_bytes: 0 })
     }
 
     fn deal(&mut self, done: &mut Rebucketed) -> Result<()> {
@@ -182,12 +223,11 @@ impl Dealing<'_> {
             return Ok(());
         }
         let path = self.path(key)?;
-        let write = || {
+        self.disk.change("write", &path, || {
             let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
             file.write_all(bytes)?;
             if is_last { file.sync_all() } else { Ok(()) }
-        };
-        write().map_err(Error::io("write", &path))
+        })
     }
 
     /// Archives by a second name of the same bytes, and the lines about them.
@@ -202,7 +242,7 @@ impl Dealing<'_> {
                 let to = bucket_of(&import.user_id, self.buckets);
                 let own = next.entry(to).or_default();
                 let line = self.lake.backend().read(&names::import_key(bucket, number))?.unwrap_or_default();
-                write_synced(&self.path(&names::import_key(to, *own))?, &line)?;
+                self.disk.write_synced(&self.path(&names::import_key(to, *own))?, &line)?;
                 *own += 1;
                 done.archives += 1;
                 let Some(from) = self.lake.backend().path(&names::archive_key(bucket, &import.sha256))?
@@ -211,7 +251,7 @@ impl Dealing<'_> {
                 };
                 let path = self.path(&names::archive_key(to, &import.sha256))?;
                 if !path.exists() {
-                    fs::hard_link(&from, &path).map_err(Error::io("link", &path))?;
+                    self.disk.change("link", &path, || fs::hard_link(&from, &path))?;
                 }
             }
         }
@@ -228,4 +268,108 @@ fn sync_all(folder: &Path) -> Result<()> {
         }
     }
     sync_folder(folder)
+}
+
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod tests {
+    use std::cell::Cell;
+    use std::process::Command;
+
+    use jiff::Timestamp;
+
+    use super::super::archives::{Archives, Wanted};
+    use super::*;
+    use crate::testing::synth::{self, Options};
+
+    const PEOPLE: Options = Options { seed: 3, users: 5, activities: 4 };
+
+    /// Answers and archives of some people, and what was made of them.
+    fn landed(root: &Path) {
+        let lake = Lake::open_or_create_of(root, Some(3)).unwrap();
+        synth::bulk::land(&lake, PEOPLE).unwrap();
+        let (mut archives, file) = (Archives::open(&lake).unwrap(), tempfile::NamedTempFile::new().unwrap());
+        for number in 0..PEOPLE.users {
+            // Two people have the same file.
+            fs::write(file.path(), format!("a ride of {}", number / 2)).unwrap();
+            let wanted = Wanted {
+                user_id: synth::person(PEOPLE, number).user_id,
+                source: "hevy".to_string(),
+                name: "rides.csv".to_string(),
+                zone: None,
+            };
+            archives.copy(&wanted, file.path(), Timestamp::UNIX_EPOCH).unwrap();
+        }
+        for folder in names::DATASETS {
+            lake.put(&Key::new(folder).join("000.parquet"), b"rows").unwrap();
+        }
+    }
+
+    /// Every file but locks, with its bytes.
+    fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+        let walk = walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path());
+        let below = |path: PathBuf| (path.strip_prefix(root).unwrap().to_path_buf(), path);
+        let is_kept = |path: &Path| !["locks", "tmp"].iter().any(|folder| path.starts_with(folder));
+        let read = |(name, path): (PathBuf, PathBuf)| {
+            // A folder that is left over counts, too.
+            (name, if path.is_dir() { Vec::new() } else { fs::read(path).unwrap() })
+        };
+        walk.map(below).filter(|(name, _)| is_kept(name)).map(read).collect()
+    }
+
+    #[test]
+    fn a_kill_before_any_change_is_carried_on_to_the_same_bytes() {
+        const BUCKETS: u32 = 7;
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        landed(&place("before"));
+        let copy = |name: &str| {
+            let status = Command::new("cp").arg("-r").args([place("before"), place(name)]).status().unwrap();
+            assert!(status.success());
+            place(name)
+        };
+        // So many changes, and then as if it was killed.
+        let end = |root: &Path, changes: u64| {
+            let done = Cell::new(0);
+            let before = || {
+                done.set(done.get() + 1);
+                if done.get() > changes { Err(Error::Remote("killed".to_string())) } else { Ok(()) }
+            };
+            let lake = Lake::open_as_it_is(root).unwrap();
+            (rebucket_on(&lake, BUCKETS, Disk { before: &before }), done.get())
+        };
+        let (ended, changes) = end(&copy("whole"), u64::MAX);
+        let dealt = ended.unwrap();
+        assert!(dealt.archives == 5 && dealt.responses >= 5, "{dealt:?}");
+        let (before, whole) = (files(&place("before")), files(&place("whole")));
+        let landing = |files: &BTreeMap<PathBuf, Vec<u8>>| -> Vec<(PathBuf, Vec<u8>)> {
+            let own = files.iter().filter(|(path, _)| path.starts_with(names::LANDING));
+            own.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()
+        };
+        let (mut as_before, mut half, mut as_after) = (0, 0, 0);
+        for killed in 0..changes {
+            let root = copy(&format!("killed-{killed}"));
+            end(&root, killed).0.unwrap_err();
+            // Until it is carried on it is the one or the other, or says that it is neither.
+            let now = landing(&files(&root));
+            match Lake::open(&root) {
+                Ok(lake) if lake.bucket_count() == BUCKETS => {
+                    assert!(now == landing(&whole), "killed before change {killed}");
+                    as_after += 1;
+                }
+                Ok(_) => {
+                    assert!(now == landing(&before), "killed before change {killed}");
+                    as_before += 1;
+                }
+                Err(e) => {
+                    assert!(e.to_string().contains("`longrun lake rebucket 7` carries it on"), "{e}");
+                    half += 1;
+                }
+            }
+            rebucket(&Lake::open_as_it_is(&root).unwrap(), BUCKETS).unwrap();
+            assert!(files(&root) == whole, "killed before change {killed} of {changes}");
+            fs::remove_dir_all(&root).unwrap();
+        }
+        assert!(as_before > 20 && half > 20 && as_after > 0, "{as_before} {half} {as_after}");
+    }
 }
