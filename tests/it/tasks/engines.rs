@@ -25,6 +25,8 @@ fn comes_to_the_same(shared: &Shared, python: &str, script: &Path, args: &[&str]
         .env("LONGRUN_LAKE", &shared.store)
         .env("LONGRUN_STATE", shared.path("home"));
     command.env("LONGRUN_IMAGE", "longrun").env("LONGRUN_SCRATCH", shared.folder.path());
+    // Else a worker of Spark is whatever `python3` is on the path.
+    command.env("PYSPARK_PYTHON", python);
     command.env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").unwrap()));
     Ended::of(command.output().unwrap()).expect(0);
     assert_same(&shared.pulled(), &datasets(&demo_lake()));
