@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lake/                 the objects, each under its key
+//! ├── locks/put-<n>     the turns of those who put on a condition ([`super::turn`])
 //! ├── locks/<name>      held by the process that writes what the name stands for; the lock is the kernel's
 //! └── tmp/<random>      in the making; locked by the process that makes it, so that what a killed one left is known
 //! ```
@@ -42,7 +43,8 @@ impl Local {
     }
 
     fn stage(&self) -> Result<tempfile::NamedTempFile> {
-        making_in(&self.scratch()?)
+        let tmp = self.scratch()?;
+        locked(|| staged_in(&tmp))
     }
 
     /// Removes what killed processes left in `tmp/`.
@@ -52,10 +54,7 @@ impl Local {
             let path = entry.map_err(Error::io("list", &tmp))?.path();
             let Ok(file) = File::open(&path) else { continue };
             if path.is_file() && file.try_lock().is_ok() {
-                match fs::remove_file(&path) {
-                    Err(e) if !is_absent(&e) => return Err(Error::io("remove", &path)(e)),
-                    _ => {}
-                }
+                remove_if_there(&path)?;
             }
         }
         Ok(())
@@ -170,19 +169,18 @@ impl Backend for Local {
     fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put> {
         let (path, locks, tmp) = (self.at(key), self.root.join(LOCKS), self.tmp());
         create_folder(path.parent().expect("an object lies in a folder"))?;
-        let turns = Turns { folder: &locks, making: &tmp, patience: TURN };
+        let mut turns = Turns { folder: &locks, making: &tmp, patience: TURN };
         loop {
             let staged = self.stage()?;
             let written = staged.as_file().write_all(bytes).and_then(|()| staged.as_file().sync_all());
             let metadata = written.and_then(|()| staged.as_file().metadata());
             let version = stat(&metadata.map_err(Error::io("write", &path))?).version;
-            match turns.put(staged.path(), &path, || Ok(self.version(key)?.as_ref() == expected))? {
-                turn::Outcome::Put => {
-                    sync_folder(path.parent().expect("an object lies in a folder"))?;
-                    return Ok(Put::Done(version));
-                }
+            let name = staged.path().file_name().and_then(|name| name.to_str()).expect("we named it");
+            match turns.put(name, &path, || Ok(self.version(key)?.as_ref() == expected))? {
+                turn::Outcome::Put => return Ok(Put::Done(version)),
                 turn::Outcome::Changed => return Ok(Put::Changed),
-                turn::Outcome::Passed => {}
+                // Where all are slow, all need longer.
+                turn::Outcome::Passed => turns.patience *= 2,
             }
         }
     }
@@ -235,6 +233,13 @@ impl Backend for Local {
     }
 }
 
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if !is_absent(&e) => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
 /// The entries of a folder; none where it is not there.
 pub fn entries(folder: &Path) -> Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
     match fs::read_dir(folder) {
@@ -276,10 +281,15 @@ pub fn staged_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
         .map_err(Error::io("write in", folder))
 }
 
-/// A file in the making in the scratch folder of a lake, locked for as long as it is open.
+/// A file in the making that nobody else may read, in a scratch folder; locked for as long as it is open.
 pub fn making_in(scratch: &Path) -> Result<tempfile::NamedTempFile> {
+    locked(|| tempfile::NamedTempFile::new_in(scratch).map_err(Error::io("write in", scratch)))
+}
+
+/// A file in the making, locked so that nobody takes it for a dead process's.
+pub fn locked(make: impl Fn() -> Result<tempfile::NamedTempFile>) -> Result<tempfile::NamedTempFile> {
     loop {
-        let staged = staged_in(scratch)?;
+        let staged = make()?;
         match staged.as_file().try_lock() {
             Ok(()) if staged.path().exists() => return Ok(staged),
             // A process that starts took it for a dead one's before it was locked, and removes it.
@@ -416,6 +426,19 @@ impl Drop for Lock {
 }
 
 impl Lock {
+    /// Of an open file; none where another one has it.
+    pub fn of(file: File) -> io::Result<Option<Lock>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Of one file, which may lie anywhere.
     pub fn of_file(path: &Path) -> Result<Lock> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -424,24 +447,20 @@ impl Lock {
 
     fn at(path: PathBuf, store: String) -> Result<Lock> {
         create_folder(path.parent().expect("a lock lies in a folder"))?;
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
             .write(true)
             .open(&path)
             .map_err(Error::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {
-                let _ = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
-                Ok(Lock { file })
-            }
-            Err(fs::TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).unwrap_or_default();
-                Err(Error::Busy { store, holder })
-            }
-            Err(fs::TryLockError::Error(source)) => Err(Error::Io { action: "lock", path, source }),
-        }
+        let Some(lock) = Lock::of(file).map_err(Error::io("lock", &path))? else {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            return Err(Error::Busy { store, holder });
+        };
+        let mut file = lock.file();
+        let _ = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
+        Ok(lock)
     }
 }
 

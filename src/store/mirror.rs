@@ -19,7 +19,7 @@ use super::dataset::stamp;
 use super::each::each_bucket;
 use super::hashing::{Hash, Hashing};
 use super::lake::{Bucket, Lake};
-use super::local::making_in;
+use super::local::{locked, staged_in};
 use super::names::{self, CHARTER, LANDING, REPORTS};
 use crate::error::{Error, Result};
 
@@ -214,7 +214,7 @@ fn is_dataset(key: &Key) -> bool {
 /// A copy in the making, and its hash. Which run put it stays where it was put.
 fn stage(from: &dyn Backend, to: &dyn Backend, key: &Key) -> Result<Option<(NamedTempFile, Hash)>> {
     let scratch = to.scratch()?;
-    let mut staged = making_in(&scratch)?;
+    let mut staged = locked(|| staged_in(&scratch))?;
     let mut digest = Hashing::new(BufWriter::new(&mut staged));
     if from.download(key, &mut digest)?.is_none() {
         return Ok(None);

@@ -4,7 +4,7 @@
 //! backend        what a lake is kept on: a few operations on named objects
 //! place          what `--lake` names
 //! local          a folder of this machine as a backend, and the one door to its disk
-//! turn           who puts into a folder on a condition, and is passed when it stands still
+//! turn           conditional puts in a folder, one at a time; a process that stalls is passed
 //! object         a bucket of an object store as a backend (feature `cloud`)
 //! lake           the layout, and which bucket a user falls in
 //! names          what is called what in it

@@ -8,16 +8,19 @@
 //! turns name: the rename of who stood still then finds nothing to rename, and it begins anew. Who takes a turn of a
 //! number that is no longer the last gives it back. So a turn that is passed while its holder is only slow costs time,
 //! and never an update.
+//!
+//! All of this needs one kernel: over a network file system, what one machine has written another one may not see yet.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::local::{create_folder, entries, is_absent};
+use super::local::{Lock, create_folder, entries, is_absent, remove_if_there, sync_folder};
 use crate::error::{Error, Result};
 
 const BEGIN: &str = "put-";
+const LONGEST_NAME: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The folder of the turns, that of the files in the making, and how long who has a turn may stand still.
@@ -37,32 +40,26 @@ pub enum Outcome {
     Passed,
 }
 
-struct Turn(File);
-
-impl Drop for Turn {
-    /// Closing the file is not enough, as with any lock of a file.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
 impl Turns<'_> {
-    /// Renames a file in the making, whose bytes are on the disk, if the condition holds.
+    /// Renames the file in the making that is called so, and whose bytes are on the disk, if the condition holds.
     pub fn put(
         &self,
-        staged: &Path,
+        staged: &str,
         path: &Path,
         condition: impl FnOnce() -> Result<bool>,
     ) -> Result<Outcome> {
+        let folder = path.parent().expect("an object lies in a folder");
         create_folder(self.folder)?;
         let (number, turn) = self.wait()?;
-        for earlier in self.numbers()?.into_iter().filter(|earlier| *earlier < number) {
-            self.end(earlier)?;
+        let earlier: Vec<u64> = self.numbers()?.into_iter().filter(|earlier| *earlier < number).collect();
+        if !earlier.is_empty() {
+            earlier.into_iter().try_for_each(|earlier| self.end(earlier))?;
+            // What they may have renamed is not on the disk before this.
+            sync_folder(folder)?;
         }
-        let name = staged.file_name().unwrap_or_default().as_encoded_bytes();
-        turn.0
-            .set_len(0)
-            .and_then(|()| (&turn.0).write_all(name))
+        let mut file = turn.file();
+        file.set_len(0)
+            .and_then(|()| file.write_all(staged.as_bytes()))
             .map_err(Error::io("write", self.at(number)))?;
         if self.last()? != number {
             return Ok(Outcome::Passed);
@@ -70,26 +67,23 @@ impl Turns<'_> {
         if !condition()? {
             return Ok(Outcome::Changed);
         }
-        match fs::rename(staged, path) {
-            Ok(()) => Ok(Outcome::Put),
+        let staged = self.making.join(staged);
+        match fs::rename(&staged, path) {
+            Ok(()) => sync_folder(folder).map(|()| Outcome::Put),
             Err(e) if is_absent(&e) && !staged.exists() => Ok(Outcome::Passed),
             Err(e) => Err(Error::io("replace", path)(e)),
         }
     }
 
     /// The turn of the last number.
-    fn wait(&self) -> Result<(u64, Turn)> {
+    fn wait(&self) -> Result<(u64, Lock)> {
         let mut seen: Option<(u64, Vec<u8>, Instant)> = None;
         loop {
             let number = self.last()?;
-            let mut file = self.open(number)?;
-            match file.try_lock() {
-                Ok(()) => return Ok((number, Turn(file))),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(e)) => return Err(Error::io("lock", self.at(number))(e)),
+            if let Some(turn) = Lock::of(self.open(number)?).map_err(Error::io("lock", self.at(number)))? {
+                return Ok((number, turn));
             }
-            let mut holder = Vec::new();
-            file.read_to_end(&mut holder).map_err(Error::io("read", self.at(number)))?;
+            let holder = self.holder(number)?;
             match &seen {
                 Some((before, its, since)) if *before == number && *its == holder => {
                     if since.elapsed() >= self.patience {
@@ -104,16 +98,26 @@ impl Turns<'_> {
 
     /// Whoever has the turn of an earlier number can no longer rename.
     fn end(&self, number: u64) -> Result<()> {
-        let path = self.at(number);
-        let name = match fs::read_to_string(&path) {
-            Ok(name) => name,
-            Err(e) if is_absent(&e) => return Ok(()),
-            Err(e) => return Err(Error::io("read", &path)(e)),
+        let holder = self.holder(number)?;
+        // Whatever else lies there, after a power cut say, names no file in the making.
+        let is_name = |name: &&str| {
+            name.len() <= LONGEST_NAME
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
+                && name.bytes().any(|b| b != b'.')
         };
-        if Path::new(&name).file_name().is_some_and(|plain| plain.to_str() == Some(&name)) {
-            remove(&self.making.join(name))?;
+        if let Some(name) = std::str::from_utf8(&holder).ok().filter(is_name) {
+            remove_if_there(&self.making.join(name))?;
         }
-        remove(&path)
+        remove_if_there(&self.at(number))
+    }
+
+    /// What a turn says of its holder; nothing where it is gone.
+    fn holder(&self, number: u64) -> Result<Vec<u8>> {
+        let path = self.at(number);
+        match fs::read(&path) {
+            Err(e) if is_absent(&e) => Ok(Vec::new()),
+            read => read.map_err(Error::io("read", path)),
+        }
     }
 
     /// What it says stays: others may have gone on to it before.
@@ -144,13 +148,6 @@ impl Turns<'_> {
     }
 }
 
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if !is_absent(&e) => Err(Error::io("remove", path)(e)),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -176,9 +173,8 @@ mod tests {
             let staged = tempfile::NamedTempFile::new_in(self.at("making")).unwrap();
             fs::write(staged.path(), text).unwrap();
             let (folder, making) = (&self.at("locks"), &self.at("making"));
-            Turns { folder, making, patience }
-                .put(staged.path(), &self.at("object"), || Ok(condition()))
-                .unwrap()
+            let name = staged.path().file_name().unwrap().to_str().unwrap();
+            Turns { folder, making, patience }.put(name, &self.at("object"), || Ok(condition())).unwrap()
         }
 
         fn text(&self) -> String {
@@ -209,10 +205,11 @@ mod tests {
     fn a_name_that_somebody_wrote_into_a_turn_removes_nothing_elsewhere() {
         let folders = Folders::new();
         fs::write(folders.at("other"), "precious").unwrap();
-        for name in ["../other", "/etc/none", "..", ""] {
+        let long = "x".repeat(300);
+        for name in [&b"../other"[..], b"/etc/none", b"..", b"", b"\xff", b"\0\0", long.as_bytes()] {
             fs::write(folders.at("locks/put-3"), name).unwrap();
             fs::write(folders.at("locks/put-4"), "").unwrap();
-            assert_eq!(folders.put(name, Duration::ZERO, || true), Outcome::Put);
+            assert_eq!(folders.put("put", Duration::ZERO, || true), Outcome::Put);
         }
         assert_eq!(fs::read_to_string(folders.at("other")).unwrap(), "precious");
     }
