@@ -41,7 +41,11 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         return task::run(context, &args.task, id, &Step::Report(most));
     }
     let lake = context.open()?;
-    let options = Options { user: args.user, buckets: args.task.some(&lake)?, most };
+    let buckets = args.task.some(&lake)?;
+    if !buckets.is_empty() && args.out.is_none() {
+        return Err(Error::Usage("a page of some buckets is none of the lake; add --out FILE".to_string()));
+    }
+    let options = Options { user: args.user, buckets, most };
     let (path, overview) = write(&lake, &options, args.out)?;
     tell(context, &path, &overview)
 }

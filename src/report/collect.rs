@@ -31,7 +31,7 @@ struct OfBucket {
 
 pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result<Report> {
     if dataset::files(lake, &lake.golden_folder())?.is_empty() {
-        return Err(Error::Usage("nothing to report yet; run `longrun dedupe` first".to_string()));
+        return Err(nothing_yet());
     }
     let mut all = Part::new(options.most, Bucket(0));
     for bucket in lake.buckets_of(options.user.as_slice()) {
@@ -47,6 +47,11 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
     let weights = lake.text(&lake.weights())?.unwrap_or_else(|| Weights::default().to_toml());
     let weights = comparisons(&Weights::parse(&weights, &lake.place(&lake.weights()))?);
     Ok(all.finish(weights, pipeline(lake, options)?))
+}
+
+/// Of a lake without workouts.
+pub fn nothing_yet() -> Error {
+    Error::Usage("nothing to report yet; run `longrun dedupe` first".to_string())
 }
 
 /// What there is to say of a bucket. Pages are made of people who may be listed: those from the lowest rank on.

@@ -1,8 +1,9 @@
 //! The report: one HTML file that needs no network, and its figures as JSON.
 //!
-//! Buckets are read one at a time, and what there is to say of each is a [`Part`], here or in a task of a run. The figures cover all of them. Of pairs, workouts, people and tracks the page has
-//! so many: those that a person should look at first. They lie in it as packed columns, and are unpacked when they are
-//! looked at, so that the page opens at once.
+//! Buckets are read one at a time, and what there is to say of each is a [`Part`], here or in a task of a run. The
+//! figures cover all of them. Of pairs, workouts, people and tracks the page has so many: those that a person should
+//! look at first. They lie in it as packed columns, and are unpacked when they are looked at, so that the page opens at
+//! once.
 
 mod calendar;
 mod clocks;
@@ -23,7 +24,7 @@ use crate::store::lake::{Bucket, Lake};
 
 pub use calendar::{Calendar, Month};
 pub use clocks::{AnsweredOdds, ClockFigures};
-pub use collect::{comparisons, part};
+pub use collect::{comparisons, nothing_yet, part};
 pub use page::{html, pack};
 pub use part::Part;
 pub use people::{Person, PersonPage};

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, BufReader, BufWriter};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Of a bucket that is not read yet, or of all before the first.
+    /// An empty part for this bucket; for bucket 0 also the start of the sum.
     pub fn new(most: Most, bucket: Bucket) -> Part {
         Part {
             most,
@@ -76,12 +76,14 @@ impl Part {
     /// As it lies between machines: CBOR, which keeps every bit of a number.
     pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut packed = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-        ciborium::into_writer(self, &mut packed).map_err(io::Error::other)?;
-        packed.finish()
+        packed.include_checksum(true)?;
+        let mut buffered = BufWriter::new(packed);
+        ciborium::into_writer(self, &mut buffered).map_err(io::Error::other)?;
+        buffered.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
     }
 
     pub fn from_bytes(bytes: &[u8]) -> io::Result<Part> {
-        ciborium::from_reader(zstd::Decoder::new(bytes)?).map_err(io::Error::other)
+        ciborium::from_reader(BufReader::new(zstd::Decoder::new(bytes)?)).map_err(io::Error::other)
     }
 
     /// Takes in the part of the next bucket. What will not be listed is given up now and then.
@@ -175,7 +177,7 @@ fn rejects(counts: BTreeMap<(String, String, String), (u64, String)>) -> Vec<Rej
     figures
 }
 
-/// By the numbers of one part, those of another.
+/// Translates the numbers of one part into those of the sum.
 struct Renamed<'a> {
     users: &'a [u32],
     words: &'a [u32],

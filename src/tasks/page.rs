@@ -5,7 +5,7 @@ use super::part_key;
 use super::plan::Plan;
 use crate::dedupe::weights::Weights;
 use crate::error::{Error, Result};
-use crate::report::{self, Most, Part, Report};
+use crate::report::{self, Part, Report};
 use crate::store::backend::Key;
 use crate::store::each::at_once;
 use crate::store::lake::{Bucket, Lake};
@@ -57,7 +57,7 @@ pub fn report(lake: &Lake, plan: &Plan, progress: impl Fn(u64)) -> Result<Report
             progress(1);
         }
     }
-    let all = all.unwrap_or_else(|| Part::new(Most::default(), Bucket(0)));
+    let all = all.ok_or_else(report::nothing_yet)?;
     let weights = Weights::parse(&plan.weights(lake)?, &lake.place(&lake.weights()))?;
     Ok(all.finish(report::comparisons(&weights), None))
 }

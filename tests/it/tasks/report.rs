@@ -37,7 +37,29 @@ fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
     let whole = page(&[]);
     assert!(pages.iter().all(|page| *page == whole), "another page");
     assert_ne!(page(&["--shard", "0/2"]), whole);
+    // A page of some of them is not that of the lake.
+    let some = shared.run(&["--lake", back.to_str().unwrap(), "report", "--bucket", "3"]).expect(2);
+    assert!(some.stderr.contains("add --out FILE"), "{}", some.stderr);
     assert_eq!(std::fs::read(back.join("reports/report.html")).unwrap(), whole);
+}
+
+#[test]
+fn what_a_newer_run_has_made_is_in_no_report_of_an_older_one() {
+    let shared = Shared::folder();
+    shared.push();
+    shared.whole("old", 1);
+    let home = shared.path("home").display().to_string();
+    let user = crate::support::rows(&demo_lake(), "golden")[0]["user_id"].clone();
+    let export = shared.path("export.xml").display().to_string();
+    shared.run(&["synth", "apple-export", "--seed", "5", "--bytes", "300000", &export]).expect(0);
+    shared.run(&["--lake", &home, "import", "auto", &export, "--user", &user]).expect(0);
+    shared.push();
+    shared.plan("new");
+    shared.step("normalize", "new", 1);
+    let worked = shared.run(&["report", "--run", "old"]).expect(0);
+    assert!(worked.stderr.contains("run old is over: run new was planned after it"), "{}", worked.stderr);
+    let refused = shared.run(&["run", "report", "old"]).expect(2);
+    assert!(refused.stderr.contains("has no part of the report of run old"), "{}", refused.stderr);
 }
 
 #[test]
