@@ -10,11 +10,11 @@ use super::record::Record;
 use crate::model::sport::ANY_FAMILY;
 use crate::sources::Source;
 
-/// It takes no longer,
+/// A false start takes no longer.
 const LONGEST_S: i64 = 5 * 60;
-/// no larger share of what comes after it,
+/// What comes after it takes so many times as long at least,
 const SHARE: i64 = 6;
-/// and that is begun so soon.
+/// and is begun so soon.
 const SOON_S: i64 = 3 * 60;
 /// Minutes that are rounded overlap by as much.
 const SLIP_S: i64 = 60;
@@ -35,8 +35,8 @@ impl FalseStarts {
         let begins = |source: Source, start_s: i64| {
             let ends = &ends[&source];
             let from = ends.partition_point(|(end_s, _)| *end_s <= start_s - BREAK_S);
-            let near = ends[from..].iter().take_while(|(end_s, _)| *end_s <= start_s + SLIP_S);
-            near.into_iter().all(|(_, other_s)| *other_s >= start_s - SLIP_S)
+            let mut near = ends[from..].iter().take_while(|(end_s, _)| *end_s <= start_s + SLIP_S);
+            near.all(|(_, other_s)| *other_s >= start_s - SLIP_S)
         };
         let may_be = |(record, placed): (&Record, &Placed)| {
             (1..=LONGEST_S).contains(&placed.length_s)

@@ -125,8 +125,8 @@ impl Collected {
         };
         if self.origins.api {
             rows.api.push(batch::<Activity>(&mut self.api));
-            COLUMNS.set(self.api);
         }
+        COLUMNS.set(self.api);
         if self.origins.archive {
             rows.archive.push(batch::<Activity>(&mut self.archive));
         }
