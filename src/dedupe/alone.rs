@@ -27,53 +27,47 @@ pub fn find(clusters: &Clusters, company: &Company, pairs: &[Scored]) -> Vec<Pai
     let is_alone = |cluster: usize, other: usize| beside[&cluster].iter().all(|(beside, _)| *beside == other);
     let mut found = Vec::new();
     for (one, others) in &beside {
-        let other = others[0].0;
+        let (one, other) = (*one, others[0].0);
+        if !is_alone(one, other) {
+            continue;
+        }
         let own: Vec<&Scored> = others.iter().map(|(_, number)| &pairs[*number]).collect();
-        if !is_alone(*one, other) {
-            continue;
-        }
-        if !is_alone(other, *one) {
-            found.extend(surest_piece(clusters, company, (*one, other), &own));
-            continue;
-        }
-        if *one > other {
-            continue;
-        }
-        let surest = own.iter().max_by(|x, y| x.bits.total_cmp(&y.bits));
-        let length_s = |cluster: usize| clusters.placed[clusters.typical(cluster)].length_s;
-        let (shorter_s, longer_s) =
-            (length_s(*one).min(length_s(other)), length_s(*one).max(length_s(other)));
-        let may_be = LEAST_OF_OTHER * shorter_s >= longer_s
+        let may_be = match is_alone(other, one) {
+            true => one < other && may_be_one(clusters, company, (one, other)),
+            false => may_be_piece(clusters, (one, other), &own),
+        };
+        let (of_one_s, of_other_s) = (length_s(clusters, one), length_s(clusters, other));
+        if may_be
+            && LEAST_OF_OTHER * of_one_s.min(of_other_s) >= of_one_s.max(of_other_s)
             && own.iter().all(|s| speaks_for(s) && s.reason != Reason::Person && !company.is_beside(s.pair))
-            && clusters.sources(*one).is_disjoint(&clusters.sources(other))
-            && clusters.sources(*one).iter().chain(&clusters.sources(other)).all(|s| !company.is_shared(*s))
-            && clusters.bits_between(*one, other) > 0.0
-            && !clusters.are_two(*one, other);
-        found.extend(surest.filter(|_| may_be).map(|s| s.pair));
+        {
+            let surest = own.iter().max_by(|x, y| x.bits.total_cmp(&y.bits));
+            found.extend(surest.map(|s| s.pair));
+        }
     }
     found
 }
 
-/// The surest pair of a piece and what it lies within, which may have other pieces before and after it.
-fn surest_piece(
-    clusters: &Clusters,
-    company: &Company,
-    (piece, whole): (usize, usize),
-    own: &[&Scored],
-) -> Option<Pair> {
-    let is_piece = |s: &&Scored| {
-        s.pattern[TIME] == number(TIME, "piece")
-            && s.pattern[SPORT] == number(SPORT, "same")
-            && speaks_for(s)
-            && s.reason != Reason::Person
-            && !company.is_beside(s.pair)
-    };
-    let length_s = |cluster: usize| clusters.placed[clusters.typical(cluster)].length_s;
-    let may_be = length_s(piece) < length_s(whole)
-        && LEAST_OF_OTHER * length_s(piece) >= length_s(whole)
+/// Whether two that have no other beside them tell of one workout, as far as their sources and all their pairs say.
+fn may_be_one(clusters: &Clusters, company: &Company, (one, other): (usize, usize)) -> bool {
+    let (of_one, of_other) = (clusters.sources(one), clusters.sources(other));
+    of_one.is_disjoint(&of_other)
+        && of_one.iter().chain(&of_other).all(|s| !company.is_shared(*s))
+        && clusters.bits_between(one, other) > 0.0
+        && !clusters.are_two(one, other)
+}
+
+/// Whether one is a piece of the other, which may have other pieces before and after it.
+fn may_be_piece(clusters: &Clusters, (piece, whole): (usize, usize), own: &[&Scored]) -> bool {
+    let is_piece =
+        |s: &&Scored| s.pattern[TIME] == number(TIME, "piece") && s.pattern[SPORT] == number(SPORT, "same");
+    length_s(clusters, piece) < length_s(clusters, whole)
         && own.iter().all(is_piece)
-        && clusters.apart(piece, whole) == Apart::Not;
-    own.iter().max_by(|x, y| x.bits.total_cmp(&y.bits)).filter(|_| may_be).map(|s| s.pair)
+        && clusters.apart(piece, whole) == Apart::Not
+}
+
+fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
+    clusters.placed[clusters.typical(cluster)].length_s
 }
 
 /// Whether nothing but how little they overlap speaks against it. A band that does not know what it saw finds a walk

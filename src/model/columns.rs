@@ -175,10 +175,10 @@ macro_rules! plain {
 }
 
 macro_rules! builders {
-    ($($builder:ty, |$column:ident| $($length:expr),+;)*) => {$(
+    ($($builder:ty, [$($none:literal),+], |$column:ident| $($length:expr),+;)*) => {$(
         impl Builder for $builder {
             fn new() -> Self {
-                <$builder>::with_capacity($({ let _ = |$column: &$builder| $length; 0 }),+)
+                <$builder>::with_capacity($($none),+)
             }
 
             fn finish(&mut self) -> ArrayRef {
@@ -191,13 +191,13 @@ macro_rules! builders {
 }
 
 builders! {
-    BooleanBuilder, |column| column.values_slice().len() * 8;
-    Int32Builder, |column| column.values_slice().len();
-    Int64Builder, |column| column.values_slice().len();
-    Float32Builder, |column| column.values_slice().len();
-    Float64Builder, |column| column.values_slice().len();
-    StringBuilder, |column| column.offsets_slice().len(), column.values_slice().len();
-    Utc, |column| column.0.values_slice().len();
+    BooleanBuilder, [0], |column| column.values_slice().len() * 8;
+    Int32Builder, [0], |column| column.values_slice().len();
+    Int64Builder, [0], |column| column.values_slice().len();
+    Float32Builder, [0], |column| column.values_slice().len();
+    Float64Builder, [0], |column| column.values_slice().len();
+    StringBuilder, [0, 0], |column| column.offsets_slice().len(), column.values_slice().len();
+    Utc, [0], |column| column.0.values_slice().len();
 }
 
 plain! {

@@ -435,6 +435,13 @@ impl Lock {
         }
     }
 
+    /// The file of a lock, with what it says.
+    pub fn file_at(path: &Path) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        options.open(path).map_err(Error::io("open", path))
+    }
+
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -447,14 +454,7 @@ impl Lock {
 
     fn at(path: PathBuf, store: String) -> Result<Lock> {
         create_folder(path.parent().expect("a lock lies in a folder"))?;
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
-        let Some(lock) = Lock::of(file).map_err(Error::io("lock", &path))? else {
+        let Some(lock) = Lock::of(Lock::file_at(&path)?).map_err(Error::io("lock", &path))? else {
             let holder = fs::read_to_string(&path).unwrap_or_default();
             return Err(Error::Busy { store, holder });
         };

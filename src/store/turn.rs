@@ -11,7 +11,7 @@
 //!
 //! All of this needs one kernel: over a network file system, what one machine has written another one may not see yet.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -122,10 +122,7 @@ impl Turns<'_> {
 
     /// What it says stays: others may have gone on to it before.
     fn open(&self, number: u64) -> Result<File> {
-        let path = self.at(number);
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).read(true).write(true);
-        options.open(&path).map_err(Error::io("open", path))
+        Lock::file_at(&self.at(number))
     }
 
     fn at(&self, number: u64) -> PathBuf {
