@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::backend::{Guard, Put};
+use super::backend::Guard;
 use super::dataset::FileState;
 use super::lake::{Bucket, Lake};
 use super::local::making_in;
@@ -219,13 +219,13 @@ impl Archives {
         line.push(b'\n');
         let number = list(&self.lake, bucket)?.next;
         let key = import_key(bucket, number);
-        match self.lake.backend().put_if(&key, None, &line)? {
-            Put::Done(_) => Ok(Outcome::Imported { bytes }),
-            Put::Changed => Err(Error::Busy {
-                store: "the imported archives".to_string(),
-                holder: "an import of the same number".to_string(),
-            }),
+        if self.lake.backend().put_over(&key, None, &line)? {
+            return Ok(Outcome::Imported { bytes });
         }
+        Err(Error::Busy {
+            store: "the imported archives".to_string(),
+            holder: "an import of the same number".to_string(),
+        })
     }
 }
 

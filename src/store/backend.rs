@@ -220,6 +220,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Puts an object whole, if the one that is there is the expected version; if there is none, where none is expected.
     fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put>;
 
+    /// Puts an object over what was read, or where nothing was. Whether it has these bytes now: a refused put may be
+    /// one's own, whose answer was lost.
+    fn put_over(&self, key: &Key, read: Option<&Version>, bytes: &[u8]) -> Result<bool> {
+        Ok(self.put_if(key, read, bytes)? != Put::Changed
+            || self.read(key)?.is_some_and(|there| there == bytes))
+    }
+
     /// Puts a file that was made in [`Backend::scratch`].
     fn put_file(&self, key: &Key, file: tempfile::NamedTempFile) -> Result<()>;
 

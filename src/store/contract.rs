@@ -200,7 +200,7 @@ fn a_bucket_keeps_the_contract() {
             let store = std::sync::Arc::new(object_store::memory::InMemory::new());
             // The folder beside it is known by the URL.
             let url = format!("mem://{}/{prefix}", dir.path().display());
-            (dir, Box::new(Object::on(store, &url, prefix.to_string()).unwrap()))
+            (dir, Box::new(Object::on(store, &url, prefix.to_string(), std::time::Duration::ZERO).unwrap()))
         });
     }
 }
@@ -234,7 +234,7 @@ mod servers {
             let dir = tempfile::tempdir().unwrap();
             let prefix = format!("contract/{}", number.fetch_add(1, Ordering::Relaxed));
             let url = format!("mem://{}/{prefix}", dir.path().display());
-            (dir, Box::new(Object::on(store.clone(), &url, prefix).unwrap()))
+            (dir, Box::new(Object::on(store.clone(), &url, prefix, std::time::Duration::ZERO).unwrap()))
         });
     }
 

@@ -18,6 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -36,6 +37,9 @@ use crate::error::{Error, Result};
 const FIRST_BYTES: u64 = 64 << 10;
 /// Longer archives go up in parts.
 const ONE_PUT_BYTES: u64 = 64 << 20;
+/// Between two askings where no answer came: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Parts of an upload on their way at once.
 const PARTS_AT_ONCE: usize = 4;
 
@@ -56,6 +60,8 @@ struct Shared {
     url: String,
     /// Of all keys.
     prefix: String,
+    /// How long it is asked again where no answer comes.
+    wait: Duration,
     runtime: Runtime,
     counted: Counted,
 }
@@ -108,6 +114,49 @@ impl Shared {
         client::said(&self.url, error)
     }
 
+    /// Asks until an answer comes, for as long as is waited for one. The client by itself gives up where the answer to
+    /// a conditional put is lost, and in the middle of a listing.
+    fn answered<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<T, object_store::Error>,
+    ) -> Result<T, object_store::Error> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        self.block_on(async {
+            loop {
+                match ask().await {
+                    Err(e) if client::is_unanswered(&e) && begun.elapsed() + pause < self.wait => {
+                        tokio::time::sleep(pause).await;
+                        pause = (2 * pause).min(LONGEST_PAUSE);
+                    }
+                    done => return done,
+                }
+            }
+        })
+    }
+
+    /// A conditional put that is refused may be one's own, whose answer was lost.
+    fn put(&self, key: &Key, bytes: &Bytes, mode: &PutMode) -> Result<Version, object_store::Error> {
+        let name = self.name(key);
+        let put = self.answered(async || {
+            self.counted.put(bytes.len() as u64);
+            let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
+            self.store.put_opts(&name, bytes.clone().into(), options).await
+        })?;
+        Ok(client::version(put.e_tag.as_deref(), put.version.as_deref()))
+    }
+
+    /// The version of an object, if it has these bytes.
+    fn holds(&self, key: &Key, bytes: &Bytes) -> Result<Option<Version>, object_store::Error> {
+        let name = self.name(key);
+        let (found, there) = self.block_on(async {
+            let got = self.store.get(&name).await?;
+            Ok::<_, object_store::Error>((stat(&got.meta), got.bytes().await?))
+        })?;
+        self.counted.got(there.len() as u64);
+        Ok((there == bytes).then_some(found.version))
+    }
+
     /// One range of one version of an object.
     fn range(&self, key: &Key, version: &Version, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         let update = client::update(version);
@@ -133,32 +182,23 @@ impl Object {
     /// Opens a bucket by its URL, with the credentials that the environment and the files of its cloud have.
     pub fn open(url: &str, patience: Patience) -> Result<Object> {
         let (store, prefix) = client::connect(url, patience)?;
-        Object::on(store, url, prefix)
+        Object::on(store, url, prefix, client::wait(patience))
     }
 
     /// A store that somebody made.
-    pub fn on(store: Arc<dyn ObjectStore>, url: &str, prefix: String) -> Result<Object> {
+    pub fn on(store: Arc<dyn ObjectStore>, url: &str, prefix: String, wait: Duration) -> Result<Object> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .map_err(Error::io("start", "the network"))?;
-        let shared = Shared { store, url: url.to_string(), prefix, runtime, counted: Counted::default() };
+        let shared =
+            Shared { store, url: url.to_string(), prefix, wait, runtime, counted: Counted::default() };
         // Another user's folder could not be written.
         let owner = std::fs::metadata("/proc/self").map_or(0, |own| own.uid());
         let hash = twox_hash::XxHash64::oneshot(0, url.as_bytes());
         let beside = Local::new(&std::env::temp_dir().join(format!("longrun-{owner}-{hash:016x}")));
         Ok(Object { shared: Arc::new(shared), beside, copies: Mutex::default() })
-    }
-
-    fn put_bytes(&self, key: &Key, bytes: Bytes, mode: PutMode) -> Result<Version, object_store::Error> {
-        let length = bytes.len() as u64;
-        let name = self.shared.name(key);
-        let options = PutOptions { mode, ..PutOptions::default() };
-        let put = self.shared.block_on(self.shared.store.put_opts(&name, bytes.into(), options));
-        self.shared.counted.put(length);
-        let put = put?;
-        Ok(client::version(put.e_tag.as_deref(), put.version.as_deref()))
     }
 
     /// All objects whose names begin so and are behind an offset, for as long as `take` wants more.
@@ -173,9 +213,10 @@ impl Object {
         let shared = &self.shared;
         let name = shared.name(folder);
         let mut seen = 0;
-        let listed = shared.block_on(async {
-            let mut found = match offset {
-                Some(offset) => shared.store.list_with_offset(Some(&name), &shared.name(offset)),
+        let mut behind = offset.map(|offset| shared.name(offset));
+        let listed = shared.answered(async || {
+            let mut found = match &behind {
+                Some(last) => shared.store.list_with_offset(Some(&name), last),
                 None => shared.store.list(Some(&name)),
             };
             while let Some(meta) = found.next().await {
@@ -187,6 +228,7 @@ impl Object {
                 {
                     break;
                 }
+                behind = Some(meta.location);
             }
             Ok(())
         });
@@ -314,13 +356,13 @@ impl Backend for Object {
         let mut bytes = Vec::new();
         write(&mut bytes).map_err(Error::io("write", self.place(key)))?;
         let length = bytes.len() as u64;
-        self.put_bytes(key, bytes.into(), PutMode::Overwrite).map_err(|e| self.shared.failed(&e))?;
+        self.shared.put(key, &bytes.into(), &PutMode::Overwrite).map_err(|e| self.shared.failed(&e))?;
         Ok(length)
     }
 
     fn put_if(&self, key: &Key, expected: Option<&Version>, bytes: &[u8]) -> Result<Put> {
         let mode = expected.map_or(PutMode::Create, |version| PutMode::Update(client::update(version)));
-        match self.put_bytes(key, Bytes::copy_from_slice(bytes), mode) {
+        match self.shared.put(key, &Bytes::copy_from_slice(bytes), &mode) {
             Ok(version) => Ok(Put::Done(version)),
             Err(e) if client::is_conflict(&e) => Ok(Put::Changed),
             Err(e) => Err(self.shared.failed(&e)),
@@ -337,7 +379,7 @@ impl Backend for Object {
             return self.put_parts(key, path);
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        self.put_bytes(key, bytes.into(), PutMode::Overwrite).map(drop).map_err(|e| self.shared.failed(&e))
+        self.shared.put(key, &bytes.into(), &PutMode::Overwrite).map(drop).map_err(|e| self.shared.failed(&e))
     }
 
     fn download(&self, key: &Key, to: &mut dyn Write) -> Result<Option<Stat>> {
@@ -440,13 +482,12 @@ impl Append for Segment {
         let offset = self.bytes.len();
         let whole: Bytes = [&self.bytes, bytes].concat().into();
         let shared = &self.shared;
-        let options =
-            PutOptions { mode: PutMode::Update(client::update(&self.version)), ..PutOptions::default() };
-        let name = shared.name(&self.key);
-        shared.counted.put(whole.len() as u64);
-        let put = shared.block_on(shared.store.put_opts(&name, whole.clone().into(), options));
-        let put = put.map_err(|e| shared.failed(&e))?;
-        self.version = client::version(put.e_tag.as_deref(), put.version.as_deref());
+        let mode = PutMode::Update(client::update(&self.version));
+        let version = shared.put(&self.key, &whole, &mode).or_else(|e| match client::is_conflict(&e) {
+            true => shared.holds(&self.key, &whole)?.ok_or(e),
+            false => Err(e),
+        });
+        self.version = version.map_err(|e| shared.failed(&e))?;
         self.bytes = whole.into();
         Ok(offset as u64)
     }

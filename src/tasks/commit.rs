@@ -2,7 +2,7 @@
 
 use super::spool::{Read, Spool};
 use crate::error::{Error, Result};
-use crate::store::backend::{Backend, Key, Put, Version};
+use crate::store::backend::{Backend, Key};
 use crate::store::dataset::{self, MadeFrom, Table, stamp};
 use crate::store::hashing::hash;
 use crate::store::names::DATASETS;
@@ -39,7 +39,7 @@ pub fn commit(spool: &Spool, of_run: OfRun<'_>, to: &dyn Backend) -> Result<Comm
             continue;
         }
         let bytes = stamp::put_in(bytes, of_run.order);
-        if !put(to, &key, before.map(|before| &before.version), &bytes)? {
+        if !to.put_over(&key, before.map(|before| &before.version), &bytes)? {
             return Ok(Committed::Overtaken);
         }
         files += 1;
@@ -73,14 +73,5 @@ fn table(key: &Key) -> Table {
         "matches" => Table::Matches,
         "golden" => Table::Golden,
         _ => Table::Activities,
-    }
-}
-
-/// Puts a file over the version that was read. Whether it is there now: a refused put may be one's own, whose answer
-/// was lost.
-fn put(to: &dyn Backend, key: &Key, read: Option<&Version>, bytes: &[u8]) -> Result<bool> {
-    match to.put_if(key, read, bytes)? {
-        Put::Done(_) => Ok(true),
-        Put::Changed => Ok(to.read(key)?.is_some_and(|there| there == bytes)),
     }
 }

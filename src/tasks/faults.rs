@@ -398,7 +398,7 @@ fn an_attempt_over_a_bucket_disturbed_at_any_put_comes_to_what_one_machine_makes
     let url = format!("mem://{}", folder.path().display());
     let new = || -> Arc<dyn Backend> {
         let store = Arc::new(object_store::memory::InMemory::new());
-        Arc::new(Object::on(store, &url, "lake".to_string()).unwrap())
+        Arc::new(Object::on(store, &url, "lake".to_string(), std::time::Duration::ZERO).unwrap())
     };
     disturbed(&new);
 }

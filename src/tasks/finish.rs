@@ -9,7 +9,7 @@ use super::plan::{DONE, Once, Plan, put_once};
 use super::work::Done;
 use super::{orders, part_key};
 use crate::error::{Error, Result};
-use crate::store::backend::{Key, Put};
+use crate::store::backend::Key;
 use crate::store::dataset::{self, stamp};
 use crate::store::each::at_once;
 use crate::store::lake::{Bucket, Lake};
@@ -109,9 +109,8 @@ fn keep_weights(lake: &Lake, plan: &Plan) -> Result<()> {
         if orders::newer(lake, plan)?.is_some() {
             return Ok(());
         }
-        match lake.backend().put_if(&key, there.as_ref(), text.as_bytes())? {
-            Put::Changed if lake.text(&key)?.is_none_or(|there| there != text) => {}
-            _ => return Ok(()),
+        if lake.backend().put_over(&key, there.as_ref(), text.as_bytes())? {
+            return Ok(());
         }
     }
     Err(Error::Remote(format!(

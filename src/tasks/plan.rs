@@ -15,7 +15,7 @@ use crate::model::activity::SCHEMA_VERSION;
 use crate::model::policy::Policy;
 use crate::model::sport::Rules;
 use crate::normalize;
-use crate::store::backend::{Backend, Key, Put};
+use crate::store::backend::{Backend, Key};
 use crate::store::each::each_bucket;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::local::Local;
@@ -282,13 +282,9 @@ pub(super) enum Once {
     Theirs,
 }
 
-/// Puts what is written once. Where the same bytes are there they are ours, whatever the store said.
+/// Puts what is written once. Where the same bytes are there they are ours.
 pub(super) fn put_once(backend: &dyn Backend, key: &Key, bytes: &[u8]) -> Result<Once> {
-    match backend.put_if(key, None, bytes)? {
-        Put::Done(_) => Ok(Once::Ours),
-        Put::Changed if backend.read(key)?.is_some_and(|there| there == bytes) => Ok(Once::Ours),
-        Put::Changed => Ok(Once::Theirs),
-    }
+    Ok(if backend.put_over(key, None, bytes)? { Once::Ours } else { Once::Theirs })
 }
 
 /// What `learn` came to.

@@ -34,7 +34,7 @@ struct Inner {
 }
 
 pub struct Gcs {
-    pub url: String,
+    pub port: u16,
     inner: Arc<Mutex<Inner>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -44,7 +44,7 @@ impl Gcs {
     pub fn start(faults: Faults) -> Gcs {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
         let inner = Arc::new(Mutex::new(Inner { faults, ..Inner::default() }));
         let app = Router::new()
             .route("/{bucket}", any(list))
@@ -63,13 +63,17 @@ impl Gcs {
                 }
             });
         });
-        Gcs { url, inner, stop: Some(stop), thread: Some(thread) }
+        Gcs { port, inner, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// A service account without rights to prove.
     pub fn account(&self) -> String {
         let account = serde_json::json!({
-            "gcs_base_url": self.url, "disable_oauth": true, "client_email": "test", "private_key": "longrun-test-s3cret",
+            "gcs_base_url": self.url(), "disable_oauth": true, "client_email": "test", "private_key": "longrun-test-s3cret",
             "private_key_id": "",
         });
         account.to_string()

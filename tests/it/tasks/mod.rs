@@ -2,6 +2,8 @@
 //! machine to the byte.
 
 mod ages;
+#[cfg(feature = "cloud")]
+mod cuts;
 mod engines;
 #[cfg(feature = "cloud")]
 mod gcs;

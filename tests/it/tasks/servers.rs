@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use super::cuts::Cuts;
 use super::gcs::{BUCKET, Faults, Gcs};
 use super::weed::{KEY, SECRET, Weed};
 use super::{DATASETS, Shared, assert_same, datasets, demo_lake};
@@ -34,7 +35,7 @@ impl Gcs {
     fn environment(&self) -> Vec<(String, String)> {
         vec![
             ("GOOGLE_SERVICE_ACCOUNT_KEY".to_string(), self.account()),
-            ("GOOGLE_BASE_URL".to_string(), self.url.clone()),
+            ("GOOGLE_BASE_URL".to_string(), self.url()),
         ]
     }
 
@@ -55,6 +56,27 @@ fn tasks_over_gcs_with_faults_make_what_one_machine_makes() {
     }
     let objects = gcs.objects();
     assert!(!objects.iter().any(|name| name.contains("state.db")), "{objects:?}");
+}
+
+/// A run over a network that loses one piece of an answer in a hundred.
+fn comes_through(shared: &Shared, cuts: &Cuts) {
+    shared.push();
+    shared.whole("r", 2);
+    assert_same(&shared.pulled(), &datasets(&demo_lake()));
+    println!("{} connections were cut", cuts.count());
+    assert!(cuts.count() >= 5, "{}", cuts.count());
+}
+
+#[test]
+fn tasks_over_a_network_that_loses_answers_make_what_one_machine_makes() {
+    let mut gcs = Gcs::start(Faults::default());
+    let cuts = Cuts::before(gcs.port, 100);
+    gcs.port = cuts.port;
+    comes_through(&gcs.shared("lake"), &cuts);
+    let Some(mut weed) = Weed::start() else { return };
+    let cuts = Cuts::before(weed.port, 100);
+    weed.port = cuts.port;
+    comes_through(&weed.shared("lake"), &cuts);
 }
 
 #[test]

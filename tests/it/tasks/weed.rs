@@ -61,6 +61,10 @@ impl Weed {
                 "-ip.bind=127.0.0.1",
                 "-volume.max=8",
                 "-master.volumeSizeLimitMB=64",
+                "-master.telemetry=false",
+                // Their ports are the same for every server, which ends where one is taken.
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
             ])
             .arg(format!("-dir={}", folder.path().display()))
             .arg(format!("-master.port={}", ports[0]))
@@ -72,8 +76,8 @@ impl Weed {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let weed = Weed { child, port: ports[3], _folder: folder };
-        weed.is_up(ports[2]).then_some(weed)
+        let mut weed = Weed { child, port: ports[3], _folder: folder };
+        (weed.is_up(ports[2]) && weed.child.try_wait().unwrap().is_none()).then_some(weed)
     }
 
     /// Until it has a bucket, and its S3 side listens.
