@@ -21,8 +21,72 @@ pub struct Footprint {
     /// The points, in whole 1e-5 degrees.
     lat_e5: ScalarBuffer<i32>,
     lon_e5: ScalarBuffer<i32>,
-    /// The cells that it touched, sorted.
-    cells: OnceLock<Arc<[u64]>>,
+    cells: OnceLock<Arc<Cells>>,
+}
+
+/// Cells that lie side by side in a row, by the first and the last of them.
+type Run = (u64, u64);
+
+/// The cells that a track touched.
+#[derive(Debug, Default, PartialEq)]
+struct Cells {
+    count: u64,
+    /// Sorted; no two of them touch.
+    runs: Box<[Run]>,
+    /// The same with all cells beside them, found when another track is first held against it.
+    around: OnceLock<Box<[Run]>>,
+}
+
+impl Cells {
+    /// Of cells in any order, also several times.
+    fn of(mut cells: Vec<u64>) -> Cells {
+        cells.sort_unstable();
+        cells.dedup();
+        let mut runs: Vec<Run> = Vec::with_capacity(cells.len());
+        for cell in &cells {
+            extend(&mut runs, (*cell, *cell));
+        }
+        Cells { count: cells.len() as u64, runs: runs.into(), around: OnceLock::new() }
+    }
+
+    fn around(&self) -> &[Run] {
+        self.around.get_or_init(|| {
+            let mut around: Vec<Run> = Vec::with_capacity(2 * self.runs.len());
+            // In the row below, in its own and in the row above: each in order, and so merged.
+            let rows = [0_u64.wrapping_sub(ROW), 0, ROW];
+            let mut at = [0_usize; 3];
+            loop {
+                let run = |n: usize| {
+                    let (first, last) = self.runs.get(at[n])?;
+                    Some((n, (first.wrapping_add(rows[n]) - 1, last.wrapping_add(rows[n]) + 1)))
+                };
+                let Some((n, next)) = (0..3).filter_map(run).min_by_key(|(_, run)| *run) else { break };
+                at[n] += 1;
+                extend(&mut around, next);
+            }
+            around.into()
+        })
+    }
+
+    /// How many of them the other has, or has beside its own.
+    fn count_within(&self, other: &Cells) -> u64 {
+        let (own, others) = (&self.runs, other.around());
+        let (mut shared, mut i, mut j) = (0, 0, 0);
+        // Without branches, which nobody could foresee.
+        while let (Some((first, last)), Some((from, to))) = (own.get(i), others.get(j)) {
+            shared += (1 + *last.min(to)).saturating_sub(*first.max(from));
+            (i, j) = (i + usize::from(last <= to), j + usize::from(to <= last));
+        }
+        shared
+    }
+}
+
+/// Adds a run that begins no earlier than the last one.
+fn extend(runs: &mut Vec<Run>, (first, last): Run) {
+    match runs.last_mut() {
+        Some((_, end)) if first <= *end + 1 => *end = last.max(*end),
+        _ => runs.push((first, last)),
+    }
 }
 
 impl Default for Footprint {
@@ -89,16 +153,14 @@ impl Footprint {
         Some([self.points().next()?, self.points().next_back()?])
     }
 
-    fn cells(&self) -> &[u64] {
+    fn cells(&self) -> &Cells {
         self.cells.get_or_init(|| {
             let mut cells: Vec<u64> = Vec::new();
             self.walk(|cell| {
                 cells.push(cell);
                 true
             });
-            cells.sort_unstable();
-            cells.dedup();
-            cells.into()
+            Arc::new(Cells::of(cells))
         })
     }
 
@@ -158,7 +220,7 @@ impl Footprint {
     pub fn is_one_place(&self) -> bool {
         const FEWEST_CELLS: usize = 4;
         if let Some(cells) = self.cells.get() {
-            return cells.len() < FEWEST_CELLS;
+            return cells.count < FEWEST_CELLS as u64;
         }
         let mut cells: Vec<u64> = Vec::with_capacity(FEWEST_CELLS);
         self.walk(|cell| {
@@ -173,21 +235,7 @@ impl Footprint {
     /// The share of this one's cells that the other was in or beside.
     pub fn share_within(&self, other: &Footprint) -> f64 {
         let (own, others) = (self.cells(), other.cells());
-        let mut shared = 0_usize;
-        // One place in the other's cells for each of the rows below, of and above a cell.
-        let mut at = [0_usize; 3];
-        for cell in own {
-            let mut is_shared = false;
-            for (row, at) in [cell.wrapping_sub(ROW), *cell, cell.wrapping_add(ROW)].iter().zip(&mut at) {
-                let first = row.wrapping_sub(1);
-                while others.get(*at).is_some_and(|cell| *cell < first) {
-                    *at += 1;
-                }
-                is_shared |= others.get(*at).is_some_and(|cell| cell.wrapping_sub(first) <= 2);
-            }
-            shared += usize::from(is_shared);
-        }
-        shared as f64 / own.len().max(1) as f64
+        own.count_within(others) as f64 / own.count.max(1) as f64
     }
 }
 
@@ -226,13 +274,33 @@ mod tests {
         assert_eq!(Footprint::default().share_within(&track), 0.0);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_shared_is_what_looking_at_every_pair_of_cells_finds(
+            own in proptest::collection::vec((0_u64..12, 0_u64..12), 0..60),
+            others in proptest::collection::vec((0_u64..12, 0_u64..12), 0..60),
+        ) {
+            let offset = OFFSET.unsigned_abs();
+            let cells = |of: &[(u64, u64)]| {
+                Cells::of(of.iter().map(|(row, column)| (row + offset) << 32 | (column + offset)).collect())
+            };
+            let distinct: std::collections::BTreeSet<_> = own.iter().collect();
+            let is_beside = |(row, column): &(u64, u64)| {
+                others.iter().any(|(r, c)| r.abs_diff(*row) <= 1 && c.abs_diff(*column) <= 1)
+            };
+            let shared = distinct.iter().filter(|cell| is_beside(cell)).count() as u64;
+            proptest::prop_assert_eq!(cells(&own).count, distinct.len() as u64);
+            proptest::prop_assert_eq!(cells(&own).count_within(&cells(&others)), shared);
+        }
+    }
+
     #[test]
     fn a_gap_is_not_walked_and_a_track_around_the_world_ends() {
         let gap = Footprint::of(&[0, 50_000], &[0, 0]);
-        assert_eq!(gap.cells().len(), 2);
+        assert_eq!(gap.cells().count, 2);
         let lat: Vec<i32> = (0..200_000).map(|i| (i % 7_000) * 2_000 - 7_000_000).collect();
         let lon: Vec<i32> = (0..200_000).map(|i| i * 180 - 18_000_000).collect();
-        assert!(Footprint::of(&lat, &lon).cells().len() <= MAX_CELLS);
+        assert!(Footprint::of(&lat, &lon).cells().count <= MAX_CELLS as u64);
     }
 
     #[test]
@@ -247,7 +315,7 @@ mod tests {
         let late = Footprint::of(&late, &vec![0; late.len()]);
         for track in [to_and_fro(3, 9), to_and_fro(4, 9), to_and_fro(1, 1), Footprint::default(), late] {
             let is_one_place = track.is_one_place();
-            assert_eq!(is_one_place, track.cells().len() < 4);
+            assert_eq!(is_one_place, track.cells().count < 4);
         }
     }
 }
