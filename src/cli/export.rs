@@ -42,9 +42,9 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     describe(&exported);
     say!("they are in {}", args.to.display());
-    if exported.too_old_for_fit > 0 {
-        let workouts = output::count_of(exported.too_old_for_fit, "workout", "workouts");
-        say!("no FIT file of {workouts} from before July 1998: FIT has no such times");
+    if exported.beyond_fit > 0 {
+        let workouts = output::count_of(exported.beyond_fit, "workout", "workouts");
+        say!("no FIT file of {workouts} from before July 1998 or after January 2126: FIT has no such times");
     }
     output::complaints(&exported.missing);
     Ok(if exported.missing.is_empty() { Exit::Done } else { Exit::Incomplete })

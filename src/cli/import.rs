@@ -167,6 +167,12 @@ pub fn import(
         return Err(Error::Usage("the path is missing".to_string()));
     }
     let path = &line.path;
+    // Whoever opens a pipe waits for its other end.
+    let kind = std::fs::metadata(path).map_err(Error::io("read", path))?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let what = "neither a file nor a folder; write what it gives to a file, and import that";
+        return Err(Error::Usage(format!("{} is {what}", path.display())));
+    }
     let scratch = archives.scratch()?;
     let source = recognise(&line.source, &open(path, &scratch, Some(lake.root()))?, path)?;
     let wanted = Wanted {

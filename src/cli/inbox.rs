@@ -35,9 +35,24 @@ pub struct Taken {
 /// Imports everything in the folder that has not changed for `settle`.
 pub fn take(lake: &Lake, inbox: &Path, settle: Duration, zone: Option<&str>) -> Result<Taken> {
     let mut taken = Taken::default();
+    let real = |path: &Path| path.canonicalize().map_err(Error::io("read", path));
+    let (own, folder) = (real(lake.root())?, real(inbox)?);
+    // What lies in it is moved.
+    if own.starts_with(&folder) || folder.starts_with(&own) {
+        let what = "one lies in the other; take a folder of its own for the inbox";
+        return Err(Error::Usage(format!(
+            "{} and the lake {}: {what}",
+            inbox.display(),
+            lake.root().display()
+        )));
+    }
     let mut archives = Archives::open(lake)?;
     for user in listed(inbox)? {
         let name = user.file_name().unwrap_or_default();
+        if user.is_symlink() {
+            taken.failed.push(is_link(&user));
+            continue;
+        }
         if !user.is_dir() || name == DONE || name == REFUSED {
             continue;
         }
@@ -64,6 +79,10 @@ pub fn take(lake: &Lake, inbox: &Path, settle: Duration, zone: Option<&str>) -> 
     Ok(taken)
 }
 
+fn is_link(path: &Path) -> String {
+    format!("{} is a symbolic link; links are not followed", path.display())
+}
+
 fn take_one(
     lake: &Lake,
     archives: &mut Archives,
@@ -72,7 +91,10 @@ fn take_one(
     taken: &mut Taken,
 ) -> Result<()> {
     let mut left_out = Vec::new();
-    let imported = import(lake, archives, line, false, &mut left_out);
+    let imported = match line.path.is_symlink() {
+        true => Err(Error::Usage(is_link(&line.path))),
+        false => import(lake, archives, line, false, &mut left_out),
+    };
     left_out.iter().for_each(|what| say!("left out {what}"));
     let moved = match imported {
         Ok(Outcome::Imported { bytes }) => {
@@ -91,7 +113,8 @@ fn take_one(
             put_away(inbox, REFUSED, line).and_then(|to| {
                 let mut why = to.into_os_string();
                 why.push(".why.txt");
-                fs::write(&why, format!("{reason}\n")).map(|()| PathBuf::from(why))
+                let why = free(PathBuf::from(why));
+                fs::write(&why, format!("{reason}\n")).map(|()| why)
             })
         }
         Err(e @ (Error::Busy { .. } | Error::Damaged { .. })) => return Err(e),
@@ -135,14 +158,18 @@ fn is_settled(path: &Path, settle: Duration) -> bool {
 fn put_away(inbox: &Path, to: &str, line: &Line) -> io::Result<PathBuf> {
     let folder = inbox.join(to).join(&line.user_id);
     fs::create_dir_all(&folder)?;
-    let name = line.path.file_name().unwrap_or_default();
-    let numbered = (2..).map(|number| {
-        let mut numbered = name.to_os_string();
-        numbered.push(format!(" ({number})"));
-        folder.join(numbered)
-    });
-    let free = std::iter::once(folder.join(name)).chain(numbered).find(|path| !path.exists());
-    let free = free.expect("there are more numbers than files");
+    let free = free(folder.join(line.path.file_name().unwrap_or_default()));
     fs::rename(&line.path, &free)?;
     Ok(free)
+}
+
+/// A path, with a number behind it where something has it already.
+fn free(path: PathBuf) -> PathBuf {
+    let numbered = (2..).map(|number| {
+        let mut numbered = path.clone().into_os_string();
+        numbered.push(format!(" ({number})"));
+        PathBuf::from(numbered)
+    });
+    let free = std::iter::once(path.clone()).chain(numbered).find(|path| fs::symlink_metadata(path).is_err());
+    free.expect("there are more numbers than files")
 }

@@ -133,7 +133,7 @@ enum Command {
     Dedupe(dedupe::Args),
     /// Write a web page with totals, overlaps, pairs to review, conflicts and rejects
     Report(report::Args),
-    /// Write workouts as files that other tools open: CSV, GeoJSON, GeoParquet, GPX; or all of a user as a zip
+    /// Write workouts as files that other tools open: CSV, GeoJSON, GeoParquet, GPX, FIT; or all of a user as a zip
     ///
     /// Each workout counts once. Points of GPX have times, heart rate and power where samples are there.
     Export(export::Args),

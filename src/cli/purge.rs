@@ -157,6 +157,13 @@ fn revoke(accounts: &Accounts, args: &Args) -> Result<()> {
 
 fn describe(purged: &Purged) {
     let p = purged;
+    let found = p.responses + p.lines + p.unreadable_bytes;
+    if found == 0 && p.archives + p.state_rows + p.dataset_files == 0 {
+        say!(
+            "the lake has nothing of {}: is the name right?",
+            if p.users == 1 { "this user" } else { "these users" }
+        );
+    }
     say!(
         "forgot {} {}: {} responses, {} archives, {} rows of state, {} lines of messages, {} files of reports and runs",
         p.users,

@@ -70,8 +70,8 @@ pub struct Exported {
     pub tracks: u64,
     pub files: u64,
     pub bytes: u64,
-    /// Workouts from before July 1998, of which FIT cannot tell the time.
-    pub too_old_for_fit: u64,
+    /// Workouts of which FIT cannot tell the time: from before July 1998, or after January 2126.
+    pub beyond_fit: u64,
     /// Originals that could not be read, with why.
     pub missing: Vec<String>,
 }
@@ -188,7 +188,7 @@ fn one_by_one(
         match fit::file(&cells, row, samples) {
             Some(file) => put(place, &format!("fit/{}.fit", names[row]), &file, exported),
             None => {
-                exported.too_old_for_fit += 1;
+                exported.beyond_fit += 1;
                 Ok(())
             }
         }

@@ -94,6 +94,10 @@ impl<'a> Originals<'a> {
             let name = format!("originals/{}/{number:03}-{}", import.source, places::file_name(&import.name));
             let found = archives::find(self.lake, self.bucket, import).and_then(|found| {
                 if !found.path.is_dir() {
+                    if !archives::is_as_imported(&found.path, import)? {
+                        let what = "it is not what was imported, and goes out as it is now";
+                        exported.missing.push(format!("{}: {what}", found.path.display()));
+                    }
                     let mut file = places::open(&found.path)?;
                     place.put(&name, &mut file)?;
                     return Ok((1, found.state.bytes));

@@ -1,4 +1,4 @@
-//! The samples of workouts: those of the best recording of each.
+//! The samples of workouts: those of the best recording of each, or of its parts, one behind the other.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,9 @@ use arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int32Type};
 use jiff::Timestamp;
 
 use crate::error::Result;
-use crate::store::backend::Key;
-use crate::store::dataset::cells::{Rows, field, structs};
-use crate::store::dataset::{Place, Places, read_places};
+use crate::store::dataset::cells::Rows;
+use crate::store::dataset::{Place, Places, Recordings, read_wanted};
 use crate::store::lake::Lake;
-
-/// Samples are read so many rows at a time.
-const AT_A_TIME: usize = 64;
 
 /// Hands on the samples of those workouts that have any, by the workout's row.
 pub fn each(
@@ -23,44 +19,25 @@ pub fn each(
     on: &mut dyn FnMut(usize, &Samples) -> Result<()>,
 ) -> Result<()> {
     let cells = Rows(workouts);
-    // By file, the places of samples with the workouts that they are of, in the order of their rows.
-    let mut wanted: BTreeMap<&Key, BTreeMap<usize, (&Place, usize)>> = BTreeMap::new();
-    for row in 0..workouts.num_rows() {
-        let found = recording(&cells, row)
-            .and_then(|(source, id)| places.get(&source, &cells.text("user_id", row), &id));
-        if let Some(place) = found {
-            wanted.entry(&place.file).or_default().insert(place.row, (place, row));
+    let found = |row| places.of_workout(&cells.text("user_id", row), &Recordings::of(&cells, row));
+    let found: Vec<Vec<&Place>> = (0..workouts.num_rows()).map(found).collect();
+    let wanted =
+        found.iter().enumerate().flat_map(|(row, places)| places.iter().map(move |place| (*place, row)));
+    // Of workouts in parts, those that were read before the last one.
+    let mut begun: BTreeMap<usize, Vec<Samples>> = BTreeMap::new();
+    let mut left: Vec<usize> = found.iter().map(Vec::len).collect();
+    read_wanted(lake, wanted, &COLUMNS, &mut |rows, row, workout| {
+        left[workout] -= 1;
+        let parts = begun.entry(workout).or_default();
+        parts.extend(Samples::of(rows, row));
+        if left[workout] > 0 {
+            return Ok(());
         }
-    }
-    for of_file in wanted.into_values() {
-        let of_file: Vec<(&Place, usize)> = of_file.into_values().collect();
-        for some in of_file.chunks(AT_A_TIME) {
-            let (at, workouts): (Vec<&Place>, Vec<usize>) = some.iter().copied().unzip();
-            let mut workouts = workouts.into_iter();
-            read_places(lake, &at, &COLUMNS, &mut |rows, row| match workouts
-                .next()
-                .zip(Samples::of(rows, row))
-            {
-                Some((workout, samples)) => on(workout, &samples),
-                None => Ok(()),
-            })?;
+        match Samples::joined(begun.remove(&workout).unwrap_or_default()) {
+            Some(samples) => on(workout, &samples),
+            None => Ok(()),
         }
-    }
-    Ok(())
-}
-
-/// The record whose samples are the workout's: its best recording, or the only one.
-fn recording(rows: &Rows, row: usize) -> Option<(String, String)> {
-    let named = |list: &str, at: usize| {
-        let of = structs(rows.list(list), row);
-        (field(&of, "source", at), field(&of, "source_id", at))
-    };
-    let lineage = structs(rows.list("lineage"), row);
-    let best = (0..lineage.len()).find(|at| field(&lineage, "why", *at) == "best_recording");
-    match best {
-        Some(at) => Some(named("lineage", at)),
-        None => (structs(rows.list("members"), row).len() == 1).then(|| named("members", 0)),
-    }
+    })
 }
 
 const COLUMNS: [&str; 12] = [
@@ -103,6 +80,60 @@ pub struct Samples {
 }
 
 impl Samples {
+    /// Parts one behind the other. One that begins before the last one ended tells of the same time, and is left out.
+    fn joined(mut parts: Vec<Samples>) -> Option<Samples> {
+        parts.sort_by_key(|part| (part.start, std::cmp::Reverse(part.count)));
+        let mut parts = parts.into_iter();
+        let first = parts.next()?;
+        Some(parts.fold(first, |all, part| if part.start >= all.end() { all.and(&part) } else { all }))
+    }
+
+    /// When the last sample was taken.
+    fn end(&self) -> Timestamp {
+        let last_s = self.time_s.as_ref().and_then(|times| times.iter().flatten().last()).unwrap_or(0);
+        self.start + jiff::SignedDuration::from_secs(last_s.into())
+    }
+
+    /// With a later part behind it: its times count on, and its metres.
+    fn and(self, part: &Samples) -> Samples {
+        fn join<T: ArrowPrimitiveType>(
+            (one, count): (&Series<T>, usize),
+            (other, more): (&Series<T>, usize),
+            moved: impl Fn(T::Native) -> T::Native,
+        ) -> Series<T> {
+            let values = |series: &Series<T>, count: usize| -> Vec<Option<T::Native>> {
+                (0..count).map(|at| value(series, at)).collect()
+            };
+            let later = values(other, more).into_iter().map(|value| value.map(&moved));
+            let all = values(one, count).into_iter().chain(later);
+            (one.is_some() || other.is_some()).then(|| all.collect::<PrimitiveArray<T>>())
+        }
+        let behind_s = part.start.duration_since(self.start).as_secs() as i32;
+        let gone_m =
+            self.distance_m.as_ref().and_then(|metres| metres.iter().flatten().last()).unwrap_or(0.0);
+        let (counts, others) = (self.count, part.count);
+        let whole = |of: fn(&Samples) -> &Series<Int32Type>, more: i32| {
+            join((of(&self), counts), (of(part), others), |value| value.saturating_add(more))
+        };
+        let real = |of: fn(&Samples) -> &Series<Float64Type>, more: f64| {
+            join((of(&self), counts), (of(part), others), |value| value + more)
+        };
+        Samples {
+            start: self.start,
+            count: counts + others,
+            time_s: whole(|samples| &samples.time_s, behind_s),
+            lat_e7: whole(|samples| &samples.lat_e7, 0),
+            lon_e7: whole(|samples| &samples.lon_e7, 0),
+            altitude_m: real(|samples| &samples.altitude_m, 0.0),
+            distance_m: real(|samples| &samples.distance_m, gone_m),
+            speed_mps: real(|samples| &samples.speed_mps, 0.0),
+            heart_rate_bpm: whole(|samples| &samples.heart_rate_bpm, 0),
+            cadence_rpm: whole(|samples| &samples.cadence_rpm, 0),
+            power_w: whole(|samples| &samples.power_w, 0),
+            temperature_c: whole(|samples| &samples.temperature_c, 0),
+        }
+    }
+
     fn of(rows: &Rows, row: usize) -> Option<Samples> {
         fn series<T: ArrowPrimitiveType>(rows: &Rows, column: &str, row: usize) -> Series<T> {
             let list = rows.list(column);
@@ -124,5 +155,40 @@ impl Samples {
             power_w: whole("power_w"),
             temperature_c: whole("temperature_c"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(start_s: i64, times: &[i32], metres: Option<&[f64]>, bpm: Option<&[i32]>) -> Samples {
+        Samples {
+            start: Timestamp::from_second(start_s).unwrap(),
+            count: times.len(),
+            time_s: Some(times.to_vec().into()),
+            lat_e7: None,
+            lon_e7: None,
+            altitude_m: None,
+            distance_m: metres.map(|metres| metres.to_vec().into()),
+            speed_mps: None,
+            heart_rate_bpm: bpm.map(|bpm| bpm.to_vec().into()),
+            cadence_rpm: None,
+            power_w: None,
+            temperature_c: None,
+        }
+    }
+
+    #[test]
+    fn parts_go_one_behind_the_other_and_what_tells_of_the_same_time_is_left_out() {
+        let first = part(1_000, &[0, 10, 20], Some(&[0.0, 30.0, 60.0]), None);
+        let beside = part(1_005, &[0, 10], Some(&[0.0, 30.0]), None);
+        let second = part(1_100, &[0, 5], Some(&[0.0, 15.0]), Some(&[120, 121]));
+        let all = Samples::joined(vec![second, beside, first]).unwrap();
+        assert_eq!((all.start.as_second(), all.count), (1_000, 5));
+        assert_eq!(all.time_s, Some(vec![0, 10, 20, 100, 105].into()));
+        assert_eq!(all.distance_m, Some(vec![0.0, 30.0, 60.0, 60.0, 75.0].into()));
+        assert_eq!(all.heart_rate_bpm, Some(vec![None, None, None, Some(120), Some(121)].into()));
+        assert!(all.power_w.is_none() && Samples::joined(Vec::new()).is_none());
     }
 }

@@ -2,16 +2,12 @@
 //! known but was never fetched. Nothing is changed, unless somebody wants what is damaged to be fetched again.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
 
 use compact_str::CompactString;
 use rayon::prelude::*;
-use ring::digest::{Context, SHA256};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
-use crate::model::hex;
+use crate::error::Result;
 use crate::sources::strava::{self, history};
 use crate::store::archives;
 use crate::store::dataset;
@@ -125,17 +121,7 @@ fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
         if place.is_dir() {
             continue;
         }
-        let mut file = File::open(&place).map_err(Error::io("read", &place))?;
-        let mut context = Context::new(&SHA256);
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let length = file.read(&mut buffer).map_err(Error::io("read", &place))?;
-            if length == 0 {
-                break;
-            }
-            context.update(&buffer[..length]);
-        }
-        if hex::encode(context.finish().as_ref()) != import.sha256 {
+        if !archives::is_as_imported(&place, &import)? {
             let what = "it is not what was imported";
             found.damage.push(format!("{}: {what}", place.display()));
         }

@@ -5,7 +5,7 @@
 //! samples jump faster than the sport can, a recording is cut in two, and no effort goes across. Virtual and indoor
 //! workouts have efforts in power only.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use arrow::array::{Array, AsArray};
@@ -18,8 +18,8 @@ use super::sheet::{Sheet, Values};
 use crate::error::Result;
 use crate::model::polyline;
 use crate::sources::bounds;
-use crate::store::dataset;
 use crate::store::dataset::cells::Rows;
+use crate::store::dataset::{Places, read_wanted};
 use crate::store::lake::{Bucket, Lake};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,29 +123,17 @@ fn clock(seconds: f64) -> String {
 }
 
 fn of_bucket(lake: &Lake, bucket: Bucket, rows: &[Row], filter: &Filter) -> Result<Bests> {
-    let mut wanted: HashMap<(&str, &str, &str), &Row> = HashMap::new();
-    for row in rows.iter().filter(|row| filter.takes(row)) {
-        for (source, id) in &row.recordings {
-            wanted.insert((&row.user, source, id), row);
-        }
-    }
+    const COLUMNS: [&str; 5] = ["time_s", "distance_m", "lat_e7", "lon_e7", "power_w"];
+    let places = Places::of(lake, bucket)?;
+    let taken = rows.iter().filter(|row| filter.takes(row));
+    let wanted = taken.flat_map(|row| {
+        places.of_workout(&row.user, &row.recordings).into_iter().map(move |place| (place, row))
+    });
     let mut bests = Bests::new();
-    let sources: BTreeSet<&str> = wanted.keys().map(|(_, source, _)| *source).collect();
-    for source in sources {
-        for year in dataset::years(lake, source, bucket)? {
-            let columns = ["user_id", "source_id", "time_s", "distance_m", "lat_e7", "lon_e7", "power_w"];
-            for batch in dataset::batches(lake, &lake.streams(source, bucket, year), Some(&columns), 64)? {
-                let batch = batch?;
-                let samples = Rows(&batch);
-                let (users, ids) = (samples.words("user_id"), samples.words("source_id"));
-                for at in 0..batch.num_rows() {
-                    if let Some(row) = wanted.get(&(users.value(at), source, ids.value(at))) {
-                        take(&mut bests, row, &samples, at);
-                    }
-                }
-            }
-        }
-    }
+    read_wanted(lake, wanted, &COLUMNS, &mut |samples, at, row| {
+        take(&mut bests, row, samples, at);
+        Ok(())
+    })?;
     Ok(bests)
 }
 

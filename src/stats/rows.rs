@@ -7,8 +7,8 @@ use super::calendar::{self, Begin};
 use crate::dedupe::Gone;
 use crate::error::{Error, Result};
 use crate::model::sport;
-use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
+use crate::store::dataset::{self, Recordings};
 use crate::store::lake::{Bucket, Lake};
 
 /// What is summed.
@@ -78,8 +78,8 @@ pub struct Row {
     pub power_w: Option<f64>,
     /// Whether it was indoors or in a game: its distances are no measurements.
     pub is_virtual: bool,
-    /// Source and id of the records whose samples are the workout's: one, or its pieces.
-    pub recordings: Vec<(String, String)>,
+    /// The records that may have its samples.
+    pub recordings: Recordings,
 }
 
 const COMMON: [&str; 20] = [
@@ -171,25 +171,14 @@ fn of_workout(rows: &Rows, at: usize, row: &mut Row) {
     sources.sort_unstable();
     sources.dedup();
     row.source = sources.join("+");
-    let lineage = structs(rows.list("lineage"), at);
-    let given_as = |why: &str| -> Vec<(String, String)> {
-        let given = (0..lineage.len()).filter(|given| field(&lineage, "why", *given) == why);
-        given.map(|given| (field(&lineage, "source", given), field(&lineage, "source_id", given))).collect()
-    };
-    row.recordings = given_as("best_recording");
-    if row.recordings.is_empty() {
-        row.recordings = given_as("piece");
-    }
-    if row.recordings.is_empty() && members.len() == 1 {
-        row.recordings = vec![(field(&members, "source", 0), field(&members, "source_id", 0))];
-    }
+    row.recordings = Recordings::of(rows, at);
 }
 
 fn of_record(rows: &Rows, at: usize, row: &mut Row) {
     row.source = rows.text("source", at);
     let id = rows.text("source_id", at);
     row.id = format!("{}:{id}", row.source);
-    row.recordings = vec![(row.source.clone(), id)];
+    row.recordings.best = Some((row.source.clone(), id));
 }
 
 /// When it began, by the clock of the athlete where anything of the row says that.

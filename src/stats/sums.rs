@@ -3,6 +3,8 @@
 //! Each bucket is summed by itself and the sums are summed once more, so memory grows with the groups and not with the
 //! workouts.
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 use polars::prelude::{Column, DataFrame, PolarsError, SortMultipleOptions};
 
@@ -65,6 +67,11 @@ const LAST_DAY: &str = "last_day";
 
 /// The workouts of a lake, summed by these keys and in their order.
 pub fn sums(lake: &Lake, by: &[Key], filter: &Filter, capacity: Capacity) -> Result<Sheet> {
+    // A key that is named twice groups no finer.
+    let mut by: Vec<Key> = by.to_vec();
+    let mut seen = BTreeSet::new();
+    by.retain(|key| seen.insert(key.name()));
+    let by = by.as_slice();
     let names: Vec<&str> = by.iter().map(|key| key.name()).collect();
     let of_buckets = each(lake, filter, |_, rows| {
         let mut loads = Vec::with_capacity(rows.len());
@@ -75,8 +82,9 @@ pub fn sums(lake: &Lake, by: &[Key], filter: &Filter, capacity: Capacity) -> Res
         let taken = rows.iter().zip(loads).filter(|(row, _)| filter.takes(row)).collect::<Vec<_>>();
         Ok(sound(frame(by, &taken).and_then(|frame| summed(&frame, &names))))
     })?;
-    let all = of_buckets.into_iter().reduce(|all, more| sound(all.vstack(&more)));
-    let Some(all) = all.filter(|all| all.height() > 0) else { return Ok(Sheet::default()) };
+    // Nothing has all columns, too.
+    let none = sound(frame(by, &[]));
+    let all = of_buckets.into_iter().fold(none, |all, more| sound(all.vstack(&more)));
     Ok(sound(summed(&all, &names).and_then(|sums| sheet(&sums, &names))))
 }
 

@@ -302,6 +302,12 @@ pub fn state_of(path: &Path) -> Result<FileState> {
 
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// Whether a file has the bytes that were imported.
+pub fn is_as_imported(path: &Path, import: &Import) -> Result<bool> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    Ok(hash(&mut file, path)?.0 == import.sha256)
+}
+
 /// The SHA-256 of a file, and how long it is.
 fn hash(file: &mut (impl Read + Seek), path: &Path) -> Result<(String, u64)> {
     file.seek(SeekFrom::Start(0)).map_err(Error::io("read", path))?;

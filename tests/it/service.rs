@@ -58,6 +58,33 @@ fn the_inbox_is_imported_and_put_away_and_what_is_no_export_is_refused_with_the_
 }
 
 #[test]
+fn an_inbox_takes_no_lake_follows_no_link_and_waits_for_no_pipe() {
+    let place = Place::new();
+    place.file("inbox/alice/run.gpx", GPX);
+    place.file("elsewhere/ride.gpx", GPX.replace("05-02", "05-04"));
+    let at = |name: &str| place.folder.path().join(name);
+    std::os::unix::fs::symlink(at("elsewhere"), at("inbox/mallory")).unwrap();
+    std::os::unix::fs::symlink(at("elsewhere/ride.gpx"), at("inbox/alice/link.gpx")).unwrap();
+    let pipe = Command::new("mkfifo").arg(at("inbox/alice/pipe.fit")).status().unwrap();
+    assert!(pipe.success());
+    let run = |inbox: &str| {
+        let inbox = at(inbox);
+        place.run(&["run", "--inbox", inbox.to_str().unwrap(), "--settle", "0s", "--until", "import"])
+    };
+    let said = run("inbox").stderr;
+    assert!(said.contains("mallory is a symbolic link"), "{said}");
+    assert!(exists(&place, "elsewhere/ride.gpx"), "what lies behind a link was moved");
+    for (name, reason) in [("link.gpx", "a symbolic link"), ("pipe.fit", "neither a file nor a folder")] {
+        let why = std::fs::read_to_string(at(&format!("inbox/refused/alice/{name}.why.txt"))).unwrap();
+        assert!(why.contains(reason), "{why}");
+    }
+    // The folder that the lake lies in.
+    let refused = run("").expect(1);
+    assert!(refused.stderr.contains("one lies in the other"), "{}", refused.stderr);
+    place.run(&["verify"]).expect(0);
+}
+
+#[test]
 fn one_command_fetches_and_does_all_that_follows_up_to_a_stage() {
     let options = Options { seed: 41, users: 2, activities: 30 };
     let (world, _) = World::of(options, Config { limits: WIDE, ..Config::default() });

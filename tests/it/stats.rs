@@ -53,6 +53,12 @@ fn sums_by_any_key_come_to_the_workouts_counted_once() {
     let file = world.folder.path().join("sums.parquet");
     world.run(&["stats", "--by", "month", "--parquet", file.to_str().unwrap()]).expect(0);
     assert!(file.is_file());
+    // Nothing has the columns of something, and a key that is named twice is one.
+    let nothing = ["stats", "--by", "user,user,year", "--since", "2100-01-01"];
+    let csv = world.run(&[&nothing[..], &["--csv"]].concat()).expect(0).stdout;
+    assert!(csv.starts_with("user,year,workouts,km,") && csv.lines().count() == 1, "{csv}");
+    world.run(&[&nothing[..], &["--parquet", file.to_str().unwrap()]].concat()).expect(0);
+    assert!(file.is_file());
 }
 
 /// Three workouts of an hour on the gym's clock in Paris, from half past midnight.

@@ -53,6 +53,21 @@ impl Lake {
     }
 }
 
+/// The activities that a file of samples or rejects was written with.
+pub fn activities_beside(lake: &Lake, key: &Key) -> Option<Key> {
+    let is_in = |folder: Key| key.as_str().starts_with(&format!("{folder}/"));
+    if !is_in(lake.streams_folder()) && !is_in(lake.rejects_folder()) {
+        return None;
+    }
+    // `garmin-017-2024.parquet` or `garmin-017.parquet`; a source may have such a stroke in its name, too.
+    let stem = key.file_name().strip_suffix(SUFFIX)?;
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let (before, last) = stem.rsplit_once('-').filter(|(_, last)| is_number(last))?;
+    let (source, bucket) =
+        before.rsplit_once('-').filter(|(_, part)| is_number(part)).unwrap_or((before, last));
+    Some(lake.activities(source, Bucket(bucket.parse().ok()?)))
+}
+
 /// The files of a dataset's folder, in order.
 pub fn files(lake: &Lake, folder: &Key) -> Result<Vec<Key>> {
     let names = lake.backend().names(folder)?;

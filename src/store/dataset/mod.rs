@@ -18,7 +18,7 @@ mod write;
 
 pub use keys::{files, sources, used_buckets, years};
 pub use made_from::{ArchivesRead, FileState, MadeFrom, Origins, made_from};
-pub use places::{Place, Places, read_places};
+pub use places::{Place, Places, Recordings, read_places, read_wanted};
 pub use read::*;
 pub use write::{write, write_as_read};
 

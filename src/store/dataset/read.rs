@@ -10,7 +10,7 @@ use parquet::file::reader::ChunkReader;
 use twox_hash::XxHash64;
 
 use super::geometry;
-use super::keys::sources;
+use super::keys::{activities_beside, sources};
 use super::made_from::{MadeFrom, made_from};
 use super::stamp;
 use crate::error::{Error, Result};
@@ -176,7 +176,22 @@ pub fn greatest_word(lake: &Lake, key: &Key, column: &str) -> Result<Option<Stri
     Ok(greatest.max().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
+/// What makes a file anew.
+fn way_out(lake: &Lake, key: &Key) -> String {
+    let is_in = |folder: Key| key.as_str().starts_with(&format!("{folder}/"));
+    if is_in(lake.golden_folder()) || is_in(lake.matches_folder()) {
+        return "delete it and run `longrun dedupe`, which makes it anew".to_string();
+    }
+    // Samples and rejects are written beside the activities of a source and bucket, whose file says what was read.
+    match activities_beside(lake, key) {
+        Some(activities) => format!(
+            "delete it and {}, and run `longrun normalize`, which makes both anew",
+            lake.place(&activities).display()
+        ),
+        None => "delete it and run `longrun normalize`, which makes it anew".to_string(),
+    }
+}
+
 pub(super) fn damaged(lake: &Lake, key: &Key, error: &dyn std::fmt::Display) -> Error {
-    let what = format!("{error}; delete it and run `longrun normalize`, which makes it anew");
-    Error::damaged(lake.place(key), what)
+    Error::damaged(lake.place(key), format!("{error}; {}", way_out(lake, key)))
 }

@@ -1,7 +1,7 @@
 //! Lists the files of a folder or a zip, and of the zips within it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +12,27 @@ use super::names::{is_litter, label, leads_out, text};
 use super::slice::Slice;
 use super::{ArchiveEntry, Container, Place};
 use crate::error::{Error, Result};
+use crate::numbers::count_of;
 use crate::sources::Fault;
 
 /// A zip in a zip in a zip.
 const MAX_NESTING: usize = 3;
+
+/// How many entries a zip says it has: names that come twice are one for who reads it by names. None where it says that
+/// elsewhere, as large ones do.
+fn told_entries(zip: &Slice) -> Option<usize> {
+    const END: &[u8] = b"PK\x05\x06";
+    const LENGTH: i64 = 22;
+    const LONGEST_COMMENT: i64 = u16::MAX as i64;
+    let mut zip = zip.clone();
+    let bytes = zip.seek(SeekFrom::End(0)).ok()?;
+    zip.seek(SeekFrom::End(-(LENGTH + LONGEST_COMMENT).min(i64::try_from(bytes).ok()?))).ok()?;
+    let mut end = Vec::new();
+    zip.read_to_end(&mut end).ok()?;
+    let at = end.windows(END.len()).rposition(|bytes| bytes == END)?;
+    let count = u16::from_le_bytes(end.get(at + 10..at + 12)?.try_into().ok()?);
+    (count < u16::MAX).then_some(count.into())
+}
 
 impl Container {
     /// Lists what the zips among the files hold, in their place.
@@ -71,6 +88,12 @@ impl Container {
                 return Ok(());
             }
         };
+        let told = told_entries(&slice).unwrap_or(zip.len());
+        if told > zip.len() {
+            let hidden = count_of((told - zip.len()) as u64, "entry has", "entries have");
+            let what = format!("{hidden} the name of a later one, and only the last of a name is read");
+            self.refuse(format!("{prefix}directory"), &what);
+        }
         for index in 0..zip.len() {
             let Ok(data) = zip.by_index_data(index) else {
                 self.refuse(format!("{prefix}entry {index}"), "the zip's directory is damaged here");

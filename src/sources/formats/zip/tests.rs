@@ -73,3 +73,16 @@ fn a_cut_zip_is_a_fault_and_not_a_failure() {
         assert!(!container.faults().is_empty() || container.entries().len() == 2, "cut at {cut}");
     }
 }
+
+#[test]
+fn an_entry_that_a_later_one_hides_is_told_of() {
+    let mut bytes = zip(&[("a.gpx", b"first"), ("b.gpx", b"other")], CompressionMethod::Stored);
+    while let Some(at) = bytes.windows(5).position(|name| name == b"b.gpx") {
+        bytes[at] = b'a';
+    }
+    let (_folder, container) = opened(&bytes);
+    assert_eq!(container.entries().len(), 1);
+    let faults: Vec<String> =
+        container.faults().iter().map(|(name, fault)| format!("{name}: {fault}")).collect();
+    assert!(faults.len() == 1 && faults[0].contains("1 entry has the name of a later one"), "{faults:?}");
+}
