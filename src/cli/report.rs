@@ -1,14 +1,14 @@
 //! `longrun report`
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::output::say;
 use super::{Context, Exit, output, task};
 use crate::error::{Error, Result};
 use crate::report::{self, Most, Options, Overview, Report};
+use crate::store::backend::Key;
 use crate::store::lake::Lake;
-use crate::store::local;
+use crate::store::{local, names};
 use crate::tasks::Step;
 
 #[derive(Debug, clap::Args)]
@@ -19,18 +19,30 @@ pub struct Args {
     /// Only this user's records
     #[arg(long, value_name = "ID")]
     user: Option<String>,
+    #[command(flatten)]
+    lists: Lists,
+    #[command(flatten)]
+    task: task::Args,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Lists {
     /// How many workouts the page lists
     #[arg(long, default_value_t = Most::default().workouts, value_name = "N")]
     workouts: usize,
     /// How many pairs the page lists
     #[arg(long, default_value_t = Most::default().pairs, value_name = "N")]
     pairs: usize,
-    #[command(flatten)]
-    task: task::Args,
+}
+
+impl Lists {
+    pub fn most(&self) -> Most {
+        Most { workouts: self.workouts, pairs: self.pairs, ..Most::default() }
+    }
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let most = Most { workouts: args.workouts, pairs: args.pairs, ..Most::default() };
+    let most = args.lists.most();
     if let Some(id) = args.task.run_id() {
         if args.user.is_some() || args.out.is_some() {
             return Err(Error::Usage(format!(
@@ -65,22 +77,20 @@ pub fn write(lake: &Lake, options: &Options, out: Option<PathBuf>) -> Result<(Pa
     let bar = output::bar(lake.buckets().count() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
     let report = report::of_lake(lake, options, |done| bar.inc(done));
     bar.finish_and_clear();
-    keep(lake, report?, out)
+    keep(lake, report?, out, &names::own_page())
 }
 
-/// Keeps a page in the lake, or where somebody wants it.
-pub fn keep(lake: &Lake, report: Report, out: Option<PathBuf>) -> Result<(PathBuf, Overview)> {
-    let html = report::html(&report);
+/// Keeps a page where somebody wants it, or under this key in the lake.
+pub fn keep(lake: &Lake, report: Report, out: Option<PathBuf>, key: &Key) -> Result<(PathBuf, Overview)> {
     let path = match out {
         Some(path) => {
             let path = std::path::absolute(&path).map_err(Error::io("find", &path))?;
-            local::replace(&path, |file| file.write_all(html.as_bytes()))?;
+            local::replace(&path, |file| report::write(&report, file))?;
             path
         }
         None => {
-            let key = lake.report("report.html");
-            lake.put(&key, html.as_bytes())?;
-            lake.place(&key)
+            lake.backend().put(key, &mut |out| report::write(&report, out))?;
+            lake.place(key)
         }
     };
     Ok((path, report.overview))

@@ -12,6 +12,7 @@ use super::{Context, Exit, output, report};
 use crate::dedupe::Gone;
 use crate::error::Result;
 use crate::store::lake::Lake;
+use crate::store::names;
 use crate::tasks::{self, Plan, Wanted};
 
 #[derive(Debug, Subcommand)]
@@ -56,9 +57,11 @@ pub struct OfRun {
 pub struct ReportArgs {
     #[command(flatten)]
     of: OfRun,
-    /// Where to write the page [default: reports/report.html in the lake]
+    /// Where to write the page [default: reports/run-ID.html in the lake]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    lists: report::Lists,
 }
 
 pub fn run(context: &Context, action: Action) -> Result<Exit> {
@@ -152,9 +155,9 @@ fn progress(context: &Context, lake: &Lake, id: &str) -> Result<Exit> {
 fn page(context: &Context, lake: &Lake, args: ReportArgs) -> Result<Exit> {
     let plan = Plan::read(lake, &args.of.id)?;
     let bar = output::bar(plan.planned.len() as u64, "  report {bar:30} {pos}/{len} buckets, {eta} left");
-    let page = tasks::report(lake, &plan, |done| bar.inc(done));
+    let page = tasks::report(lake, &plan, args.lists.most(), |done| bar.inc(done));
     bar.finish_and_clear();
-    let (path, overview) = report::keep(lake, page?, args.out)?;
+    let (path, overview) = report::keep(lake, page?, args.out, &names::run_page(&plan.id))?;
     report::tell(context, &path, &overview)
 }
 

@@ -70,9 +70,7 @@ pub fn part(
     let mut of_bucket = OfBucket::default();
     for batch in dataset::read(lake, &lake.golden(bucket), None)? {
         part.take_golden(&Rows(&batch), &is_wanted, &mut of_bucket);
-        if part.workouts.len() > 2 * most.workouts {
-            part.trim_workouts();
-        }
+        part.trim_workouts_now_and_then();
     }
     part.trim_workouts();
     let mut pairs = Vec::new();

@@ -25,8 +25,8 @@ use crate::store::lake::{Bucket, Lake};
 pub use calendar::{Calendar, Month};
 pub use clocks::{AnsweredOdds, ClockFigures};
 pub use collect::{comparisons, nothing_yet, part};
-pub use page::{html, pack};
-pub use part::Part;
+pub use page::{html, pack, write};
+pub use part::{Part, VERSION as PART_VERSION};
 pub use people::{Person, PersonPage};
 pub use tracks::{Cell, Line, Map};
 
@@ -43,7 +43,7 @@ pub struct Options {
 }
 
 /// Workouts and pairs in the lists, people with a page, and tracks on the map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Most {
     pub workouts: usize,
     pub pairs: usize,

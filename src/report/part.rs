@@ -17,6 +17,8 @@ use super::{
 };
 use crate::store::lake::Bucket;
 
+/// Of a part as it is written. What an older one wrote is made anew.
+pub const VERSION: u32 = 2;
 /// For a part on its way between machines.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -65,10 +67,6 @@ impl Part {
         }
     }
 
-    pub fn most(&self) -> Most {
-        self.most
-    }
-
     pub fn records(&self) -> u64 {
         self.activities.count
     }
@@ -112,7 +110,12 @@ impl Part {
         self.map.add(other.map, &users);
         let numbers = Renamed { users: &users, words: &words, field_sets: &field_sets };
         self.workouts.extend(other.workouts.into_iter().map(|workout| numbers.workout(workout)));
-        if self.workouts.len() > 2 * self.most.workouts {
+        self.trim_workouts_now_and_then();
+    }
+
+    /// Trims where there are a fourth more than are listed: each costs memory until then.
+    pub(super) fn trim_workouts_now_and_then(&mut self) {
+        if self.workouts.len() > self.most.workouts + self.most.workouts / 4 {
             self.trim_workouts();
         }
     }

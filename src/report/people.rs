@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Calendar, Counting};
@@ -20,7 +21,7 @@ pub struct Person {
     /// Pairs to review.
     pub review: u64,
     /// A [`PersonPage`], packed: pages are kept while other people's buckets are read.
-    pub page: Vec<u8>,
+    pub page: Bytes,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -103,6 +104,7 @@ impl People {
         of_bucket.truncate(self.most);
         for (_, user, of) in of_bucket {
             let page = pack(&PersonPage { sources: of.sources, calendar: of.calendar.finish() });
+            let page = page.into_boxed_slice().into();
             let (records, workouts, review) = (of.records, of.workouts, of.review);
             self.kept.push(Person { user, records, workouts, review, page });
         }

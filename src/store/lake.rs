@@ -15,7 +15,7 @@
 //! ├── origins/strava-api-017.parquet             what each origin said, where the API and archives both did
 //! ├── origins/hevy-gone-017.parquet              what its source no longer has, and since when
 //! ├── matches/017.parquet · golden/017.parquet   one row per compared pair · one row per workout
-//! ├── reports/report.html
+//! ├── reports/report.html                       and of each run in tasks, run-<id>.html
 //! └── locks/ · tmp/                              held while a store is written · in the making
 //! ```
 //!

@@ -57,6 +57,21 @@ impl std::fmt::Display for Bucket {
 pub const RUNS: &str = "runs";
 pub const LANDING: &str = "landing";
 pub const REPORTS: &str = "reports";
+const RUN_PAGE: &str = "run-";
+
+/// The page of a lake by whoever has all of it, also what the state database knows.
+pub fn own_page() -> Key {
+    Key::new(REPORTS).join("report.html")
+}
+
+/// The page of a run, which knows less.
+pub fn run_page(id: &str) -> Key {
+    Key::new(REPORTS).join(&format!("{RUN_PAGE}{id}.html"))
+}
+
+pub fn is_run_page(key: &Key) -> bool {
+    key.file_name().starts_with(RUN_PAGE)
+}
 /// Who was forgotten.
 pub const FORGOTTEN: &str = "forgotten";
 /// What a redrive keeps of what it sent, at home.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::page::REPORT;
 use super::plan::{DONE, Once, Plan, put_once};
-use super::work::Done;
-use super::{orders, part_key};
+use super::work::{Done, Step};
+use super::{orders, page, part_key};
 use crate::error::{Error, Result};
+use crate::report::Most;
 use crate::store::backend::Key;
 use crate::store::dataset::{self, stamp};
 use crate::store::each::at_once;
@@ -38,10 +38,22 @@ pub struct Finished {
 }
 
 /// The planned buckets that are not done with a step.
-pub fn owed(lake: &Lake, plan: &Plan, step: &str) -> Result<Vec<Bucket>> {
-    let done = lake.backend().names(&part_key(&plan.id, step))?;
+fn owed(lake: &Lake, plan: &Plan, step: &Step) -> Result<Vec<Bucket>> {
+    let done = lake.backend().names(&part_key(&plan.id, &step.folder()))?;
     let is_owed = |bucket: &Bucket| done.binary_search(&format!("{bucket}.json")).is_err();
     Ok(plan.planned.iter().map(|planned| Bucket(planned.bucket)).filter(is_owed).collect())
+}
+
+/// Refuses what needs every bucket to be done with a step.
+pub(super) fn check_done(lake: &Lake, plan: &Plan, step: &Step) -> Result<()> {
+    let owed = owed(lake, plan, step)?;
+    let Some(first) = owed.first() else { return Ok(()) };
+    let (of, id) = (plan.planned.len(), &plan.id);
+    Err(Error::Usage(format!(
+        "{} of {of} buckets are not done with {step} in run {id}, the first is {first}; run the tasks `longrun {step} \
+         --run {id}`, those that are done end at once",
+        owed.len()
+    )))
 }
 
 /// Ends a run: checks that every bucket is done, sums, keeps the weights, and lists the files. Running it again says
@@ -58,17 +70,8 @@ pub fn finish(lake: &Lake, plan: &Plan) -> Result<Finished> {
         )));
     }
     let is_deduped = !lake.backend().names(&part_key(&plan.id, "dedupe"))?.is_empty();
-    for step in ["normalize", "dedupe"].into_iter().take(1 + usize::from(is_deduped)) {
-        let owed = owed(lake, plan, step)?;
-        if let Some(first) = owed.first() {
-            return Err(Error::Usage(format!(
-                "{} of {} buckets are not done with {step} in run {}, the first is {first}; run the tasks again, those that \
-                 are done end at once",
-                owed.len(),
-                plan.planned.len(),
-                plan.id
-            )));
-        }
+    for step in [Step::Normalize, Step::Dedupe].iter().take(1 + usize::from(is_deduped)) {
+        check_done(lake, plan, step)?;
     }
     let files = files(lake)?;
     let rows = |folder: &str| -> Result<u64> {
@@ -147,7 +150,10 @@ fn found(lake: &Lake, plan: &Plan) -> Result<Vec<String>> {
 }
 
 /// How far a run is: of each step, how many buckets are done.
-pub fn progress(lake: &Lake, plan: &Plan) -> Result<BTreeMap<&'static str, usize>> {
-    let steps = ["normalize", "dedupe", "verify", REPORT];
-    steps.into_iter().map(|step| Ok((step, plan.planned.len() - owed(lake, plan, step)?.len()))).collect()
+pub fn progress(lake: &Lake, plan: &Plan) -> Result<BTreeMap<String, usize>> {
+    let mut lists = page::begun(lake, plan)?;
+    lists.insert(Most::default());
+    let steps = [Step::Normalize, Step::Dedupe, Step::Verify].into_iter();
+    let done = |step: Step| Ok((step.to_string(), plan.planned.len() - owed(lake, plan, &step)?.len()));
+    steps.chain(lists.into_iter().map(Step::Report)).map(done).collect()
 }

@@ -6,7 +6,7 @@
 //! normalize ─▶ runs/<id>/normalize/017.json      done, with a summary
 //! learn ─▶ runs/<id>/weights.toml         once, before dedupe
 //! dedupe ─▶ runs/<id>/dedupe/017.json
-//! report ─▶ runs/<id>/report/017.cbor.zst     what there is to say of a bucket; `run report` adds them up to a page
+//! report ─▶ runs/<id>/report/<lists>/017.cbor.zst   what there is to say of a bucket; `run report` makes a page of all
 //! finish ─▶ runs/<id>/done.json           sums, and the files that readers may take
 //! ```
 //!
@@ -40,7 +40,7 @@ mod shards;
 mod spool;
 mod work;
 
-pub use finish::{Finished, Listed, finish, owed, progress};
+pub use finish::{Finished, Listed, finish, progress};
 pub use orders::newer;
 pub use page::report;
 pub use plan::{Learned, Plan, Planned, Wanted, learn, plan};

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
+use super::finish::check_done;
+use super::work::Step;
 use super::{orders, part_key, plan_key};
 use crate::dedupe::weights::Weights;
 use crate::dedupe::{self, Gone, Learn, Options, Thresholds};
@@ -302,15 +304,7 @@ pub fn learn(lake: &Lake, plan: &Plan) -> Result<Learned> {
     if let Ok(text) = plan.weights(lake) {
         return Ok(Learned { pairs: pairs(&text)?, was_known: true });
     }
-    let owed = super::finish::owed(lake, plan, "normalize")?;
-    if !owed.is_empty() {
-        return Err(Error::Usage(format!(
-            "{} of {} buckets are not normalized in run {}; weights are learned from all of them",
-            owed.len(),
-            plan.planned.len(),
-            plan.id
-        )));
-    }
+    check_done(lake, plan, &Step::Normalize)?;
     let folder = tempfile::tempdir().map_err(Error::io("make", std::env::temp_dir()))?;
     let home = plan.scratch_lake(lake, folder.path(), &plan.states)?;
     let options = Options { learn: Learn::IfNeeded, ..plan.options()? };

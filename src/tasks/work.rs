@@ -1,5 +1,6 @@
 //! One task: its buckets, some at a time, each until it is committed or somebody says stop.
 
+use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Committed, OfRun, commit};
+use super::finish::check_done;
 use super::page::{self, REPORT};
 use super::plan::Plan;
 pub use super::spool::Scratch;
@@ -39,6 +41,24 @@ pub enum Step<'a> {
     Report(Most),
 }
 
+/// As its tasks are called, with the lists that it has where they are not those of a page.
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        if let Step::Report(most) = self {
+            let usual = Most::default();
+            for (name, wanted, usual) in
+                [("workouts", most.workouts, usual.workouts), ("pairs", most.pairs, usual.pairs)]
+            {
+                if wanted != usual {
+                    write!(f, " --{name} {wanted}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A table of a bucket's people, and the name of its folder.
 pub struct Stats<'a> {
     pub name: &'static str,
@@ -53,6 +73,14 @@ impl Step<'_> {
             Step::Verify => "verify",
             Step::Stats(stats) => stats.name,
             Step::Report(_) => REPORT,
+        }
+    }
+
+    /// Where the signs of it lie, below a run.
+    pub(super) fn folder(&self) -> String {
+        match self {
+            Step::Report(most) => page::folder(*most),
+            step => step.name().to_string(),
         }
     }
 
@@ -138,7 +166,8 @@ pub fn run(task: &Task, step: &Step) -> Result<Worked> {
     let before = task.lake.backend().traffic();
     let weights = if matches!(step, Step::Dedupe) { Some(task.plan.weights(task.lake)?) } else { None };
     if matches!(step, Step::Report(_)) {
-        page::check_deduped(task.lake, task.plan)?;
+        // A report is of workouts, so it waits for all of them.
+        check_done(task.lake, task.plan, &Step::Dedupe)?;
     }
     let next = AtomicUsize::new(0);
     let overtaken = AtomicUsize::new(0);
@@ -201,7 +230,7 @@ fn used() -> (f64, u64) {
 
 /// The sign that a bucket is done with a step.
 fn done_key(id: &str, step: &Step, bucket: Bucket) -> Key {
-    part_key(id, &format!("{}/{bucket}.json", step.name()))
+    part_key(id, &format!("{}/{bucket}.json", step.folder()))
 }
 
 struct OfBucket<'a, 'b> {
@@ -320,7 +349,7 @@ impl OfBucket<'_, '_> {
                 }
                 let part = report::part(&spool.lake, self.bucket, None, *most, None)?;
                 let bytes = part.to_bytes().map_err(Error::io("pack", &scratch.folder))?;
-                lake.put(&page::key(&plan.id, self.bucket), &bytes)?;
+                lake.put(&page::key(&plan.id, *most, self.bucket), &bytes)?;
                 done.files = 1;
                 done.summary = serde_json::json!({ "records": part.records(), "bytes": bytes.len() });
                 return Ok(Attempt::Done(done));

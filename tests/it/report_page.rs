@@ -119,7 +119,7 @@ fn large() -> Report {
         records: totals(600),
         workouts: totals(200),
         review: 20,
-        page: pack(&PersonPage { calendar: calendar(chance), ..PersonPage::default() }),
+        page: pack(&PersonPage { calendar: calendar(chance), ..PersonPage::default() }).into(),
     };
     Report {
         overview: Overview {

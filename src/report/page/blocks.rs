@@ -4,16 +4,16 @@
 //! blocks, so many rows in each, and is unpacked when the row is opened.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write;
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::super::{Calendar, Comparison, Overview, Pair, Person, Report, Side, Workout};
+use super::super::{Calendar, Comparison, Conflict, Overview, Pair, Person, Report, Side, Workout};
 
 /// Rows whose details are in one block.
 const CHUNK: usize = 250;
@@ -21,7 +21,7 @@ const CHUNK: usize = 250;
 const LINES: usize = 2_000;
 
 /// What is drawn at once.
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 pub struct Data<'a> {
     overview: &'a Overview,
     calendar: &'a Calendar,
@@ -46,41 +46,42 @@ impl Data<'_> {
 
 /// JSON, gzipped.
 pub fn pack(what: &impl Serialize) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    let json = serde_json::to_vec(what).expect("a report is plain");
-    packed.write_all(&json).and_then(|()| packed.finish()).expect("memory takes it")
+    let mut packed = BufWriter::new(GzEncoder::new(Vec::new(), Compression::default()));
+    serde_json::to_writer(&mut packed, what).expect("a report is plain");
+    packed
+        .into_inner()
+        .map_err(IntoInnerError::into_error)
+        .and_then(GzEncoder::finish)
+        .expect("memory takes it")
 }
 
-/// All blocks as elements of the page.
-pub fn all(report: &Report) -> String {
-    let mut page = Blocks::default();
+/// Writes all blocks as elements of the page. None is in memory as JSON, and one at a time packed.
+pub fn all(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Blocks(out);
     let names = json!({ "users": report.users, "words": report.words, "field_sets": report.field_sets });
-    page.add("names", &pack(&names));
-    page.add("pairs", &pack(&pairs(&report.pairs)));
+    page.add("names", &pack(&names))?;
+    page.add("pairs", &pack(&pairs(&report.pairs)))?;
     for (at, pairs) in report.pairs.chunks(CHUNK).enumerate() {
-        page.add(&format!("pairs-{at}"), &pack(&pairs));
+        page.add(&format!("pairs-{at}"), &pack(&pairs))?;
     }
-    page.add("people", &pack(&people(&report.people)));
+    page.add("people", &pack(&people(&report.people)))?;
     for (at, person) in report.people.iter().enumerate() {
-        page.add(&format!("person-{at}"), &person.page);
+        page.add(&format!("person-{at}"), &person.page)?;
     }
-    page.add("workouts", &pack(&workouts(&report.workouts)));
+    page.add("workouts", &pack(&Workouts(&report.workouts)))?;
     for (at, workouts) in report.workouts.chunks(CHUNK).enumerate() {
         let details: Vec<Value> = workouts.iter().map(details).collect();
-        page.add(&format!("workouts-{at}"), &pack(&details));
+        page.add(&format!("workouts-{at}"), &pack(&details))?;
     }
-    map(report, &mut page);
-    page.0
+    map(report, &mut page)
 }
 
-#[derive(Default)]
-struct Blocks(String);
+struct Blocks<'a>(&'a mut dyn Write);
 
-impl Blocks {
-    fn add(&mut self, name: &str, packed: &[u8]) {
-        self.0.push_str(&format!("<script type=\"application/gzip\" id=\"block-{name}\">"));
-        STANDARD.encode_string(packed, &mut self.0);
-        self.0.push_str("</script>\n");
+impl Blocks<'_> {
+    fn add(&mut self, name: &str, packed: &[u8]) -> io::Result<()> {
+        let packed = STANDARD.encode(packed);
+        writeln!(self.0, "<script type=\"application/gzip\" id=\"block-{name}\">{packed}</script>")
     }
 }
 
@@ -132,39 +133,53 @@ fn people(rows: &[Person]) -> Value {
     })
 }
 
-fn workouts(rows: &[Workout]) -> Value {
-    let (mut sets, mut kinds) = (Numbers::default(), Numbers::default());
-    let sources = column(rows, |w| w.members.iter().map(|m| m.source).collect::<BTreeSet<u32>>());
-    let sources: Value = sources.as_array().into_iter().flatten().map(|set| json!(sets.of(set))).collect();
-    let mut kinds_of = |w: &Workout| {
-        let of: BTreeSet<usize> = w.conflicts.iter().map(|c| kinds.of(&json!([c.field, c.kind]))).collect();
-        json!(of)
-    };
-    let kinds_of: Value = rows.iter().map(&mut kinds_of).collect();
-    let mut before = 0;
-    let starts: Value = rows
-        .iter()
-        .map(|w| {
+/// A column that is written as it is made: of a hundred thousand rows the whole table would be the most that is in memory.
+fn written<'a, T, V: Serialize>(rows: &'a [T], of: impl Fn(&'a T) -> V) -> impl Serialize {
+    Column(rows, of)
+}
+
+struct Column<'a, T, F>(&'a [T], F);
+
+impl<'a, T, V: Serialize, F: Fn(&'a T) -> V> Serialize for Column<'a, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(&self.1))
+    }
+}
+
+struct Workouts<'a>(&'a [Workout]);
+
+impl Serialize for Workouts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.0;
+        let (mut sets, mut kinds) = (Numbers::default(), Numbers::default());
+        let sources = |w: &Workout| json!(w.members.iter().map(|m| m.source).collect::<BTreeSet<u32>>());
+        let sources: Vec<usize> = rows.iter().map(|w| sets.of(&sources(w))).collect();
+        let mut of_conflict = |c: &Conflict| kinds.of(&json!([c.field, c.kind]));
+        let kinds_of: Vec<BTreeSet<usize>> =
+            rows.iter().map(|w| w.conflicts.iter().map(&mut of_conflict).collect()).collect();
+        let mut before = 0;
+        let since = |w: &Workout| {
             let start_s = w.start_ms.div_euclid(1000);
-            json!(start_s - std::mem::replace(&mut before, start_s))
-        })
-        .collect();
-    json!({
-        "user": column(rows, |w| w.user),
-        "title": column(rows, |w| w.title.clone()),
-        "sport": column(rows, |w| w.sport),
+            start_s - std::mem::replace(&mut before, start_s)
+        };
+        let starts: Vec<i64> = rows.iter().map(since).collect();
+        let mut columns = serializer.serialize_map(None)?;
+        columns.serialize_entry("user", &written(rows, |w| w.user))?;
+        columns.serialize_entry("title", &written(rows, |w| &w.title))?;
+        columns.serialize_entry("sport", &written(rows, |w| w.sport))?;
         // Seconds since the start before.
-        "start_s": starts,
-        "utc_offset_s": column(rows, |w| w.utc_offset_s),
-        "distance_m": column(rows, |w| w.distance_m.map(|m| m.round() as i64)),
-        "moving_s": column(rows, |w| w.moving_s.map(|s| s.round() as i64)),
-        "ids": column(rows, |w| w.members.iter().map(|m| m.id.clone()).collect::<Vec<_>>()),
-        "sources": sources,
-        "source_sets": sets.all,
-        "conflicts": column(rows, |w| w.conflicts.len()),
-        "kinds_of": kinds_of,
-        "kinds": kinds.all,
-    })
+        columns.serialize_entry("start_s", &starts)?;
+        columns.serialize_entry("utc_offset_s", &written(rows, |w| w.utc_offset_s))?;
+        columns.serialize_entry("distance_m", &written(rows, |w| w.distance_m.map(|m| m.round() as i64)))?;
+        columns.serialize_entry("moving_s", &written(rows, |w| w.moving_s.map(|s| s.round() as i64)))?;
+        columns.serialize_entry("ids", &written(rows, |w| written(&w.members, |m| &m.id)))?;
+        columns.serialize_entry("sources", &sources)?;
+        columns.serialize_entry("source_sets", &sets.all)?;
+        columns.serialize_entry("conflicts", &written(rows, |w| w.conflicts.len()))?;
+        columns.serialize_entry("kinds_of", &kinds_of)?;
+        columns.serialize_entry("kinds", &kinds.all)?;
+        columns.end()
+    }
 }
 
 /// What is shown of a workout that was opened: source and role of its members, which fields each gave, conflicts.
@@ -177,7 +192,7 @@ fn details(w: &Workout) -> Value {
 }
 
 /// An index of the cells, and their lines in blocks.
-fn map(report: &Report, page: &mut Blocks) {
+fn map(report: &Report, page: &mut Blocks) -> io::Result<()> {
     let (mut index, mut lines, mut held, mut blocks) = (Vec::new(), Vec::new(), 0, 0);
     for (at, cell) in report.map.cells.iter().enumerate() {
         let users: BTreeSet<u32> = cell.lines.iter().map(|line| line.user).collect();
@@ -185,11 +200,11 @@ fn map(report: &Report, page: &mut Blocks) {
         lines.push(json!([at, column(&cell.lines, |line| (line.user, line.points.clone()))]));
         held += cell.lines.len();
         if held >= LINES || at + 1 == report.map.cells.len() {
-            page.add(&format!("map-{blocks}"), &pack(&std::mem::take(&mut lines)));
+            page.add(&format!("map-{blocks}"), &pack(&std::mem::take(&mut lines)))?;
             (held, blocks) = (0, blocks + 1);
         }
     }
-    page.add("map", &pack(&index));
+    page.add("map", &pack(&index))
 }
 
 /// Values by the number of their first appearance.

@@ -5,6 +5,8 @@
 
 mod blocks;
 
+use std::io::{self, Write};
+
 use super::Report;
 
 pub use blocks::pack;
@@ -31,15 +33,26 @@ fn page() -> String {
     TEMPLATE.replace("/*@STYLE@*/", STYLE).replace("/*@SCRIPT@*/", &SCRIPTS.concat())
 }
 
-/// The whole report as one HTML file.
-pub fn html(report: &Report) -> String {
+/// Writes the whole report as one HTML file.
+pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let data = serde_json::to_string(&blocks::Data::of(report)).expect("a report is plain");
     // Within a script, only the beginning of a tag could end it or hide what follows.
     let data = data.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     let page = page();
     let (before, after) = page.split_once("\"@DATA@\"").expect("the template has a place for the data");
     let (between, after) = after.split_once(BLOCKS).expect("the template has a place for the blocks");
-    [before, &data, between, &blocks::all(report), after].concat()
+    for text in [before, &data, between] {
+        out.write_all(text.as_bytes())?;
+    }
+    blocks::all(report, out)?;
+    out.write_all(after.as_bytes())
+}
+
+/// The whole report as the text of one HTML file.
+pub fn html(report: &Report) -> String {
+    let mut page = Vec::new();
+    write(report, &mut page).expect("memory takes it");
+    String::from_utf8(page).expect("it is text")
 }
 
 #[cfg(test)]

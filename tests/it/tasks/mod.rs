@@ -221,7 +221,7 @@ fn a_run_that_is_not_through_is_not_finished_and_says_what_is_owed() {
     let refused = shared.run(&["run", "finish", "r"]).expect(2);
     assert!(refused.stderr.contains("4 of 5 buckets are not done with normalize"), "{}", refused.stderr);
     let refused = shared.run(&["run", "learn", "r"]).expect(2);
-    assert!(refused.stderr.contains("4 of 5 buckets are not normalized"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("4 of 5 buckets are not done with normalize"), "{}", refused.stderr);
     let said = shared.run(&["run", "progress", "r"]).expect(0).stderr;
     assert!(said.contains("normalize: 1 of 5 buckets"), "{said}");
     // A task takes its number from its scheduler.

@@ -4,6 +4,7 @@ use longrun::report::{Most, Options, Part, html, of_lake, part};
 use longrun::store::lake::{Bucket, Lake};
 
 use super::{Shared, demo_lake};
+use crate::support::files;
 
 #[test]
 fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
@@ -11,7 +12,11 @@ fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
     shared.push();
     shared.plan("early");
     let refused = shared.run(&["report", "--run", "early"]).expect(2);
-    assert!(refused.stderr.contains("5 of 5 buckets are not deduped in run early"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("5 of 5 buckets are not done with dedupe in run early"),
+        "{}",
+        refused.stderr
+    );
     let mut pages = Vec::new();
     for workers in [1, 2, 4] {
         let id = format!("r{workers}");
@@ -24,7 +29,7 @@ fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
         let said = shared.run(&["run", "progress", &id]).expect(0).stderr;
         assert!(said.contains("report: 5 of 5 buckets"), "{said}");
         shared.run(&["run", "report", &id]).expect(0);
-        pages.push(std::fs::read(shared.path("store/reports/report.html")).unwrap());
+        pages.push(std::fs::read(shared.path(&format!("store/reports/run-{id}.html"))).unwrap());
     }
     shared.pulled();
     let (back, one) = (shared.path("back"), shared.path("one.html"));
@@ -40,7 +45,7 @@ fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
     // A page of some of them is not that of the lake.
     let some = shared.run(&["--lake", back.to_str().unwrap(), "report", "--bucket", "3"]).expect(2);
     assert!(some.stderr.contains("add --out FILE"), "{}", some.stderr);
-    assert_eq!(std::fs::read(back.join("reports/report.html")).unwrap(), whole);
+    assert_eq!(std::fs::read(back.join("reports/run-r4.html")).unwrap(), whole);
 }
 
 #[test]
@@ -59,18 +64,41 @@ fn what_a_newer_run_has_made_is_in_no_report_of_an_older_one() {
     let worked = shared.run(&["report", "--run", "old"]).expect(0);
     assert!(worked.stderr.contains("run old is over: run new was planned after it"), "{}", worked.stderr);
     let refused = shared.run(&["run", "report", "old"]).expect(2);
-    assert!(refused.stderr.contains("has no part of the report of run old"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("buckets are not done with report in run old"), "{}", refused.stderr);
 }
 
 #[test]
-fn parts_with_other_limits_are_not_put_together() {
+fn parts_with_lists_of_other_lengths_lie_beside_each_other() {
     let shared = Shared::folder();
     shared.push();
     shared.whole("r", 1);
-    shared.run(&["report", "--run", "r", "--workouts", "7", "--shard", "0/5"]).expect(0);
+    let parts = || files(&shared.path("store/runs/r/report"));
     shared.run(&["report", "--run", "r"]).expect(0);
-    let refused = shared.run(&["run", "report", "r"]).expect(2);
-    assert!(refused.stderr.contains("other --workouts or --pairs"), "{}", refused.stderr);
+    let before = parts();
+    // A late twin that was begun with other lists.
+    shared.run(&["report", "--run", "r", "--workouts", "7", "--shard", "0/5"]).expect(0);
+    let both = parts();
+    assert!(before.iter().all(|(path, part)| both.get(path) == Some(part)) && both.len() == before.len() + 2);
+    let refused = shared.run(&["run", "report", "r", "--workouts", "7"]).expect(2);
+    let owed = "4 of 5 buckets are not done with report --workouts 7 in run r";
+    assert!(refused.stderr.contains(owed), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`longrun report --workouts 7 --run r`"), "{}", refused.stderr);
+    let said = shared.run(&["run", "progress", "r"]).expect(0).stderr;
+    assert!(said.contains("report: 5 of 5") && said.contains("report --workouts 7: 1 of 5"), "{said}");
+    shared.run(&["report", "--run", "r", "--workouts", "7"]).expect(0);
+    let page = |args: &[&str]| {
+        let out = shared.path("page.html");
+        shared.run(&[args, &["--out", out.to_str().unwrap()]].concat()).expect(0);
+        std::fs::read(out).unwrap()
+    };
+    let store = shared.path("store").display().to_string();
+    for lists in [&[][..], &["--workouts", "7"]] {
+        let parts = page(&[&["run", "report", "r"], lists].concat());
+        assert!(
+            parts == page(&[&["--lake", &store, "report"], lists].concat()),
+            "another page with {lists:?}"
+        );
+    }
     let refused = shared.run(&["report", "--run", "r", "--user", "alice"]).expect(2);
     assert!(refused.stderr.contains("longrun run report r"), "{}", refused.stderr);
 }
