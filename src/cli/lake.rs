@@ -12,7 +12,7 @@ use crate::store::geometry;
 use crate::store::lake::{Lake, Patience, remote};
 use crate::store::local::Local;
 use crate::store::mirror::{Mirrored, Take, mirror};
-use crate::store::names::{BUCKETS, CHARTER, MOST_BUCKETS};
+use crate::store::names::{self, BUCKETS, CHARTER, MOST_BUCKETS};
 use crate::store::place::Place;
 use crate::store::rebucket;
 
@@ -65,6 +65,8 @@ enum Action {
         datasets: bool,
     },
     /// Copy a lake from a bucket or a folder into this one: its datasets, and whatever else this one does not have
+    ///
+    /// Pages of runs come along as reports/run-ID.html; the reports that this lake has of its own stay.
     Pull {
         /// gs://bucket/prefix, s3://bucket/prefix or a folder
         #[arg(value_parser = place())]
@@ -241,6 +243,9 @@ fn pull(context: &Context, from: &Place) -> Result<Mirrored> {
         None => begin_at(&there_lake, &context.lake)?,
     }
     let pulled = copy(&there_lake, &Place::Folder(folder.to_path_buf()), Take::Back)?;
+    if own.is_some() && pulled.files + pulled.removed > 0 && Local::new(folder).exists(&names::own_page())? {
+        say!("{} is of what was there before; `longrun report` makes it anew", names::own_page());
+    }
     let is_kept = there_lake.has_geometry();
     if own.is_some_and(|own| own.has_geometry() != is_kept) {
         let (has, other) = if is_kept { ("with", "off") } else { ("without", "on") };

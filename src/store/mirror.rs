@@ -47,8 +47,8 @@ pub enum Take {
     Landed,
     /// From there with its datasets and weights, which take the place of those that are there.
     Everything,
-    /// Back to it: datasets and weights, and whatever else it does not have. Nothing that landed there is replaced, and
-    /// no answers come back that it once had.
+    /// Back to it: datasets, weights and pages of runs, and whatever else it does not have. Nothing that landed there is
+    /// replaced, no answers come back that it once had, and its own reports stay.
     Back,
 }
 
@@ -75,6 +75,9 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         let mut here = from.backend().list(&Key::new(folder))?;
         here.retain(|(key, _)| !walked.contains(key));
         // A lake that is whole had those before it had its newest one: what it no longer has of them was forgotten.
+        let is_reports = folder == REPORTS;
+        // Reports are of who has the lake: with what nobody else knows, and to compare the next ones with.
+        here.retain(|(key, _)| !is_reports || !is_whole || names::is_run_page(key));
         let run = |key: &Key| names::segment(key).map(|(_, run, _)| run);
         let newest = if is_whole { there.keys().filter_map(run).max() } else { None };
         here.retain(|(key, _)| there.contains_key(key) || run(key) > newest || run(key).is_none());
@@ -91,8 +94,9 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         }
         // What a dataset no longer has is no longer a part of it.
         if !is_landing(&folder) {
+            let stays = |key: &Key| is_reports && (is_whole || names::is_run_page(key));
             let gone = there.keys().filter(|key| here.binary_search_by(|(own, _)| own.cmp(key)).is_err());
-            for key in gone {
+            for key in gone.filter(|key| !stays(key)) {
                 to.remove(key)?;
                 mirrored.removed += 1;
             }
@@ -124,7 +128,8 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     mirrored.out_of_reach = left_in_place(from, to, &copy_from_place(to, &files, &bytes, &progress))?;
     // Who keeps their datasets keeps what the charter says of them.
     let charter = Key::new(CHARTER);
-    if take != Take::Landed || !to.exists(&charter)? {
+    let is_there = to.exists(&charter)?;
+    if !is_there || (take != Take::Landed && !is_same(from.backend(), to, &charter)?) {
         copy(&charter)?;
     }
     Ok(Mirrored { files: files.into_inner(), bytes: bytes.into_inner(), ..mirrored })

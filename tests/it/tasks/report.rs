@@ -49,6 +49,33 @@ fn a_page_collected_by_any_number_of_workers_is_that_of_one_machine() {
 }
 
 #[test]
+fn a_pull_brings_the_page_of_the_run_and_leaves_the_reports_of_home() {
+    let shared = Shared::folder();
+    let home = shared.path("home");
+    shared.push();
+    shared.whole("r", 1);
+    shared.step("report", "r", 1);
+    shared.run(&["run", "report", "r"]).expect(0);
+    let own = home.join("reports/report.html");
+    std::fs::create_dir_all(home.join("reports")).unwrap();
+    std::fs::write(&own, "with the live pipeline").unwrap();
+    std::fs::write(home.join("reports/figures.json"), "{}").unwrap();
+    let pull = || shared.run(&["--lake", home.to_str().unwrap(), "lake", "pull", &shared.store]).expect(0);
+    assert!(pull().stderr.contains("reports/report.html is of what was there before"));
+    let page = std::fs::read(shared.path("store/reports/run-r.html")).unwrap();
+    let is_as_it_should_be = || {
+        assert_eq!(std::fs::read(home.join("reports/run-r.html")).unwrap(), page);
+        assert_eq!(std::fs::read(&own).unwrap(), b"with the live pipeline");
+        assert_eq!(std::fs::read(home.join("reports/figures.json")).unwrap(), b"{}");
+    };
+    is_as_it_should_be();
+    // Nothing new came, so nothing is out of date; and the page of a run stays where the store no longer has it.
+    std::fs::remove_file(shared.path("store/reports/run-r.html")).unwrap();
+    assert!(!pull().stderr.contains("of what was there before"));
+    is_as_it_should_be();
+}
+
+#[test]
 fn what_a_newer_run_has_made_is_in_no_report_of_an_older_one() {
     let shared = Shared::folder();
     shared.push();
