@@ -12,15 +12,18 @@ import json
 import random
 
 # Core-seconds of a million activities, as docs/benchmarks.md has them: two million of the list's lines take two cores 17 s, 58,420 of
-# archives 44 s, and a million to dedupe one core 36 s.
-CPU_S = {"normalize the lists": 17, "normalize with samples": 1506, "dedupe": 36}
+# archives 44 s, and a million to dedupe one core 36 s. What the report collects of 134,440 took 3.5 s.
+CPU_S = {"normalize the lists": 17, "normalize with samples": 1506, "dedupe": 36, "report": 26}
 # Bytes of a million activities, there as well: 679 MiB of landing become 569 MiB for two million, 1.1 GiB of archives 494 MiB for
-# 58,420. Dedupe reads activities and writes golden, as in the demo.
-READ = {"normalize the lists": 0.36e9, "normalize with samples": 20.2e9, "dedupe": 0.6e9}
-WRITTEN = {"normalize the lists": 0.3e9, "normalize with samples": 8.9e9, "dedupe": 0.45e9}
+# 58,420. Dedupe reads activities and writes golden, as in the demo. The report reads 100.2 MiB of 167,955 (docs/scale.md).
+READ = {"normalize the lists": 0.36e9, "normalize with samples": 20.2e9, "dedupe": 0.6e9, "report": 0.63e9}
+WRITTEN = {"normalize the lists": 0.3e9, "normalize with samples": 8.9e9, "dedupe": 0.45e9, "report": 0.09e9}
 # Of one bucket that is pending, of docs/scale.md: the demo has 229 gets, 93 puts and 70 lists to normalize 5 of them, 113 and 15 to dedupe.
-GETS = {"normalize the lists": 46, "normalize with samples": 46, "dedupe": 23}
-PUTS = {"normalize the lists": 32, "normalize with samples": 32, "dedupe": 3}
+GETS = {"normalize the lists": 46, "normalize with samples": 46, "dedupe": 23, "report": 17}
+PUTS = {"normalize the lists": 32, "normalize with samples": 32, "dedupe": 3, "report": 2}
+# `run report` adds the parts up on one core: of each bucket at most so many workouts, each of so many bytes and seconds, which 102 parts
+# with 127,680 of them took. So many workouts has an activity, about, and so much memory took the page.
+LISTED, PART_BYTES, PART_CPU_S, WORKOUTS, PAGE_GIB = 100_000, 106, 10.7e-6, 0.6, 0.15
 # Landing and archives are read in objects of about this size, and samples written in such.
 OBJECT_BYTES = 64e6
 # A store answers after so long, and longrun has so many requests under way for a bucket.
@@ -94,6 +97,16 @@ def simulate(step, millions, shares, machines, cores):
     return {"hours": seconds / 3600, "compute_usd": compute, "requests_usd": requests, "bottleneck": bottleneck, "gib_of_a_task": gib}
 
 
+def summed(millions, shares):
+    """The step that is of no tasks: one core of a machine of two adds up the parts, which it fetches while it waits for nothing else."""
+    rows = sum(min(LISTED, share * millions * 1e6 * WORKOUTS) for share in shares)
+    parts = {"cores": rows * PART_CPU_S, "bytes": rows * PART_BYTES / BYTES_PER_CORE_S,
+             "requests": len(shares) * LATENCY_S / UNDER_WAY}
+    hours = sum(parts.values()) / 3600
+    return {"hours": hours, "compute_usd": hours * 2 * MACHINE_VCPU_H, "requests_usd": len(shares) * GET,
+            "bottleneck": max(parts, key=parts.get), "gib_of_a_task": PAGE_GIB}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--activities", type=float, default=1e9)
@@ -102,6 +115,7 @@ def main():
     args = parser.parse_args()
     millions, shares = args.activities / 1e6, drawn(args.buckets)
     rows = [{"step": step, "shape": shape, **simulate(step, millions, shares, *size)} for step in CPU_S for shape, size in SHAPES.items()]
+    rows.append({"step": "run report", "shape": "1 machine of 2 cores", **summed(millions, shares)})
     if args.json:
         print(json.dumps(rows, indent=1))
         return

@@ -1,7 +1,7 @@
 """One run past one machine on Spark (docs/scale.md): Dataproc, EMR, Databricks or a cluster of your own, classic or Connect.
 
 Spark has a row for each bucket and one task for each row, so scheduling, retries and speculation are its own; a task calls longrun
-for its bucket. plan, learn and finish run here, on the driver. Then Spark answers the questions of report.sql.
+for its bucket. plan, learn, finish and run report run here, on the driver. Then Spark answers the questions of report.sql.
 
 usage: spark-submit --conf spark.speculation=true spark.py --lake s3://people/lake --state lake
 """
@@ -53,7 +53,7 @@ def stage(spark, step, run, args):
     print(json.dumps({"step": step, **used}), file=sys.stderr)
 
 
-def report(spark, done, place):
+def answers(spark, done, place):
     """The answers to report.sql, over the files that the finished run lists."""
     for dataset in ("golden", "activities", "matches"):
         files = [f"{place}/{file['key']}" for file in done["files"] if file["key"].startswith(f"{dataset}/")]
@@ -62,11 +62,11 @@ def report(spark, done, place):
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.sql")
     with open(beside if os.path.exists(beside) else "report.sql") as text:
         questions = text.read().split("-- name: ")[1:]
-    answers = {}
+    answered = {}
     for question in questions:
         name, query = question.split("\n", 1)
-        answers[name.strip()] = [row.asDict() for row in spark.sql(query.strip().rstrip(";")).collect()]
-    return answers
+        answered[name.strip()] = [row.asDict() for row in spark.sql(query.strip().rstrip(";")).collect()]
+    return answered
 
 
 def main():
@@ -98,7 +98,9 @@ def main():
     stage(spark, "dedupe", run, args)
     # 3 is done, with rejects.
     done = longrun(args.longrun, args.lake, "run", "finish", run, good=(0, 3))
-    print(json.dumps(report(spark, done, (args.spark_lake or args.lake).rstrip("/")), default=str, indent=1))
+    stage(spark, "report", run, args)
+    longrun(args.longrun, args.lake, "run", "report", run)
+    print(json.dumps(answers(spark, done, (args.spark_lake or args.lake).rstrip("/")), default=str, indent=1))
     spark.stop()
 
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Shared, assert_same, datasets, demo_lake};
-use crate::support::{BINARY, Ended, python_with};
+use crate::support::{BINARY, Ended, files, python_with};
 
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cluster.py")
@@ -30,6 +30,17 @@ fn comes_to_the_same(shared: &Shared, python: &str, script: &Path, args: &[&str]
     command.env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").unwrap()));
     Ended::of(command.output().unwrap()).expect(0);
     assert_same(&shared.pulled(), &datasets(&demo_lake()));
+    let page = shared.path("page.html");
+    shared
+        .run(&["--lake", shared.path("back").to_str().unwrap(), "report", "--out", page.to_str().unwrap()])
+        .expect(0);
+    let of_run = files(&shared.path("back/reports"));
+    let of_run: Vec<&Vec<u8>> = of_run
+        .iter()
+        .filter(|(path, _)| path.to_str().unwrap().contains("/run-"))
+        .map(|(_, bytes)| bytes)
+        .collect();
+    assert!(of_run == [&std::fs::read(page).unwrap()], "another page");
 }
 
 #[test]
