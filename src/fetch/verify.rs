@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::normalize;
 use crate::sources::strava::{self, history};
 use crate::store::archives;
 use crate::store::dataset;
@@ -72,6 +73,7 @@ pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
             let mut found = Verified::default();
             let checks = [
                 landing(lake, bucket, &mut found),
+                normalize::check_landing(lake, bucket),
                 imports(lake, bucket, &mut found),
                 rows(lake, bucket, &of_bucket, &mut found),
             ];

@@ -226,13 +226,16 @@ fn normalize_bucket(
     }
 }
 
-/// What was read of the landing is still there: a store that lost bytes is no store to go on from.
-fn check_landing(lake: &Lake, stored: &Stored, read: Position) -> Result<()> {
+/// What activities were made from of the landing is still there: a store that lost bytes is no store to go on from.
+pub fn check_landing(lake: &Lake, bucket: Bucket) -> Result<()> {
+    let activities = lake.activities(Source::Strava.name(), bucket);
+    let read = dataset::made_from(lake, &activities)?.unwrap_or_default().landing;
     if read == Position::default() {
         return Ok(());
     }
+    let segments = landing::segments(lake, bucket)?;
     let is_it = |segment: &&Segment| (segment.run, segment.number) == (read.run, read.number);
-    let bytes = stored.segments.iter().find(is_it).map_or(0, |segment| segment.bytes);
+    let bytes = segments.iter().find(is_it).map_or(0, |segment| segment.bytes);
     if bytes >= read.offset {
         return Ok(());
     }
@@ -240,8 +243,12 @@ fn check_landing(lake: &Lake, stored: &Stored, read: Position) -> Result<()> {
     Err(Error::damaged(
         folder,
         format!(
-            "a segment of run {} ends at byte {bytes}, but the activities were made from {} bytes of it; restore it from a copy",
-            read.run, read.offset
+            "a segment of run {} in bucket {bucket} ends at byte {bytes}, but the activities were made from {} bytes of it; \
+             restore it from a copy, or delete {}: `longrun normalize` makes it anew from what is left, and `longrun fetch \
+             --whole-list` asks for the rest",
+            read.run,
+            read.offset,
+            lake.place(&activities).display()
         ),
     ))
 }
@@ -269,7 +276,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         let pending: Vec<&(u32, Import)> = stored.pending(self.source, &made.archives).collect();
         let _share = self.room.take(self.needs(stored, &pending, made.landing));
         if self.source == Source::Strava {
-            check_landing(self.lake, stored, made.landing)?;
+            check_landing(self.lake, self.bucket)?;
             self.take_landing(&mut rows, &mut made, &mut summary)?;
         }
         for (number, import) in pending {

@@ -113,3 +113,24 @@ fn verify_names_damage_and_gaps_with_their_places() {
     assert!(ended.stderr.contains("damaged, in 1 place"), "{}", ended.stderr);
     assert!(ended.stderr.contains("landing/strava/"), "{}", ended.stderr);
 }
+
+#[test]
+fn verify_sees_that_landing_is_lost_which_rows_were_made_from() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    world.fetch(&[]).expect(0);
+    world.run(&["normalize"]).expect(0);
+    let segment =
+        files(&world.lake_folder()).into_keys().find(|path| path.extension().is_some_and(|e| e == "zst"));
+    let segment = segment.unwrap();
+    let whole = std::fs::read(&segment).unwrap();
+    for left in [Some(whole.len() - 30), Some(whole.len() / 2), None] {
+        match left {
+            Some(bytes) => std::fs::write(&segment, &whole[..bytes]).unwrap(),
+            None => std::fs::remove_file(&segment).unwrap(),
+        }
+        let said = world.run(&["verify"]).expect(3).stderr;
+        assert!(said.contains("but the activities were made from") && said.contains("or delete"), "{said}");
+    }
+    std::fs::write(&segment, &whole).unwrap();
+    world.run(&["verify"]).expect(0);
+}

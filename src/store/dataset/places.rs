@@ -184,7 +184,7 @@ mod tests {
         .enumerate()
         {
             let key = (source.to_string(), "nora".to_string(), id.to_string());
-            let file = Key::new(&format!("streams/{source}-000-2024.parquet"));
+            let file = Key::new(format!("streams/{source}-000-2024.parquet"));
             places.0.insert(
                 key,
                 Place { user_id: "nora".to_string(), source_id: id.to_string(), file, row, samples },
