@@ -15,7 +15,7 @@ use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::fetch::client::{App, Client};
 use crate::fetch::metrics::{Metrics, Server};
-use crate::fetch::{self, Event, Options, Stop, Summary, Why};
+use crate::fetch::{self, Doubted, Event, Options, Stop, Summary, Why};
 use crate::http;
 use crate::model::secret::Secret;
 use crate::sources::strava::endpoints::{self, Depth};
@@ -229,7 +229,7 @@ pub fn run_on(lake: &Lake, args: &Args, observed: &Observed) -> Result<(Summary,
     let exit = match &summary.stopped {
         Some(_) => Exit::StoppedAtQuota,
         None if !summary.failures.is_empty() => Exit::Incomplete,
-        None if summary.parked > 0 => Exit::DoneWithRejects,
+        None if summary.parked > 0 || !summary.doubts.is_empty() => Exit::DoneWithRejects,
         None => Exit::Done,
     };
     Ok((summary, exit))
@@ -314,6 +314,17 @@ fn compare(s: &Summary) {
     );
 }
 
+/// Why a list counts as not whole, and what comes of that.
+pub fn say_doubt(doubted: &Doubted) {
+    say!(
+        "user {}: {}; nothing counts as gone by it, and a fetch after {} UTC walks the whole list again (`longrun fetch \
+         --whole-list --max-age 0s` does now)",
+        doubted.user_id,
+        doubted.reason,
+        output::minute(doubted.next)
+    );
+}
+
 /// The summary for people.
 pub fn describe(summary: &Summary) {
     let s = summary;
@@ -364,6 +375,7 @@ pub fn describe(summary: &Summary) {
     if s.parked > 0 {
         say!("{} set aside, listed above; a later run tries again", s.parked);
     }
+    s.doubts.iter().for_each(say_doubt);
     if !s.failures.is_empty() {
         say!(
             "{} {} could not be fetched, listed above",

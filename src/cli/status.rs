@@ -142,6 +142,7 @@ fn complain(standing: &Standing) {
             standing.user_id
         );
     }
+    standing.doubt.iter().for_each(fetch::say_doubt);
     if let Some(lack) = standing.lack {
         say!("user {}: {lack}", standing.user_id);
     }

@@ -124,7 +124,12 @@ impl Work {
 
     /// Finds out whether a page is owed, and what is owed beyond the list if not.
     pub fn look(&mut self, wanted: &Wanted, now: Timestamp) {
-        if self.phase == Phase::PageOwed && self.progress.next_page(wanted, now).is_none() {
+        // What the walk wants to know of one activity may be set aside until another day.
+        let is_due = |ask: &Ask| {
+            let place = endpoints::place(ask).and_then(|(index, id)| self.parked.get(&(index, id.into())));
+            place.is_none_or(|parked| parked.next_s <= now.as_second())
+        };
+        if self.phase == Phase::PageOwed && self.progress.next_page(wanted, now).filter(is_due).is_none() {
             self.know_list(wanted, now);
         }
     }
@@ -152,7 +157,12 @@ impl Work {
         self.owed = Queues::Queued(std::array::from_fn(queue));
     }
 
-    /// A page has landed.
+    /// Whether an answer is one that the walk of the list goes on from.
+    pub fn is_walking_by(&self, ask: &Ask) -> bool {
+        self.phase == Phase::PageInFlight || endpoints::activity(ask).is_none()
+    }
+
+    /// What the walk of the list asked for has landed.
     pub fn listed(&mut self, wanted: &Wanted, now: Timestamp) {
         // Fresh enough, however short the time that is asked for.
         if self.progress.is_walked() { self.know_list(wanted, now) } else { self.phase = Phase::PageOwed }
@@ -187,9 +197,10 @@ impl Work {
     /// Takes what is asked next.
     pub fn next(&mut self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
         let ask = self.peek(wanted, now)?;
-        match endpoints::place(&ask) {
-            None => self.phase = Phase::PageInFlight,
-            Some((index, _)) => drop(self.owed.queue(index).and_then(VecDeque::pop_front)),
+        if self.phase == Phase::PageOwed {
+            self.phase = Phase::PageInFlight;
+        } else if let Some((index, _)) = endpoints::place(&ask) {
+            drop(self.owed.queue(index).and_then(VecDeque::pop_front));
         }
         self.served += 1;
         if self.token == Token::New {
@@ -200,21 +211,21 @@ impl Work {
 
     /// What was asked for is owed still: next, or behind the others.
     pub fn put_back(&mut self, ask: &Ask, is_next: bool) {
-        match endpoints::activity(ask).zip(endpoints::place(ask)) {
-            Some(((id, start_s), (index, _))) => {
-                let owed = Owed { id: id.into(), start_s };
-                if let Some(queue) = self.owed.queue(index) {
-                    if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
-                }
+        if self.phase == Phase::PageInFlight {
+            self.phase = Phase::PageOwed;
+        } else if let Some(((id, start_s), (index, _))) = endpoints::activity(ask).zip(endpoints::place(ask))
+        {
+            let owed = Owed { id: id.into(), start_s };
+            if let Some(queue) = self.owed.queue(index) {
+                if is_next { queue.push_front(owed) } else { queue.push_back(owed) }
             }
-            None if self.phase == Phase::PageInFlight => self.phase = Phase::PageOwed,
-            None => {}
         }
     }
 
     /// Sets a thing aside until a later time. Returns what is to be stored.
-    pub fn park(&mut self, ask: &Ask, reason: String, now_s: i64) -> Option<Parked> {
+    pub fn park(&mut self, ask: &Ask, reason: String, wanted: &Wanted, now: Timestamp) -> Option<Parked> {
         let (index, id) = endpoints::place(ask)?;
+        let now_s = now.as_second();
         if let Some(queue) = self.owed.queue(index)
             && let Some(at) = queue.iter().rposition(|owed| &*owed.id == id)
         {
@@ -230,6 +241,8 @@ impl Work {
             next_s: now_s + pause_s(tries),
         };
         self.parked.insert((index, id.into()), parked.clone());
+        // The list's end waits for it, and nothing else of the account does.
+        self.look(wanted, now);
         Some(parked)
     }
 

@@ -17,7 +17,7 @@ use super::metrics::{Page, asked};
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
 use super::verdict::{Verdict, judge};
-use super::{Event, Failure, Options, Stop, Summary, Why, chosen, survey};
+use super::{Doubted, Event, Failure, Options, Stop, Summary, Why, chosen, survey};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::signals::Signals;
@@ -56,8 +56,10 @@ pub async fn run(
     summary.requests = fetch.scheduler.requests;
     summary.retries = fetch.scheduler.retries;
     summary.outages = fetch.scheduler.outages;
-    summary.stopped = fetch.scheduler.stop;
+    summary.stopped.clone_from(&fetch.scheduler.stop);
     summary.budget = Some(fetch.scheduler.budget.read);
+    let doubted = |work: &Work| work.progress.doubt().map(|doubt| Doubted::of(&work.account.user_id, doubt));
+    summary.doubts = fetch.scheduler.accounts().iter().filter_map(doubted).collect();
     summary.seconds = begin.elapsed().as_secs_f64();
     tracing::info!(calls = summary.requests, activities = summary.activities, "ended");
     Ok(summary)

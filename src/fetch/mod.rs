@@ -37,7 +37,7 @@ use self::survey::Owing;
 use crate::error::{Error, Result};
 use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
-use crate::sources::strava::walk::Anew;
+use crate::sources::strava::walk::{Anew, Doubt};
 use crate::store::state::accounts::{Account, Accounts};
 use crate::store::state::parked::Parked;
 
@@ -104,6 +104,8 @@ pub struct Summary {
     /// Why it ended before everything was there.
     pub stopped: Option<Stop>,
     pub failures: Vec<Failure>,
+    /// Lists that were to be walked whole and were not.
+    pub doubts: Vec<Doubted>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -124,6 +126,21 @@ pub enum Stop {
 pub struct Failure {
     pub user_id: String,
     pub reason: String,
+}
+
+/// A list that counts as not whole, so that nothing counts as gone by it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Doubted {
+    pub user_id: String,
+    pub reason: String,
+    /// When a fetch walks the whole list again.
+    pub next: Timestamp,
+}
+
+impl Doubted {
+    fn of(user_id: &str, doubt: &Doubt) -> Doubted {
+        Doubted { user_id: user_id.to_string(), reason: doubt.reason(), next: doubt.next() }
+    }
 }
 
 /// Why nothing is sent for a while.

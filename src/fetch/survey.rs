@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Doubted;
 use super::budget::{Budget, Room};
 use super::reserve::Reserve;
 use crate::error::Result;
@@ -58,6 +59,8 @@ pub struct Standing {
     pub fresh_as_of: Option<Timestamp>,
     /// What was deleted, or came late, is known as of then.
     pub whole_list_as_of: Option<Timestamp>,
+    /// Why a later walk of the whole list does not count, and when the next one is.
+    pub doubt: Option<Doubted>,
     pub activities: usize,
     /// How many activities have it, by kind.
     pub fetched: BTreeMap<&'static str, usize>,
@@ -152,6 +155,7 @@ fn standing(
     let is_readable = unreadable.is_none();
     let had = |index: usize| (endpoints::of_activities(index).kind, progress.had(index));
     Standing {
+        doubt: progress.doubt().map(|doubt| Doubted::of(&account.user_id, doubt)),
         user_id: account.user_id,
         account_id: account.account_id,
         fresh_as_of: progress.walked_at(),

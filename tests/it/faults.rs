@@ -171,9 +171,17 @@ fn what_an_athlete_edited_is_fetched_anew_and_kudos_are_not() {
 
 #[test]
 fn a_list_costs_a_call_for_200_and_an_empty_page() {
-    let options = Options { seed: 62, users: 1, activities: 400 };
-    let (world, _) = World::of(options, Config { limits: WIDE, ..Config::default() });
-    assert_eq!(world.fetch(&[]).expect(0).json()["requests"], 3);
+    for (activities, first) in [(399, 3), (400, 4)] {
+        let options = Options { seed: 62, users: 1, activities };
+        let (world, _) = World::of(options, Config { limits: WIDE, ..Config::default() });
+        assert_eq!(
+            world.fetch(&[]).expect(0).json()["requests"],
+            first,
+            "a full page before the end is made sure of"
+        );
+        let again = world.fetch(&["--whole-list", "--max-age", "0s"]).expect(0).json();
+        assert_eq!(again["requests"], 3, "and once is enough");
+    }
 }
 
 #[cfg(unix)]

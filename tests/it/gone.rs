@@ -1,6 +1,9 @@
 //! What an athlete deleted or hid: its row says so, and workouts and sums leave it out until it is back.
 
-use longrun::testing::emulator::Config;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use longrun::testing::emulator::{Asked, Config, Twist};
 use longrun::testing::synth::Options;
 
 use crate::support::{Row, WIDE, World, rows, timeless};
@@ -129,4 +132,57 @@ fn what_was_not_granted_is_stored_shown_and_said_with_the_way_out() {
     std::fs::write(&file, account.to_string()).unwrap();
     world.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
     assert_eq!(world.run(&["accounts", "list", "--json"]).expect(0).json()[0]["scope"], "read,activity:read");
+}
+
+#[test]
+fn an_empty_page_in_the_middle_of_a_list_makes_nothing_gone_and_hides_nothing() {
+    let options = Options { seed: 92, users: 2, activities: 450 };
+    let empty = |asked: &Asked| {
+        let is_page_2 = asked.path_and_query.ends_with("&page=2");
+        is_page_2.then(|| Twist { instead: Some((200, b"[]".to_vec())), ..Twist::default() })
+    };
+    let config = Config { limits: WIDE, script: Some(Box::new(empty)), ..Config::default() };
+    let (world, _) = World::of(options, config);
+    assert_eq!(world.fetch(&[]).expect(0).json()["activities"], 900);
+    let swept = world.fetch(&["--whole-list", "--max-age", "0s"]).expect(0).json();
+    assert_eq!((&swept["activities"], &swept["calls"]["detail"]), (&900.into(), &serde_json::Value::Null));
+    world.run(&["normalize"]).expect(0);
+    assert_eq!((rows(&world.lake_folder(), "activities").len(), gone(&world)), (900, vec![]));
+}
+
+#[test]
+fn a_list_that_leaves_out_what_is_there_by_its_id_is_in_doubt_and_that_is_said() {
+    let options = Options { seed: 93, users: 2, activities: 250 };
+    let lies = Arc::new(AtomicBool::new(false));
+    let is_lying = lies.clone();
+    let short = move |asked: &Asked| {
+        let is_list = asked.path_and_query.contains("/athlete/activities");
+        let is_cut =
+            is_list && (asked.path_and_query.contains("before=") || asked.path_and_query.contains("&page="));
+        (is_cut && is_lying.load(Ordering::SeqCst))
+            .then(|| Twist { instead: Some((200, b"[]".to_vec())), ..Twist::default() })
+    };
+    let config = Config { limits: WIDE, script: Some(Box::new(short)), ..Config::default() };
+    let (world, _) = World::of(options, config);
+    world.fetch(&[]).expect(0);
+    let sweep = ["--whole-list", "--max-age", "0s"];
+    lies.store(true, Ordering::SeqCst);
+    let ended = world.fetch(&sweep).expect(3);
+    assert!(ended.stderr.contains("is there and was not on it; nothing counts as gone"), "{}", ended.stderr);
+    assert_eq!(
+        (&ended.json()["activities"], ended.json()["doubts"].as_array().unwrap().len()),
+        (&500.into(), 2)
+    );
+    let status = world.run(&["status"]).expect(0);
+    assert!(status.stderr.contains("Strava left activities out of the list"), "{}", status.stderr);
+    world.run(&["normalize"]).expect(0);
+    assert_eq!(gone(&world), []);
+    lies.store(false, Ordering::SeqCst);
+    assert_eq!(world.fetch(&sweep).expect(0).json()["doubts"], serde_json::json!([]));
+    // Who cannot be asked for what is missing does not hold the account up.
+    lies.store(true, Ordering::SeqCst);
+    world.emulator.plant("/activities/", 403, "");
+    let ended = world.fetch(&[&sweep[..], &["--concurrency", "1"]].concat()).expect(3);
+    assert!(ended.stderr.contains("set aside until"), "{}", ended.stderr);
+    assert_eq!(world.run(&["status", "--json"]).expect(0).json()["accounts"][0]["gone"], 0);
 }

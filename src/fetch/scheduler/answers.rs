@@ -59,17 +59,17 @@ impl Scheduler {
         let now = self.now(local_ms);
         let activities = self.accounts[index].progress.activities();
         let is_unparked = self.change(index, |work, wanted| {
+            let is_walking = work.is_walking_by(ask);
             work.progress.take(ask, news, at);
             work.refused_tokens.remove(ask);
-            if endpoints::activity(ask).is_none() {
+            let is_unparked = work.unpark(ask);
+            if is_walking {
                 work.listed(wanted, now);
             }
-            work.unpark(ask)
+            is_unparked
         });
-        if endpoints::activity(ask).is_none() {
-            self.activities += self.accounts[index].progress.activities();
-            self.activities -= activities;
-        }
+        self.activities += self.accounts[index].progress.activities();
+        self.activities -= activities;
         if is_unparked {
             let account_id = self.accounts[index].account.account_id.clone();
             self.effects.push(Effect::Unparked { account_id, ask: ask.clone() });
@@ -126,8 +126,8 @@ impl Scheduler {
 
     /// A thing is set aside, or the account where it is the list.
     fn set_aside(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
-        let now_s = self.now(local_ms).as_second();
-        let parked = self.change(index, |work, _| work.park(ask, reason.clone(), now_s));
+        let now = self.now(local_ms);
+        let parked = self.change(index, |work, wanted| work.park(ask, reason.clone(), wanted, now));
         match parked {
             Some(parked) => {
                 let user_id = self.accounts[index].account.user_id.clone();

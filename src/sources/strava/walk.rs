@@ -4,18 +4,22 @@
 //! are numbered, so that activities of one second are not lost at a border and no activity is listed twice; a walk
 //! that is taken up later, when deletions may have shifted the pages, goes on below the oldest second it saw. Later
 //! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
-//! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew.
+//! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew. What an empty
+//! page is believed is in [`ends`].
 
 mod activities;
+mod ends;
 pub mod packed;
 
 use compact_str::CompactString;
 use jiff::{SignedDuration, Timestamp};
 
 use self::activities::Activities;
+pub use self::ends::Doubt;
+use self::ends::{DOUBTED_S, End};
 use super::api::ListEntry;
 use super::archive::ArchivedEntry;
-use super::endpoints::{self, About, Depth, News, OF_ACTIVITIES};
+use super::endpoints::{self, About, Depth, News, OF_ACTIVITIES, list::PER_PAGE};
 use crate::store::landing::Ask;
 
 /// A later walk goes this far below the newest activity known: devices sync late.
@@ -91,6 +95,8 @@ pub struct Progress {
     walked_at: Option<Timestamp>,
     /// The same, of the last walk that went to the oldest activity.
     whole_at: Option<Timestamp>,
+    /// Why the last walk that came to an end was not whole, though it was to be.
+    doubt: Option<Doubt>,
     known: Activities,
     /// When the first answer that is there came.
     oldest: Option<Timestamp>,
@@ -123,6 +129,9 @@ struct At {
     has_hole: bool,
     /// Something of any page could not be read, so what was not seen may be there all the same.
     has_had_holes: bool,
+    /// The last page had as many records as a page can have.
+    was_full: bool,
+    end: End,
 }
 
 /// One activity.
@@ -219,6 +228,8 @@ impl Progress {
             (Ask::List { .. }, _) => {}
             (ask, news) => {
                 let Some((index, id)) = endpoints::place(ask) else { return };
+                let is_there = news != News::NotFound;
+                let is_look = self.look().is_some_and(|look| look == *ask);
                 let known = self.known.open().entry(id.into()).or_default();
                 let (print, at_s) = (known.print, at.as_second());
                 self.gone -= usize::from(known.gone.is_some());
@@ -239,6 +250,9 @@ impl Progress {
                     }
                     _ => Had::Nothing { print, at_s, times: 1 },
                 };
+                if is_look {
+                    self.looked(id, is_there, at);
+                }
             }
         }
     }
@@ -267,19 +281,22 @@ impl Progress {
     ) {
         let has_hole = entries.iter().any(Option::is_none);
         let (mut began_at, mut oldest_s, mut is_ordered, mut has_had_holes) = (at, i64::MAX, true, has_hole);
+        let (mut was_full, mut end) = (false, End::Ahead);
         if let Walk::At(walk) = &self.walk
             && scan == self.scans
         {
             (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
+            (was_full, end) = (walk.was_full, walk.end);
             has_had_holes |= walk.has_had_holes;
         }
+        // There is at least what it begins with, or the list is not what it was.
+        let is_anchored = page == 1 && oldest_s < i64::MAX && before_s == Some(oldest_s.saturating_add(1));
         self.scans = self.scans.max(scan);
         let was_ordered = is_ordered;
-        // A later page with nothing on it but what this walk has listed: the pages were shifted, or never end.
-        let mut is_repeated = page > 1 && entries.iter().any(Option::is_some);
+        let mut is_known = entries.iter().any(Option::is_some);
         for entry in entries.iter().flatten() {
             let all = self.known.open();
-            is_repeated &= all.get(entry.id.as_str()).is_some_and(|known| known.scan == scan);
+            is_known &= all.get(entry.id.as_str()).is_some_and(|known| known.scan == scan);
             let is_new = !all.contains_key(entry.id.as_str());
             let known = all.entry(entry.id.as_str().into()).or_default();
             if is_new {
@@ -292,31 +309,39 @@ impl Progress {
             is_ordered &= entry.start_s <= oldest_s;
             oldest_s = oldest_s.min(entry.start_s);
         }
+        // A later page with nothing on it but what this walk has listed: the pages were shifted, or never end.
+        let is_repeated = page > 1 && is_known;
         // What comes twice says nothing of the order.
         is_ordered |= is_repeated && was_ordered;
         let is_below = |until_s: i64| is_ordered && oldest_s < until_s;
         let can_go_on_below = is_ordered && is_lower(oldest_s, before_s);
-        if is_repeated && !can_go_on_below {
-            // Nobody knows what lies behind it, so the next run walks the whole list again.
+        let is_full = entries.len() >= PER_PAGE as usize;
+        let walk = At {
+            until_s,
+            before_s,
+            page: page + 1,
+            began_at,
+            page_at: at,
+            oldest_s,
+            is_ordered,
+            has_hole: has_hole || is_repeated,
+            has_had_holes: has_had_holes || is_repeated,
+            was_full: is_full,
+            end: End::Ahead,
+        };
+        if (is_repeated && !can_go_on_below) || until_s.is_some_and(is_below) {
+            // Nobody knows what lies behind it. Where a whole list was to be walked, the next run does that again.
             self.end(false, began_at);
-        } else if entries.is_empty() || until_s.is_some_and(is_below) {
-            self.end(until_s.is_none(), began_at);
-            if until_s.is_none() && !has_had_holes {
-                self.miss(scan, at.as_second());
-            }
+        } else if end == End::Again && is_known && !is_full {
+            self.come_to_end(walk);
+        } else if !entries.is_empty() {
+            self.walk = Walk::At(walk);
+        } else if is_anchored {
+            self.walk = Walk::At(At { end: End::LookForOldest, ..walk });
+        } else if was_full && end == End::Ahead && !self.is_all_there(until_s) {
+            self.walk = Walk::At(At { page, end: End::Again, ..walk });
         } else {
-            let page = page + 1;
-            self.walk = Walk::At(At {
-                until_s,
-                before_s,
-                page,
-                began_at,
-                page_at: at,
-                oldest_s,
-                is_ordered,
-                has_hole: has_hole || is_repeated,
-                has_had_holes: has_had_holes || is_repeated,
-            });
+            self.come_to_end(walk);
         }
     }
 
@@ -325,17 +350,7 @@ impl Progress {
         self.walked_at = Some(began_at);
         if is_whole {
             self.whole_at = Some(began_at);
-        }
-    }
-
-    /// What an earlier walk listed and this whole one did not is gone.
-    fn miss(&mut self, scan: u32, at_s: i64) {
-        self.gone = 0;
-        for known in self.known.open().values_mut() {
-            if known.scan > 0 && known.scan < scan {
-                known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
-            }
-            self.gone += usize::from(known.gone.is_some());
+            self.doubt = None;
         }
     }
 
@@ -344,8 +359,11 @@ impl Progress {
     pub fn next_page(&self, wanted: &Wanted, now: Timestamp) -> Option<Ask> {
         match &self.walk {
             Walk::At(at) if at.page > MAX_PAGES => None,
+            Walk::At(at) if at.end.is_looked_for() => self.look(),
             Walk::At(at) => {
-                let is_resumed = at.has_hole || at.page_at.as_second() + RESUMED_AFTER_S < now.as_second();
+                let is_resumed = at.has_hole
+                    || at.end == End::Again
+                    || at.page_at.as_second() + RESUMED_AFTER_S < now.as_second();
                 let (before_s, page) = if is_resumed && at.is_ordered && is_lower(at.oldest_s, at.before_s) {
                     (Some(at.oldest_s.saturating_add(1)), 1)
                 } else {
@@ -353,19 +371,27 @@ impl Progress {
                 };
                 Some(Ask::List { scan: self.scans, until_s: at.until_s, before_s, page })
             }
-            Walk::Ended if self.is_fresh(wanted) => None,
+            Walk::Ended if self.is_fresh(wanted, now) => None,
             Walk::NotBegun | Walk::Ended => {
                 // An archive shortens no walk: it may lack what nobody knows of.
-                let is_shortened = self.whole_at.is_some_and(|at| at >= wanted.whole_since);
+                let is_shortened = self.is_whole_enough(wanted, now);
                 let until_s = self.newest_s(now).map(|s| s - LOOKBACK_S).filter(|_| is_shortened);
                 Some(Ask::List { scan: self.scans + 1, until_s, before_s: None, page: 1 })
             }
         }
     }
 
-    fn is_fresh(&self, wanted: &Wanted) -> bool {
-        let since = |at: Option<Timestamp>, since: Timestamp| at.is_some_and(|at| at >= since);
-        since(self.walked_at, wanted.fresh_since) && since(self.whole_at, wanted.whole_since)
+    fn is_fresh(&self, wanted: &Wanted, now: Timestamp) -> bool {
+        self.walked_at.is_some_and(|at| at >= wanted.fresh_since) && self.is_whole_enough(wanted, now)
+    }
+
+    /// Whether the whole list need not be walked: it was, or that was tried in vain not long ago.
+    fn is_whole_enough(&self, wanted: &Wanted, now: Timestamp) -> bool {
+        let is_in_vain = |doubt: &Doubt| {
+            doubt.at >= wanted.whole_since && doubt.at.as_second() + DOUBTED_S > now.as_second()
+        };
+        self.whole_at.is_some_and(|at| at >= wanted.whole_since)
+            || self.doubt.as_ref().is_some_and(is_in_vain)
     }
 
     /// The newest start that a clock can have shown.
@@ -396,6 +422,11 @@ impl Progress {
     /// Activities that are gone are known as of this.
     pub fn whole_at(&self) -> Option<Timestamp> {
         self.whole_at
+    }
+
+    /// Why its list counts as not whole.
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.doubt.as_ref()
     }
 
     /// What is owed at an endpoint of activities, by its index, newest first.

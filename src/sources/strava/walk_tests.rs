@@ -64,12 +64,20 @@ fn detail(id: &str) -> Ask {
 }
 
 #[test]
-fn a_list_costs_a_request_for_200_and_one_that_is_empty() {
-    for (count, calls) in [(0, 1), (1, 2), (200, 2), (201, 3), (400, 3), (1_000, 6)] {
+fn a_list_costs_a_request_for_200_and_one_that_is_empty_and_where_the_last_was_full_one_to_be_sure() {
+    for (count, calls) in [(0, 1), (1, 2), (199, 2), (200, 3), (201, 3), (400, 4), (401, 4), (1_000, 7)] {
         let history: Vec<ListEntry> = (0..count).map(|i| entry(i, i as i64 * 1000)).collect();
         let mut progress = Progress::default();
         assert_eq!(walk(&mut progress, &history), calls, "{count} activities");
         assert_eq!(progress.activities(), count);
+        // Later the count tells.
+        let whole = Wanted { whole_since: at(NOW_S + 50), ..wanted(NOW_S + 50) };
+        let mut pages = 0;
+        while let Some(ask) = progress.next_page(&whole, at(NOW_S + 100)) {
+            progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + 100));
+            pages += 1;
+        }
+        assert_eq!(pages, count.div_ceil(200) + 1, "{count} activities, once more");
     }
 }
 
@@ -150,7 +158,7 @@ fn what_an_archive_told_is_not_asked_for_again() {
         has_file: e.id != "7",
     };
     // The list is walked all the same: the archive may lack what it does not know of.
-    assert_eq!(walk(&mut progress, &history), 11);
+    assert_eq!(walk(&mut progress, &history), 12);
     progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
     let owed = owed(&progress);
     let of = |id: &str| owed.iter().filter(|what| what.ends_with(&format!("activity {id}"))).count();

@@ -1,0 +1,153 @@
+//! Whether an empty page is the end of a list. It may be a fault of whatever stands between, and what is absent from a
+//! list that was cut counts as gone, so an end is believed where it fits what is known, and is asked for where not:
+//!
+//! | what comes | what is asked |
+//! |---|---|
+//! | an empty page behind a short one, or with everything listed that was listed before | nothing: that is the end |
+//! | an empty page behind a full one | a page that begins with the oldest activity seen |
+//! | not even that one on it | that activity, by its id |
+//! | the end, and much that was listed before is missing | one of that, by its id |
+//!
+//! What is there by its id and not on the list is a [`Doubt`]: nothing counts as gone, and the whole list is walked
+//! again another day.
+
+use compact_str::CompactString;
+use jiff::Timestamp;
+
+use super::{At, DAY_S, Gone, GoneWhy, Known, Progress, Walk};
+use crate::sources::strava::endpoints;
+use crate::store::landing::Ask;
+
+/// The whole list is walked again after so long, or when somebody asks for it.
+pub const DOUBTED_S: i64 = DAY_S;
+/// More than this many are not deleted between two walks without a second look.
+const FEW: usize = 5;
+
+/// How far it is known whether a walk has come to the end of the list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing has looked like it.
+    #[default]
+    Ahead,
+    /// An empty page came behind a full one: what lies there is asked for again.
+    Again,
+    /// The oldest activity seen was not listed again: it is asked for by its id.
+    LookForOldest,
+    /// Much is missing: one of it is asked for by its id.
+    LookForMissing,
+}
+
+impl End {
+    pub fn is_looked_for(self) -> bool {
+        matches!(self, End::LookForOldest | End::LookForMissing)
+    }
+}
+
+/// A list that was to be walked whole, and had not what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// When that was found.
+    pub at: Timestamp,
+    /// What is there.
+    pub id: String,
+}
+
+impl Doubt {
+    /// For a person.
+    pub fn reason(&self) -> String {
+        format!("Strava left activities out of the list: activity {} is there and was not on it", self.id)
+    }
+
+    /// When the whole list is walked again.
+    pub fn next(&self) -> Timestamp {
+        Timestamp::from_second(self.at.as_second() + DOUBTED_S).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Progress {
+    /// What is asked for by its id, before the end of a walk is believed.
+    pub(super) fn look(&self) -> Option<Ask> {
+        let Walk::At(at) = &self.walk else { return None };
+        let (id, known) = match at.end {
+            End::Ahead | End::Again => return None,
+            End::LookForOldest => {
+                let is_it =
+                    |(_, known): &(_, Known)| known.scan == self.scans && known.start_s == at.oldest_s;
+                self.known.iter().find(is_it)?
+            }
+            End::LookForMissing => {
+                let mut missing: Vec<(CompactString, Known)> = self.missing(at.until_s).collect();
+                missing.sort_by_key(|(_, known)| known.start_s);
+                // A list is cut at an end of it, so the one in the middle is the least likely to be gone by itself.
+                let middle = missing.len() / 2;
+                missing.into_iter().nth(middle)?
+            }
+        };
+        Some(endpoints::DETAIL.ask(&id, known.start_s))
+    }
+
+    /// What was asked for by its id is there, or is not.
+    pub(super) fn looked(&mut self, id: &str, is_there: bool, now: Timestamp) {
+        let Walk::At(at) = &self.walk else { return };
+        let at = at.clone();
+        if is_there {
+            self.end(false, at.began_at);
+            self.doubt = Some(Doubt { at: now, id: id.to_string() });
+        } else if at.end == End::LookForOldest {
+            self.come_to_end(at);
+        } else {
+            self.close(at);
+        }
+    }
+
+    /// What earlier walks listed, that this one was to come across and did not.
+    fn missing(&self, until_s: Option<i64>) -> impl Iterator<Item = (CompactString, Known)> {
+        let is_missing = move |(_, known): &(CompactString, Known)| {
+            (1..self.scans).contains(&known.scan)
+                && known.gone.is_none()
+                && until_s.is_none_or(|until_s| known.start_s >= until_s)
+        };
+        self.known.iter().filter(is_missing)
+    }
+
+    /// Whether this walk has come across all that a whole list had.
+    pub(super) fn is_all_there(&self, until_s: Option<i64>) -> bool {
+        self.whole_at.is_some() && self.missing(until_s).next().is_none()
+    }
+
+    /// Everything on the list was seen.
+    pub(super) fn come_to_end(&mut self, at: At) {
+        let missing = self.missing(at.until_s).count();
+        let is_little = || missing <= FEW && self.known.iter().any(|(_, known)| known.scan == self.scans);
+        // What could not be read is missing, too, and then nothing is said to be gone.
+        if missing == 0 || at.has_had_holes || is_little() {
+            self.close(at);
+        } else {
+            self.walk = Walk::At(At { end: End::LookForMissing, ..at });
+        }
+    }
+
+    fn close(&mut self, at: At) {
+        let is_whole = at.until_s.is_none();
+        self.end(is_whole, at.began_at);
+        if is_whole && !at.has_had_holes {
+            self.miss(at.page_at.as_second());
+        }
+    }
+
+    /// What an earlier walk listed and this whole one did not is gone.
+    fn miss(&mut self, at_s: i64) {
+        let scan = self.scans;
+        self.gone = 0;
+        for known in self.known.open().values_mut() {
+            if known.scan > 0 && known.scan < scan {
+                known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
+            }
+            self.gone += usize::from(known.gone.is_some());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "ends_tests.rs"]
+mod tests;

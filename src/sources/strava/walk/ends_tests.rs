@@ -1,0 +1,123 @@
+//! What a list that was cut makes of what is known.
+
+use super::super::Wanted;
+use super::*;
+use crate::sources::strava::api::ListEntry;
+use crate::sources::strava::endpoints::{Depth, News};
+
+const NOW_S: i64 = 1_790_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// So many activities, an hour apart, newest first.
+fn history(count: usize) -> Vec<ListEntry> {
+    let entry = |i: usize| ListEntry {
+        id: i.to_string(),
+        start_s: NOW_S - 40 * DAY_S - 3_600 * i as i64,
+        manual: false,
+        print: 1,
+    };
+    (0..count).map(entry).collect()
+}
+
+/// Whoever asks at this second walks the whole list.
+fn whole(second: i64) -> Wanted {
+    Wanted { depth: Depth::List, fresh_since: at(second), whole_since: at(second), anew: None }
+}
+
+/// Walks whole at a second. `lies` says which pages come empty; what is `there` is found by its id. Returns how many calls
+/// that took.
+fn walk(
+    progress: &mut Progress,
+    list: &[ListEntry],
+    second: i64,
+    lies: impl Fn(&Ask) -> bool,
+    there: &[ListEntry],
+) -> usize {
+    for calls in 0.. {
+        let Some(ask) = progress.next_page(&whole(second), at(second)) else { return calls };
+        let news = match &ask {
+            Ask::List { .. } if lies(&ask) => News::Page(Vec::new()),
+            Ask::List { before_s, page, .. } => {
+                let below = list.iter().filter(|e| before_s.is_none_or(|b| e.start_s < b));
+                News::Page(below.skip((*page as usize - 1) * 200).take(200).cloned().map(Some).collect())
+            }
+            Ask::OfActivity { id, .. } if there.iter().any(|e| e.id == *id) => News::Whole,
+            Ask::OfActivity { .. } => News::NotFound,
+        };
+        progress.take(&ask, news, at(second));
+        assert!(calls < 100, "the walk does not end");
+    }
+    unreachable!()
+}
+
+fn never(_: &Ask) -> bool {
+    false
+}
+
+fn is_page_2(ask: &Ask) -> bool {
+    matches!(ask, Ask::List { page: 2, .. })
+}
+
+fn is_below_the_first(ask: &Ask) -> bool {
+    !matches!(ask, Ask::List { page: 1, before_s: None, .. })
+}
+
+#[test]
+fn an_empty_page_behind_a_full_one_ends_no_list_that_goes_on() {
+    for count in [201, 450, 900] {
+        let list = history(count);
+        let mut progress = Progress::default();
+        walk(&mut progress, &list, NOW_S, is_page_2, &list);
+        assert_eq!((progress.activities(), progress.doubt()), (count, None));
+        walk(&mut progress, &list, NOW_S + 100, is_page_2, &list);
+        assert_eq!((progress.activities(), progress.gone_count()), (count, 0));
+        assert_eq!(progress.whole_at(), Some(at(NOW_S + 100)));
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_whatever_is_asked_is_in_doubt_and_is_walked_again_a_day_later() {
+    let list = history(450);
+    let mut progress = Progress::default();
+    assert_eq!(walk(&mut progress, &list, NOW_S, is_below_the_first, &list), 4);
+    let doubt = progress.doubt().cloned().unwrap();
+    assert_eq!((doubt.at, doubt.id.as_str(), progress.whole_at()), (at(NOW_S), "199", None));
+    // Until then only the newest part is walked, and not before somebody wants it anew.
+    let plain = |now_s: i64, fresh_s: i64| {
+        progress.next_page(&Wanted { fresh_since: at(fresh_s), ..whole(NOW_S - 9 * DAY_S) }, at(now_s))
+    };
+    assert_eq!(plain(NOW_S + 60, NOW_S - 60), None);
+    assert!(matches!(plain(NOW_S + 60, NOW_S + 30), Some(Ask::List { until_s: Some(_), .. })));
+    assert!(matches!(plain(NOW_S + DAY_S, NOW_S + 30), Some(Ask::List { until_s: None, .. })));
+    walk(&mut progress, &list, NOW_S + 100, never, &list);
+    assert_eq!((progress.activities(), progress.doubt()), (450, None));
+}
+
+#[test]
+fn much_that_vanishes_at_once_is_gone_only_if_it_is_not_there_by_its_id() {
+    for kept in [0, 50, 400] {
+        let list = history(450);
+        let mut progress = Progress::default();
+        walk(&mut progress, &list, NOW_S, never, &list);
+        let mut lied = progress.clone();
+        walk(&mut lied, &list[..kept], NOW_S + 100, never, &list);
+        assert_eq!((lied.gone_count(), lied.whole_at()), (0, Some(at(NOW_S))), "{kept} are listed");
+        assert!(lied.doubt().is_some());
+        let mut gone = progress.clone();
+        walk(&mut gone, &list[..kept], NOW_S + 100, never, &list[..kept]);
+        assert_eq!((gone.gone_count(), gone.activities()), (450 - kept, kept));
+        assert_eq!((gone.whole_at(), gone.doubt()), (Some(at(NOW_S + 100)), None));
+    }
+}
+
+#[test]
+fn a_few_that_are_not_listed_are_gone_without_a_look() {
+    let list = history(450);
+    let mut progress = Progress::default();
+    walk(&mut progress, &list, NOW_S, never, &list);
+    assert_eq!(walk(&mut progress, &list[FEW..], NOW_S + 100, never, &list), 4);
+    assert_eq!(progress.gone_count(), FEW);
+}
