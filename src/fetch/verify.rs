@@ -19,6 +19,7 @@ use crate::store::state::accounts::{Account, Accounts};
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Verified {
+    /// Responses and archives that are sound.
     pub responses: u64,
     pub archives: u64,
     pub activities: u64,
@@ -111,7 +112,6 @@ fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
     let imports = archives::list(lake, bucket)?;
     found.damage.extend(imports.damaged.into_iter().map(|(_, reason)| reason));
     for (_, import) in imports.imports {
-        found.archives += 1;
         let place = match archives::find(lake, bucket, &import) {
             Ok(found) => found.path,
             Err(e) => {
@@ -121,9 +121,12 @@ fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
         };
         // A folder that was left in its place has no bytes of its own.
         if place.is_dir() {
+            found.archives += 1;
             continue;
         }
-        if !archives::is_as_imported(&place, &import)? {
+        if archives::is_as_imported(&place, &import)? {
+            found.archives += 1;
+        } else {
             let what = "it is not what was imported";
             found.damage.push(format!("{}: {what}", place.display()));
         }

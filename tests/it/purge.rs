@@ -1,6 +1,6 @@
 //! Forgetting a person, whatever ends the purge in between.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
@@ -8,7 +8,7 @@ use memchr::memmem;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{Row, WIDE, World, files, rows, timeless};
+use crate::support::{Place, Row, WIDE, World, files, rows, timeless};
 
 const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
 const THEIRS: &str = "user-0001";
@@ -133,4 +133,21 @@ fn verify_sees_that_landing_is_lost_which_rows_were_made_from() {
     }
     std::fs::write(&segment, &whole).unwrap();
     world.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn an_archive_that_is_damaged_is_not_counted_among_the_sound() {
+    let place = Place::new();
+    let manifest = place.exports(2, 6);
+    place.run(&["import", "--manifest", &manifest]).expect(0);
+    let archives = files(&place.lake().join("landing/archives"));
+    let is_copy = |path: &&PathBuf| path.extension().is_none_or(|e| e != "json");
+    let (path, bytes) = archives.iter().find(|(path, bytes)| is_copy(path) && bytes.len() > 100).unwrap();
+    let sound = place.run(&["verify", "--json"]).json()["archives"].as_u64().unwrap();
+    let mut bytes = bytes.clone();
+    bytes[50] ^= 0x55;
+    std::fs::write(path, bytes).unwrap();
+    let verified = place.run(&["verify", "--json"]).expect(3).json();
+    assert_eq!(verified["damage"].as_array().unwrap().len(), 1);
+    assert_eq!(verified["archives"], sound - 1, "of {sound}");
 }
