@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }
         Action::List => list(context, &context.open()?)?,
         Action::Export => {
-            for account in Accounts::open(&context.open()?)?.list()? {
+            for account in Accounts::open_to_read(&context.open()?)?.list()? {
                 output::print(&serde_json::to_string(&account).expect("an account is plain"))?;
             }
         }
@@ -156,7 +156,7 @@ fn list(context: &Context, lake: &Lake) -> Result<()> {
         /// What cannot be fetched with that, and the way out.
         lack: Option<&'static str>,
     }
-    let accounts = Accounts::open(lake)?.list_stored()?;
+    let accounts = Accounts::open_to_read(lake)?.list_stored()?;
     let shown = accounts.into_iter().map(|a| Shown {
         user_id: a.user_id,
         source: a.source,

@@ -136,7 +136,7 @@ fn sound(lake: &Lake) -> Result<(State, String)> {
 }
 
 fn accounts(lake: &Lake) -> Result<(State, String)> {
-    let accounts = Accounts::open(lake)?;
+    let accounts = Accounts::open_to_read(lake)?;
     let all = accounts.list()?;
     if all.is_empty() {
         return Ok(note("none: `longrun connect strava --user ID`, or `longrun accounts add FILE`"));

@@ -164,7 +164,7 @@ fn due(
     let has = |folder| Ok::<_, Error>(!dataset::files(lake, &folder)?.is_empty());
     match stage {
         Stage::Fetch => {
-            if Accounts::open(lake)?.list_stored()?.is_empty() {
+            if Accounts::open_to_read(lake)?.list_stored()?.is_empty() {
                 return Ok(Exit::Done);
             }
             say!("fetch");

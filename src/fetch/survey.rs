@@ -86,11 +86,11 @@ pub struct Standing {
 
 /// Looks at every account of a lake. No key is needed, since no token is read.
 pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
-    let tokens = Accounts::open(lake)?;
+    let tokens = Accounts::open_to_read(lake)?;
     let refused = tokens.all_refused()?;
     let mut accounts = tokens.list_stored()?;
     accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
-    let rates = Rates::open(lake)?;
+    let rates = Rates::open_to_read(lake)?;
     let mut parked = rates.parked()?;
     let mut history = history::read(lake, &accounts, question.ignore_archives)?;
     let reserve = Reserve::choose(question.reserve, &rates.live()?);

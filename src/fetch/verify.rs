@@ -63,7 +63,7 @@ pub fn verify(lake: &Lake) -> Result<Verified> {
 
 /// Verifies some buckets; one that cannot be read is damage, and the others go on.
 pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
-    let mut accounts = Accounts::open(lake)?.list_stored()?;
+    let mut accounts = Accounts::open_to_read(lake)?.list_stored()?;
     accounts.retain(|account| account.source == strava::SOURCE);
     let found: Vec<Verified> = buckets
         .par_iter()

@@ -233,13 +233,24 @@ impl Lake {
 
     /// The state database, open for writing.
     pub fn state(&self) -> Result<State> {
+        self.has_state()?;
+        State::open(&self.root)
+    }
+
+    /// The state database for who only reads: as it is, and empty where there is none yet.
+    pub fn state_to_read(&self) -> Result<State> {
+        self.has_state()?;
+        State::open_to_read(&self.root)
+    }
+
+    fn has_state(&self) -> Result<()> {
         if self.backend.is_remote() {
             return Err(Error::Usage(format!(
                 "accounts, answers and deliveries stay on the machine that fetches, and not at {}; use the lake there",
                 self.root.display()
             )));
         }
-        State::open(&self.root)
+        Ok(())
     }
 
     /// The state database as it is; None where there is none yet.

@@ -32,6 +32,7 @@ mod opens;
 mod pubsub;
 mod purge;
 mod readers;
+mod reads_only;
 mod recorded;
 mod redrive;
 mod report_page;

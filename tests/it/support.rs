@@ -303,16 +303,19 @@ pub fn python_with(modules: &str) -> Option<String> {
     None
 }
 
-/// A file system of 400 KiB at a folder, for as long as the value lives.
+/// A small file system, of 400 KiB where nobody says otherwise, at a folder, for as long as the value lives.
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
     pub fn mount() -> Option<SmallDisk> {
+        SmallDisk::of("400k")
+    }
+
+    pub fn of(size: &str) -> Option<SmallDisk> {
         let folder = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=400k", "tmpfs"])
-            .arg(folder.path())
-            .output();
+        let size = format!("size={size}");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk(folder));
         }

@@ -219,7 +219,8 @@ fn read_bucket(
         }
         // One that is gone from its place tells nothing; normalize says so.
         let Ok(found) = archives::find(lake, bucket, &import) else { continue };
-        let scratch = lake.backend().scratch()?;
+        // Who only reads may not be able to write in the lake.
+        let scratch = lake.backend().scratch().unwrap_or_else(|_| std::env::temp_dir());
         let Ok(archive) = Container::open(&found.path, &import.name, &scratch) else { continue };
         progress.entry(account.to_string()).or_default().archived(&strava_archive::entries(&archive));
     }

@@ -67,6 +67,11 @@ impl Accounts {
         Accounts::open_with(lake, Key::from_env()?)
     }
 
+    /// For who only reads. Nothing is changed.
+    pub fn open_to_read(lake: &Lake) -> Result<Accounts> {
+        Ok(Accounts { state: lake.state_to_read()?, key: Key::from_env()? })
+    }
+
     pub fn open_with(lake: &Lake, key: Option<Key>) -> Result<Accounts> {
         Ok(Accounts { state: lake.state()?, key })
     }

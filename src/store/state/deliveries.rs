@@ -220,7 +220,7 @@ pub struct Sent {
 
 /// Everything that was sent, by how far it came.
 pub fn overview(lake: &Lake) -> Result<Vec<Sent>> {
-    let state = lake.state()?;
+    let state = lake.state_to_read()?;
     let read = || -> rusqlite::Result<Vec<Sent>> {
         let mut statement = state.db.prepare(
             "SELECT m.sink, m.state, r.status, count(*), min(m.changed_s), max(m.changed_s)
@@ -254,7 +254,7 @@ pub struct DeliveredContent {
 
 /// Everything that was delivered, by user; what earlier versions delivered without a digest is left out.
 pub fn delivered_contents(lake: &Lake) -> Result<BTreeMap<String, Vec<DeliveredContent>>> {
-    let state = lake.state()?;
+    let state = lake.state_to_read()?;
     let sql = "SELECT user_id, sink, execution_id, content, changed_s FROM redrives
                WHERE state = 'delivered' AND content IS NOT NULL";
     let all = super::rows(&state.db, sql, [], |row| {
@@ -275,14 +275,14 @@ pub fn delivered_contents(lake: &Lake) -> Result<BTreeMap<String, Vec<DeliveredC
 
 /// The sinks that something was sent to, in the order in which that was last.
 pub fn sinks(lake: &Lake) -> Result<Vec<String>> {
-    let state = lake.state()?;
+    let state = lake.state_to_read()?;
     let sql = "SELECT sink FROM redrives GROUP BY sink ORDER BY max(changed_s), sink";
     state.check(super::rows(&state.db, sql, [], |row| row.get(0)))
 }
 
 /// How many users something was sent for.
 pub fn users_by_sink(lake: &Lake) -> Result<Vec<(String, u64)>> {
-    let state = lake.state()?;
+    let state = lake.state_to_read()?;
     let read = || -> rusqlite::Result<Vec<(String, u64)>> {
         let mut statement =
             state.db.prepare("SELECT sink, count(DISTINCT user_id) FROM redrives GROUP BY sink")?;

@@ -114,6 +114,11 @@ mod tests {
             let db = Connection::open(dir.path().join("state.db")).unwrap();
             EARLIER[..commits].iter().for_each(|sql| db.execute_batch(sql).unwrap());
             drop(db);
+            let bytes = || std::fs::read(dir.path().join("state.db")).unwrap();
+            let before = bytes();
+            let read = Accounts::open_to_read(&lake).unwrap().list().unwrap();
+            assert_eq!(read.len(), 1, "after {commits} commits, for who only reads");
+            assert!(bytes() == before, "which changes nothing");
             let accounts = Accounts::open(&lake).unwrap().list().unwrap();
             assert_eq!(accounts.len(), 1, "after {commits} commits");
             assert_eq!(accounts[0].refresh_token.expose(), "refresh");

@@ -11,6 +11,7 @@ mod migrations;
 pub mod parked;
 pub mod purges;
 pub mod rates;
+mod reading;
 pub mod seal;
 pub mod snapshot;
 pub mod zones;
@@ -18,7 +19,7 @@ pub mod zones;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 
@@ -47,23 +48,28 @@ impl State {
         Ok(State { db, path })
     }
 
-    /// Opens it for reading; None where there is none. One of an older version is brought up first.
+    /// Opens it for reading; None where there is none.
     ///
-    /// SQLite may still write: what a killed process left half done has to be taken back before anybody can read.
+    /// Nothing is changed, also where this process may not write or the disk is full; but what a killed process left
+    /// half done has to be taken back before anybody can read. One of an older version is read as a copy in memory.
     pub fn open_if_there(root: &Path) -> Result<Option<State>> {
         let path = root.join(NAME);
         if !path.exists() {
             return Ok(None);
         }
         let fail = |e: rusqlite::Error| state_error(&path, &e);
-        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fail)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-        db.pragma_update(None, "query_only", true).map_err(fail)?;
-        if migrations::is_current(&db).map_err(fail)? {
-            return Ok(Some(State { db, path }));
+        let mut db = reading::open(&path).map_err(fail)?;
+        if !migrations::is_current(&db).map_err(fail)? {
+            db = reading::copied(&db).map_err(fail)?;
+            migrations::bring_up(&mut db, &path)?;
+            db.pragma_update(None, "query_only", true).map_err(fail)?;
         }
-        drop(db);
-        State::open(root).map(Some)
+        Ok(Some(State { db, path }))
+    }
+
+    /// The same; where there is none, an empty one that nothing is left of.
+    pub fn open_to_read(root: &Path) -> Result<State> {
+        State::open_if_there(root)?.map_or_else(State::in_memory, Ok)
     }
 
     /// A database that is gone when it is dropped.

@@ -36,6 +36,11 @@ impl Rates {
         lake.state().map(Rates)
     }
 
+    /// For who only reads. Nothing is changed.
+    pub fn open_to_read(lake: &Lake) -> Result<Rates> {
+        lake.state_to_read().map(Rates)
+    }
+
     pub(super) fn check<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.0.check(work(&self.0.db))
     }
