@@ -46,7 +46,7 @@ fn bad_pages_are_kept_reported_and_asked_for_again() {
     // A page that is cut keeps what came before the cut; its walk goes on from there.
     let world = world();
     world.emulator.plant("per_page=200", 200, cut);
-    world.fetch(&["--user", "user-0000"]).expect(0);
+    world.fetch(&["--user", "user-0000"]).expect(3);
     world.run(&["normalize"]).expect(3);
     assert!(rows(&world.lake_folder(), "activities").iter().any(|row| row["source_id"] == "1"));
     assert!(rows(&world.lake_folder(), "rejects")[0]["reason"].contains("cut in the middle"));
@@ -72,7 +72,7 @@ fn one_bad_record_is_one_reject_and_its_neighbours_survive() {
     let page = [b"[".to_vec(), records.join(b",".as_slice()), b"]".to_vec()].concat();
     world.emulator.plant("per_page=200", 200, page);
     world.emulator.plant("per_page=200", 200, "[]");
-    world.fetch(&["--user", "user-0000"]).expect(0);
+    world.fetch(&["--user", "user-0000"]).expect(3);
     let ended = world.run(&["normalize", "--json"]).expect(3);
     assert_eq!(ended.json()["rejects"], 5);
     let activities = rows(&world.lake_folder(), "activities");

@@ -129,9 +129,22 @@ struct At {
     has_hole: bool,
     /// Something of any page could not be read, so what was not seen may be there all the same.
     has_had_holes: bool,
+    /// What this walk has not taken in, though it came.
+    lacks: Lacks,
     /// The last page had as many records as a page can have.
     was_full: bool,
     end: End,
+}
+
+/// What a walk has not taken in of what it was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacks {
+    #[default]
+    Nothing,
+    /// Records that could not be read.
+    Records,
+    /// Pages that landed and are damaged since.
+    Pages,
 }
 
 /// One activity.
@@ -282,12 +295,17 @@ impl Progress {
         let has_hole = entries.iter().any(Option::is_none);
         let (mut began_at, mut oldest_s, mut is_ordered, mut has_had_holes) = (at, i64::MAX, true, has_hole);
         let (mut was_full, mut end) = (false, End::Ahead);
+        let mut lacks = if has_hole { Lacks::Records } else { Lacks::Nothing };
         if let Walk::At(walk) = &self.walk
             && scan == self.scans
         {
             (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
             (was_full, end) = (walk.was_full, walk.end);
             has_had_holes |= walk.has_had_holes;
+            lacks = lacks.max(walk.lacks);
+        }
+        if !self.follows(scan, before_s, page) {
+            (lacks, has_had_holes) = (Lacks::Pages, true);
         }
         // There is at least what it begins with, or the list is not what it was.
         let is_anchored = page == 1 && oldest_s < i64::MAX && before_s == Some(oldest_s.saturating_add(1));
@@ -326,6 +344,7 @@ impl Progress {
             is_ordered,
             has_hole: has_hole || is_repeated,
             has_had_holes: has_had_holes || is_repeated,
+            lacks,
             was_full: is_full,
             end: End::Ahead,
         };
@@ -342,6 +361,17 @@ impl Progress {
             self.walk = Walk::At(At { page, end: End::Again, ..walk });
         } else {
             self.come_to_end(walk);
+        }
+    }
+
+    /// Whether a page is the one to come next, or one that was there before.
+    fn follows(&self, scan: u32, before_s: Option<i64>, page: u32) -> bool {
+        match &self.walk {
+            Walk::At(walk) if scan == self.scans && before_s == walk.before_s => page <= walk.page,
+            Walk::At(walk) if scan == self.scans => {
+                page == 1 && before_s == Some(walk.oldest_s.saturating_add(1))
+            }
+            _ => page == 1 && before_s.is_none(),
         }
     }
 

@@ -293,7 +293,12 @@ fn a_walk_that_could_not_read_everything_says_of_nothing_that_it_is_gone() {
     let page = |page| Ask::List { scan: 2, until_s: None, before_s: None, page };
     progress.take(&page(1), News::Page(vec![Some(history[0].clone()), None]), at(NOW_S + 200));
     progress.take(&page(2), News::Page(Vec::new()), at(NOW_S + 201));
-    assert_eq!((progress.gone().count(), progress.whole_at()), (0, Some(at(NOW_S + 200))));
+    assert_eq!(
+        (progress.gone().count(), progress.whole_at()),
+        (0, Some(at(NOW_S))),
+        "the walk before was whole"
+    );
+    assert_eq!(progress.doubt().map(|doubt| doubt.at), Some(at(NOW_S + 201)));
 }
 
 #[test]

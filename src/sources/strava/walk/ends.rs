@@ -14,7 +14,7 @@
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::{At, DAY_S, Gone, GoneWhy, Known, Progress, Walk};
+use super::{At, DAY_S, Gone, GoneWhy, Known, Lacks, Progress, Walk};
 use crate::sources::strava::endpoints;
 use crate::store::landing::Ask;
 
@@ -43,19 +43,24 @@ impl End {
     }
 }
 
-/// A list that was to be walked whole, and had not what is there.
+/// A list that was to be walked whole, and had not what is there, or had what could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
     /// When that was found.
     pub at: Timestamp,
-    /// What is there.
-    pub id: String,
+    /// What is there; None where the list had records that could not be read.
+    pub id: Option<String>,
 }
 
 impl Doubt {
     /// For a person.
     pub fn reason(&self) -> String {
-        format!("Strava left activities out of the list: activity {} is there and was not on it", self.id)
+        match &self.id {
+            Some(id) => {
+                format!("Strava left activities out of the list: activity {id} is there and was not on it")
+            }
+            None => "the list has activities that could not be read".to_string(),
+        }
     }
 
     /// When the whole list is walked again.
@@ -92,7 +97,7 @@ impl Progress {
         let at = at.clone();
         if is_there {
             self.end(false, at.began_at);
-            self.doubt = Some(Doubt { at: now, id: id.to_string() });
+            self.doubt = Some(Doubt { at: now, id: Some(id.to_string()) });
         } else if at.end == End::LookForOldest {
             self.come_to_end(at);
         } else {
@@ -129,7 +134,10 @@ impl Progress {
 
     fn close(&mut self, at: At) {
         let is_whole = at.until_s.is_none();
-        self.end(is_whole, at.began_at);
+        self.end(is_whole && at.lacks == Lacks::Nothing, at.began_at);
+        if is_whole && at.lacks == Lacks::Records {
+            self.doubt = Some(Doubt { at: at.page_at, id: None });
+        }
         if is_whole && !at.has_had_holes {
             self.miss(at.page_at.as_second());
         }

@@ -84,7 +84,7 @@ fn a_list_that_is_cut_whatever_is_asked_is_in_doubt_and_is_walked_again_a_day_la
     let mut progress = Progress::default();
     assert_eq!(walk(&mut progress, &list, NOW_S, is_below_the_first, &list), 4);
     let doubt = progress.doubt().cloned().unwrap();
-    assert_eq!((doubt.at, doubt.id.as_str(), progress.whole_at()), (at(NOW_S), "199", None));
+    assert_eq!((doubt.at, doubt.id.as_deref(), progress.whole_at()), (at(NOW_S), Some("199"), None));
     // Until then only the newest part is walked, and not before somebody wants it anew.
     let plain = |now_s: i64, fresh_s: i64| {
         progress.next_page(&Wanted { fresh_since: at(fresh_s), ..whole(NOW_S - 9 * DAY_S) }, at(now_s))
@@ -120,4 +120,40 @@ fn a_few_that_are_not_listed_are_gone_without_a_look() {
     walk(&mut progress, &list, NOW_S, never, &list);
     assert_eq!(walk(&mut progress, &list[FEW..], NOW_S + 100, never, &list), 4);
     assert_eq!(progress.gone_count(), FEW);
+}
+
+#[test]
+fn what_a_walk_could_not_take_in_is_asked_for_again() {
+    let list = history(450);
+    let page = |page: usize| -> Vec<Option<ListEntry>> {
+        list.iter().skip((page - 1) * 200).take(200).cloned().map(Some).collect()
+    };
+    let walked = |pages: &[(u32, Vec<Option<ListEntry>>)]| {
+        let mut progress = Progress::default();
+        for (number, entries) in pages {
+            let ask = Ask::List { scan: 1, until_s: None, before_s: None, page: *number };
+            progress.take(&ask, News::Page(entries.clone()), at(NOW_S));
+        }
+        assert!(progress.is_walked());
+        progress
+    };
+    let daily = |second: i64| Wanted { whole_since: Timestamp::MIN, ..whole(second) };
+    let asks_for_all = |progress: &Progress, second: i64| {
+        let ask = progress.next_page(&daily(second), at(second));
+        matches!(ask, Some(Ask::List { scan: 2, until_s: None, page: 1, .. }))
+    };
+    let sound = walked(&[(1, page(1)), (2, page(2)), (3, page(3)), (4, Vec::new())]);
+    assert!(sound.doubt().is_none() && !asks_for_all(&sound, NOW_S + DAY_S + 1));
+    // A page that landed and is damaged since: at once. Behind the last full page the walk goes on by itself.
+    for lost in 0..2 {
+        let mut pages = vec![(1, page(1)), (2, page(2)), (3, page(3)), (4, Vec::new())];
+        pages.remove(lost);
+        assert!(asks_for_all(&walked(&pages), NOW_S + 1), "page {} is lost", lost + 1);
+    }
+    // Records that could not be read: said, and a day later, for they may never be readable.
+    let mut hurt = page(2);
+    hurt[7] = None;
+    let hurt = walked(&[(1, page(1)), (2, hurt), (3, page(3)), (4, Vec::new())]);
+    assert!(hurt.doubt().is_some_and(|doubt| doubt.reason().contains("could not be read")));
+    assert!(!asks_for_all(&hurt, NOW_S + 1) && asks_for_all(&hurt, NOW_S + DAY_S + 1));
 }

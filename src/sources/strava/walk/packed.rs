@@ -12,12 +12,12 @@ use twox_hash::XxHash64;
 
 use super::activities::Activities;
 use super::ends::End;
-use super::{At, Doubt, Gone, GoneWhy, Had, Known, Progress, Walk};
+use super::{At, Doubt, Gone, GoneWhy, Had, Known, Lacks, Progress, Walk};
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
 use crate::store::landing::Position;
 
 /// Raised when answers are read in another way: other fields of a list's line that count as edits, for instance.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MAGIC: &[u8; 4] = b"LRWK";
 /// The magic, and the length of the head.
 const FIRST_BYTES: u64 = 8;
@@ -34,6 +34,7 @@ const IS_NOT_FOUND: u8 = 8;
 const IS_NOT_LISTED: u8 = 16;
 
 /// As they are numbered in the bytes.
+const LACKS: [Lacks; 3] = [Lacks::Nothing, Lacks::Records, Lacks::Pages];
 const ENDS: [End; 4] = [End::Ahead, End::Again, End::LookForOldest, End::LookForMissing];
 
 /// What it was made from: these segments, up to a position in the last one.
@@ -178,7 +179,8 @@ impl Out {
         self.u32(*scans);
         [*walked_at, *whole_at, *oldest].into_iter().for_each(|time| self.time(time));
         self.time(doubt.as_ref().map(|doubt| doubt.at));
-        self.text(doubt.as_ref().map_or("", |doubt| &doubt.id));
+        // No activity has an empty id.
+        self.text(doubt.as_ref().and_then(|doubt| doubt.id.as_deref()).unwrap_or_default());
         self.u32(known.len() as u32);
         match known.as_packed() {
             Some(bytes) => self.0.extend_from_slice(bytes),
@@ -197,6 +199,7 @@ impl Out {
         for flag in [at.is_ordered, at.has_hole, at.has_had_holes, at.was_full] {
             self.u8(u8::from(flag));
         }
+        self.u8(LACKS.iter().position(|lacks| *lacks == at.lacks).expect("every kind is listed") as u8);
         let ends = ENDS.iter().position(|end| *end == at.end);
         self.u8(ends.expect("every end is listed") as u8);
     }
@@ -318,7 +321,7 @@ impl<'a> From<'a> {
         let scans = self.u32()?;
         let (walked_at, whole_at, oldest) = (self.time()?, self.time()?, self.time()?);
         let (doubted_at, id) = (self.time()?, self.text()?);
-        let doubt = doubted_at.map(|at| Doubt { at, id: id.to_string() });
+        let doubt = doubted_at.map(|at| Doubt { at, id: Some(id.to_string()).filter(|id| !id.is_empty()) });
         let count = self.u32()? as usize;
         let (known, rest) = Activities::packed(whole.slice_ref(self.0), count)?;
         self.0 = &self.0[self.0.len() - rest.len()..];
@@ -338,6 +341,7 @@ impl<'a> From<'a> {
             has_hole: self.flag()?,
             has_had_holes: self.flag()?,
             was_full: self.flag()?,
+            lacks: *LACKS.get(usize::from(self.u8()?))?,
             end: *ENDS.get(usize::from(self.u8()?))?,
         })
     }
@@ -385,7 +389,7 @@ mod tests {
     fn what_counts_as_an_edit_is_of_this_version() {
         let line = br#"[{"id":7,"name":"Run","start_date":"2024-05-01T06:00:00Z","distance":5000.1,"kudos_count":3,"map":{"id":"a7","summary_polyline":"ab"},"start_latlng":[1.5,2.5],"private":false}]"#;
         let entry = api::list_entries(line).unwrap().remove(0).unwrap();
-        assert_eq!((VERSION, entry.print), (2, PRINT), "raise the version with it");
+        assert_eq!((VERSION, entry.print), (3, PRINT), "raise the version with it");
     }
 
     const PRINT: u64 = 14_658_928_590_863_086_013;
