@@ -376,6 +376,13 @@ pub fn describe(summary: &Summary) {
         say!("{} set aside, listed above; a later run tries again", s.parked);
     }
     s.doubts.iter().for_each(say_doubt);
+    if s.mistaken > 0 {
+        say!(
+            "{} {} another athlete's tokens, listed above; nothing of them was kept",
+            s.mistaken,
+            if s.mistaken == 1 { "account has" } else { "accounts have" }
+        );
+    }
     if !s.failures.is_empty() {
         say!(
             "{} {} could not be fetched, listed above",

@@ -133,6 +133,15 @@ fn complain(standing: &Standing) {
     if let Some(reason) = &standing.unreadable {
         say!("user {}: {reason}", standing.user_id);
     }
+    if let Some(since) = standing.mistaken_since {
+        say!(
+            "user {}: the tokens have been another athlete's since {}, and nothing is kept of what they give; give the \
+             account its own: `longrun accounts add --replace`, or `longrun connect strava --user {}`",
+            standing.user_id,
+            output::date(since),
+            standing.user_id
+        );
+    }
     if let Some(since) = standing.refused_since {
         say!(
             "user {}: Strava has refused every token since {}: the athlete took the access back; with a new consent \

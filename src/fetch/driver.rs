@@ -1,4 +1,6 @@
-//! Does what the scheduler says: sends, lands each answer before the next decision, keeps tokens and counts.
+//! Does what the scheduler says: sends, lands each answer before the next decision (`answers`), keeps tokens and counts.
+
+mod answers;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
 use super::account::Work;
+use super::athletes::Athletes;
 use super::budget::Budget;
 use super::client::{Answer, Client, Grant, NoGrant};
 use super::clock::ServerClock;
@@ -16,7 +19,6 @@ use super::local_time::LocalTime;
 use super::metrics::{Page, asked};
 use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
-use super::verdict::{Verdict, judge};
 use super::{Doubted, Event, Failure, Options, Stop, Summary, Why, chosen, survey};
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
@@ -25,7 +27,7 @@ use crate::sources::strava;
 use crate::sources::strava::walk::Wanted;
 use crate::sources::strava::{endpoints, history};
 use crate::store::lake::Lake;
-use crate::store::landing::{Ask, Header, Landing};
+use crate::store::landing::{Ask, Landing};
 use crate::store::state::accounts::{Account, Accounts};
 use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
@@ -85,6 +87,8 @@ struct Fetch<'a> {
     summary: Summary,
     /// Accounts of which nothing was taken the last time.
     refused: HashMap<String, i64>,
+    /// Whose answers those of each account are.
+    athletes: Athletes,
 }
 
 impl<'a> Fetch<'a> {
@@ -126,6 +130,7 @@ impl<'a> Fetch<'a> {
             works.push(Work::new(account, progress, rank, parked));
         }
         let refused = tokens.all_refused()?;
+        let athletes = Athletes::of(tokens.identities()?);
         let clock = ServerClock::guess(now.as_millisecond() + rates.ahead_ms()?);
         let live = rates.live()?;
         let reserve = Reserve::choose(options.reserve, &live);
@@ -154,6 +159,7 @@ impl<'a> Fetch<'a> {
             saved: Instant::now(),
             summary,
             refused,
+            athletes,
         })
     }
 
@@ -239,150 +245,6 @@ impl<'a> Fetch<'a> {
         self.flights.spawn(async move {
             Flight::Grant { account: index, grant: client.refresh(&app, &account).await }
         });
-        Ok(())
-    }
-
-    fn land(&mut self, flight: Flight, watch: &mut dyn FnMut(Event)) -> Result<()> {
-        match flight {
-            Flight::Grant { account, grant } => self.land_grant(account, grant),
-            Flight::Answer { account, ask, token, sent_ms, answer } => match answer {
-                Ok(answer) => self.land_answer(account, ask, &token, sent_ms, answer, watch),
-                Err(reason) => {
-                    let user = &self.scheduler.account(account).account.user_id;
-                    tracing::warn!(user, path = endpoints::path(&ask), reason, "no answer");
-                    self.scheduler.unanswered();
-                    let now_ms = self.now_ms();
-                    let trouble = super::outage::Trouble::OfTheApi;
-                    self.scheduler.trouble(account, &ask, trouble, reason, None, now_ms);
-                    Ok(())
-                }
-            },
-        }
-    }
-
-    fn land_grant(&mut self, index: usize, grant: Result<Grant, NoGrant>) -> Result<()> {
-        match grant {
-            Ok(grant) => {
-                self.summary.token_refreshes += 1;
-                tracing::info!(user = self.scheduler.account(index).account.user_id, "tokens renewed");
-                let account = renewed(&self.scheduler.account(index).account, grant);
-                // On the disk before it is used: the old refresh token may have ended.
-                self.tokens.rotate(&account)?;
-                self.scheduler.refreshed(index, account);
-            }
-            Err(NoGrant::Refused(reason)) => match self.stored_meanwhile(index)? {
-                Some(stored) => self.scheduler.refreshed_elsewhere(index, stored),
-                None => self.scheduler.refresh_refused(index, &reason),
-            },
-            Err(NoGrant::Trouble { reason, retry_after_ms }) => {
-                let now_ms = self.now_ms();
-                self.scheduler.refresh_trouble(index, reason, retry_after_ms, now_ms);
-            }
-        }
-        Ok(())
-    }
-
-    fn land_answer(
-        &mut self,
-        index: usize,
-        ask: Ask,
-        token: &Secret,
-        sent_ms: i64,
-        answer: Answer,
-        watch: &mut dyn FnMut(Event),
-    ) -> Result<()> {
-        let now_ms = self.now_ms();
-        let at_s = self.scheduler.answered(sent_ms, now_ms, answer.date_s, answer.rate);
-        tracing::info!(
-            user = self.scheduler.account(index).account.user_id,
-            path = endpoints::path(&ask),
-            status = answer.status,
-            bytes = answer.body.len(),
-            took_ms = now_ms - sent_ms,
-            "answered"
-        );
-        let is_list = endpoints::activity(&ask).is_none();
-        match judge(answer.status, &answer.body) {
-            // That an activity is gone is an answer; that a whole list is, is a refusal.
-            Verdict::Land if is_list && answer.status != 200 => {
-                self.scheduler.refused(index, &ask, format!("HTTP {}", answer.status), now_ms);
-            }
-            Verdict::Land => return self.land_body(index, ask, at_s, &answer, watch),
-            Verdict::OverTheLimit => {
-                self.summary.over_the_limit += 1;
-                self.scheduler.over_the_limit(index, &ask, answer.retry_after_ms, now_ms);
-                self.save()?;
-            }
-            // A newer token has come since.
-            Verdict::TokenRefused(_) if self.scheduler.account(index).account.access_token != *token => {
-                self.scheduler.again(index, &ask);
-            }
-            Verdict::TokenRefused(reason) => match self.stored_meanwhile(index)? {
-                Some(stored) => {
-                    self.scheduler.again(index, &ask);
-                    self.scheduler.adopt(index, stored);
-                }
-                None => self.scheduler.token_refused(index, &ask, reason, now_ms),
-            },
-            Verdict::Refused(reason) => self.scheduler.refused(index, &ask, reason, now_ms),
-            Verdict::ApplicationRefused(reason) => {
-                return Err(Error::Remote(format!(
-                    "strava refuses the application ({reason}); look after it at https://www.strava.com/settings/api, then run the same command again"
-                )));
-            }
-            Verdict::Trouble(trouble, reason) => {
-                self.scheduler.trouble(index, &ask, trouble, reason, answer.retry_after_ms, now_ms);
-            }
-        }
-        Ok(())
-    }
-
-    /// Lands a body, then sees what it means.
-    fn land_body(
-        &mut self,
-        index: usize,
-        ask: Ask,
-        at_s: i64,
-        answer: &Answer,
-        watch: &mut dyn FnMut(Event),
-    ) -> Result<()> {
-        let account = &self.scheduler.account(index).account;
-        let header = Header {
-            v: 1,
-            source: strava::SOURCE.to_string(),
-            request: endpoints::path(&ask),
-            ask,
-            user_id: account.user_id.clone(),
-            account_id: account.account_id.clone(),
-            fetched_at: strava::api::start_time(at_s),
-            status: answer.status,
-        };
-        self.summary.landed_bytes += self.landing.append(&header, &answer.body)?;
-        if self.refused.remove(&header.account_id).is_some() {
-            self.tokens.refused(&header.source, &header.account_id, None)?;
-        }
-        let now_ms = self.now_ms();
-        match endpoints::read(&header.ask, answer.status, &answer.body) {
-            Err(reason) => {
-                let reason = format!("{reason} (the answer is kept in the landing)");
-                let trouble = super::outage::Trouble::OfOneThing;
-                self.scheduler.trouble(index, &header.ask, trouble, reason, None, now_ms);
-            }
-            Ok(news) => {
-                if matches!(news, endpoints::News::Nothing | endpoints::News::NotFound) {
-                    self.summary.gone += 1;
-                } else {
-                    *self.summary.answers.entry(endpoints::answers(&header.ask)).or_default() += 1;
-                }
-                self.scheduler.landed(index, &header.ask, news, header.fetched_at, now_ms);
-                watch(Event::Landed {
-                    done: self.summary.answers.values().sum::<u64>() + self.summary.gone,
-                    left: self.scheduler.left(),
-                    activities: self.scheduler.activities(),
-                    budget: &self.scheduler.budget,
-                });
-            }
-        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! each answer before the next decision.
 
 pub mod account;
+mod athletes;
 pub mod budget;
 pub mod client;
 pub mod clock;
@@ -93,6 +94,8 @@ pub struct Summary {
     pub over_the_limit: u64,
     /// Things that were refused and are tried again another day.
     pub parked: u64,
+    /// Accounts whose tokens are another athlete's.
+    pub mistaken: u64,
     pub token_refreshes: u64,
     pub waits: u64,
     pub waited_s: f64,

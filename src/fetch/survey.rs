@@ -1,6 +1,6 @@
 //! Where every account stands, and what is still to come: read from the stores, without a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -80,6 +80,8 @@ pub struct Standing {
     pub token_ends: Option<Timestamp>,
     /// Since when Strava has refused every token of it: the athlete took the access back.
     pub refused_since: Option<Timestamp>,
+    /// Since when its tokens are known to be another athlete's.
+    pub mistaken_since: Option<Timestamp>,
     /// Why nothing could be read of it.
     pub unreadable: Option<String>,
 }
@@ -88,6 +90,11 @@ pub struct Standing {
 pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
     let tokens = Accounts::open_to_read(lake)?;
     let refused = tokens.all_refused()?;
+    let mistaken: HashMap<String, i64> = tokens
+        .identities()?
+        .into_iter()
+        .filter_map(|identity| Some((identity.account_id, identity.mistaken_at_s?)))
+        .collect();
     let mut accounts = tokens.list_stored()?;
     accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
     let rates = Rates::open_to_read(lake)?;
@@ -105,10 +112,11 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
             let unreadable = history.unreadable.get(&lake.bucket(&account.user_id)).cloned();
             let progress = history.progress.remove(&account.account_id).unwrap_or_default();
             let parked = parked.remove(&account.account_id).unwrap_or_default();
-            let refused_s = refused.get(&account.account_id).copied();
+            let time = |s: Option<&i64>| s.and_then(|s| Timestamp::from_second(*s).ok());
+            let refused_since = time(refused.get(&account.account_id));
+            let mistaken_since = time(mistaken.get(&account.account_id));
             let standing = standing(account, &progress, parked, unreadable, question, typical, now);
-            let refused_since = refused_s.and_then(|s| Timestamp::from_second(s).ok());
-            Standing { refused_since, ..standing }
+            Standing { refused_since, mistaken_since, ..standing }
         })
         .collect();
     let mut calls = BTreeMap::new();
@@ -171,6 +179,7 @@ fn standing(
         scope: account.scope,
         token_ends: Timestamp::from_second(account.expires_at).ok(),
         refused_since: None,
+        mistaken_since: None,
         unreadable,
     }
 }

@@ -26,6 +26,7 @@ mod job;
 mod kill;
 mod lake;
 mod limits;
+mod mixed;
 mod observed;
 mod opens;
 #[cfg(feature = "pubsub")]

@@ -124,6 +124,13 @@ impl Scheduler {
         self.set_aside(index, ask, format!("strava refuses it ({reason})"), local_ms);
     }
 
+    /// The answer is of another athlete than the account.
+    pub fn mistaken(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
+        self.api_is_well(index, ask, local_ms);
+        self.change(index, |work, _| work.put_back(ask, true));
+        self.give_up(index, reason);
+    }
+
     /// A thing is set aside, or the account where it is the list.
     fn set_aside(&mut self, index: usize, ask: &Ask, reason: String, local_ms: i64) {
         let now = self.now(local_ms);

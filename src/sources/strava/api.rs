@@ -107,6 +107,31 @@ pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
     Ok(entries)
 }
 
+/// The athletes whose activities are on a page of the list, each once.
+pub fn athletes_of_list(body: &[u8]) -> Vec<String> {
+    let mut athletes = Vec::new();
+    // What cannot be read names nobody, and is complained of by who reads all of it.
+    let _ = json::for_each_element(
+        &mut body.to_vec(),
+        || body.to_vec(),
+        |_, element| {
+            let athlete = element.ok().and_then(athlete);
+            athletes.extend(athlete.filter(|athlete| !athletes.contains(athlete)));
+        },
+    );
+    athletes
+}
+
+/// The athlete whose an activity is.
+pub fn athlete_of_detail(body: &[u8]) -> Vec<String> {
+    let named = json::with_document(&mut body.to_vec(), |value| Ok(athlete(value)));
+    named.ok().flatten().into_iter().collect()
+}
+
+fn athlete(activity: Value<'_, '_>) -> Option<String> {
+    id("id", activity.get("athlete")?.get("id")?).ok()
+}
+
 /// A hash of what was edited, whatever order the fields come in.
 fn print(line: Value<'_, '_>) -> u64 {
     let mut hash = XxHash64::with_seed(0);

@@ -40,6 +40,17 @@ impl Account {
     }
 }
 
+/// Which athlete an account is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub account_id: String,
+    pub user_id: String,
+    /// As answers named the athlete, where the account's id is no number of Strava's.
+    pub athlete_id: Option<String>,
+    /// Since when its tokens have been another athlete's.
+    pub mistaken_at_s: Option<i64>,
+}
+
 /// What became of accounts that were to be added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Added {
@@ -118,7 +129,7 @@ impl Accounts {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
                        refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s,
-                       scope = coalesce(excluded.scope, scope), refused_at_s = NULL",
+                       scope = coalesce(excluded.scope, scope), refused_at_s = NULL, mistaken_at_s = NULL",
                     params![
                         account.source,
                         account.account_id,
@@ -239,6 +250,37 @@ impl Accounts {
         let sql = "SELECT account_id, refused_at_s FROM accounts WHERE source = 'strava' AND refused_at_s IS NOT NULL";
         let all = self.state.check(rows(&self.state.db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
         Ok(all.into_iter().collect())
+    }
+
+    /// Which athlete each account of Strava is, as far as is known.
+    pub fn identities(&self) -> Result<Vec<Identity>> {
+        let sql =
+            "SELECT account_id, user_id, athlete_id, mistaken_at_s FROM accounts WHERE source = 'strava'";
+        self.state.check(rows(&self.state.db, sql, [], |row| {
+            Ok(Identity {
+                account_id: row.get(0)?,
+                user_id: row.get(1)?,
+                athlete_id: row.get(2)?,
+                mistaken_at_s: row.get(3)?,
+            })
+        }))
+    }
+
+    /// The answers to an account name this athlete.
+    pub fn learned(&self, account: &Account, athlete_id: &str) -> Result<()> {
+        let sql =
+            "UPDATE accounts SET athlete_id = ?3, mistaken_at_s = NULL WHERE source = ?1 AND account_id = ?2";
+        let values = params![account.source, account.account_id, athlete_id];
+        self.state.check(self.state.db.execute(sql, values)).map(drop)
+    }
+
+    /// The tokens of an account have been another athlete's since then, or, with None, are its own. What was known
+    /// before is so since that time.
+    pub fn mistaken(&self, account: &Account, since_s: Option<i64>) -> Result<()> {
+        let sql = "UPDATE accounts SET mistaken_at_s = CASE WHEN ?3 IS NULL THEN NULL ELSE coalesce(mistaken_at_s, ?3) END
+                   WHERE source = ?1 AND account_id = ?2";
+        let values = params![account.source, account.account_id, since_s];
+        self.state.check(self.state.db.execute(sql, values)).map(drop)
     }
 
     /// Seals every token with another key, or with none: all of them or, on an error, none. Returns how many

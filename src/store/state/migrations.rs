@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("007.sql"),
     include_str!("008.sql"),
     include_str!("009.sql"),
+    include_str!("010.sql"),
 ];
 
 /// Columns that came before versions were counted, with what older rows have in them.

@@ -12,6 +12,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: |ask| format!("/activities/{}?include_all_efforts=true", super::id(ask)),
     describe: |ask| format!("activity {}", super::id(ask)),
     is_the_activity: true,
+    athletes: api::athlete_of_detail,
     read: whole,
     rows: |answer, from, on_row| {
         let taken = api::activity_detail(answer.body, from);

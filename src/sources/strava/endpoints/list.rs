@@ -19,6 +19,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path,
     describe,
     is_the_activity: false,
+    athletes: api::athletes_of_list,
     read,
     rows,
 };

@@ -57,6 +57,8 @@ pub struct Endpoint {
     pub describe: fn(&Ask) -> String,
     /// Whether this is the activity itself: where it is not found, the activity is gone.
     pub is_the_activity: bool,
+    /// The athletes that an answer of status 200 names as those whose it is, each once.
+    pub athletes: fn(&[u8]) -> Vec<String>,
     /// What an answer of status 200 tells a walk. An error says why it tells nothing.
     pub read: fn(&[u8]) -> Result<News, String>,
     /// The rows that are in an answer of status 200.
@@ -184,6 +186,11 @@ pub fn read(ask: &Ask, status: u16, body: &[u8]) -> Result<News, String> {
         Some(_) => Ok(News::NotFound),
         None => Ok(News::Nothing),
     }
+}
+
+/// The athletes that an answer names as those whose it is, each once.
+pub fn athletes(ask: &Ask, status: u16, body: &[u8]) -> Vec<String> {
+    of(ask).filter(|_| status == 200).map_or_else(Vec::new, |endpoint| (endpoint.athletes)(body))
 }
 
 fn id(ask: &Ask) -> &str {

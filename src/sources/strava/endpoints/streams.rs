@@ -19,6 +19,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     },
     describe: |ask| format!("the streams of activity {}", super::id(ask)),
     is_the_activity: false,
+    athletes: |_| Vec::new(),
     read: whole,
     rows: |answer, from, on_row| {
         let (id, start_s) = super::activity(answer.ask).unwrap_or_default();

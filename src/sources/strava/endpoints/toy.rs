@@ -12,6 +12,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: |ask| format!("/activities/{}/weather", super::id(ask)),
     describe: |ask| format!("the weather of activity {}", super::id(ask)),
     is_the_activity: false,
+    athletes: |_| Vec::new(),
     read: whole,
     rows: |answer, from, on_row| {
         let taken = api::activity_detail(answer.body, from);
