@@ -1,6 +1,9 @@
-//! Answers that are not those that were asked for: of another athlete.
+//! Answers that are not those that were asked for: of another athlete, or of another activity.
 
-use longrun::testing::emulator::Config;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use longrun::testing::emulator::{Asked, Config, Twist};
 use longrun::testing::synth::Options;
 use serde_json::Value;
 
@@ -104,4 +107,48 @@ fn accounts_with_ids_of_somebody_elses_are_who_answers_first_named() {
     give(&world, swap);
     assert_both_are_named(&world.fetch(&["--max-age", "0s"]).expect(1));
     assert_eq!(told(&world), right);
+}
+
+#[test]
+fn an_answer_about_another_activity_is_no_answer_and_no_row() {
+    let people = Options { seed: 68, users: 1, activities: 8 };
+    let (asked, times) = (Mutex::new(Vec::new()), Mutex::new(HashMap::<u64, u32>::new()));
+    // The first activity is never answered, the second one is the second time.
+    let script = move |request: &Asked| {
+        let id: u64 =
+            request.path_and_query.strip_prefix("/api/v3/activities/")?.split('?').next()?.parse().ok()?;
+        let mut asked = asked.lock().unwrap();
+        if !asked.contains(&id) {
+            asked.push(id);
+        }
+        let mut times = times.lock().unwrap();
+        let times = times.entry(id).or_default();
+        *times += 1;
+        let place = asked.iter().position(|other| *other == id)?;
+        let body = format!(
+            r#"{{"id":{},"name":"Of somebody else","sport_type":"Run","start_date":"2024-05-01T06:00:00Z",
+                "elapsed_time":600,"moving_time":600,"distance":1000.0}}"#,
+            id + 1
+        );
+        let is_wrong = place == 0 || (place == 1 && *times == 1);
+        is_wrong.then(|| Twist { instead: Some((200, body.into_bytes())), ..Twist::default() })
+    };
+    let config = Config { limits: WIDE, script: Some(Box::new(script)), ..Config::default() };
+    let (world, people) = World::of(people, config);
+    let ended = world.fetch(&["--depth", "detail"]).expect(3);
+    let summary = ended.json();
+    assert_eq!((&summary["details"], &summary["parked"]), (&7.into(), &1.into()), "{}", ended.stderr);
+    let said =
+        ended.stderr.contains("asked for activity ") && ended.stderr.contains(", answered with activity ");
+    assert!(said, "{}", ended.stderr);
+    let status = world.run(&["status", "--json"]).expect(0).json();
+    assert_eq!(status["accounts"][0]["fetched"]["detail"], 7);
+    world.run(&["normalize"]).expect(3);
+    let rows = rows(&world.lake_folder(), "activities");
+    let mut ids: Vec<&str> = rows.iter().map(|row| row["source_id"].as_str()).collect();
+    ids.sort_unstable();
+    let mut right: Vec<String> = people[0].workouts.iter().map(|workout| workout.id.to_string()).collect();
+    right.sort_unstable();
+    assert_eq!(ids, right, "as the list has them");
+    assert!(rows.iter().all(|row| row.get("title").is_none_or(|title| title != "Of somebody else")));
 }

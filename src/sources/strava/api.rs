@@ -122,6 +122,14 @@ pub fn athletes_of_list(body: &[u8]) -> Vec<String> {
     athletes
 }
 
+/// The id of an activity; None where the body has none. An error says why it is no JSON.
+pub fn id_of_detail(body: &[u8]) -> Result<Option<String>, String> {
+    let read = json::with_document(&mut body.to_vec(), |value| {
+        Ok(value.get("id").and_then(|value| id("id", value).ok()))
+    });
+    read.map_err(|fault| fault.reason)
+}
+
 /// The athlete whose an activity is.
 pub fn athlete_of_detail(body: &[u8]) -> Vec<String> {
     let named = json::with_document(&mut body.to_vec(), |value| Ok(athlete(value)));

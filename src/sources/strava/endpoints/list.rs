@@ -24,7 +24,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     rows,
 };
 
-fn read(body: &[u8]) -> Result<News, String> {
+fn read(_: &Ask, body: &[u8]) -> Result<News, String> {
     let entries = api::list_entries(body)?;
     if !entries.is_empty() && entries.iter().all(Option::is_none) {
         return Err(format!("none of the {} records on the page can be read", entries.len()));

@@ -60,7 +60,7 @@ pub struct Endpoint {
     /// The athletes that an answer of status 200 names as those whose it is, each once.
     pub athletes: fn(&[u8]) -> Vec<String>,
     /// What an answer of status 200 tells a walk. An error says why it tells nothing.
-    pub read: fn(&[u8]) -> Result<News, String>,
+    pub read: fn(&Ask, &[u8]) -> Result<News, String>,
     /// The rows that are in an answer of status 200.
     pub rows: fn(Answer, &ReadFrom, OnRow),
 }
@@ -182,7 +182,7 @@ impl Endpoint {
 /// What a landed answer tells a walk.
 pub fn read(ask: &Ask, status: u16, body: &[u8]) -> Result<News, String> {
     match of(ask) {
-        Some(endpoint) if status == 200 => (endpoint.read)(body),
+        Some(endpoint) if status == 200 => (endpoint.read)(ask, body),
         Some(_) => Ok(News::NotFound),
         None => Ok(News::Nothing),
     }
@@ -197,12 +197,16 @@ fn id(ask: &Ask) -> &str {
     activity(ask).unwrap_or_default().0
 }
 
-/// JSON, and whether there is anything in it: `{}` is what a fresh upload has.
-fn whole(body: &[u8]) -> Result<News, String> {
+/// JSON, and whether there is anything in it.
+fn whole(_: &Ask, body: &[u8]) -> Result<News, String> {
     let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     read.map_err(|e| format!("not valid JSON: {e}"))?;
-    let has_nothing = matches!(body.trim_ascii(), [b'{', inner @ .., b'}'] | [b'[', inner @ .., b']'] if inner.trim_ascii().is_empty());
-    Ok(if has_nothing { News::Nothing } else { News::Whole })
+    Ok(if is_empty(body) { News::Nothing } else { News::Whole })
+}
+
+/// `{}` is what a fresh upload has.
+fn is_empty(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), [b'{', inner @ .., b'}'] | [b'[', inner @ .., b']'] if inner.trim_ascii().is_empty())
 }
 
 #[cfg(test)]
@@ -211,9 +215,43 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_nothing_yet() {
-        assert_eq!(whole(b" {\n} "), Ok(News::Nothing));
-        assert_eq!(whole(b"{\"id\":1}"), Ok(News::Whole));
-        assert!(whole(b"{\"id\":").is_err());
+        let ask = STREAMS.ask("1", 5);
+        assert_eq!(whole(&ask, b" {\n} "), Ok(News::Nothing));
+        assert_eq!(whole(&ask, b"{\"id\":1}"), Ok(News::Whole));
+        assert!(whole(&ask, b"{\"id\":").is_err());
+    }
+
+    #[test]
+    fn an_activity_is_the_one_that_was_asked_for() {
+        let ask = DETAIL.ask("7", 5);
+        assert_eq!(read(&ask, 200, br#"{"id":7}"#), Ok(News::Whole));
+        assert_eq!(read(&ask, 200, b"{}"), Ok(News::Nothing));
+        for (body, why) in [
+            (
+                r#"{"id":8,"name":"Walk","sport_type":"Walk","start_date":"2024-05-01T06:00:00Z"}"#,
+                "asked for activity 7, answered with activity 8",
+            ),
+            (r#"{"message":"welcome"}"#, "does not say of which activity"),
+        ] {
+            let reason = read(&ask, 200, body.as_bytes()).unwrap_err();
+            assert!(reason.contains(why), "{reason}");
+            let mut faults = Vec::new();
+            let from = ReadFrom {
+                user_id: "u".to_string(),
+                source: crate::sources::Source::Strava,
+                account_id: None,
+                fetched_at: jiff::Timestamp::UNIX_EPOCH,
+                raw_ref: "r".to_string(),
+                zone: None,
+                only_counts: false,
+            };
+            (DETAIL.rows)(
+                Answer { ask: &ask, body: &mut body.as_bytes().to_vec(), again: &Vec::new },
+                &from,
+                &mut |_, row| faults.extend(row.err()),
+            );
+            assert_eq!(faults.len(), 1, "{body} gives no row");
+        }
     }
 
     #[test]
