@@ -48,6 +48,14 @@ enum Action {
         #[arg(long, conflicts_with = "old_key_file")]
         plain: bool,
     },
+    /// Say that users took the access back, as a source's webhook tells (`"authorized": "false"`)
+    ///
+    /// A refresh token that is not taken does not tell that: it may have been renewed elsewhere. `purge --expired` then
+    /// forgets what the source gave of them when its terms ask for that, counted from when it was first refused.
+    Revoked {
+        #[arg(required = true)]
+        users: Vec<String>,
+    },
     /// Forget the tokens of users; what was fetched stays
     Remove {
         #[arg(required = true)]
@@ -71,6 +79,15 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             }
         }
         Action::Rekey { old_key_file, plain } => rekey(&context.open()?, old_key_file.as_deref(), plain)?,
+        Action::Revoked { users } => {
+            let accounts = Accounts::open(&context.open()?)?;
+            for user in users {
+                if accounts.revoked(&user, jiff::Timestamp::now().as_second())? == 0 {
+                    return Err(Error::Usage(format!("user {user} has no account in this lake")));
+                }
+                say!("user {user} took the access back; `longrun status` says what Strava's terms ask for");
+            }
+        }
         Action::Remove { users } => {
             let accounts = Accounts::open(&context.open()?)?;
             for user in users {

@@ -144,11 +144,20 @@ fn complain(standing: &Standing) {
     }
     if let Some(since) = standing.refused_since {
         say!(
-            "user {}: Strava has refused every token since {}: the athlete took the access back; with a new consent \
-             (`longrun connect strava --user {}`) all goes on",
+            "user {}: the athlete took the access back on {}; with a new consent (`longrun connect strava --user {}`) all \
+             goes on",
             standing.user_id,
             output::date(since),
             standing.user_id
+        );
+    } else if let Some(since) = standing.refresh_refused_since {
+        let user = &standing.user_id;
+        say!(
+            "user {user}: Strava has refused the refresh token since {}: it is not the newest one (renewed elsewhere, or \
+             mistyped), or the athlete took the access back. With the newest tokens (`longrun accounts add`) or a new consent \
+             (`longrun connect strava --user {user}`) all goes on. If the access was taken back, Strava's terms ask for \
+             everything that its API gave of them to be forgotten: say so with `longrun accounts revoked {user}`",
+            output::date(since)
         );
     }
     standing.doubt.iter().for_each(fetch::say_doubt);

@@ -55,6 +55,8 @@ pub struct Work {
     pub rank: u32,
     phase: Phase,
     token: Token,
+    /// Whether the access token is one that the source gave in this run.
+    pub is_given: bool,
     /// What was asked for with an access token that was refused, and not answered since.
     pub refused_tokens: HashSet<Ask>,
     owed: Queues,
@@ -113,6 +115,7 @@ impl Work {
             rank,
             phase: Phase::PageOwed,
             token: Token::Kept,
+            is_given: false,
             refused_tokens: HashSet::new(),
             owed: Queues::Counted([0; OF_ACTIVITIES], Timestamp::MIN),
             parked: parked.into_iter().filter_map(place).collect(),
@@ -313,6 +316,7 @@ impl Work {
     pub fn renew(&mut self, account: Account) {
         self.account = account;
         self.token = Token::New;
+        self.is_given = false;
         self.refresh_failures = None;
     }
 

@@ -40,7 +40,7 @@ fn is_number(id: &str) -> bool {
 impl Athletes {
     pub fn of(all: Vec<Identity>) -> Athletes {
         let mut athletes = Athletes::default();
-        for Identity { account_id, user_id, athlete_id, mistaken_at_s } in all {
+        for Identity { account_id, user_id, athlete_id, mistaken_at_s, .. } in all {
             if mistaken_at_s.is_some() {
                 athletes.were_mistaken.insert(account_id.clone());
             }
@@ -122,6 +122,7 @@ mod tests {
             user_id: user_id.to_string(),
             athlete_id: athlete_id.map(str::to_string),
             mistaken_at_s: None,
+            refresh_refused_at_s: None,
         };
         Athletes::of(all.iter().map(identity).collect())
     }

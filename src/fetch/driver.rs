@@ -263,6 +263,11 @@ impl<'a> Fetch<'a> {
                     let account = &self.scheduler.account(account).account;
                     self.tokens.refused(&account.source, &account.account_id, Some(now_s))?;
                 }
+                Effect::RefreshRefused { account } => {
+                    let now_ms = self.now_ms();
+                    let now_s = self.scheduler.clock.now_ms(now_ms).div_euclid(1_000);
+                    self.tokens.refresh_refused(&self.scheduler.account(account).account, now_s)?;
+                }
                 Effect::Parked { user_id, parked } => {
                     let Parked { kind, id, reason, next_s, .. } = &parked;
                     tracing::warn!(user = user_id, kind, id, reason, next_s, "set aside");

@@ -13,7 +13,7 @@ use crate::sources::strava::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
 use crate::sources::strava::walk::{Progress, Wanted};
 use crate::sources::strava::{self, history, scope};
 use crate::store::lake::{Lake, is_among};
-use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::accounts::{Account, Accounts, Identity};
 use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
 
@@ -78,8 +78,10 @@ pub struct Standing {
     /// What cannot be fetched with that, and the way out.
     pub lack: Option<&'static str>,
     pub token_ends: Option<Timestamp>,
-    /// Since when Strava has refused every token of it: the athlete took the access back.
+    /// Since when the athlete is known to have taken the access back.
     pub refused_since: Option<Timestamp>,
+    /// Since when Strava has not taken its refresh token: the athlete took the access back, or it is not the newest one.
+    pub refresh_refused_since: Option<Timestamp>,
     /// Since when its tokens are known to be another athlete's.
     pub mistaken_since: Option<Timestamp>,
     /// Why nothing could be read of it.
@@ -90,11 +92,8 @@ pub struct Standing {
 pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
     let tokens = Accounts::open_to_read(lake)?;
     let refused = tokens.all_refused()?;
-    let mistaken: HashMap<String, i64> = tokens
-        .identities()?
-        .into_iter()
-        .filter_map(|identity| Some((identity.account_id, identity.mistaken_at_s?)))
-        .collect();
+    let identities: HashMap<String, Identity> =
+        tokens.identities()?.into_iter().map(|identity| (identity.account_id.clone(), identity)).collect();
     let mut accounts = tokens.list_stored()?;
     accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
     let rates = Rates::open_to_read(lake)?;
@@ -112,11 +111,13 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
             let unreadable = history.unreadable.get(&lake.bucket(&account.user_id)).cloned();
             let progress = history.progress.remove(&account.account_id).unwrap_or_default();
             let parked = parked.remove(&account.account_id).unwrap_or_default();
-            let time = |s: Option<&i64>| s.and_then(|s| Timestamp::from_second(*s).ok());
-            let refused_since = time(refused.get(&account.account_id));
-            let mistaken_since = time(mistaken.get(&account.account_id));
+            let time = |s: Option<i64>| s.and_then(|s| Timestamp::from_second(s).ok());
+            let refused_since = time(refused.get(&account.account_id).copied());
+            let identity = identities.get(&account.account_id);
+            let mistaken_since = time(identity.and_then(|identity| identity.mistaken_at_s));
+            let refresh_refused_since = time(identity.and_then(|identity| identity.refresh_refused_at_s));
             let standing = standing(account, &progress, parked, unreadable, question, typical, now);
-            Standing { refused_since, mistaken_since, ..standing }
+            Standing { refused_since, refresh_refused_since, mistaken_since, ..standing }
         })
         .collect();
     let mut calls = BTreeMap::new();
@@ -179,6 +180,7 @@ fn standing(
         scope: account.scope,
         token_ends: Timestamp::from_second(account.expires_at).ok(),
         refused_since: None,
+        refresh_refused_since: None,
         mistaken_since: None,
         unreadable,
     }

@@ -118,6 +118,14 @@ fn what_is_older_than_the_terms_allow_is_said_and_forgotten_on_request_and_archi
     assert!(!status.stderr.contains("Strava's terms"), "{}", status.stderr);
 }
 
+/// Says in the lake that a refresh token was refused for so many days already.
+fn refresh_refused_for(world: &World, days: i64) {
+    let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
+    let since_s = jiff::Timestamp::now().as_second() - days * DAY_S;
+    let sql = "UPDATE accounts SET refresh_refused_at_s = ?1 WHERE refresh_refused_at_s IS NOT NULL";
+    assert_eq!(db.execute(sql, [since_s]).unwrap(), 1);
+}
+
 /// Says in the lake that access was refused for so many days already.
 fn refused_for(world: &World, days: i64) {
     let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
@@ -148,19 +156,41 @@ fn of_an_athlete_who_took_the_access_back_nothing_is_kept_for_thirty_days_but_ar
     let wrong =
         world.command(&["fetch", "--max-age", "0s"]).env("LONGRUN_STRAVA_CLIENT_SECRET", "wrong").output();
     assert_ne!(wrong.unwrap().status.code(), Some(0));
-    let refused = |world: &World| -> Vec<String> {
+    let since = |world: &World, what: &str| -> Vec<String> {
         let status = world.run(&["status", "--json"]).expect(0).json();
         let accounts = status["accounts"].as_array().unwrap().clone();
-        let refused = accounts.iter().filter(|account| !account["refused_since"].is_null());
+        let refused = accounts.iter().filter(|account| !account[what].is_null());
         refused.map(|account| account["user_id"].as_str().unwrap().to_string()).collect()
     };
-    assert_eq!(refused(&world), Vec::<String>::new());
+    let nobody = Vec::<String>::new();
+    assert_eq!(
+        (since(&world, "refused_since"), since(&world, "refresh_refused_since")),
+        (nobody.clone(), nobody.clone())
+    );
 
     world.emulator.deauthorize(user);
     world.fetch(&["--max-age", "0s"]).expect(1);
-    assert_eq!(refused(&world), [user]);
+    // That says nothing yet: the token may have been renewed elsewhere. So nothing is erased for it.
+    assert_eq!(
+        (since(&world, "refused_since"), since(&world, "refresh_refused_since")),
+        (nobody, vec![user.to_string()])
+    );
     let status = world.run(&["status"]).expect(0).stderr;
-    assert!(status.contains("Strava has refused every token since"), "{status}");
+    for words in
+        ["it is not the newest one", "or the athlete took the access back", "longrun accounts revoked"]
+    {
+        assert!(status.contains(words), "{status}");
+    }
+    refresh_refused_for(&world, 400);
+    let args = ["purge", "--expired", "--policy", "strava-2026", "--apply", "--json"];
+    assert_eq!(world.run(&args).expect(0).json()["accounts"], 0);
+    assert!(is_named_anywhere(&world, SECRET).is_some());
+    refresh_refused_for(&world, 0);
+    world.run(&["accounts", "revoked", "nobody"]).expect(2);
+    world.run(&["accounts", "revoked", user]).expect(0);
+    assert_eq!(since(&world, "refused_since"), [user]);
+    let status = world.run(&["status"]).expect(0).stderr;
+    assert!(status.contains("the athlete took the access back on"), "{status}");
     assert!(
         status.contains("terms ask for everything that its API gave of them to be forgotten"),
         "{status}"
@@ -200,7 +230,7 @@ fn who_gives_consent_again_is_refused_no_longer() {
     let refused = |world: &World| {
         let status = world.run(&["status", "--json"]).expect(0).json();
         let accounts = status["accounts"].as_array().unwrap().clone();
-        accounts.iter().filter(|account| !account["refused_since"].is_null()).count()
+        accounts.iter().filter(|account| !account["refresh_refused_since"].is_null()).count()
     };
     assert_eq!(refused(&world), 1);
     world.add_accounts();

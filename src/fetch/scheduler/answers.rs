@@ -110,7 +110,7 @@ impl Scheduler {
             );
             self.change(index, |work, _| work.put_back(ask, true));
             // One that had just been given, too.
-            if self.bounds.has_app {
+            if self.accounts[index].is_given {
                 self.effects.push(Effect::Refused { account: index });
             }
             self.give_up(index, reason);
@@ -218,7 +218,10 @@ impl Scheduler {
     /// A refresh gave new tokens, and they are stored.
     pub fn refreshed(&mut self, index: usize, account: Account) {
         self.came_back();
-        self.change(index, |work, _| work.renew(account));
+        self.change(index, |work, _| {
+            work.renew(account);
+            work.is_given = true;
+        });
         if let Some(outage) = self.token_outage.take() {
             for waiting in std::mem::take(&mut self.tokenless) {
                 self.change(waiting, |work, _| work.end_refresh());
@@ -244,11 +247,13 @@ impl Scheduler {
     pub fn refresh_refused(&mut self, index: usize, reason: &str) {
         self.came_back();
         if names_the_grant(reason) {
-            self.effects.push(Effect::Refused { account: index });
+            self.effects.push(Effect::RefreshRefused { account: index });
         }
         let user_id = &self.accounts[index].account.user_id;
         let reason = format!(
-            "strava refuses the refresh token ({reason}); let the athlete give consent again: `longrun connect strava --user {user_id}`"
+            "strava refuses the refresh token ({reason}): it is not the newest one, or the athlete took the access back; give the \
+             account its newest tokens with `longrun accounts add`, or let the athlete give consent again: `longrun connect strava \
+             --user {user_id}`"
         );
         self.give_up(index, reason);
     }

@@ -60,8 +60,12 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Failed(Failure),
-    /// No token of this account is taken: its athlete took the access back.
+    /// A token that was just given is not taken: the athlete took the access back.
     Refused {
+        account: usize,
+    },
+    /// The refresh token is not taken, and nobody knows why.
+    RefreshRefused {
         account: usize,
     },
     Parked {

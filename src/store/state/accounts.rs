@@ -49,6 +49,8 @@ pub struct Identity {
     pub athlete_id: Option<String>,
     /// Since when its tokens have been another athlete's.
     pub mistaken_at_s: Option<i64>,
+    /// Since when its refresh token has not been taken.
+    pub refresh_refused_at_s: Option<i64>,
 }
 
 /// What became of accounts that were to be added.
@@ -129,7 +131,8 @@ impl Accounts {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
                        refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s,
-                       scope = coalesce(excluded.scope, scope), refused_at_s = NULL, mistaken_at_s = NULL",
+                       scope = coalesce(excluded.scope, scope), refused_at_s = NULL, refresh_refused_at_s = NULL,
+                       mistaken_at_s = NULL",
                     params![
                         account.source,
                         account.account_id,
@@ -230,8 +233,8 @@ impl Accounts {
         let [access_token, refresh_token] = self.stored(account);
         self.state
             .check(self.state.db.execute(
-                "UPDATE accounts SET access_token = ?3, refresh_token = ?4, expires_at_s = ?5
-             WHERE source = ?1 AND account_id = ?2",
+                "UPDATE accounts SET access_token = ?3, refresh_token = ?4, expires_at_s = ?5,
+               refresh_refused_at_s = NULL WHERE source = ?1 AND account_id = ?2",
                 params![account.source, account.account_id, access_token, refresh_token, account.expires_at],
             ))
             .map(drop)
@@ -245,6 +248,21 @@ impl Accounts {
         self.state.check(self.state.db.execute(sql, params![source, account_id, since_s])).map(drop)
     }
 
+    /// The token endpoint has not taken the refresh token of an account since then. That may be a revocation, and may be
+    /// a token that was renewed elsewhere. What was known before is so since that time.
+    pub fn refresh_refused(&self, account: &Account, since_s: i64) -> Result<()> {
+        let sql = "UPDATE accounts SET refresh_refused_at_s = coalesce(refresh_refused_at_s, ?3)
+                   WHERE source = ?1 AND account_id = ?2";
+        let values = params![account.source, account.account_id, since_s];
+        self.state.check(self.state.db.execute(sql, values)).map(drop)
+    }
+
+    /// A user took the access back, as somebody knows who runs this. Returns how many accounts those were.
+    pub fn revoked(&self, user_id: &str, now_s: i64) -> Result<usize> {
+        let sql = "UPDATE accounts SET refused_at_s = coalesce(refused_at_s, refresh_refused_at_s, ?2) WHERE user_id = ?1";
+        self.state.check(self.state.db.execute(sql, params![user_id, now_s]))
+    }
+
     /// Since when accounts of Strava have been refused, in unix seconds, by their ids.
     pub fn all_refused(&self) -> Result<HashMap<String, i64>> {
         let sql = "SELECT account_id, refused_at_s FROM accounts WHERE source = 'strava' AND refused_at_s IS NOT NULL";
@@ -254,14 +272,15 @@ impl Accounts {
 
     /// Which athlete each account of Strava is, as far as is known.
     pub fn identities(&self) -> Result<Vec<Identity>> {
-        let sql =
-            "SELECT account_id, user_id, athlete_id, mistaken_at_s FROM accounts WHERE source = 'strava'";
+        let sql = "SELECT account_id, user_id, athlete_id, mistaken_at_s, refresh_refused_at_s
+                   FROM accounts WHERE source = 'strava'";
         self.state.check(rows(&self.state.db, sql, [], |row| {
             Ok(Identity {
                 account_id: row.get(0)?,
                 user_id: row.get(1)?,
                 athlete_id: row.get(2)?,
                 mistaken_at_s: row.get(3)?,
+                refresh_refused_at_s: row.get(4)?,
             })
         }))
     }

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("008.sql"),
     include_str!("009.sql"),
     include_str!("010.sql"),
+    include_str!("011.sql"),
 ];
 
 /// Columns that came before versions were counted, with what older rows have in them.

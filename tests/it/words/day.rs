@@ -150,7 +150,7 @@ const CHAPTERS: [(&str, &[&str]); 10] = [
             "--lake measured synth activities truth.jsonl --users 1 --activities 3",
         ],
     ),
-    ("Leaving", &["~purge --user bob", "accounts remove bob", "accounts list"]),
+    ("Leaving", &["~purge --user bob", "accounts revoked bob", "accounts remove bob", "accounts list"]),
     (
         "Mistakes",
         &[

@@ -41,6 +41,20 @@ fn a_list_that_is_refused_with_a_new_token_too_is_an_athlete_who_took_the_access
 }
 
 #[test]
+fn tokens_that_another_process_stored_and_the_api_refuses_are_no_revocation() {
+    let mut world = World::settled(works(1), Bounds { concurrency: 1, ..BOUNDS });
+    let sent = world.get();
+    world.answered();
+    world.scheduler.token_refused(sent.0, &sent.1, "HTTP 401".to_string(), world.now_ms);
+    assert_eq!(world.next(), Step::Refresh { account: 0 });
+    world.scheduler.refreshed_elsewhere(0, account(0, i64::MAX));
+    let sent = world.get();
+    world.answered();
+    world.scheduler.token_refused(sent.0, &sent.1, "HTTP 401".to_string(), world.now_ms);
+    assert!(matches!(&world.scheduler.effects()[..], [Effect::Failed(_)]));
+}
+
+#[test]
 fn without_the_application_a_refused_token_is_nobodys_revocation() {
     let mut world = World::settled(works(1), Bounds { concurrency: 1, has_app: false, ..BOUNDS });
     let sent = world.get();
@@ -54,14 +68,16 @@ fn without_the_application_a_refused_token_is_nobodys_revocation() {
 }
 
 #[test]
-fn only_a_refused_refresh_token_is_the_athletes_doing() {
+fn a_refused_refresh_token_is_the_accounts_trouble_and_no_revocation() {
     for (reason, effects) in [("RefreshToken refresh_token invalid", 2), ("Application client_id invalid", 1)]
     {
         let ended = Work::new(account(0, BEGIN_S), Progress::default(), u32::MAX, Vec::new());
         let mut world = World::settled(vec![ended], BOUNDS);
         assert_eq!(world.next(), Step::Refresh { account: 0 });
         world.scheduler.refresh_refused(0, reason);
-        assert_eq!(world.scheduler.effects().len(), effects);
+        let told = world.scheduler.effects();
+        assert_eq!(told.len(), effects);
+        assert!(!told.contains(&Effect::Refused { account: 0 }), "it may have been renewed elsewhere");
         assert_eq!(world.next(), Step::End);
     }
 }
