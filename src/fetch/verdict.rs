@@ -52,6 +52,11 @@ pub fn names_the_grant(words: &str) -> bool {
     words.contains("refresh_token") || words.contains("RefreshToken") || words.contains("invalid_grant")
 }
 
+/// Whether a refusal of the token endpoint is about the application's id or secret.
+pub fn names_the_application(words: &str) -> bool {
+    ["Application", "client_id", "client_secret", "invalid_client"].iter().any(|word| words.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,9 +66,15 @@ mod tests {
         for words in
             ["RefreshToken refresh_token invalid", "refresh_token", "RefreshToken code", "invalid_grant"]
         {
-            assert!(names_the_grant(words), "{words}");
+            assert!(names_the_grant(words) && !names_the_application(words), "{words}");
         }
-        assert!(!names_the_grant("HTTP 401: Authorization Error (Application client_secret invalid)"));
+        for words in [
+            "HTTP 401: Authorization Error (Application client_secret invalid)",
+            "HTTP 400: Bad Request (Application client_id invalid)",
+        ] {
+            assert!(!names_the_grant(words) && names_the_application(words), "{words}");
+        }
+        assert!(!names_the_application("HTTP 403"));
     }
 
     #[test]

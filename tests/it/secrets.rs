@@ -1,7 +1,9 @@
 //! Tokens: refreshed, rotated, refused, and never shown.
 
-use longrun::testing::emulator::Config;
+use longrun::testing::emulator::{Asked, Config};
 use longrun::testing::synth::Options;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{Ended, Place, WIDE, World, files, rows};
@@ -79,6 +81,43 @@ fn an_athlete_who_disconnected_is_named_with_the_way_out_and_the_others_go_on() 
     let ended = Ended::of(command.env_remove("LONGRUN_STRAVA_CLIENT_SECRET").output().unwrap()).expect(1);
     assert!(ended.stderr.contains("HTTP 401: Authorization Error"), "{}", ended.stderr);
     assert_nothing_leaked(&world, &[&ended]);
+}
+
+#[test]
+fn a_wrong_secret_of_the_application_is_said_once_and_blames_no_account() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let script = move |request: &Asked| {
+        counted.fetch_add(usize::from(request.path_and_query == "/oauth/token"), Ordering::Relaxed);
+        None
+    };
+    // Every token is within its last minute.
+    let token_lifetime = Duration::from_secs(30);
+    let config = Config { limits: WIDE, token_lifetime, script: Some(Box::new(script)), ..Config::default() };
+    let (world, _) = World::of(Options { users: 12, ..PEOPLE }, config);
+    for name in ["LONGRUN_STRAVA_CLIENT_ID", "LONGRUN_STRAVA_CLIENT_SECRET"] {
+        let before = asked.load(Ordering::Relaxed);
+        let mut command = world.command(&["fetch"]);
+        let ended = Ended::of(command.env(name, "wrong").output().unwrap()).expect(1);
+        let calls = asked.load(Ordering::Relaxed) - before;
+        assert!((1..=4).contains(&calls), "{calls} calls, where those in flight were enough");
+        assert_eq!(
+            ended.stderr.matches("strava does not know the application").count(),
+            1,
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            !ended.stderr.contains("user user-") && !ended.stderr.contains("consent"),
+            "{}",
+            ended.stderr
+        );
+        assert_nothing_leaked(&world, &[&ended]);
+        let status = world.run(&["status", "--json"]).expect(0).json();
+        let accounts = status["accounts"].as_array().unwrap();
+        assert!(accounts.iter().all(|account| account["refused_since"].is_null()));
+    }
+    world.fetch(&[]).expect(0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fetch::athletes::Whose;
 use crate::fetch::outage::Trouble;
-use crate::fetch::verdict::{Verdict, judge};
+use crate::fetch::verdict::{Verdict, judge, names_the_application};
 use crate::store::landing::Header;
 
 impl Fetch<'_> {
@@ -33,6 +33,13 @@ impl Fetch<'_> {
                 // On the disk before it is used: the old refresh token may have ended.
                 self.tokens.rotate(&account)?;
                 self.scheduler.refreshed(index, account);
+            }
+            // It is one fact, and no account's: with the next account it would be the same.
+            Err(NoGrant::Refused(reason)) if names_the_application(&reason) => {
+                return Err(Error::Remote(format!(
+                    "strava does not know the application by this id and secret ({reason}); set LONGRUN_STRAVA_CLIENT_ID and \
+                     LONGRUN_STRAVA_CLIENT_SECRET to those of https://www.strava.com/settings/api, then run the same command again"
+                )));
             }
             Err(NoGrant::Refused(reason)) => match self.stored_meanwhile(index)? {
                 Some(stored) => self.scheduler.refreshed_elsewhere(index, stored),
