@@ -23,7 +23,7 @@ fn give(world: &World, change: impl FnOnce(&mut Vec<Value>)) {
 }
 
 /// Gives the first two accounts each other's tokens.
-fn swap(lines: &mut Vec<Value>) {
+fn swap(lines: &mut [Value]) {
     for token in ["access_token", "refresh_token", "expires_at"] {
         let first = lines[0][token].take();
         let second = std::mem::replace(&mut lines[1][token], first);
@@ -63,13 +63,13 @@ fn assert_both_are_named(ended: &Ended) {
 #[test]
 fn nothing_is_kept_of_tokens_that_are_another_athletes_and_with_the_right_ones_all_is_there() {
     let (world, people) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
-    give(&world, swap);
+    give(&world, |lines| swap(lines));
     assert_both_are_named(&world.fetch(&["--depth", "detail"]).expect(1));
     assert!(told(&world).iter().all(|(user, _)| user == "user-0002"));
     assert_eq!(mistaken(&world), ["user-0000", "user-0001"]);
     let status = world.run(&["status"]).expect(0).stderr;
     assert!(status.contains("user user-0001: the tokens have been another athlete's since"), "{status}");
-    give(&world, swap);
+    give(&world, |lines| swap(lines));
     assert_eq!(mistaken(&world), Vec::<String>::new(), "other tokens are looked at anew");
     world.fetch(&["--depth", "detail"]).expect(0);
     let mut right: Vec<(String, String)> = people
@@ -81,7 +81,7 @@ fn nothing_is_kept_of_tokens_that_are_another_athletes_and_with_the_right_ones_a
     right.sort();
     assert_eq!(told(&world), right);
     // Also once their own are there, and it is found again that an athlete is who it was.
-    give(&world, swap);
+    give(&world, |lines| swap(lines));
     assert_both_are_named(&world.fetch(&["--max-age", "0s", "--sweep", "0s"]).expect(1));
     assert_eq!(told(&world), right);
 }
@@ -104,7 +104,7 @@ fn accounts_with_ids_of_somebody_elses_are_who_answers_first_named() {
     world.fetch(&[]).expect(0);
     let right = told(&world);
     assert_eq!(right.len(), 60);
-    give(&world, swap);
+    give(&world, |lines| swap(lines));
     assert_both_are_named(&world.fetch(&["--max-age", "0s"]).expect(1));
     assert_eq!(told(&world), right);
 }
