@@ -1,4 +1,4 @@
-//! Serves a folder of recorded bodies, to the byte.
+//! Serves a folder of recorded bodies, to the byte but for the athlete's number, which is that of the account.
 //!
 //! Every JSON file below the folder that holds an activity, or a list of them, becomes the
 //! history of one athlete, named after the file. Bodies of streams do not say whose they are:
@@ -60,10 +60,31 @@ impl Recorded {
         let athlete = Athlete { id: 1 + self.athletes.len() as u64, user_id };
         let (entries, bodies) = activities
             .into_iter()
-            .map(|(entry, activity, is_recorded)| (entry, Body { activity, streams: None, is_recorded }))
+            .map(|(entry, activity, is_recorded)| {
+                let activity = with_athlete(activity, athlete.id);
+                (entry, Body { activity, streams: None, is_recorded })
+            })
             .unzip();
         self.athletes.push((athlete, entries, bodies));
     }
+}
+
+/// The same activity as another athlete's.
+fn with_athlete(activity: Vec<u8>, number: u64) -> Vec<u8> {
+    #[derive(serde::Deserialize)]
+    struct Owned<'a> {
+        #[serde(borrow)]
+        athlete: Numbered<'a>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Numbered<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    let Ok(Owned { athlete }) = serde_json::from_slice::<Owned>(&activity) else { return activity };
+    let told = athlete.id.get();
+    let at = told.as_ptr() as usize - activity.as_ptr() as usize;
+    [&activity[..at], number.to_string().as_bytes(), &activity[at + told.len()..]].concat()
 }
 
 /// The activities of a body, each with its bytes and whether it is a whole, recorded one.
