@@ -136,7 +136,10 @@ pub fn state_error(path: &Path, error: &rusqlite::Error) -> Error {
             std::io::ErrorKind::StorageFull
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => std::io::ErrorKind::PermissionDenied,
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => return Error::damaged(path, error),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            let what = "restore it from a copy, or move it away and add the accounts again: answers and what was delivered are in it";
+            return Error::damaged(path, format!("{error}; {what}"));
+        }
         _ => std::io::ErrorKind::Other,
     };
     Error::io("use", path)(std::io::Error::new(kind, error.to_string()))
