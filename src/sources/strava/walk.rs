@@ -5,7 +5,7 @@
 //! that is taken up later, when deletions may have shifted the pages, goes on below the oldest second it saw. Later
 //! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
 //! as a hash: where it differs from the one that a detail was fetched under, the detail is owed anew. What an empty
-//! page is believed is in [`ends`].
+//! page is believed is in `ends.rs`.
 
 mod activities;
 mod ends;
