@@ -91,7 +91,7 @@ impl Samples {
     /// When the last sample was taken.
     fn end(&self) -> Timestamp {
         let last_s = self.time_s.as_ref().and_then(|times| times.iter().flatten().last()).unwrap_or(0);
-        self.start + jiff::SignedDuration::from_secs(last_s.into())
+        self.start.saturating_add(jiff::SignedDuration::from_secs(last_s.into())).unwrap_or(Timestamp::MAX)
     }
 
     /// With a later part behind it: its times count on, and its metres.
@@ -108,7 +108,7 @@ impl Samples {
             let all = values(one, count).into_iter().chain(later);
             (one.is_some() || other.is_some()).then(|| all.collect::<PrimitiveArray<T>>())
         }
-        let behind_s = part.start.duration_since(self.start).as_secs() as i32;
+        let behind_s = i32::try_from(part.start.duration_since(self.start).as_secs()).unwrap_or(i32::MAX);
         let gone_m =
             self.distance_m.as_ref().and_then(|metres| metres.iter().flatten().last()).unwrap_or(0.0);
         let (counts, others) = (self.count, part.count);

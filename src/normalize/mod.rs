@@ -228,12 +228,15 @@ fn normalize_bucket(
 
 /// What activities were made from of the landing is still there: a store that lost bytes is no store to go on from.
 pub fn check_landing(lake: &Lake, bucket: Bucket) -> Result<()> {
-    let activities = lake.activities(Source::Strava.name(), bucket);
-    let read = dataset::made_from(lake, &activities)?.unwrap_or_default().landing;
+    let made = dataset::made_from(lake, &lake.activities(Source::Strava.name(), bucket))?;
+    check_segments(lake, bucket, &landing::segments(lake, bucket)?, made.unwrap_or_default().landing)
+}
+
+/// The same of what is known already.
+fn check_segments(lake: &Lake, bucket: Bucket, segments: &[Segment], read: Position) -> Result<()> {
     if read == Position::default() {
         return Ok(());
     }
-    let segments = landing::segments(lake, bucket)?;
     let is_it = |segment: &&Segment| (segment.run, segment.number) == (read.run, read.number);
     let bytes = segments.iter().find(is_it).map_or(0, |segment| segment.bytes);
     if bytes >= read.offset {
@@ -248,7 +251,7 @@ pub fn check_landing(lake: &Lake, bucket: Bucket) -> Result<()> {
              --whole-list` asks for the rest",
             read.run,
             read.offset,
-            lake.place(&activities).display()
+            lake.place(&lake.activities(Source::Strava.name(), bucket)).display()
         ),
     ))
 }
@@ -276,7 +279,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         let pending: Vec<&(u32, Import)> = stored.pending(self.source, &made.archives).collect();
         let _share = self.room.take(self.needs(stored, &pending, made.landing));
         if self.source == Source::Strava {
-            check_landing(self.lake, self.bucket)?;
+            check_segments(self.lake, self.bucket, &stored.segments, made.landing)?;
             self.take_landing(&mut rows, &mut made, &mut summary)?;
         }
         for (number, import) in pending {

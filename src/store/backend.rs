@@ -43,6 +43,11 @@ impl Key {
         Key::new(format!("{}/{name}", self.0))
     }
 
+    /// Whether it lies below a folder.
+    pub fn is_below(&self, folder: &Key) -> bool {
+        self.as_str().strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// The last part.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().expect("a key has a part")

@@ -55,8 +55,7 @@ impl Lake {
 
 /// The activities that a file of samples or rejects was written with.
 pub fn activities_beside(lake: &Lake, key: &Key) -> Option<Key> {
-    let is_in = |folder: Key| key.as_str().starts_with(&format!("{folder}/"));
-    if !is_in(lake.streams_folder()) && !is_in(lake.rejects_folder()) {
+    if !key.is_below(&lake.streams_folder()) && !key.is_below(&lake.rejects_folder()) {
         return None;
     }
     // `garmin-017-2024.parquet` or `garmin-017.parquet`; a source may have such a stroke in its name, too.

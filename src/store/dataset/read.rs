@@ -178,8 +178,7 @@ pub fn greatest_word(lake: &Lake, key: &Key, column: &str) -> Result<Option<Stri
 
 /// What makes a file anew.
 fn way_out(lake: &Lake, key: &Key) -> String {
-    let is_in = |folder: Key| key.as_str().starts_with(&format!("{folder}/"));
-    if is_in(lake.golden_folder()) || is_in(lake.matches_folder()) {
+    if key.is_below(&lake.golden_folder()) || key.is_below(&lake.matches_folder()) {
         return "delete it and run `longrun dedupe`, which makes it anew".to_string();
     }
     // Samples and rejects are written beside the activities of a source and bucket, whose file says what was read.
