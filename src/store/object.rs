@@ -8,6 +8,7 @@
 //! Appending and locking are of one machine: a segment here is put anew with each frame, and a lock keeps out this
 //! machine's processes. Whoever writes from several machines relies on [`Backend::put_if`] alone.
 
+mod asked;
 mod client;
 mod reader;
 
@@ -18,15 +19,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use asked::Asked;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::path::Path as Name;
 use object_store::{
     GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, WriteMultipart,
 };
-use tokio::runtime::Runtime;
 
 use super::backend::{Append, Backend, Guard, Key, Opened, Put, Stat, Traffic, Version};
 use super::lake::Patience;
@@ -37,9 +38,7 @@ use crate::error::{Error, Result};
 const FIRST_BYTES: u64 = 64 << 10;
 /// Longer archives go up in parts.
 const ONE_PUT_BYTES: u64 = 64 << 20;
-/// Between two askings where no answer came: at first, and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const PART_BYTES: usize = 16 << 20;
 /// Parts of an upload on their way at once.
 const PARTS_AT_ONCE: usize = 4;
 
@@ -55,14 +54,11 @@ pub struct Object {
 /// What readers share with the backend that opened them.
 #[derive(Debug)]
 struct Shared {
-    store: Arc<dyn ObjectStore>,
+    store: Asked,
     /// As it was named, without a slash at its end.
     url: String,
     /// Of all keys.
     prefix: String,
-    /// How long it is asked again where no answer comes.
-    wait: Duration,
-    runtime: Runtime,
     counted: Counted,
 }
 
@@ -106,42 +102,25 @@ impl Shared {
         Key::parse(below.trim_start_matches('/'))
     }
 
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
-    }
-
     fn failed(&self, error: &object_store::Error) -> Error {
         client::said(&self.url, error)
     }
 
-    /// Asks until an answer comes, for as long as is waited for one. The client by itself gives up where the answer to
-    /// a conditional put is lost, and in the middle of a listing.
-    fn answered<T>(
-        &self,
-        mut ask: impl AsyncFnMut() -> Result<T, object_store::Error>,
-    ) -> Result<T, object_store::Error> {
-        let begun = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        self.block_on(async {
-            loop {
-                match ask().await {
-                    Err(e) if client::is_unanswered(&e) && begun.elapsed() + pause < self.wait => {
-                        tokio::time::sleep(pause).await;
-                        pause = (2 * pause).min(LONGEST_PAUSE);
-                    }
-                    done => return done,
-                }
-            }
-        })
+    /// Why no more of an object that was begun can be read.
+    fn unread(&self, error: &object_store::Error) -> io::Error {
+        match client::is_conflict(error) || client::is_no_object(error) {
+            true => io::Error::other("it was replaced while it was read; run this again"),
+            false => io::Error::other(self.failed(error)),
+        }
     }
 
     /// A conditional put that is refused may be one's own, whose answer was lost.
     fn put(&self, key: &Key, bytes: &Bytes, mode: &PutMode) -> Result<Version, object_store::Error> {
         let name = self.name(key);
-        let put = self.answered(async || {
+        let put = self.store.ask(async |store| {
             self.counted.put(bytes.len() as u64);
             let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
-            self.store.put_opts(&name, bytes.clone().into(), options).await
+            store.put_opts(&name, bytes.clone().into(), options).await
         })?;
         Ok(client::version(put.e_tag.as_deref(), put.version.as_deref()))
     }
@@ -149,28 +128,23 @@ impl Shared {
     /// The version of an object, if it has these bytes.
     fn holds(&self, key: &Key, bytes: &Bytes) -> Result<Option<Version>, object_store::Error> {
         let name = self.name(key);
-        let (found, there) = self.block_on(async {
-            let got = self.store.get(&name).await?;
-            Ok::<_, object_store::Error>((stat(&got.meta), got.bytes().await?))
-        })?;
-        self.counted.got(there.len() as u64);
+        let (found, there) = self.get(&name, &GetOptions::default())?;
         Ok((there == bytes).then_some(found.version))
+    }
+
+    fn get(&self, name: &Name, options: &GetOptions) -> Result<(Stat, Bytes), object_store::Error> {
+        let got = self.store.ask(async |store| {
+            let got = store.get_opts(name, options.clone()).await?;
+            Ok((stat(&got.meta), got.bytes().await?))
+        });
+        self.counted.got(got.as_ref().map_or(0, |(_, bytes)| bytes.len() as u64));
+        got
     }
 
     /// One range of one version of an object.
     fn range(&self, key: &Key, version: &Version, range: Range<u64>) -> Result<Bytes, object_store::Error> {
-        let update = client::update(version);
-        // A generation is asked for by its number, and an ETag by a condition.
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            if_match: if update.version.is_some() { None } else { update.e_tag },
-            version: update.version,
-            ..GetOptions::default()
-        };
-        let name = self.name(key);
-        let bytes = self.block_on(async { self.store.get_opts(&name, options).await?.bytes().await })?;
-        self.counted.got(bytes.len() as u64);
-        Ok(bytes)
+        let options = client::of_version(version, GetRange::Bounded(range));
+        Ok(self.get(&self.name(key), &options)?.1)
     }
 }
 
@@ -187,13 +161,8 @@ impl Object {
 
     /// A store that somebody made.
     pub fn on(store: Arc<dyn ObjectStore>, url: &str, prefix: String, wait: Duration) -> Result<Object> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(Error::io("start", "the network"))?;
-        let shared =
-            Shared { store, url: url.to_string(), prefix, wait, runtime, counted: Counted::default() };
+        let store = Asked::new(store, wait)?;
+        let shared = Shared { store, url: url.to_string(), prefix, counted: Counted::default() };
         // Another user's folder could not be written.
         let owner = std::fs::metadata("/proc/self").map_or(0, |own| own.uid());
         let hash = twox_hash::XxHash64::oneshot(0, url.as_bytes());
@@ -214,10 +183,10 @@ impl Object {
         let name = shared.name(folder);
         let mut seen = 0;
         let mut behind = offset.map(|offset| shared.name(offset));
-        let listed = shared.answered(async || {
+        let listed = shared.store.ask(async |store| {
             let mut found = match &behind {
-                Some(last) => shared.store.list_with_offset(Some(&name), last),
-                None => shared.store.list(Some(&name)),
+                Some(last) => store.list_with_offset(Some(&name), last),
+                None => store.list(Some(&name)),
             };
             while let Some(meta) = found.next().await {
                 let meta = meta?;
@@ -239,25 +208,28 @@ impl Object {
     /// Puts a file in parts, which is never conditional.
     fn put_parts(&self, key: &Key, path: &Path) -> Result<()> {
         let shared = &self.shared;
-        let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
         let name = shared.name(key);
-        let upload = shared.block_on(shared.store.put_multipart(&name)).map_err(|e| shared.failed(&e))?;
-        let mut write = shared.block_on(async { WriteMultipart::new_with_chunk_size(upload, 16 << 20) });
-        let mut buffer = vec![0; 16 << 20];
-        loop {
-            let read = io::Read::read(&mut file, &mut buffer).map_err(Error::io("read", path))?;
-            if read == 0 {
-                break;
-            }
-            shared.counted.put(read as u64);
-            let sent = shared.block_on(async {
+        let sent = shared.store.ask(async |store| {
+            let mut file = match std::fs::File::open(path) {
+                Ok(file) => file,
+                Err(e) => return Ok(Err(e)),
+            };
+            let upload = store.put_multipart(&name).await?;
+            let mut write = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+            let mut buffer = vec![0; PART_BYTES];
+            loop {
+                let read = match io::Read::read(&mut file, &mut buffer) {
+                    Ok(0) => break,
+                    Ok(read) => read,
+                    Err(e) => return Ok(Err(e)),
+                };
+                shared.counted.put(read as u64);
                 write.wait_for_capacity(PARTS_AT_ONCE).await?;
                 write.write(&buffer[..read]);
-                Ok(())
-            });
-            sent.map_err(|e| shared.failed(&e))?;
-        }
-        shared.block_on(write.finish()).map(drop).map_err(|e| shared.failed(&e))
+            }
+            write.finish().await.map(|_| Ok(()))
+        });
+        sent.map_err(|e| shared.failed(&e))?.map_err(Error::io("read", path))
     }
 }
 
@@ -265,37 +237,24 @@ impl Backend for Object {
     fn open(&self, key: &Key) -> Result<Option<Opened>> {
         let shared = &self.shared;
         let name = shared.name(key);
-        let get = |options: GetOptions| {
-            let name = &name;
-            shared.block_on(async move {
-                let got = shared.store.get_opts(name, options).await?;
-                let stat = stat(&got.meta);
-                Ok((stat, got.bytes().await?))
-            })
-        };
         let first = GetOptions { range: Some(GetRange::Bounded(0..FIRST_BYTES)), ..GetOptions::default() };
-        let got = match get(first) {
+        let got = match shared.get(&name, &first) {
             // An empty object has no first byte, which stores answer in ways of their own.
-            Err(object_store::Error::Generic { .. }) => {
-                get(GetOptions { head: true, ..GetOptions::default() }).and_then(|(stat, bytes)| {
-                    match stat.bytes {
-                        0 => Ok((stat, bytes)),
-                        _ => get(GetOptions::default()),
-                    }
-                })
+            Err(e @ object_store::Error::Generic { .. }) if !client::is_unanswered(&e) => {
+                let head = GetOptions { head: true, ..GetOptions::default() };
+                match shared.get(&name, &head) {
+                    Ok((stat, _)) if stat.bytes > 0 => shared.get(&name, &GetOptions::default()),
+                    got => got,
+                }
             }
             got => got,
         };
         match got {
             Ok((stat, bytes)) => {
-                shared.counted.got(bytes.len() as u64);
                 let reader = reader::Reader::new(shared.clone(), key.clone(), stat.clone(), bytes);
                 Ok(Some(Opened::new(stat, Arc::new(reader))))
             }
-            Err(e) if client::is_no_object(&e) => {
-                shared.counted.got(0);
-                Ok(None)
-            }
+            Err(e) if client::is_no_object(&e) => Ok(None),
             Err(e) => Err(shared.failed(&e)),
         }
     }
@@ -341,7 +300,7 @@ impl Backend for Object {
         let shared = &self.shared;
         let name = shared.name(key);
         shared.counted.got(0);
-        match shared.block_on(shared.store.head(&name)) {
+        match shared.store.ask(async |store| store.head(&name).await) {
             Ok(_) => Ok(true),
             Err(e) if client::is_no_object(&e) => Ok(false),
             Err(e) => Err(shared.failed(&e)),
@@ -385,22 +344,36 @@ impl Backend for Object {
     fn download(&self, key: &Key, to: &mut dyn Write) -> Result<Option<Stat>> {
         let shared = &self.shared;
         let name = shared.name(key);
-        let got = match shared.block_on(shared.store.get(&name)) {
-            Ok(got) => got,
-            Err(e) if client::is_no_object(&e) => {
-                shared.counted.got(0);
-                return Ok(None);
+        // What came of which version, so that it is gone on with where an answer breaks off.
+        let mut came: Option<(Stat, u64)> = None;
+        let copied = shared.store.ask(async |store| {
+            let options = match &came {
+                Some((stat, copied)) if stat.bytes > *copied => {
+                    client::of_version(&stat.version, GetRange::Offset(*copied))
+                }
+                Some(_) => return Ok(Ok(())),
+                None => GetOptions::default(),
+            };
+            let got = store.get_opts(&name, options).await?;
+            let (_, copied) = came.get_or_insert_with(|| (stat(&got.meta), 0));
+            let mut stream = got.into_stream();
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk?;
+                if let Err(e) = to.write_all(&chunk) {
+                    return Ok(Err(e));
+                }
+                *copied += chunk.len() as u64;
             }
-            Err(e) => return Err(shared.failed(&e)),
-        };
-        let stat = stat(&got.meta);
-        let mut stream = got.into_stream();
-        while let Some(chunk) = shared.block_on(stream.next()) {
-            let chunk = chunk.map_err(|e| shared.failed(&e))?;
-            to.write_all(&chunk).map_err(Error::io("copy", self.place(key)))?;
+            Ok(Ok(()))
+        });
+        shared.counted.got(came.as_ref().map_or(0, |(_, copied)| *copied));
+        match copied {
+            Ok(written) => written.map_err(Error::io("copy", self.place(key)))?,
+            Err(e) if came.is_none() && client::is_no_object(&e) => return Ok(None),
+            Err(e) if came.is_none() => return Err(shared.failed(&e)),
+            Err(e) => return Err(Error::io("copy", self.place(key))(shared.unread(&e))),
         }
-        shared.counted.got(stat.bytes);
-        Ok(Some(stat))
+        Ok(came.map(|(stat, _)| stat))
     }
 
     fn append(&self, key: &Key) -> Result<Box<dyn Append>> {
@@ -417,7 +390,7 @@ impl Backend for Object {
 
     fn remove(&self, key: &Key) -> Result<()> {
         let name = self.shared.name(key);
-        match self.shared.block_on(self.shared.store.delete(&name)) {
+        match self.shared.store.ask(async |store| store.delete(&name).await) {
             Err(e) if !client::is_no_object(&e) => Err(self.shared.failed(&e)),
             _ => Ok(()),
         }

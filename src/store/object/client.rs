@@ -12,7 +12,9 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::HttpError;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig, UpdateVersion};
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore, RetryConfig, UpdateVersion,
+};
 use reqwest::header::HeaderValue;
 
 use crate::error::{Error, Result};
@@ -141,6 +143,18 @@ pub fn update(version: &Version) -> UpdateVersion {
     let (e_tag, generation) = version.as_str().split_once('\n').unwrap_or_default();
     let some = |text: &str| Some(text.to_string()).filter(|text| !text.is_empty());
     UpdateVersion { e_tag: some(e_tag), version: some(generation) }
+}
+
+/// To get a part of one version of an object.
+pub fn of_version(version: &Version, range: GetRange) -> GetOptions {
+    let update = update(version);
+    // A generation is asked for by its number, and an ETag by a condition.
+    GetOptions {
+        range: Some(range),
+        if_match: if update.version.is_some() { None } else { update.e_tag },
+        version: update.version,
+        ..GetOptions::default()
+    }
 }
 
 /// Whether the object is not there; a bucket that is not there is something else.

@@ -77,11 +77,7 @@ impl ReadAt for Reader {
         if held.slice(&asked).is_none() {
             let wanted = ahead(&asked, (held.end(), held.bytes.len() as u64), self.stat.bytes);
             let got = self.shared.range(&self.key, &self.stat.version, wanted.clone());
-            let bytes =
-                got.map_err(|e| match super::client::is_conflict(&e) || super::client::is_no_object(&e) {
-                    true => io::Error::other("it was replaced while it was read; run this again"),
-                    false => io::Error::other(self.shared.failed(&e)),
-                })?;
+            let bytes = got.map_err(|e| self.shared.unread(&e))?;
             *held = Held { begin: wanted.start, bytes };
         }
         let bytes = held.slice(&asked).ok_or(io::ErrorKind::UnexpectedEof)?;

@@ -58,7 +58,7 @@ fn tasks_over_gcs_with_faults_make_what_one_machine_makes() {
     assert!(!objects.iter().any(|name| name.contains("state.db")), "{objects:?}");
 }
 
-/// A run over a network that loses one piece of an answer in a hundred.
+/// A run over a network that loses one piece of an answer in twenty.
 fn comes_through(shared: &Shared, cuts: &Cuts) {
     shared.push();
     shared.whole("r", 2);
@@ -70,11 +70,11 @@ fn comes_through(shared: &Shared, cuts: &Cuts) {
 #[test]
 fn tasks_over_a_network_that_loses_answers_make_what_one_machine_makes() {
     let mut gcs = Gcs::start(Faults::default());
-    let cuts = Cuts::before(gcs.port, 100);
+    let cuts = Cuts::before(gcs.port, 20);
     gcs.port = cuts.port;
     comes_through(&gcs.shared("lake"), &cuts);
     let Some(mut weed) = Weed::start() else { return };
-    let cuts = Cuts::before(weed.port, 100);
+    let cuts = Cuts::before(weed.port, 20);
     weed.port = cuts.port;
     comes_through(&weed.shared("lake"), &cuts);
 }
