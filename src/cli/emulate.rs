@@ -9,7 +9,7 @@ use super::output::say;
 use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::store::local;
-use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Synthetic, limits};
+use crate::testing::emulator::{Config, Emulator, History, Limits, Recorded, Scenario, Synthetic, limits};
 use crate::testing::synth;
 
 #[derive(Debug, clap::Args)]
@@ -45,12 +45,18 @@ struct Strava {
     /// Seconds that an access token lives
     #[arg(long, default_value_t = 21_600, value_name = "SECONDS")]
     token_lifetime: u64,
+    /// A file of what goes wrong, what athletes change and what else spends the limits; docs/emulator.md shows one
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
     /// Give shorter pages than asked for
     #[arg(long)]
     short_pages: bool,
     /// Write the accounts here, as `longrun accounts add` reads them
     #[arg(long, value_name = "FILE")]
     accounts_file: Option<PathBuf>,
+    /// Write each request here with the status of its answer, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    requests_file: Option<PathBuf>,
     /// Write here what a reader must come to, per user
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     truth_file: Option<PathBuf>,
@@ -100,11 +106,18 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     };
     let [overall_short, overall_day, read_short, read_day] = args.limits;
     let (short_window_s, day_s) = args.windows;
+    let scenario = args.scenario.as_deref().map(Scenario::open).transpose()?.unwrap_or_default();
+    let create = |path: &PathBuf| std::fs::File::create(path).map_err(Error::io("create", path));
     let config = Config {
         port: args.port,
         limits: Limits { overall_short, overall_day, read_short, read_day, short_window_s, day_s },
         token_lifetime: Duration::from_secs(args.token_lifetime),
         short_pages: args.short_pages,
+        clock_offset_s: scenario.clock_offset_s,
+        latency: scenario.latency(),
+        old_tokens: scenario.old_tokens,
+        scenario,
+        requests_file: args.requests_file.as_ref().map(create).transpose()?,
         ..Config::default()
     };
     let (client_id, client_secret) = (config.client_id.clone(), config.client_secret.clone());

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fetch::survey::{Question, Survey, survey};
 use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::Wanted;
+use crate::store::state::rates::Rates;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -52,8 +53,8 @@ impl Args {
 }
 
 pub fn run(context: &Context, args: Args) -> Result<Exit> {
-    let now = Timestamp::now();
     let lake = context.open()?;
+    let now = Rates::open_to_read(&lake)?.now()?;
     let survey = survey(&lake, &args.question(now), now)?;
     if context.json {
         output::json(&survey)?;

@@ -12,6 +12,7 @@ use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::Wanted;
 use crate::store::lake::Lake;
 use crate::store::place::Place;
+use crate::store::state::rates::Rates;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +31,8 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     if let Place::Url(url) = &context.lake {
         return store_status::run(context, url);
     }
-    let now = Timestamp::now();
+    let lake = context.open()?;
+    let now = Rates::open_to_read(&lake)?.now()?;
     let question = Question {
         // However old a list is: what is said is how old, not that it is owed.
         wanted: Wanted::new(args.depth, now, SignedDuration::MAX, None),
@@ -41,7 +43,6 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         day_s: args.windows.1,
         max_calls: None,
     };
-    let lake = context.open()?;
     let survey = survey(&lake, &question, now)?;
     if context.json {
         output::json(&survey)?;

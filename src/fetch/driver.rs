@@ -111,7 +111,7 @@ impl<'a> Fetch<'a> {
         let ranks: HashMap<&str, u32> =
             options.priority.iter().zip(0..).map(|(user, rank)| (user.as_str(), rank)).collect();
         let typical = survey::typical(landed.progress.values());
-        let now = Timestamp::now();
+        let now = rates.now()?;
         let wanted = Wanted::new(options.depth, now, options.max_age, options.whole_age);
         let wanted = Wanted { anew: options.anew.clone(), ..wanted };
         let mut works = Vec::new();
@@ -131,7 +131,7 @@ impl<'a> Fetch<'a> {
         }
         let refused = tokens.all_refused()?;
         let athletes = Athletes::of(tokens.identities()?);
-        let clock = ServerClock::guess(now.as_millisecond() + rates.ahead_ms()?);
+        let clock = ServerClock::guess(Timestamp::now().as_millisecond() + rates.ahead_ms()?);
         let live = rates.live()?;
         let reserve = Reserve::choose(options.reserve, &live);
         let mut budget = Budget::new(options.short_window_s, options.day_s, reserve).knowing(&live);

@@ -101,8 +101,7 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
     let mut history = history::read(lake, &accounts, question.ignore_archives)?;
     let reserve = Reserve::choose(question.reserve, &rates.live()?);
     let mut budget = Budget::new(question.short_window_s, question.day_s, reserve);
-    let server_ms = now.as_millisecond() + rates.ahead_ms()?;
-    budget.restore(&rates.windows()?, server_ms);
+    budget.restore(&rates.windows()?, now.as_millisecond());
 
     let typical = typical(history.progress.values());
     let standings: Vec<Standing> = accounts
@@ -127,8 +126,8 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
         }
     }
     let calls_owed = calls.values().sum::<u64>().min(question.max_calls.unwrap_or(u64::MAX));
-    let room = budget.room(server_ms);
-    let done_s = room.done_s(calls_owed, server_ms.div_euclid(1_000));
+    let room = budget.room(now.as_millisecond());
+    let done_s = room.done_s(calls_owed, now.as_second());
     Ok(Survey {
         is_estimate: standings.iter().any(|standing| standing.is_estimate),
         accounts: standings,

@@ -1,5 +1,6 @@
 //! A Strava that stumbles: what is waited for, what is set aside, what is asked again.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,8 +25,8 @@ fn with(status: u16, body: &str) -> Option<Twist> {
     Some(Twist { instead: Some((status, body.as_bytes().to_vec())), ..Twist::default() })
 }
 
-fn header(name: &'static str, value: &str) -> (&'static str, String) {
-    (name, value.to_string())
+fn header(name: &'static str, value: &str) -> (Cow<'static, str>, String) {
+    (name.into(), value.to_string())
 }
 
 #[test]

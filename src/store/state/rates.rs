@@ -1,5 +1,6 @@
 //! Rate windows and the server's clock, as the last process left them.
 
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -72,6 +73,16 @@ impl Rates {
                 None => 0,
             })
         })
+    }
+
+    /// The time by the server's clock, as it was last seen: what landed is dated by it. Where the two clocks are as near
+    /// as dates of whole seconds can tell, this machine's time.
+    pub fn now(&self) -> Result<Timestamp> {
+        const TOLD_APART_MS: u64 = 2_000;
+        let ahead_ms = self.ahead_ms()?;
+        let ahead_ms = if ahead_ms.unsigned_abs() < TOLD_APART_MS { 0 } else { ahead_ms };
+        let now = Timestamp::now();
+        Ok(now.saturating_add(SignedDuration::from_millis(ahead_ms)).unwrap_or(now))
     }
 
     /// `ahead_ms` is None while it is a guess.

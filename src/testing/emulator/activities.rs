@@ -1,12 +1,13 @@
 //! The athlete, lists, activities and streams.
 
+use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::routing::get;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Admitted, Entry, Served, Shared, athlete_body, fault, not_found};
@@ -24,7 +25,14 @@ async fn athlete(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap
     Ok(answer.with(200, athlete_body(&shared.athletes[athlete]).to_string().into_bytes()))
 }
 
-#[derive(Deserialize)]
+/// A query as it came.
+pub(super) type Words = HashMap<String, String>;
+
+/// A number of a query; an error is the name of what is none.
+pub(super) fn number<T: FromStr>(asked: &Words, name: &'static str) -> Result<Option<T>, &'static str> {
+    asked.get(name).filter(|text| !text.is_empty()).map(|text| text.parse().map_err(|_| name)).transpose()
+}
+
 struct ListRequest {
     before: Option<i64>,
     after: Option<i64>,
@@ -32,13 +40,28 @@ struct ListRequest {
     per_page: Option<usize>,
 }
 
+impl ListRequest {
+    fn of(asked: &Words) -> Result<ListRequest, &'static str> {
+        Ok(ListRequest {
+            before: number(asked, "before")?,
+            after: number(asked, "after")?,
+            page: number(asked, "page")?,
+            per_page: number(asked, "per_page")?,
+        })
+    }
+}
+
 async fn list(
     State(shared): State<Arc<Shared>>,
-    Query(request): Query<ListRequest>,
+    Query(asked): Query<Words>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Served {
     let Admitted { athlete, answer } = shared.admit(&uri, &headers).await?;
+    let request = match ListRequest::of(&asked) {
+        Ok(request) => request,
+        Err(field) => return Ok(answer.with(400, fault("Bad Request", "Application", field, "invalid"))),
+    };
     let mut per_page = request.per_page.unwrap_or(30).clamp(1, 200);
     if shared.config.short_pages {
         per_page = (per_page * 3).div_ceil(5);
@@ -58,7 +81,7 @@ async fn list(
     if request.after.is_some() {
         indexes.reverse();
     }
-    let begin = ((page - 1) * per_page).min(indexes.len());
+    let begin = (page - 1).saturating_mul(per_page).min(indexes.len());
     let end = (begin + per_page).min(indexes.len());
     let mut body = vec![b'['];
     for index in &indexes[begin..end] {
@@ -98,7 +121,7 @@ async fn detail(
 async fn streams(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-    Query(asked): Query<StreamsAsked>,
+    Query(asked): Query<Words>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Served {
@@ -109,7 +132,10 @@ async fn streams(
         answer.rate = None;
     }
     Ok(match index.and_then(|index| shared.history.streams(athlete, index)) {
-        Some(body) => answer.with(200, reduced(body, &asked)),
+        Some(body) => {
+            let body = shared.lock().changes.apply_to_streams(&id, body);
+            answer.with(200, reduced(body, &StreamsAsked::of(asked)))
+        }
         // With nothing in it, as Strava does.
         None => answer.with(404, Vec::new()),
     })
@@ -160,7 +186,6 @@ fn reduced(body: Vec<u8>, asked: &StreamsAsked) -> Vec<u8> {
     whole.to_string().into_bytes()
 }
 
-#[derive(Debug, Default, Deserialize)]
 struct StreamsAsked {
     keys: Option<String>,
     /// `true`, or `True` as Python has it.
@@ -169,6 +194,14 @@ struct StreamsAsked {
 }
 
 impl StreamsAsked {
+    fn of(mut asked: Words) -> StreamsAsked {
+        StreamsAsked {
+            keys: asked.remove("keys"),
+            key_by_type: asked.remove("key_by_type"),
+            resolution: asked.remove("resolution"),
+        }
+    }
+
     fn is_keyed(&self) -> bool {
         self.key_by_type.as_ref().is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }

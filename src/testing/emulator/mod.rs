@@ -7,14 +7,18 @@
 //! headers and the date of its clock, and it says no in Strava's words.
 
 mod activities;
+mod answer;
 mod changes;
 pub mod limits;
 mod more;
 mod oauth;
 pub mod recorded;
+pub mod scenario;
 mod synthetic;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,17 +27,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, Uri, header};
+use axum::middleware::Next;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 use crate::model::secret::Secret;
 use crate::sources::strava;
 use crate::store::state::accounts::Account;
+use answer::{Answer, athlete_body, fault, not_found};
 use changes::Changes;
 pub use limits::Limits;
 use limits::Usage;
 pub use recorded::Recorded;
+use scenario::Course;
+pub use scenario::Scenario;
 pub use synthetic::Synthetic;
 
 /// Somebody who has an account here.
@@ -81,7 +90,9 @@ pub struct Twist {
     /// Added to the clock that the answer is dated by.
     pub date_shift_s: i64,
     /// Put over the right headers. An empty text leaves one out.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The answer breaks off in its middle, and the connection ends.
+    pub cut: bool,
     /// How much longer the answer takes.
     pub delay: Duration,
 }
@@ -90,9 +101,11 @@ pub struct Twist {
 pub type Script = Box<dyn Fn(&Asked) -> Option<Twist> + Send + Sync>;
 
 /// When a refresh token ends for which a new one was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OldTokens {
     /// As Strava says. Who is killed before the new one has come has lost both.
+    #[default]
     EndAtOnce,
     /// Once the new tokens are used, so that only who uses them before they are kept can lose them.
     EndWithUse,
@@ -113,6 +126,9 @@ pub struct Config {
     pub latency: Duration,
     pub hook: Option<Hook>,
     pub script: Option<Script>,
+    pub scenario: Scenario,
+    /// Every request is written here once it is answered, as a line of JSON.
+    pub requests_file: Option<std::fs::File>,
 }
 
 impl Default for Config {
@@ -121,7 +137,7 @@ impl Default for Config {
             port: 0,
             limits: Limits::default(),
             token_lifetime: Duration::from_secs(21_600),
-            old_tokens: OldTokens::EndAtOnce,
+            old_tokens: OldTokens::default(),
             client_id: "longrun".to_string(),
             client_secret: "emulated-secret".to_string(),
             clock_offset_s: 0,
@@ -129,6 +145,8 @@ impl Default for Config {
             latency: Duration::ZERO,
             hook: None,
             script: None,
+            scenario: Scenario::default(),
+            requests_file: None,
         }
     }
 }
@@ -160,7 +178,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Inner {
+    limits: Limits,
     usage: Usage,
+    course: Course,
     /// Access token to athlete and end, unix seconds.
     access: HashMap<String, (usize, i64)>,
     refresh: HashMap<String, usize>,
@@ -183,19 +203,24 @@ impl Emulator {
             .map_err(Error::io("listen on", format!("127.0.0.1:{}", config.port)))?;
         let address = listener.local_addr().map_err(Error::io("listen on", "127.0.0.1"))?;
         let athletes = history.athletes();
+        let mut inner = Inner { limits: config.limits, ..Inner::default() };
+        inner.begin(&config.scenario, &athletes, &*history)?;
         let shared = Arc::new(Shared {
             config,
             history,
             athletes,
             begin: Instant::now(),
             requests: AtomicU64::new(0),
-            inner: Mutex::new(Inner::default()),
+            inner: Mutex::new(inner),
         });
         let (stop, stopped) = oneshot::channel();
         let app = Router::new()
             .merge(oauth::routes())
             .merge(activities::routes())
             .merge(more::routes())
+            .fallback(nowhere)
+            .method_not_allowed_fallback(nowhere)
+            .layer(axum::middleware::from_fn_with_state(shared.clone(), write_down))
             .with_state(shared.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -254,7 +279,7 @@ impl Emulator {
     /// Requests that somebody else makes with the same application: the live pipeline.
     pub fn spend(&self, requests: u32) {
         let now_s = self.shared.now_s();
-        self.shared.lock().usage.count(&self.shared.config.limits, now_s, requests);
+        self.shared.lock().spend(now_s, requests);
     }
 
     /// Gives this answer to the next request whose path and query contain `part`.
@@ -304,10 +329,7 @@ impl Emulator {
 
     /// Ends all tokens of a user, as an athlete does who takes the access back at Strava.
     pub fn deauthorize(&self, user_id: &str) {
-        let mut inner = self.shared.lock();
-        let is_theirs = |athlete: usize| self.shared.athletes[athlete].user_id == user_id;
-        inner.access.retain(|_, (athlete, _)| !is_theirs(*athlete));
-        inner.refresh.retain(|_, athlete| !is_theirs(*athlete));
+        self.shared.lock().end_tokens(|athlete| self.shared.athletes[athlete].user_id == user_id);
     }
 
     /// Makes every access token given so far invalid, as an athlete does who disconnects.
@@ -353,7 +375,8 @@ impl Shared {
 
     fn twist(&self, number: u64, path_and_query: &str) -> Twist {
         let asked = Asked { number, path_and_query, elapsed: self.begin.elapsed() };
-        self.config.script.as_ref().and_then(|script| script(&asked)).unwrap_or_default()
+        let scripted = self.config.script.as_ref().and_then(|script| script(&asked));
+        scripted.unwrap_or_else(|| self.lock().course.twist(&self.config.scenario, &asked))
     }
 
     /// Counts a request, and lets it in or says why not. It is counted and logged when it comes, also if whoever sent it
@@ -366,7 +389,7 @@ impl Shared {
         }
         let twist = self.twist(number, &path_and_query);
         let pause = self.config.latency + twist.delay;
-        let Judged { refusal, athlete, mut answer } = self.judge(path_and_query, headers, twist);
+        let Judged { refusal, athlete, mut answer } = self.judge(number, path_and_query, headers, twist);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
@@ -382,11 +405,12 @@ impl Shared {
 
     /// Counts and logs a request, and finds whose it is, or why it is refused. The date of the answer is by how much it
     /// is to be wrong.
-    fn judge(&self, path_and_query: String, headers: &HeaderMap, twist: Twist) -> Judged {
+    fn judge(&self, number: u64, path_and_query: String, headers: &HeaderMap, twist: Twist) -> Judged {
         let now_s = self.now_s();
         let mut inner = self.lock();
-        let over = inner.usage.count(&self.config.limits, now_s, 1);
-        let rate = inner.usage.headers(&self.config.limits);
+        inner.go_on(&self.config.scenario, number, self.begin.elapsed(), now_s);
+        let over = inner.spend(now_s, 1);
+        let rate = inner.usage.headers(&inner.limits);
         let token = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
@@ -418,9 +442,41 @@ impl Shared {
             athlete: athlete.map(|number| self.athletes[number].id),
             status: refusal.as_ref().map_or(200, |(status, _)| *status),
         });
-        let answer = Answer { date_s: twist.date_shift_s, rate: Some(rate), headers: twist.headers };
+        let answer =
+            Answer { date_s: twist.date_shift_s, rate: Some(rate), headers: twist.headers, cut: twist.cut };
         Judged { refusal, athlete, answer }
     }
+}
+
+impl Inner {
+    /// Counts requests of whoever it is. Says which limit they are over, in the word of the 429's body.
+    fn spend(&mut self, now_s: i64, requests: u32) -> Option<&'static str> {
+        self.usage.count(&self.limits, now_s, requests)
+    }
+
+    fn end_tokens(&mut self, is_theirs: impl Fn(usize) -> bool) {
+        self.access.retain(|_, (athlete, _)| !is_theirs(*athlete));
+        self.refresh.retain(|_, athlete| !is_theirs(*athlete));
+    }
+}
+
+/// Writes a request down with the status of its answer.
+async fn write_down(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response<Body> {
+    let Some(mut file) = shared.config.requests_file.as_ref() else { return next.run(request).await };
+    let (method, uri) = (request.method().to_string(), request.uri().to_string());
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let line = serde_json::json!({"method": method, "path": uri, "status": status});
+    if let Err(e) = file.write_all(format!("{line}\n").as_bytes()) {
+        tracing::warn!("a request could not be written down: {e}");
+    }
+    response
+}
+
+/// What Strava says where there is nothing.
+async fn nowhere(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Served {
+    let Admitted { answer, .. } = shared.admit(&uri, &headers).await?;
+    Ok(answer.with(404, fault("Record Not Found", "resource", "path", "invalid")))
 }
 
 /// What is known of a request when it comes.
@@ -434,55 +490,6 @@ struct Judged {
 struct Admitted {
     athlete: usize,
     answer: Answer,
-}
-
-/// What every answer carries.
-struct Answer {
-    date_s: i64,
-    rate: Option<[(&'static str, String); 4]>,
-    /// Over these.
-    headers: Vec<(&'static str, String)>,
-}
-
-impl Answer {
-    fn with(self, status: u16, body: Vec<u8>) -> Response<Body> {
-        let kind = if body.starts_with(b"<") { "text/html" } else { "application/json; charset=utf-8" };
-        let date = jiff::Timestamp::from_second(self.date_s).expect("a clock's time");
-        let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        let mut response = Response::builder()
-            .status(StatusCode::from_u16(status).expect("a status"))
-            .header(header::CONTENT_TYPE, kind)
-            .header(header::DATE, date);
-        for (name, value) in self.rate.into_iter().flatten() {
-            response = response.header(name, HeaderValue::from_str(&value).expect("digits and commas"));
-        }
-        let mut response = response.body(Body::from(body)).expect("the parts are sound");
-        for (name, value) in self.headers {
-            response.headers_mut().remove(name);
-            if !value.is_empty() {
-                let value = HeaderValue::from_str(&value).expect("scripts write sound headers");
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response
-    }
-}
-
-fn fault(message: &str, resource: &str, field: &str, code: &str) -> Vec<u8> {
-    let errors = [serde_json::json!({"resource": resource, "field": field, "code": code})];
-    serde_json::json!({"message": message, "errors": errors}).to_string().into_bytes()
-}
-
-fn not_found() -> Vec<u8> {
-    fault("Record Not Found", "Activity", "id", "not found")
-}
-
-fn athlete_body(athlete: &Athlete) -> serde_json::Value {
-    serde_json::json!({
-        "id": athlete.id, "username": athlete.user_id, "resource_state": 2,
-        "firstname": athlete.user_id, "lastname": "Emulated", "premium": false, "summit": false,
-        "created_at": "2011-05-01T00:00:00Z", "friend": null, "follower": null,
-    })
 }
 
 /// An answer, or the refusal of who was not let in.

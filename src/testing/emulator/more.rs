@@ -6,10 +6,9 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Uri};
 use axum::routing::{MethodRouter, get};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::activities::find;
+use super::activities::{Words, find, number};
 use super::{Admitted, Served, Shared, fault, not_found};
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
@@ -64,24 +63,19 @@ async fn zones(State(shared): Shares, Path(id): Path<String>, uri: Uri, headers:
     .await
 }
 
-#[derive(Deserialize)]
-struct Page {
-    page: Option<u64>,
-    after_cursor: Option<String>,
-}
-
 /// A page of what other athletes left on an activity: as many as `count` says in its detail, up to 30, on the first
 /// page, and nothing on those behind it.
 fn paged(count: &'static str, make: fn(&Value, u64) -> Value) -> MethodRouter<Arc<Shared>> {
     get(
         async move |State(shared): Shares,
                     Path(id): Path<String>,
-                    Query(page): Query<Page>,
+                    Query(asked): Query<Words>,
                     uri: Uri,
                     headers: HeaderMap| {
-            let is_first = page.page.is_none_or(|page| page <= 1) && page.after_cursor.is_none();
+            let is_behind = asked.contains_key("after_cursor")
+                || number::<u64>(&asked, "page").is_ok_and(|page| page.is_some_and(|page| page > 1));
             let page_of = |detail: &Value| {
-                let many = detail[count].as_u64().filter(|_| is_first).unwrap_or(0).min(30);
+                let many = detail[count].as_u64().filter(|_| !is_behind).unwrap_or(0).min(30);
                 Value::Array((0..many).map(|n| make(detail, n)).collect())
             };
             of_activity(&shared, &id, &uri, &headers, page_of).await

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
+use super::activities::Words;
 use super::changes::Changes;
 use super::{Answer, Config, Inner, OldTokens, Shared, athlete_body, fault};
 
@@ -98,8 +99,7 @@ impl Inner {
     pub(super) fn revoke(&mut self, token: &str) -> bool {
         let owner = self.access.get(token).map(|(athlete, _)| *athlete);
         let Some(owner) = owner.or_else(|| self.refresh.get(token).copied()) else { return false };
-        self.access.retain(|_, (athlete, _)| *athlete != owner);
-        self.refresh.retain(|_, athlete| *athlete != owner);
+        self.end_tokens(|athlete| athlete == owner);
         true
     }
 }
@@ -109,41 +109,31 @@ pub(super) fn number(token: &str) -> u64 {
     token.split('-').nth(2).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-#[derive(Deserialize)]
-struct TokenRequest {
-    #[serde(default)]
-    client_id: String,
-    #[serde(default)]
-    client_secret: String,
-    #[serde(default)]
-    grant_type: String,
-    #[serde(default)]
-    refresh_token: String,
-    #[serde(default)]
-    code: String,
-}
-
-async fn token(State(shared): Shares, Form(request): Form<TokenRequest>) -> Response<Body> {
+/// Fields may be in the query, too.
+async fn token(State(shared): Shares, uri: Uri, form: String) -> Response<Body> {
     let now_s = shared.now_s();
     // Answers of the token endpoint carry no rate headers.
     let twist = shared.twist(0, "/oauth/token");
     tokio::time::sleep(twist.delay).await;
-    let answer = Answer { date_s: now_s + twist.date_shift_s, rate: None, headers: twist.headers };
+    let answer =
+        Answer { date_s: now_s + twist.date_shift_s, rate: None, headers: twist.headers, cut: twist.cut };
+    let form = format!("{form}&{}", uri.query().unwrap_or_default());
+    let asked = |name: &str| field(&form, name).unwrap_or_default();
     if let Some((status, body)) = twist.instead {
         return answer.with(status, body);
     }
     let config = &shared.config;
-    if request.client_id != config.client_id || request.client_secret != config.client_secret {
+    if asked("client_id") != config.client_id || asked("client_secret") != config.client_secret {
         return answer.with(400, fault("Bad Request", "Application", "client_id", "invalid"));
     }
     let mut inner = shared.lock();
-    let (owner, is_code) = match request.grant_type.as_str() {
+    let (owner, is_code) = match asked("grant_type").as_str() {
         "refresh_token" => {
-            let owner = inner.refresh.get(&request.refresh_token).copied();
+            let owner = inner.refresh.get(&asked("refresh_token")).copied();
             (owner.ok_or(("RefreshToken", "refresh_token", "invalid")), false)
         }
         "authorization_code" => {
-            let owner = inner.exchange(&request.code);
+            let owner = inner.exchange(&asked("code"));
             (owner.map_err(|(field, code)| ("AuthorizationCode", field, code)), true)
         }
         _ => return answer.with(400, fault("Bad Request", "Application", "grant_type", "invalid")),
@@ -154,29 +144,21 @@ async fn token(State(shared): Shares, Form(request): Form<TokenRequest>) -> Resp
             return answer.with(400, fault("Bad Request", resource, field, code));
         }
     };
-    inner.used(owner, &request.refresh_token);
+    inner.used(owner, &asked("refresh_token"));
     let mut grant = inner.issue(owner, now_s, config);
     grant.athlete = is_code.then(|| athlete_body(&shared.athletes[owner]));
     answer.with(200, serde_json::to_vec(&grant).expect("a grant is plain"))
 }
 
-#[derive(Deserialize)]
-struct AuthorizeRequest {
-    redirect_uri: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    scope: String,
-}
-
 /// Strava's consent page, with the consent given at once, by the first athlete: to what was asked for, or to less
 /// where that athlete grants less.
-async fn authorize(State(shared): Shares, Query(request): Query<AuthorizeRequest>) -> Response<Body> {
+async fn authorize(State(shared): Shares, Query(asked): Query<Words>) -> Response<Body> {
+    let asked = |name: &str| asked.get(name).map_or("", String::as_str);
     let mut inner = shared.lock();
     let code = inner.code(0);
-    let scope = inner.scopes.get(&0).unwrap_or(&request.scope);
-    let query = [("state", request.state.as_str()), ("code", code.as_str()), ("scope", scope.as_str())];
-    let location = reqwest::Url::parse_with_params(&request.redirect_uri, &query);
+    let scope = inner.scopes.get(&0).map_or(asked("scope"), String::as_str);
+    let query = [("state", asked("state")), ("code", code.as_str()), ("scope", scope)];
+    let location = reqwest::Url::parse_with_params(asked("redirect_uri"), &query);
     let response = Response::builder();
     match location {
         Ok(location) => response.status(StatusCode::FOUND).header(header::LOCATION, location.as_str()),
@@ -216,6 +198,6 @@ async fn revoke(State(shared): Shares, headers: HeaderMap, form: String) -> Resp
 
 /// Without rate headers, as all of the token endpoint.
 fn plain(shared: &Shared, status: u16, body: String) -> Response<Body> {
-    let answer = Answer { date_s: shared.now_s(), rate: None, headers: Vec::new() };
+    let answer = Answer { date_s: shared.now_s(), rate: None, headers: Vec::new(), cut: false };
     answer.with(status, body.into_bytes())
 }
