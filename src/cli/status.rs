@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     }
     output::print(table(&survey).trim_end())?;
     survey.accounts.iter().for_each(complain);
-    say_terms(&lake, &survey, now)?;
+    say_terms(&lake, &survey, Timestamp::now())?;
     say!(
         "calls left: {} in this rate window, {} today",
         output::count(survey.room.short_left),

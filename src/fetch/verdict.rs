@@ -28,7 +28,10 @@ pub fn judge(status: u16, body: &[u8]) -> Verdict {
     let said = said(body);
     let words = format!("HTTP {status}{said}");
     match status {
-        200 | 404 | 410 => Verdict::Land,
+        200 => Verdict::Land,
+        // What Strava does not find it says in its own words, or with nothing. A page is of something before it.
+        404 | 410 if body.trim_ascii().is_empty() || !said.is_empty() => Verdict::Land,
+        404 | 410 => Verdict::Trouble(Trouble::OfOneThing, words),
         429 => Verdict::OverTheLimit,
         // Some proxies say so with another status.
         403 if said.to_ascii_lowercase().contains("rate limit") => Verdict::OverTheLimit,
@@ -98,5 +101,10 @@ mod tests {
         }
         assert!(matches!(judge(500, b""), Verdict::Trouble(Trouble::OfOneThing, _)));
         assert_eq!(judge(404, b""), Verdict::Land);
+        assert_eq!(judge(404, br#"{"message":"Record Not Found","errors":[]}"#), Verdict::Land);
+        for status in [404, 410] {
+            let page = b"<html>nginx</html>";
+            assert!(matches!(judge(status, page), Verdict::Trouble(Trouble::OfOneThing, _)), "{status}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use longrun::testing::emulator::{Asked, Config, Limits, Twist};
 use longrun::testing::synth::Options;
 
-use crate::support::{Ended, WIDE, World};
+use crate::support::{Ended, WIDE, World, rows};
 
 const PEOPLE: Options = Options { seed: 61, users: 3, activities: 20 };
 
@@ -265,4 +265,32 @@ fn tokens_that_another_process_stored_are_used_before_an_account_is_given_up() {
     world.emulator.revoke_older_access();
     let ended = Ended::of(child.wait_with_output().unwrap()).expect(0);
     assert_eq!(ended.json()["details"], 60);
+}
+
+#[test]
+fn a_page_of_something_before_strava_is_no_answer_about_an_activity() {
+    for (status, body) in [
+        (404, "<html>nginx</html>"),
+        (410, "gone"),
+        (200, "null"),
+        (200, r#"{"message":"busy","errors":[]}"#),
+    ] {
+        let world =
+            world(move |asked| match asked.path_and_query.contains("/activities/") && asked.number < 12 {
+                true => with(status, body),
+                false => None,
+            });
+        let summary = world.fetch(&["--depth", "streams"]).expect(0).json();
+        assert_eq!(
+            (&summary["details"], &summary["failures"]),
+            (&60.into(), &serde_json::json!([])),
+            "{body}"
+        );
+        let again = world.fetch(&["--depth", "streams", "--max-age", "0s"]).expect(0).json();
+        assert_eq!(again["details"], 0, "{body}");
+        world.run(&["normalize"]);
+        let rows = rows(&world.lake_folder(), "activities");
+        assert!(rows.len() == 60 && rows.iter().all(|row| !row.contains_key("gone_at")), "{body}");
+        assert_eq!(rows.iter().filter(|row| row.contains_key("detail_at")).count(), 60, "{body}");
+    }
 }

@@ -9,6 +9,7 @@
 
 mod activities;
 mod ends;
+mod known;
 pub mod packed;
 
 use compact_str::CompactString;
@@ -17,23 +18,22 @@ use jiff::{SignedDuration, Timestamp};
 use self::activities::Activities;
 pub use self::ends::Doubt;
 use self::ends::{DOUBTED_S, End};
+use self::known::{FRESH_S, Had};
+pub use self::known::{Gone, GoneWhy, Known};
 use super::api::ListEntry;
 use super::archive::ArchivedEntry;
-use super::endpoints::{self, About, Depth, News, OF_ACTIVITIES, list::PER_PAGE};
+use super::endpoints::{self, Depth, News, list::PER_PAGE};
 use crate::store::landing::Ask;
 
 /// A later walk goes this far below the newest activity known: devices sync late.
 const LOOKBACK_S: i64 = 30 * DAY_S;
-/// Pages of a walk that follow each other within this time cannot have been shifted by much.
-const RESUMED_AFTER_S: i64 = 600;
+/// Pages of a walk that follow each other within this time are not taken to be shifted by what was deleted meanwhile.
+/// One that comes later begins with the oldest activity seen, which costs a line of it.
+const RESUMED_AFTER_S: i64 = 60;
 /// More pages than this are no athlete's.
 const MAX_PAGES: u32 = 10_000;
 /// A start further ahead than this is a device without a clock.
 const FUTURE_S: i64 = 2 * DAY_S;
-/// What is younger than this may not be there yet.
-const FRESH_S: i64 = 3 * DAY_S;
-/// What is not there yet is asked for again after these times, and then never.
-const NOT_YET_S: [i64; 4] = [3 * 3_600, 12 * 3_600, DAY_S, 3 * DAY_S];
 const DAY_S: i64 = 86_400;
 
 /// What is wanted.
@@ -147,86 +147,11 @@ enum Lacks {
     Pages,
 }
 
-/// One activity.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Known {
-    pub start_s: i64,
-    pub manual: bool,
-    /// What the list's line says, hashed; 0 before a list had it.
-    print: u64,
-    /// The last walk that listed it; 0 where only an archive has it.
-    scan: u32,
-    /// When it can have come to be: its start, or when a later walk first listed it.
-    since_s: i64,
-    gone: Option<Gone>,
-    had: [Had; OF_ACTIVITIES],
-}
-
-/// Strava had an activity and has it no more, or shows it no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone {
-    /// When that was found, in unix seconds.
-    pub at_s: i64,
-    pub why: GoneWhy,
-}
-
-/// How it was found that an activity is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GoneWhy {
-    /// Asked for by its id, it is not there (HTTP 404 or 410).
-    NotFound,
-    /// A walk of the whole list did not come across it.
-    NotListed,
-}
-
-/// What an endpoint gave of an activity.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-enum Had {
-    #[default]
-    NotAsked,
-    /// When the list's line said this. 0 stands for whatever it said.
-    Whole { print: u64, at_s: i64 },
-    /// It was not there, so often.
-    Nothing { print: u64, at_s: i64, times: u8 },
-}
-
 /// Something that is owed of an activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
     pub id: Box<str>,
     pub start_s: i64,
-}
-
-impl Known {
-    /// When what the endpoint at this index gives is owed: a time that may be in the past; None for never.
-    fn owed_at_s(&self, index: usize, id: &str, anew: Option<&Anew>) -> Option<i64> {
-        let is_other = |print: u64| print != self.print && print != 0 && self.print != 0;
-        let about = About { id, is_manual: self.manual };
-        match self.had[index] {
-            _ if self.gone.is_some() || !endpoints::of_activities(index).can_be_had(&about) => None,
-            Had::NotAsked => Some(i64::MIN),
-            Had::Whole { print, at_s } => {
-                let is_anew = anew.is_some_and(|anew| anew.covers(id, self.start_s, at_s));
-                (is_anew || is_other(print)).then_some(i64::MIN)
-            }
-            Had::Nothing { print, .. } if is_other(print) => Some(i64::MIN),
-            Had::Nothing { at_s, times, .. } => {
-                let pause_s = NOT_YET_S.get(usize::from(times).saturating_sub(1))?;
-                (at_s - self.since_s < FRESH_S * i64::from(times)).then_some(at_s + pause_s)
-            }
-        }
-    }
-
-    /// The source has it. What was not there the last time may be there again, once it was away in between.
-    fn is_back(&mut self) {
-        if self.gone.take().is_some_and(|gone| gone.why == GoneWhy::NotListed) {
-            for had in &mut self.had {
-                if matches!(had, Had::Nothing { .. }) {
-                    *had = Had::NotAsked;
-                }
-            }
-        }
-    }
 }
 
 impl Progress {
@@ -250,10 +175,12 @@ impl Progress {
                     // A fresh upload may not be there yet.
                     let was_there = matches!(known.had[index], Had::Whole { .. });
                     if was_there || at_s - known.since_s >= FRESH_S {
-                        known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotFound });
+                        let is_listed = !is_look || known.scan == self.scans;
+                        let why = if is_listed { GoneWhy::NotFound } else { GoneWhy::NotListed };
+                        known.gone.get_or_insert(Gone { at_s, why });
                     }
                 } else if news == News::Whole {
-                    known.is_back();
+                    known.is_back(at_s);
                 }
                 self.gone += usize::from(known.gone.is_some());
                 known.had[index] = match (news, known.had[index]) {
@@ -322,7 +249,7 @@ impl Progress {
             }
             (known.start_s, known.manual, known.print) = (entry.start_s, entry.manual, entry.print);
             self.gone -= usize::from(known.gone.is_some());
-            known.is_back();
+            known.is_back(at.as_second());
             known.scan = scan;
             is_ordered &= entry.start_s <= oldest_s;
             oldest_s = oldest_s.min(entry.start_s);
@@ -351,6 +278,7 @@ impl Progress {
         if (is_repeated && !can_go_on_below) || until_s.is_some_and(is_below) {
             // Nobody knows what lies behind it. Where a whole list was to be walked, the next run does that again.
             self.end(false, began_at);
+            self.doubt_what_lacks(&walk);
         } else if end == End::Again && is_known && !is_full {
             self.come_to_end(walk);
         } else if !entries.is_empty() {

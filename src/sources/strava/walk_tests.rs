@@ -50,7 +50,7 @@ fn walk(progress: &mut Progress, history: &[ListEntry]) -> usize {
 
 fn owed(progress: &Progress) -> Vec<String> {
     let mut owed = Vec::new();
-    for index in 0..OF_ACTIVITIES {
+    for index in 0..endpoints::OF_ACTIVITIES {
         let endpoint = endpoints::of_activities(index);
         for one in progress.owed(index, &wanted(NOW_S), at(NOW_S)) {
             owed.push(endpoints::describe(&endpoint.ask(&one.id, one.start_s)));
@@ -227,21 +227,55 @@ fn what_is_not_there_yet_is_asked_for_after_hours_then_days_then_never() {
     let fresh = entry(1, NOW_S - 600);
     let old = entry(2, NOW_S - 90 * DAY_S);
     walk(&mut progress, &[fresh, old]);
+    let streams = |id: &str| endpoints::of_activities(1).ask(id, 0);
     for id in ["1", "2"] {
         progress.take(&detail(id), News::Nothing, at(NOW_S));
+        progress.take(&streams(id), News::Nothing, at(NOW_S));
     }
     let mut now_s = NOW_S;
     let mut asked = Vec::new();
     while now_s < NOW_S + 60 * DAY_S {
-        for owed in progress.owed(0, &wanted(NOW_S), at(now_s)) {
-            asked.push((owed.id.to_string(), (now_s - NOW_S) / 3_600));
-            progress.take(&detail(&owed.id), News::Nothing, at(now_s));
+        for index in [0, 1] {
+            for owed in progress.owed(index, &wanted(NOW_S), at(now_s)) {
+                asked.push((index, owed.id.to_string(), (now_s - NOW_S) / 3_600));
+                progress.take(&endpoints::of_activities(index).ask(&owed.id, 0), News::Nothing, at(now_s));
+            }
         }
         now_s += 3_600;
     }
-    let hours: Vec<i64> = asked.iter().map(|(_, hour)| *hour).collect();
-    assert!(asked.iter().all(|(id, _)| id == "1"), "what is old and not there is gone: {asked:?}");
-    assert_eq!(hours, [3, 15, 39, 111]);
+    let hours = |index: usize, id: &str| -> Vec<i64> {
+        asked.iter().filter(|(at, of, _)| (*at, of.as_str()) == (index, id)).map(|(.., hour)| *hour).collect()
+    };
+    assert_eq!((hours(0, "1"), hours(1, "1")), (vec![3, 15, 39, 111], vec![3, 15, 39, 111]));
+    assert_eq!(hours(0, "2"), [3, 15, 39, 111], "an activity is never empty");
+    assert_eq!(hours(1, "2"), Vec::<i64>::new(), "what is old may have no streams");
+}
+
+#[test]
+fn what_is_listed_again_after_it_was_not_found_is_asked_for_again_a_few_times() {
+    let mut progress = Progress::default();
+    let history = [entry(1, NOW_S - 90 * DAY_S)];
+    walk(&mut progress, &history);
+    for index in [0, 1] {
+        progress.take(&endpoints::of_activities(index).ask("1", 0), News::NotFound, at(NOW_S));
+    }
+    assert_eq!(progress.gone_count(), 1);
+    let mut asked = [0, 0];
+    for day in 1..60 {
+        let now = at(NOW_S + day * DAY_S);
+        let daily = Wanted { whole_since: now, ..wanted(now.as_second()) };
+        while let Some(ask) = progress.next_page(&daily, now) {
+            progress.take(&ask, News::Page(serve(&history, &ask, 200)), now);
+        }
+        assert_eq!(progress.gone_count(), 0, "the list has it");
+        for index in [0, 1] {
+            for owed in progress.owed(index, &daily, now) {
+                asked[index] += 1;
+                progress.take(&endpoints::of_activities(index).ask(&owed.id, 0), News::NotFound, now);
+            }
+        }
+    }
+    assert!(asked.iter().all(|calls| (1..=5).contains(calls)), "{asked:?}");
 }
 
 #[test]
@@ -253,7 +287,11 @@ fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
     let again = Wanted { whole_since: at(NOW_S + 100), ..wanted(NOW_S + 100) };
     let rewalk = |progress: &mut Progress, history: &[ListEntry], second: i64| {
         while let Some(ask) = progress.next_page(&again, at(second)) {
-            progress.take(&ask, News::Page(serve(history, &ask, 200)), at(second));
+            let news = match &ask {
+                Ask::List { .. } => News::Page(serve(history, &ask, 200)),
+                Ask::OfActivity { .. } => News::NotFound,
+            };
+            progress.take(&ask, news, at(second));
         }
     };
     rewalk(&mut progress, &history, NOW_S + 200);

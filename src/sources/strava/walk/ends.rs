@@ -6,6 +6,7 @@
 //! | an empty page behind a short one, or with everything listed that was listed before | nothing: that is the end |
 //! | an empty page behind a full one | a page that begins with the oldest activity seen |
 //! | not even that one on it | that activity, by its id |
+//! | the end of the whole list, and a few that were listed before are missing | each of them, by its id |
 //! | the end, and much that was listed before is missing | one of that, by its id |
 //!
 //! What is there by its id and not on the list is a [`Doubt`]: nothing counts as gone, and the whole list is walked
@@ -20,7 +21,7 @@ use crate::store::landing::Ask;
 
 /// The whole list is walked again after so long, or when somebody asks for it.
 pub const DOUBTED_S: i64 = DAY_S;
-/// More than this many are not deleted between two walks without a second look.
+/// So many may be deleted between two walks one by one, and more only at once.
 const FEW: usize = 5;
 
 /// How far it is known whether a walk has come to the end of the list.
@@ -98,7 +99,9 @@ impl Progress {
         if is_there {
             self.end(false, at.began_at);
             self.doubt = Some(Doubt { at: now, id: Some(id.to_string()) });
-        } else if at.end == End::LookForOldest {
+        } else if at.end == End::LookForOldest
+            || at.until_s.is_none() && self.are_few_missed(id, now.as_second())
+        {
             self.come_to_end(at);
         } else {
             self.close(at);
@@ -123,9 +126,10 @@ impl Progress {
     /// Everything on the list was seen.
     pub(super) fn come_to_end(&mut self, at: At) {
         let missing = self.missing(at.until_s).count();
-        let is_little = || missing <= FEW && self.known.iter().any(|(_, known)| known.scan == self.scans);
+        // Nothing is said to be gone by a walk that was not to see everything.
+        let is_little = at.until_s.is_some() && missing <= FEW;
         // What could not be read is missing, too, and then nothing is said to be gone.
-        if missing == 0 || at.has_had_holes || is_little() {
+        if missing == 0 || at.has_had_holes || is_little {
             self.close(at);
         } else {
             self.walk = Walk::At(At { end: End::LookForMissing, ..at });
@@ -135,12 +139,27 @@ impl Progress {
     fn close(&mut self, at: At) {
         let is_whole = at.until_s.is_none();
         self.end(is_whole && at.lacks == Lacks::Nothing, at.began_at);
-        if is_whole && at.lacks == Lacks::Records {
-            self.doubt = Some(Doubt { at: at.page_at, id: None });
-        }
+        self.doubt_what_lacks(&at);
         if is_whole && !at.has_had_holes {
             self.miss(at.page_at.as_second());
         }
+    }
+
+    /// A walk that has ended had records that could not be read.
+    pub(super) fn doubt_what_lacks(&mut self, at: &At) {
+        if at.lacks == Lacks::Records {
+            self.doubt = Some(Doubt { at: at.page_at, id: None });
+        }
+    }
+
+    /// One that this whole walk did not come across is not there by its id either. Whether those that are left are so few
+    /// that each is asked for.
+    fn are_few_missed(&mut self, id: &str, at_s: i64) -> bool {
+        if let Some(known) = self.known.open().get_mut(id) {
+            self.gone += usize::from(known.gone.is_none());
+            known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
+        }
+        self.missing(None).count() < FEW
     }
 
     /// What an earlier walk listed and this whole one did not is gone.

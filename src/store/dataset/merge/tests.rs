@@ -219,6 +219,36 @@ fn streams_with_fewer_series_do_not_take_the_place_of_fuller_ones() {
     assert_eq!(fetched(&[full, thin, again]), 30);
 }
 
+#[test]
+fn streams_of_an_activity_that_was_cropped_take_the_place_of_longer_ones() {
+    let row = |fetched_s: i64, samples: usize, series: usize, origin: &str| {
+        let list = |at: usize| (at < series).then(|| vec![Some(7); samples]);
+        let streams = Streams {
+            user_id: "u".to_string(),
+            source_id: "1".to_string(),
+            samples: samples as i32,
+            time_s: list(0),
+            heart_rate_bpm: list(1),
+            power_w: list(2),
+            origin: origin.to_string(),
+            fetched_at: Timestamp::from_second(fetched_s).unwrap(),
+            ..Streams::default()
+        };
+        let mut columns = StreamsColumns::default();
+        columns.push(&streams.counted());
+        batch::<Streams>(&mut columns)
+    };
+    let fetched = |versions: &[RecordBatch]| {
+        let rows: Vec<RecordBatch> = merge(Table::Streams, versions).collect();
+        times(&rows[0], "fetched_at").unwrap().value(0) / 1_000_000
+    };
+    let (first, thin, cropped) = (row(10, 9, 3, "api"), row(20, 9, 2, "api"), row(30, 5, 1, "api"));
+    assert_eq!(fetched(&[first.clone(), thin.clone()]), 10, "a thinner telling of the same");
+    assert_eq!(fetched(&[first.clone(), thin, cropped.clone()]), 30);
+    assert_eq!(fetched(&[cropped.clone(), row(40, 9, 2, "api"), first]), 40, "and uncropped again");
+    assert_eq!(fetched(&[cropped, row(5, 9, 3, "archive")]), 5, "an archive's stand beside the API's");
+}
+
 proptest! {
     #[test]
     fn streams_that_are_read_while_they_are_written_end_as_those_in_memory(
