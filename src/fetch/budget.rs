@@ -226,8 +226,10 @@ impl Budget {
     pub fn moved(&mut self, from_ms: i64, to_ms: i64) {
         self.seen_ms = self.seen_ms.map(|seen_ms| seen_ms + to_ms - from_ms);
         for window in self.windows_mut() {
-            if window.index == window.index_at(from_ms.div_euclid(1_000)) {
-                window.index = window.index_at(to_ms.div_euclid(1_000));
+            let index = window.index_at(to_ms.div_euclid(1_000));
+            // One that would lie in the future is running now.
+            if window.index == window.index_at(from_ms.div_euclid(1_000)) || window.index > index {
+                window.index = index;
             }
         }
     }

@@ -100,6 +100,11 @@ impl Outage {
         suspects.next().filter(|_| suspects.next().is_none())
     }
 
+    /// How often a thing has failed in this outage.
+    pub fn times(&self, suspect: &Suspect) -> u32 {
+        self.suspects.get(suspect).map_or(0, |suspicion| suspicion.failures)
+    }
+
     /// How often a thing has failed in a way that can be its own.
     pub fn failures_of(&self, suspect: &Suspect) -> u32 {
         self.suspects.get(suspect).filter(|s| s.can_be_its_own).map_or(0, |s| s.failures)

@@ -270,9 +270,14 @@ fn when_the_counts_were_last_seen_only_goes_on_and_moves_with_the_clock() {
     // The clock was an hour behind: the windows that were running by it are running still.
     let index = |budget: &Budget| (budget.read.short.index, budget.overall.day.index);
     assert_eq!(index(&budget), (0, 0));
-    budget.read.day.index = 7;
+    (budget.read.day.index, budget.overall.short.index) = (7, -1);
     budget.moved(130_000, 3_730_000);
-    assert_eq!((budget.seen_ms, index(&budget), budget.read.day.index), (Some(3_730_000), (4, 0), 7));
+    assert_eq!((budget.seen_ms, index(&budget)), (Some(3_730_000), (4, 0)));
+    assert_eq!(budget.overall.short.index, -1, "what is over stays so");
+    assert_eq!(
+        budget.read.day.index, 0,
+        "and none lies in the future: a clock that was ahead counted it there"
+    );
 }
 
 /// How much is kept of the second window, a minute after its beginning.

@@ -13,6 +13,8 @@ use crate::store::state::accounts::Account;
 
 /// So many failures of its own set a thing aside.
 const ATTEMPTS: u32 = 3;
+/// The same of what is hardly one thing's own.
+const HARDLY_ITS_OWN: u32 = 2 * ATTEMPTS;
 /// An account whose tokens cannot be refreshed for so long, while those of others can, has a trouble of its own.
 const LONGEST_WITHOUT_TOKENS_MS: i64 = 2 * 60_000;
 /// By so much a date may differ from when its answer was under way.
@@ -169,6 +171,24 @@ impl Scheduler {
         if failures >= ATTEMPTS && self.has_suspects_only() {
             self.outage.iter_mut().for_each(|outage| outage.forget(&suspect));
             self.set_aside(index, ask, reason, local_ms);
+        } else if self.is_hardly_believed(&suspect, ask) && self.has_suspects_only() {
+            self.call_witness(index);
+        }
+    }
+
+    /// Whether a thing has failed so often in this outage that it may be its own fault after all.
+    fn is_hardly_believed(&self, suspect: &Suspect, ask: &Ask) -> bool {
+        let often = if self.accounts[suspect.account].is_parked(ask) { 1 } else { HARDLY_ITS_OWN };
+        self.outage.as_ref().is_some_and(|outage| outage.times(suspect).is_multiple_of(often))
+    }
+
+    /// Nothing is left to ask but what fails. What was answered well before is asked for once more: it tells whether the
+    /// API is down.
+    fn call_witness(&mut self, index: usize) {
+        let Some(outage) = &self.outage else { return };
+        let is_suspect = |ask: &Ask| outage.is_suspect(&Suspect { account: index, ask: Some(ask.clone()) });
+        if let Some(witness) = self.accounts[index].progress.any_had(|ask| !is_suspect(ask)) {
+            self.change(index, |work, _| work.put_back(&witness, true));
         }
     }
 
@@ -195,11 +215,12 @@ impl Scheduler {
         let failed = outage.clone();
         let Some(suspect) = outage.over().filter(|suspect| *suspect != well) else { return };
         // What is hardly one thing's own takes longer to be believed of it.
-        let attempts = if failed.failures_of(&suspect) > 0 { ATTEMPTS } else { 2 * ATTEMPTS };
+        let attempts = if failed.failures_of(&suspect) > 0 { ATTEMPTS } else { HARDLY_ITS_OWN };
+        let in_this_outage = failed.times(&suspect);
         let Suspect { account, ask: Some(ask) } = suspect else { return };
         let failures = self.accounts[account].failed(&ask);
         // What failed another day already is not tried more often than once.
-        if failures >= attempts || self.accounts[account].is_parked(&ask) {
+        if failures.max(in_this_outage) >= attempts || self.accounts[account].is_parked(&ask) {
             self.set_aside(account, &ask, reason, local_ms);
         }
     }

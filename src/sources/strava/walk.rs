@@ -32,6 +32,8 @@ const LOOKBACK_S: i64 = 30 * DAY_S;
 const RESUMED_AFTER_S: i64 = 60;
 /// More pages than this are no athlete's.
 const MAX_PAGES: u32 = 10_000;
+/// By so much a time may be ahead where two clocks keep time.
+const CLOCKS_APART_S: i64 = 3_600;
 /// A start further ahead than this is a device without a clock.
 const FUTURE_S: i64 = 2 * DAY_S;
 const DAY_S: i64 = 86_400;
@@ -279,6 +281,9 @@ impl Progress {
             // Nobody knows what lies behind it. Where a whole list was to be walked, the next run does that again.
             self.end(false, began_at);
             self.doubt_what_lacks(&walk);
+            if is_repeated && !until_s.is_some_and(is_below) {
+                self.doubt = Some(Doubt { at, id: None });
+            }
         } else if end == End::Again && is_known && !is_full {
             self.come_to_end(walk);
         } else if !entries.is_empty() {
@@ -340,7 +345,7 @@ impl Progress {
     }
 
     fn is_fresh(&self, wanted: &Wanted, now: Timestamp) -> bool {
-        self.walked_at.is_some_and(|at| at >= wanted.fresh_since) && self.is_whole_enough(wanted, now)
+        is_since(self.walked_at, wanted.fresh_since, now) && self.is_whole_enough(wanted, now)
     }
 
     /// Whether the whole list need not be walked: it was, or that was tried in vain not long ago.
@@ -348,8 +353,7 @@ impl Progress {
         let is_in_vain = |doubt: &Doubt| {
             doubt.at >= wanted.whole_since && doubt.at.as_second() + DOUBTED_S > now.as_second()
         };
-        self.whole_at.is_some_and(|at| at >= wanted.whole_since)
-            || self.doubt.as_ref().is_some_and(is_in_vain)
+        is_since(self.whole_at, wanted.whole_since, now) || self.doubt.as_ref().is_some_and(is_in_vain)
     }
 
     /// The newest start that a clock can have shown.
@@ -405,6 +409,12 @@ impl Progress {
         if is_wanted { self.known.owed_count(index, wanted, now) } else { 0 }
     }
 
+    /// A request for an activity that was answered well before, if there is one that will do.
+    pub fn any_had(&self, will_do: impl Fn(&Ask) -> bool) -> Option<Ask> {
+        let had = self.known.iter().filter(|(_, known)| known.gone.is_none() && known.has_detail());
+        had.map(|(id, known)| endpoints::DETAIL.ask(&id, known.start_s)).find(will_do)
+    }
+
     /// How many of the activities have what an endpoint gives, in the version that the list tells of.
     pub fn had(&self, index: usize) -> usize {
         self.known.had_count(index)
@@ -429,6 +439,11 @@ impl Progress {
     pub fn gone(&self) -> impl Iterator<Item = (CompactString, Gone)> {
         self.known.iter().filter_map(|(id, known)| Some((id, known.gone?)))
     }
+}
+
+/// Whether something was done since a time. What lies in the future was dated by a clock that was wrong.
+fn is_since(at: Option<Timestamp>, since: Timestamp, now: Timestamp) -> bool {
+    at.is_some_and(|at| at >= since && at.as_second() <= now.as_second() + CLOCKS_APART_S)
 }
 
 /// Whether a page that begins at the oldest second that was seen begins lower than those before it.

@@ -421,6 +421,22 @@ fn a_walk_ends_below_its_end_and_never_by_starts_out_of_order() {
 }
 
 #[test]
+fn a_list_that_was_walked_in_the_future_is_walked_again() {
+    let mut progress = Progress::default();
+    let history = [entry(1, 1_000)];
+    let asks =
+        |progress: &Progress, now_s: i64| progress.next_page(&wanted(NOW_S - DAY_S), at(now_s)).is_some();
+    while let Some(ask) = progress.next_page(&wanted(NOW_S), at(NOW_S)) {
+        progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + DAY_S));
+        assert!(progress.scans < 9);
+        if progress.is_walked() {
+            break;
+        }
+    }
+    assert!(asks(&progress, NOW_S) && !asks(&progress, NOW_S + DAY_S));
+}
+
+#[test]
 fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_is_thought_gone() {
     let page =
         |ids: &[usize]| News::Page(ids.iter().map(|id| Some(entry(*id, 1_000 - *id as i64))).collect());
@@ -436,8 +452,11 @@ fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_i
     }
     assert_eq!(asked, [(None, 1), (None, 2), (Some(998), 1), (Some(998), 2)]);
     assert_eq!((progress.activities(), progress.whole_at()), (3, None));
-    let again = progress.next_page(&wanted(0), at(NOW_S));
-    assert_eq!(again, Some(Ask::List { scan: 2, until_s: None, before_s: None, page: 1 }), "the whole of it");
+    assert!(progress.doubt().is_some(), "which is said");
+    let again = |second: i64| progress.next_page(&wanted(second), at(second));
+    assert_eq!(again(NOW_S), None);
+    let whole = Ask::List { scan: 2, until_s: None, before_s: None, page: 1 };
+    assert_eq!(again(NOW_S + DAY_S + 1), Some(whole), "the whole of it a day later");
     // Where starts go up and down, nothing is known to lie below.
     let mut progress = Progress::default();
     for number in 1..3 {

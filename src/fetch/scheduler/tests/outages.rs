@@ -315,3 +315,46 @@ fn an_answer_to_what_was_sent_as_an_outage_began_or_later_ends_it() {
         assert_eq!(matches!(world.next(), Step::Get { .. }), is_over, "{sent_ms}");
     }
 }
+
+#[test]
+fn what_fails_for_ever_and_is_left_alone_is_set_aside_once_a_witness_says_that_the_api_is_well() {
+    let run = |is_down: bool| {
+        let mut world = World::settled(works(1), Bounds { concurrency: 1, ..BOUNDS });
+        let first = world.get();
+        world.list(&first, &[("100", 5_000_000), ("101", 5_000_000)]);
+        let sent = world.get();
+        world.land(&sent, page(&[]));
+        let (mut calls, mut others, mut set_aside) = (0, 0, Vec::new());
+        loop {
+            match world.next() {
+                Step::Get { account, ask }
+                    if endpoints::activity(&ask).unwrap().0 == "100" && kind(&ask) == 2 =>
+                {
+                    calls += 1;
+                    world.fail(&(account, ask), Trouble::OfTheApi);
+                }
+                Step::Get { account, ask } if is_down && calls > 0 => {
+                    others += 1;
+                    world.fail(&(account, ask), Trouble::OfTheApi);
+                }
+                Step::Get { account, ask } => {
+                    others += 1;
+                    world.land(&(account, ask), News::Whole);
+                }
+                Step::WaitUntil { local_ms, .. } => world.now_ms = local_ms,
+                step => {
+                    assert_eq!(step, Step::End);
+                    return (calls, others, set_aside, world.now_ms);
+                }
+            }
+            set_aside.extend(parked(&mut world.scheduler));
+        }
+    };
+    let (calls, others, set_aside, ms) = run(false);
+    assert_eq!((calls, set_aside), (6, vec![("100".to_string(), 1)]));
+    assert_eq!(others, 4, "two details, the other's streams, and the witness");
+    assert!(ms < 120_000, "{ms}");
+    let (calls, others, set_aside, _) = run(true);
+    assert_eq!(set_aside, [], "an outage is waited for");
+    assert!(calls + others < 40, "{calls} and {others} calls in an hour");
+}

@@ -49,7 +49,7 @@ impl End {
 pub struct Doubt {
     /// When that was found.
     pub at: Timestamp,
-    /// What is there; None where the list had records that could not be read.
+    /// What is there; None where the list had records that could not be read, or only repeated itself.
     pub id: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Doubt {
             Some(id) => {
                 format!("Strava left activities out of the list: activity {id} is there and was not on it")
             }
-            None => "the list has activities that could not be read".to_string(),
+            None => "the list has activities that could not be read, or pages that repeat".to_string(),
         }
     }
 

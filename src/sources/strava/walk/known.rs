@@ -52,6 +52,14 @@ pub(super) enum Had {
 }
 
 impl Known {
+    /// Whether the activity itself was had from the API.
+    pub(super) fn has_detail(&self) -> bool {
+        self.had.iter().enumerate().any(|(index, had)| {
+            let is_of_api = matches!(had, Had::Whole { at_s, .. } if *at_s > i64::MIN);
+            is_of_api && endpoints::of_activities(index).is_the_activity
+        })
+    }
+
     /// When what the endpoint at this index gives is owed: a time that may be in the past; None for never.
     pub(super) fn owed_at_s(&self, index: usize, id: &str, anew: Option<&Anew>) -> Option<i64> {
         let is_other = |print: u64| print != self.print && print != 0 && self.print != 0;
