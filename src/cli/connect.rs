@@ -62,15 +62,22 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             Error::Remote(format!("no tokens came: {reason}; run the same command again"))
         }
     })?;
-    let athlete =
-        grant.athlete.ok_or_else(|| Error::Remote("the tokens came without an athlete".to_string()))?;
+    let expires_at = grant.ends_at(jiff::Timestamp::now().as_second());
+    let (Some(access_token), Some(refresh_token), Some(athlete_id)) =
+        (grant.access_token, grant.refresh_token, grant.athlete_id)
+    else {
+        return Err(Error::Remote(
+            "strava's answer lacks a token, or the athlete whose they are; run the same command again"
+                .to_string(),
+        ));
+    };
     let account = Account {
         source: strava::SOURCE.to_string(),
         user_id: user,
-        account_id: athlete.id.to_string(),
-        access_token: grant.access_token,
-        refresh_token: grant.refresh_token,
-        expires_at: grant.expires_at,
+        account_id: athlete_id.to_string(),
+        access_token,
+        refresh_token,
+        expires_at,
         scope: Some(scope).filter(|scope| !scope.is_empty()),
     };
     accounts.add(std::slice::from_ref(&account), Replace::Any)?;

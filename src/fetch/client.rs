@@ -42,19 +42,52 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Tokens as the token endpoint gives them.
-#[derive(Debug, Deserialize)]
+/// How long an access token lasts where its answer does not say, as Strava documents it: six hours.
+const LIFETIME_S: i64 = 21_600;
+
+/// What the token endpoint gave: at least one of both tokens. Each field is read by itself. A new refresh token has
+/// ended the one before it, so nothing that is wrong beside it may cost it.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
-    pub access_token: Secret,
-    pub refresh_token: Secret,
-    pub expires_at: i64,
+    pub access_token: Option<Secret>,
+    /// None where the one before stays good (RFC 6749, section 6).
+    pub refresh_token: Option<Secret>,
+    expires_at: Option<i64>,
+    /// Seconds from when it was given.
+    expires_in: Option<i64>,
     /// Only when a code was exchanged.
-    pub athlete: Option<AthleteId>,
+    pub athlete_id: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
-pub struct AthleteId {
-    pub id: u64,
+impl Grant {
+    fn read(body: &[u8]) -> Option<Grant> {
+        // The first value: whatever stands behind it costs no token either.
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<serde_json::Value>();
+        let answer = values.next()?.ok()?;
+        let token = |name: &str| {
+            let text = answer.get(name)?.as_str().filter(|text| !text.is_empty());
+            text.map(Secret::new)
+        };
+        let whole = |value: &serde_json::Value| {
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+            number.filter(|number| *number > 0.0).map(|number| number as i64)
+        };
+        let number = |name: &str| answer.get(name).and_then(whole);
+        let grant = Grant {
+            access_token: token("access_token"),
+            refresh_token: token("refresh_token"),
+            expires_at: number("expires_at"),
+            expires_in: number("expires_in"),
+            athlete_id: answer.get("athlete").and_then(|athlete| athlete.get("id")?.as_u64()),
+        };
+        (grant.access_token.is_some() || grant.refresh_token.is_some()).then_some(grant)
+    }
+
+    /// When the access token ends that came at this time, unix seconds.
+    pub fn ends_at(&self, now_s: i64) -> i64 {
+        let lifetime_s = self.expires_in.unwrap_or(LIFETIME_S);
+        self.expires_at.unwrap_or_else(|| now_s.saturating_add(lifetime_s))
+    }
 }
 
 /// Why there are no new tokens.
@@ -138,10 +171,10 @@ impl Client {
         let retry_after_ms = retry_after_ms(response.headers());
         let body = http::body(response, MAX_BODY_BYTES).await.map_err(trouble)?;
         match status {
-            // The error's text may quote the answer, which holds tokens; its place does not.
-            200 => serde_json::from_slice(&body).map_err(|e| {
-                trouble(format!("the token endpoint's answer is not understood, column {}", e.column()))
-            }),
+            200..=299 => {
+                let said = said(&body);
+                Grant::read(&body).ok_or_else(|| trouble(format!("HTTP {status} without a token{said}")))
+            }
             400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body)))),
             _ => Err(NoGrant::Trouble { reason: format!("HTTP {status}{}", said(&body)), retry_after_ms }),
         }
@@ -232,6 +265,31 @@ mod tests {
         let e = Client::new("http://www.strava.com/api/v3", oauth).unwrap_err().to_string();
         assert!(e.contains("must begin with https"), "{e}");
         assert!(Client::new("strava", oauth).unwrap_err().to_string().contains("is not a URL"));
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_a_grant_costs_itself_only() {
+        let read = |body: &str| Grant::read(body.as_bytes());
+        let ends = |more: &str| read(&format!(r#"{{"access_token":"a"{more}}}"#)).unwrap().ends_at(1_000);
+        for more in [
+            r#","expires_at":5000"#,
+            r#","expires_at":5000.0,"expires_in":null"#,
+            r#","expires_at":" 5000 ""#,
+            r#","expires_at":null,"expires_in":"4000""#,
+            r#","expires_in":4000.0,"expires_at":{},"athlete":7,"refresh_token":null"#,
+        ] {
+            assert_eq!(ends(more), 5_000, "{more}");
+        }
+        assert_eq!(ends(""), 1_000 + LIFETIME_S);
+        assert_eq!(ends(r#","expires_in":1e300"#), i64::MAX);
+        assert_eq!(
+            read(r#"{"access_token":"a"} and more"#),
+            read(r#"{"access_token":"a","refresh_token":""}"#)
+        );
+        assert_eq!(read(r#"{"refresh_token":"r"}"#).unwrap().refresh_token, Some(Secret::new("r")));
+        for nothing in ["", "[]", "null", r#"{"access_token":""}"#, r#"{"message":"a"}"#] {
+            assert_eq!(read(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

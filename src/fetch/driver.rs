@@ -215,6 +215,12 @@ impl<'a> Fetch<'a> {
         now_ms
     }
 
+    /// The server's time, unix seconds.
+    fn server_s(&mut self) -> i64 {
+        let now_ms = self.now_ms();
+        self.scheduler.clock.now_ms(now_ms).div_euclid(1_000)
+    }
+
     fn send(&mut self, index: usize, ask: Ask) {
         *self.summary.calls.entry(endpoints::kind(&ask)).or_default() += 1;
         let client = self.client.clone();
@@ -258,14 +264,12 @@ impl<'a> Fetch<'a> {
                     self.summary.failures.push(failure);
                 }
                 Effect::Refused { account } => {
-                    let now_ms = self.now_ms();
-                    let now_s = self.scheduler.clock.now_ms(now_ms).div_euclid(1_000);
+                    let now_s = self.server_s();
                     let account = &self.scheduler.account(account).account;
                     self.tokens.refused(&account.source, &account.account_id, Some(now_s))?;
                 }
                 Effect::RefreshRefused { account } => {
-                    let now_ms = self.now_ms();
-                    let now_s = self.scheduler.clock.now_ms(now_ms).div_euclid(1_000);
+                    let now_s = self.server_s();
                     self.tokens.refresh_refused(&self.scheduler.account(account).account, now_s)?;
                 }
                 Effect::Parked { user_id, parked } => {
@@ -324,7 +328,8 @@ impl<'a> Fetch<'a> {
     async fn finish_refreshes(&mut self) -> Result<()> {
         while let Some(flight) = self.flights.join_next().await {
             if let Ok(Flight::Grant { account, grant: Ok(grant) }) = flight {
-                self.tokens.rotate(&renewed(&self.scheduler.account(account).account, grant))?;
+                let now_s = self.server_s();
+                self.tokens.rotate(&renewed(&self.scheduler.account(account).account, grant, now_s))?;
             }
         }
         Ok(())
@@ -349,11 +354,13 @@ impl<'a> Fetch<'a> {
     }
 }
 
-fn renewed(account: &Account, grant: Grant) -> Account {
-    Account {
-        access_token: grant.access_token,
-        refresh_token: grant.refresh_token,
-        expires_at: grant.expires_at,
-        ..account.clone()
+/// An account with what was given: what was not stays as it was.
+fn renewed(account: &Account, grant: Grant, now_s: i64) -> Account {
+    let mut renewed = account.clone();
+    if grant.access_token.is_some() {
+        renewed.expires_at = grant.ends_at(now_s);
     }
+    renewed.access_token = grant.access_token.unwrap_or(renewed.access_token);
+    renewed.refresh_token = grant.refresh_token.unwrap_or(renewed.refresh_token);
+    renewed
 }

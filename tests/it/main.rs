@@ -51,5 +51,6 @@ mod stats;
 mod stravalib;
 mod support;
 mod tasks;
+mod tokens;
 mod words;
 mod zones;

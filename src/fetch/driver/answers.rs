@@ -27,12 +27,21 @@ impl Fetch<'_> {
     fn land_grant(&mut self, index: usize, grant: Result<Grant, NoGrant>) -> Result<()> {
         match grant {
             Ok(grant) => {
-                self.summary.token_refreshes += 1;
-                tracing::info!(user = self.scheduler.account(index).account.user_id, "tokens renewed");
-                let account = renewed(&self.scheduler.account(index).account, grant);
+                let has_access = grant.access_token.is_some();
+                let now_s = self.server_s();
+                let account = renewed(&self.scheduler.account(index).account, grant, now_s);
                 // On the disk before it is used: the old refresh token may have ended.
                 self.tokens.rotate(&account)?;
-                self.scheduler.refreshed(index, account);
+                if has_access {
+                    self.summary.token_refreshes += 1;
+                    tracing::info!(user = account.user_id, "tokens renewed");
+                    self.scheduler.refreshed(index, account);
+                } else {
+                    let reason = "the token endpoint gave no access token".to_string();
+                    let now_ms = self.now_ms();
+                    self.scheduler.refresh_trouble(index, reason, None, now_ms);
+                    self.scheduler.keep(index, account);
+                }
             }
             // It is one fact, and no account's: with the next account it would be the same.
             Err(NoGrant::Refused(reason)) if names_the_application(&reason) => {
@@ -128,7 +137,7 @@ impl Fetch<'_> {
             Whose::Learned(athlete_id) => self.tokens.learned(account, &athlete_id)?,
             Whose::NotTheirs(reason) => {
                 let now_ms = self.now_ms();
-                let now_s = self.scheduler.clock.now_ms(now_ms).div_euclid(1_000);
+                let now_s = self.server_s();
                 let account = &self.scheduler.account(index).account;
                 tracing::warn!(
                     user = account.user_id,

@@ -230,6 +230,11 @@ impl Scheduler {
         self.change(index, |work, _| work.renew(account));
     }
 
+    /// An account's refresh token is another one from now on. That changes nothing of whose turn it is.
+    pub fn keep(&mut self, index: usize, account: Account) {
+        self.accounts[index].account = account;
+    }
+
     /// A refresh was not needed: newer tokens were stored already.
     pub fn refreshed_elsewhere(&mut self, index: usize, account: Account) {
         self.came_back();
