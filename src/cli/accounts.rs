@@ -10,7 +10,7 @@ use super::{Context, Exit, output};
 use crate::error::{Error, Result};
 use crate::sources::strava::scope;
 use crate::store::lake::Lake;
-use crate::store::state::accounts::{Account, Accounts, Added, Replace};
+use crate::store::state::accounts::{Account, Accounts, Added, Opened, Replace};
 use crate::store::state::seal::Key;
 
 #[derive(Debug, clap::Args)]
@@ -73,11 +73,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
             describe(added);
         }
         Action::List => list(context, &context.open()?)?,
-        Action::Export => {
-            for account in Accounts::open_to_read(&context.open()?)?.list()? {
-                output::print(&serde_json::to_string(&account).expect("an account is plain"))?;
-            }
-        }
+        Action::Export => return export(&context.open()?),
         Action::Rekey { old_key_file, plain } => rekey(&context.open()?, old_key_file.as_deref(), plain)?,
         Action::Revoked { users } => {
             let accounts = Accounts::open(&context.open()?)?;
@@ -99,6 +95,25 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Those whose tokens open; an error where none's do.
+fn export(lake: &Lake) -> Result<Exit> {
+    let (opened, closed): (Vec<Opened>, Vec<Opened>) =
+        Accounts::open_to_read(lake)?.list()?.into_iter().partition(std::result::Result::is_ok);
+    let is_none_open = opened.is_empty();
+    for account in opened.into_iter().flatten() {
+        output::print(&serde_json::to_string(&account).expect("an account is plain"))?;
+    }
+    let mut exit = Exit::Done;
+    for closed in closed.into_iter().filter_map(std::result::Result::err) {
+        if is_none_open {
+            return Err(closed.error());
+        }
+        say!("left out: {}", closed.reason);
+        exit = Exit::Incomplete;
+    }
+    Ok(exit)
 }
 
 fn describe(added: Added) {
@@ -123,6 +138,7 @@ fn rekey(lake: &Lake, old_key_file: Option<&Path>, plain: bool) -> Result<()> {
     let old = old_key_file.map(Key::read).transpose()?;
     let (old, new) = if plain { (new, None) } else { (old.or_else(|| new.clone()), new) };
     let is_sealed = new.is_some();
+    let _guard = lake.backend().lock("landing", "the landing")?;
     let count = Accounts::open_with(lake, old)?.rekey(new)?;
     say!("{} the tokens of {count} accounts", if is_sealed { "sealed" } else { "stored in plain" });
     Ok(())

@@ -49,6 +49,10 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     })?;
     let client = api.client()?;
     let mut accounts = Accounts::open(&context.open_or_create()?)?;
+    // Before an athlete is asked for a consent that nothing could be kept of.
+    if let Some(reason) = accounts.why_no_new_tokens()? {
+        return Err(Error::Usage(reason.to_string()));
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .map_err(Error::io("listen on", format!("127.0.0.1:{port}")))?;
     let address = listener.local_addr().map_err(Error::io("listen on", "127.0.0.1"))?;

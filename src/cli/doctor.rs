@@ -13,8 +13,9 @@ use crate::http;
 use crate::sources::strava::scope;
 use crate::store::dataset;
 use crate::store::lake::Lake;
-use crate::store::state::accounts::Accounts;
+use crate::store::state::accounts::{Accounts, Closed};
 use crate::store::state::exports::Exports;
+use crate::store::state::seal::is_sealed;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -137,16 +138,24 @@ fn sound(lake: &Lake) -> Result<(State, String)> {
 
 fn accounts(lake: &Lake) -> Result<(State, String)> {
     let accounts = Accounts::open_to_read(lake)?;
-    let all = accounts.list()?;
+    let all = accounts.list_stored()?;
     if all.is_empty() {
         return Ok(note("none: `longrun connect strava --user ID`, or `longrun accounts add FILE`"));
     }
     let many = output::count_of(all.len() as u64, "account", "accounts");
     let lacking =
         all.iter().filter(|account| account.scope.as_deref().and_then(scope::lack).is_some()).count();
-    if !accounts.has_key() {
+    accounts.list()?.into_iter().collect::<std::result::Result<Vec<_>, _>>().map_err(Closed::error)?;
+    let plain = all.iter().filter(|account| !is_sealed(account.refresh_token.expose())).count() as u64;
+    if plain == all.len() as u64 {
         return Ok(note(format!(
             "{many}; their tokens are not sealed: set LONGRUN_KEY, then `longrun accounts rekey`"
+        )));
+    }
+    if plain > 0 {
+        let plain = output::count(plain);
+        return Ok(note(format!(
+            "{many}, of which {plain} have tokens that are not sealed: `longrun accounts rekey` seals them"
         )));
     }
     Ok(match lacking {

@@ -14,7 +14,7 @@ use crate::sources::strava;
 use crate::store::lake::Lake;
 use crate::store::place::Place;
 use crate::store::purge::{Purged, purge, purge_store};
-use crate::store::state::accounts::Accounts;
+use crate::store::state::accounts::{Accounts, Closed};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["users", "expired"]))]
@@ -143,8 +143,10 @@ fn forget_expired(context: &Context, lake: &Lake, args: &Args) -> Result<Exit> {
 fn revoke(accounts: &Accounts, args: &Args) -> Result<()> {
     let client = args.api.client()?;
     let app = args.api.app();
-    for account in accounts.list()?.iter().filter(|account| args.users.contains(&account.user_id)) {
-        http::block_on(client.revoke(app.as_ref(), account))?.map_err(|reason| {
+    for account in accounts.list_stored()?.into_iter().filter(|account| args.users.contains(&account.user_id))
+    {
+        let account = accounts.opened(account).map_err(Closed::error)?;
+        http::block_on(client.revoke(app.as_ref(), &account))?.map_err(|reason| {
             Error::Remote(format!(
                 "the access of user {} could not be taken back ({reason}); nothing was forgotten yet; run this again, or without --revoke",
                 account.user_id

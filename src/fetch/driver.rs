@@ -28,7 +28,7 @@ use crate::sources::strava::walk::Wanted;
 use crate::sources::strava::{endpoints, history};
 use crate::store::lake::Lake;
 use crate::store::landing::{Ask, Landing};
-use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::accounts::{Account, Accounts, Opened};
 use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
 
@@ -79,6 +79,7 @@ struct Fetch<'a> {
     scheduler: Scheduler,
     rates: Rates,
     tokens: Accounts,
+    why_no_new_tokens: Option<&'static str>,
     landing: Landing,
     time: LocalTime,
     pace: DefaultDirectRateLimiter,
@@ -100,11 +101,13 @@ impl<'a> Fetch<'a> {
     ) -> Result<Fetch<'a>> {
         let tokens = Accounts::open(lake)?;
         let landing = Landing::open(lake)?;
-        let all = chosen(&tokens, &options.users)?;
+        let (all, failures) = chosen(&tokens, &options.users)?;
         let rates = Rates::open(lake)?;
         let mut parked = rates.parked()?;
         let mut landed = history::read_and_keep(lake, &all, options.ignore_archives)?;
-        let mut summary = Summary { accounts: all.len(), ..Summary::default() };
+        let mut summary = Summary { accounts: all.len() + failures.len(), ..Summary::default() };
+        failures.iter().for_each(|failure| watch(Event::Failed(failure)));
+        summary.failures = failures;
         for endpoint in endpoints::ALL {
             summary.answers.insert(endpoint.answers, 0);
         }
@@ -129,6 +132,7 @@ impl<'a> Fetch<'a> {
             summary.planned.add(survey::owing(&progress, &parked, &wanted, typical, now));
             works.push(Work::new(account, progress, rank, parked));
         }
+        let why_no_new_tokens = tokens.why_no_new_tokens()?;
         let refused = tokens.all_refused()?;
         let athletes = Athletes::of(tokens.identities()?);
         let clock = ServerClock::guess(Timestamp::now().as_millisecond() + rates.ahead_ms()?);
@@ -152,6 +156,7 @@ impl<'a> Fetch<'a> {
             scheduler: Scheduler::new(works, wanted, budget, clock, bounds, 0),
             rates,
             tokens,
+            why_no_new_tokens,
             landing,
             time: LocalTime::new(),
             pace: RateLimiter::direct(Quota::per_second(options.per_second).allow_burst(burst)),
@@ -233,18 +238,32 @@ impl<'a> Fetch<'a> {
     }
 
     /// The account as it is stored now, if its tokens are others than those in use.
-    fn stored_meanwhile(&self, index: usize) -> Result<Option<Account>> {
+    fn stored_meanwhile(&self, index: usize) -> Result<Option<Opened>> {
         let account = &self.scheduler.account(index).account;
         let stored = self.tokens.find(&account.source, &account.account_id)?;
         Ok(stored.filter(|stored| {
-            stored.access_token != account.access_token || stored.refresh_token != account.refresh_token
+            stored.as_ref().map_or(true, |stored| {
+                stored.access_token != account.access_token || stored.refresh_token != account.refresh_token
+            })
         }))
     }
 
     fn refresh(&mut self, index: usize) -> Result<()> {
-        if let Some(stored) = self.stored_meanwhile(index)? {
-            self.scheduler.refreshed_elsewhere(index, stored);
-            return Ok(());
+        match (self.stored_meanwhile(index)?, self.why_no_new_tokens) {
+            (Some(Ok(stored)), _) => {
+                self.scheduler.refreshed_elsewhere(index, stored);
+                return Ok(());
+            }
+            // What cannot be kept is not asked for: the refresh token would have ended.
+            (Some(Err(closed)), _) => {
+                self.scheduler.refresh_given_up(index, closed.reason);
+                return Ok(());
+            }
+            (None, Some(reason)) => {
+                self.scheduler.refresh_given_up(index, reason.to_string());
+                return Ok(());
+            }
+            (None, None) => {}
         }
         let app = self.options.app.clone().expect("without it, nothing is refreshed");
         let (client, account) = (self.client.clone(), self.scheduler.account(index).account.clone());

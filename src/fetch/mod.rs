@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::{Anew, Doubt};
-use crate::store::state::accounts::{Account, Accounts};
+use crate::store::state::accounts::{Account, Accounts, Closed};
 use crate::store::state::parked::Parked;
 
 pub use driver::run;
@@ -179,9 +179,9 @@ pub enum Event<'a> {
     Stopping,
 }
 
-/// The accounts that a run is for.
-fn chosen(tokens: &Accounts, users: &[String]) -> Result<Vec<Account>> {
-    let mut all = tokens.list()?;
+/// The accounts that a run is for, and those of them whose tokens do not open, where others' do.
+fn chosen(tokens: &Accounts, users: &[String]) -> Result<(Vec<Account>, Vec<Failure>)> {
+    let mut all = tokens.list_stored()?;
     for user in users {
         if !all.iter().any(|account| account.user_id == *user) {
             return Err(Error::Usage(format!(
@@ -196,5 +196,15 @@ fn chosen(tokens: &Accounts, users: &[String]) -> Result<Vec<Account>> {
                 .to_string(),
         ));
     }
-    Ok(all)
+    let (mut accounts, mut failures) = (Vec::new(), Vec::new());
+    for account in all {
+        match tokens.opened(account) {
+            Ok(account) => accounts.push(account),
+            Err(Closed { user_id, reason }) => failures.push(Failure { user_id, reason }),
+        }
+    }
+    match failures.pop_if(|_| accounts.is_empty()) {
+        Some(failure) => Err(Error::Usage(failure.reason)),
+        None => Ok((accounts, failures)),
+    }
 }

@@ -255,10 +255,9 @@ fn an_account_that_moved_to_another_user_is_fetched_for_that_user() {
 
 #[test]
 fn a_copied_lake_gives_nobody_a_sealed_token() {
-    let key = "S0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0U=";
+    let key = KEY;
     let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
-    let with =
-        |key: &str, args: &[&str]| Ended::of(world.command(args).env("LONGRUN_KEY", key).output().unwrap());
+    let with = |key: &str, args: &[&str]| with(&world, key, args);
     let plain = world.run(&["accounts", "export"]).expect(0).stdout;
     let ended = with(key, &["accounts", "rekey"]).expect(0);
     assert!(ended.stderr.contains("sealed the tokens of 3 accounts"), "{}", ended.stderr);
@@ -288,4 +287,114 @@ fn a_copied_lake_gives_nobody_a_sealed_token() {
     with(&other, &["accounts", "rekey", "--plain"]).expect(0);
     assert_eq!(world.run(&["accounts", "export"]).expect(0).stdout, opened);
     world.run(&["accounts", "list"]).expect(0);
+}
+
+const KEY: &str = "S0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0U=";
+const OTHER_KEY: &str = "T0VZT0VZT0VZT0VZT0VZT0VZT0VZT0VZT0VZT0VZT0U=";
+
+/// A world whose tokens are sealed with [`KEY`].
+fn sealed() -> World {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    with(&world, KEY, &["accounts", "rekey"]).expect(0);
+    world
+}
+
+fn with(world: &World, key: &str, args: &[&str]) -> Ended {
+    Ended::of(world.command(args).env("LONGRUN_KEY", key).output().unwrap())
+}
+
+/// Changes the state database, as versions before this one could.
+fn change(world: &World, sql: &str) {
+    rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_sealed_lake_takes_tokens_under_its_own_key_only() {
+    let world = sealed();
+    let exported = with(&world, KEY, &["accounts", "export"]).expect(0).stdout;
+    let file = world.folder.path().join("again.jsonl");
+    std::fs::write(
+        &file,
+        exported.replace("user-0000", "newcomer").replace(r#""account_id":""#, r#""account_id":"9"#),
+    )
+    .unwrap();
+    let add = ["accounts", "add", file.to_str().unwrap(), "--replace"];
+    let before = files(&world.lake_folder());
+    for ended in [
+        world.run(&add),
+        with(&world, OTHER_KEY, &add),
+        world.run(&["connect", "strava", "--user", "u"]),
+        with(&world, OTHER_KEY, &["connect", "strava", "--user", "u"]),
+    ] {
+        let ended = ended.expect(2);
+        assert!(ended.stderr.contains("the tokens of this lake are sealed"), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "", "nobody is asked for a consent");
+    }
+    assert!(files(&world.lake_folder()) == before, "nothing was changed");
+    let line = exported.lines().next().unwrap().to_string();
+    std::fs::write(&file, line).unwrap();
+    with(&world, KEY, &add).expect(0);
+    assert_eq!(with(&world, KEY, &["accounts", "export"]).expect(0).stdout, exported);
+}
+
+#[test]
+fn a_token_in_clear_in_a_sealed_lake_is_renewed_with_its_key_only() {
+    let world = sealed();
+    change(
+        &world,
+        "UPDATE accounts SET access_token = 'ended', refresh_token = 'plain' WHERE user_id = 'user-0001'",
+    );
+    let before = world.emulator.renewals();
+    let ended = world.fetch(&[]).expect(1);
+    let failures = ended.json()["failures"].as_array().unwrap().clone();
+    assert!(failures.iter().all(|failure| failure["reason"].as_str().unwrap().contains("LONGRUN_KEY")));
+    assert_eq!((failures.len(), world.emulator.renewals()), (3, before), "no token was asked for");
+    let doctor = with(&world, KEY, &["doctor", "--offline"]);
+    assert!(doctor.stderr.contains("1 have tokens that are not sealed"), "{}", doctor.stderr);
+}
+
+#[test]
+fn an_account_whose_tokens_do_not_open_is_left_out_alone() {
+    let world = sealed();
+    let file = world.folder.path().join("accounts.jsonl");
+    let exported = with(&world, KEY, &["accounts", "export"]).expect(0).stdout;
+    std::fs::write(&file, exported.lines().nth(1).unwrap()).unwrap();
+    // Somebody gave one account its tokens under another key.
+    let elsewhere = world.folder.path().join("elsewhere");
+    let add = ["--lake", elsewhere.to_str().unwrap(), "accounts", "add", file.to_str().unwrap()];
+    with(&world, OTHER_KEY, &add).expect(0);
+    let mix = format!(
+        "ATTACH '{}' AS other; INSERT OR REPLACE INTO accounts SELECT * FROM other.accounts",
+        elsewhere.join("state.db").display()
+    );
+    change(&world, &mix);
+    let ended = with(&world, KEY, &["fetch", "--json"]).expect(1).json();
+    assert_eq!((&ended["activities"], &ended["failures"][0]["user_id"]), (&60.into(), &"user-0001".into()));
+    assert_eq!(ended["failures"].as_array().unwrap().len(), 1);
+    with(&world, KEY, &["fetch", "--user", "user-0001"]).expect(2);
+    let export = with(&world, KEY, &["accounts", "export"]).expect(1);
+    assert_eq!(export.stdout.lines().count(), 2);
+    assert!(export.stderr.contains("user-0001"), "{}", export.stderr);
+    // Its tokens anew, or both keys at once, and it is back.
+    let other = world.folder.path().join("other.key");
+    std::fs::write(&other, OTHER_KEY).unwrap();
+    with(&world, KEY, &["accounts", "rekey"]).expect(2);
+    with(&world, KEY, &["accounts", "rekey", "--old-key-file", other.to_str().unwrap()]).expect(0);
+    assert_eq!(with(&world, KEY, &["fetch", "--json"]).expect(0).json()["activities"], 90);
+    change(&world, &mix);
+    with(&world, KEY, &["accounts", "add", file.to_str().unwrap(), "--replace"]).expect(0);
+    assert_eq!(with(&world, KEY, &["fetch", "--json"]).expect(0).json()["activities"], 90);
+}
+
+#[test]
+fn a_key_is_changed_while_nobody_fetches() {
+    let world = sealed();
+    let held = longrun::store::landing::Landing::open(&world.lake()).unwrap();
+    let file = world.folder.path().join("old.key");
+    std::fs::write(&file, KEY).unwrap();
+    let rekey = ["accounts", "rekey", "--old-key-file", file.to_str().unwrap()];
+    let ended = with(&world, OTHER_KEY, &rekey);
+    assert!(ended.code != Some(0) && ended.stderr.contains("the landing"), "{}", ended.stderr);
+    drop(held);
+    with(&world, OTHER_KEY, &rekey).expect(0);
 }

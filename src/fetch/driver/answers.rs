@@ -51,7 +51,8 @@ impl Fetch<'_> {
                 )));
             }
             Err(NoGrant::Refused(reason)) => match self.stored_meanwhile(index)? {
-                Some(stored) => self.scheduler.refreshed_elsewhere(index, stored),
+                Some(Ok(stored)) => self.scheduler.refreshed_elsewhere(index, stored),
+                Some(Err(closed)) => self.scheduler.refresh_given_up(index, closed.reason),
                 None => self.scheduler.refresh_refused(index, &reason),
             },
             Err(NoGrant::Trouble { reason, retry_after_ms }) => {
@@ -102,11 +103,12 @@ impl Fetch<'_> {
                 self.scheduler.again(index, &ask);
             }
             Verdict::TokenRefused(reason) => match self.stored_meanwhile(index)? {
-                Some(stored) => {
+                Some(Ok(stored)) => {
                     self.scheduler.again(index, &ask);
                     self.scheduler.adopt(index, stored);
                 }
-                None => self.scheduler.token_refused(index, &ask, reason, now_ms),
+                // The refresh that follows says why.
+                Some(Err(_)) | None => self.scheduler.token_refused(index, &ask, reason, now_ms),
             },
             Verdict::Refused(reason) => self.scheduler.refused(index, &ask, reason, now_ms),
             Verdict::ApplicationRefused(reason) => {

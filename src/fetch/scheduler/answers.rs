@@ -269,9 +269,14 @@ impl Scheduler {
         }
     }
 
+    /// New tokens were not asked for: they could not be kept.
+    pub fn refresh_given_up(&mut self, index: usize, reason: String) {
+        self.came_back();
+        self.give_up(index, reason);
+    }
+
     /// The token endpoint refuses the refresh token.
     pub fn refresh_refused(&mut self, index: usize, reason: &str) {
-        self.came_back();
         if names_the_grant(reason) {
             self.effects.push(Effect::RefreshRefused { account: index });
         }
@@ -281,7 +286,7 @@ impl Scheduler {
              account its newest tokens with `longrun accounts add`, or let the athlete give consent again: `longrun connect strava \
              --user {user_id}`"
         );
-        self.give_up(index, reason);
+        self.refresh_given_up(index, reason);
     }
 
     /// The token endpoint did not answer well.

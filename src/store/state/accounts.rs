@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::seal::{Key, is_sealed};
@@ -33,12 +33,31 @@ fn strava() -> String {
     "strava".to_string()
 }
 
-impl Account {
-    /// What a token of this account is sealed with, besides the key.
-    fn place(&self, token: &str) -> String {
-        format!("{}/{}/{token}", self.source, self.account_id)
+/// What a token of an account is sealed with, besides the key.
+fn place(source: &str, account_id: &str, token: &str) -> String {
+    format!("{source}/{account_id}/{token}")
+}
+
+/// An account whose tokens do not open, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub user_id: String,
+    pub reason: String,
+}
+
+impl Closed {
+    pub fn error(self) -> Error {
+        Error::Usage(self.reason)
     }
 }
+
+/// An account with its tokens, where those open.
+pub type Opened = std::result::Result<Account, Closed>;
+
+const NO_KEY: &str = "the tokens of this lake are sealed; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key they were sealed with";
+const OTHER_KEY: &str = "the tokens of this lake are sealed with another key; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to that \
+                         one, or change it with `longrun accounts rekey --old-key-file`; where it is lost, `longrun accounts \
+                         remove` whose tokens those are, and add them again";
 
 /// Which athlete an account is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +110,8 @@ impl Accounts {
 
     /// Adds accounts, or renews the tokens of those that are there: all of them or, on an error, none. An
     /// account stays with its user. A refresh ends the refresh token before it, so the tokens that end
-    /// later are the ones that work, and older ones take their place only where that is asked for.
+    /// later are the ones that work, and older ones take their place only where that is asked for. Where tokens are
+    /// sealed, it takes a key that opens some.
     pub fn add(&mut self, accounts: &[Account], replace: Replace) -> Result<Added> {
         let newest = newest_of_each(accounts)?;
         let mut added = Added::default();
@@ -123,9 +143,22 @@ impl Accounts {
             }
             write.push(account);
         }
-        let rows: Vec<[String; 2]> = write.iter().map(|account| self.stored(account)).collect();
+        let refused = self.put(&write, |db| why_not_sealed_with(self.key.as_ref(), db))?;
+        refused.map_or(Ok(added), |reason| Err(Error::Usage(reason.to_string())))
+    }
+
+    /// Stores accounts, unless there is a reason not to.
+    fn put(
+        &self,
+        accounts: &[&Account],
+        why_not: impl Fn(&Connection) -> rusqlite::Result<Option<&'static str>>,
+    ) -> Result<Option<&'static str>> {
+        let rows: Vec<[String; 2]> = accounts.iter().map(|account| self.stored(account)).collect();
         self.state.write(|db| {
-            write.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
+            if let Some(reason) = why_not(db)? {
+                return Ok(Some(reason));
+            }
+            accounts.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
                 db.execute(
                     "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s, scope)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -144,52 +177,34 @@ impl Accounts {
                     ],
                 )
                 .map(drop)
-            })
-        })?;
-        Ok(added)
+            })?;
+            Ok(None)
+        })
+    }
+
+    /// Why new tokens cannot be stored: others are sealed, and not with this key.
+    pub fn why_no_new_tokens(&self) -> Result<Option<&'static str>> {
+        self.state.check(why_not_sealed_with(self.key.as_ref(), &self.state.db))
     }
 
     /// The tokens as they are stored: sealed, where there is a key.
     fn stored(&self, account: &Account) -> [String; 2] {
         [("access", &account.access_token), ("refresh", &account.refresh_token)].map(|(name, token)| {
             match &self.key {
-                Some(key) => key.seal(token, &account.place(name)),
+                Some(key) => key.seal(token, &place(&account.source, &account.account_id, name)),
                 None => token.expose().to_string(),
             }
         })
     }
 
-    fn opened(&self, mut account: Account) -> Result<Account> {
-        for name in ["access", "refresh"] {
-            let place = account.place(name);
-            let token = if name == "access" { &mut account.access_token } else { &mut account.refresh_token };
-            if !is_sealed(token.expose()) {
-                continue;
-            }
-            let Some(key) = &self.key else {
-                return Err(Error::Usage(
-                    "the tokens of this lake are sealed; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key they were sealed with"
-                        .to_string(),
-                ));
-            };
-            *token = key.open(token.expose(), &place).ok_or_else(|| {
-                Error::Usage(format!(
-                    "the tokens of user {} do not open with this key; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key they were sealed with",
-                    account.user_id
-                ))
-            })?;
-        }
-        Ok(account)
+    /// An account as it is stored, with its tokens open.
+    pub fn opened(&self, account: Account) -> Opened {
+        opened_with(&[self.key.as_ref()], account)
     }
 
-    /// Whether the environment has a key that tokens are sealed with.
-    pub fn has_key(&self) -> bool {
-        self.key.is_some()
-    }
-
-    /// Everybody's, with their tokens.
-    pub fn list(&self) -> Result<Vec<Account>> {
-        self.rows("", &[])?.into_iter().map(|account| self.opened(account)).collect()
+    /// Everybody's, with their tokens or why those do not open.
+    pub fn list(&self) -> Result<Vec<Opened>> {
+        Ok(self.list_stored()?.into_iter().map(|account| self.opened(account)).collect())
     }
 
     /// Everybody's, for showing: the tokens are as they are stored, and no key is needed.
@@ -198,9 +213,9 @@ impl Accounts {
     }
 
     /// One account as it is stored now: another process may have renewed its tokens.
-    pub fn find(&self, source: &str, account_id: &str) -> Result<Option<Account>> {
+    pub fn find(&self, source: &str, account_id: &str) -> Result<Option<Opened>> {
         let found = self.rows("WHERE source = ?1 AND account_id = ?2", &[source, account_id])?.pop();
-        found.map(|account| self.opened(account)).transpose()
+        Ok(found.map(|account| self.opened(account)))
     }
 
     fn rows(&self, which: &str, values: &[&str]) -> Result<Vec<Account>> {
@@ -302,17 +317,68 @@ impl Accounts {
         self.state.check(self.state.db.execute(sql, values)).map(drop)
     }
 
-    /// Seals every token with another key, or with none: all of them or, on an error, none. Returns how many
-    /// accounts there are.
+    /// Seals every token with another key, or with none: all of them or, on an error, none. What is sealed with that
+    /// key already stays so. Returns how many accounts there are. Whoever calls this holds the landing: a fetch in the
+    /// middle of it would have the key from before.
     pub fn rekey(&mut self, key: Option<Key>) -> Result<usize> {
-        let accounts = self.list()?;
-        self.key = key;
+        let old = std::mem::replace(&mut self.key, key);
+        let opened = |account| opened_with(&[old.as_ref(), self.key.as_ref()], account);
+        let accounts: Vec<Account> = self
+            .list_stored()?
+            .into_iter()
+            .map(opened)
+            .collect::<std::result::Result<_, Closed>>()
+            .map_err(Closed::error)?;
         let count = accounts.len();
-        self.add(&accounts, Replace::Any)?;
+        self.put(&accounts.iter().collect::<Vec<_>>(), |_| Ok(None))?;
         // The pages that the old texts stood in are free now, and still hold them.
         self.state.check(self.state.db.execute_batch("VACUUM"))?;
         Ok(count)
     }
+}
+
+/// Opens the tokens of an account with one of these keys.
+fn opened_with(keys: &[Option<&Key>], mut account: Account) -> Opened {
+    let keys = || keys.iter().copied().flatten();
+    for name in ["access", "refresh"] {
+        let place = place(&account.source, &account.account_id, name);
+        let token = if name == "access" { &mut account.access_token } else { &mut account.refresh_token };
+        if !is_sealed(token.expose()) {
+            continue;
+        }
+        let Some(opened) = keys().find_map(|key| key.open(token.expose(), &place)) else {
+            let user_id = account.user_id;
+            let reason = match keys().next() {
+                None => NO_KEY.to_string(),
+                Some(_) => format!(
+                    "the tokens of user {user_id} do not open with this key; set LONGRUN_KEY, or LONGRUN_KEY_FILE, to the key \
+                     they were sealed with, or, where only theirs do not open, give them anew with `longrun accounts add --replace`"
+                ),
+            };
+            return Err(Closed { user_id, reason });
+        };
+        *token = opened;
+    }
+    Ok(account)
+}
+
+/// Why nothing can be sealed with this key, or stored without one, beside what is sealed already.
+fn why_not_sealed_with(key: Option<&Key>, db: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    let mut statement = db.prepare_cached("SELECT source, account_id, refresh_token FROM accounts")?;
+    let mut stored = statement.query([])?;
+    let mut is_sealed_lake = false;
+    while let Some(row) = stored.next()? {
+        let (source, account_id, token): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if !is_sealed(&token) {
+            continue;
+        }
+        let Some(key) = key else { return Ok(Some(NO_KEY)) };
+        if key.open(&token, &place(&source, &account_id, "refresh")).is_some() {
+            return Ok(None);
+        }
+        is_sealed_lake = true;
+    }
+    Ok(is_sealed_lake.then_some(OTHER_KEY))
 }
 
 /// What was granted, by account; those that nobody knows it of are left out.

@@ -123,7 +123,7 @@ mod tests {
             assert!(bytes() == before, "which changes nothing");
             let accounts = Accounts::open(&lake).unwrap().list().unwrap();
             assert_eq!(accounts.len(), 1, "after {commits} commits");
-            assert_eq!(accounts[0].refresh_token.expose(), "refresh");
+            assert_eq!(accounts[0].as_ref().unwrap().refresh_token.expose(), "refresh");
             let state = State::open_if_there(dir.path()).unwrap().unwrap();
             assert!(is_current(&state.db).unwrap());
             if commits == EARLIER.len() {

@@ -19,7 +19,7 @@ pub mod zones;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 
@@ -103,7 +103,8 @@ impl State {
 
     /// All of the work or nothing of it. It must not wait for anything: every other process waits for it.
     pub fn write<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let transaction = self.db.unchecked_transaction();
+        // From its begin on, nobody else writes: what it reads first is as it will be when it writes.
+        let transaction = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
         self.check(transaction.and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;
