@@ -38,7 +38,7 @@ pub struct Args {
     /// Stop after this stage
     #[arg(long, value_enum, default_value = "reconcile", value_name = "STAGE")]
     until: Stage,
-    /// Do it again and again, and begin so long after the last begin; stop with Ctrl-C or SIGTERM
+    /// Do it again and again, and begin so long after the last begin; stop with Ctrl-C, SIGTERM or SIGHUP
     #[arg(long, value_name = "DURATION", value_parser = fetch::duration)]
     every: Option<SignedDuration>,
     #[command(flatten, next_help_heading = "Fetching")]
@@ -138,11 +138,13 @@ fn once(lake: &Lake, args: &Args, observed: &fetch::Observed, stop: &Stop) -> (O
         if stop.is_asked() {
             break;
         }
+        stop.is_fetching.store(stage == Stage::Fetch, Ordering::SeqCst);
         match due(stage, lake, args, observed, &mut outcome) {
             Ok(exit) => exits.push(exit),
             Err(e) => outcome.failed.push(format!("{}: {e}", stage.name())),
         }
     }
+    stop.is_fetching.store(false, Ordering::SeqCst);
     let is_any = |exit: Exit| exits.contains(&exit);
     let exit = match () {
         () if !outcome.failed.is_empty() || is_any(Exit::Incomplete) => Exit::Incomplete,
@@ -283,9 +285,11 @@ fn changes(before: &Figures, now: &Figures) -> Vec<String> {
 }
 
 /// Whether somebody asked for an end. The stage that is at work is finished first; a second time ends it at once, which
-/// costs nothing but its work.
+/// costs nothing but its work. A fetch would lose the tokens that are on their way to it: it hears the first time itself,
+/// and is always waited for.
 struct Stop {
     asked: Arc<AtomicBool>,
+    is_fetching: Arc<AtomicBool>,
     changed: Arc<(Mutex<()>, Condvar)>,
 }
 
@@ -294,8 +298,9 @@ const INTERRUPTED: i32 = 130;
 
 impl Stop {
     fn listen() -> Result<Stop> {
-        let stop = Stop { asked: Arc::default(), changed: Arc::default() };
-        let (asked, changed) = (stop.asked.clone(), stop.changed.clone());
+        let stop = Stop { asked: Arc::default(), is_fetching: Arc::default(), changed: Arc::default() };
+        let (asked, is_fetching, changed) =
+            (stop.asked.clone(), stop.is_fetching.clone(), stop.changed.clone());
         let listening = move || {
             http::block_on(async {
                 let mut signals = Signals::new()?;
@@ -304,8 +309,12 @@ impl Stop {
                 let (guard, condition) = &*changed;
                 drop(guard.lock());
                 condition.notify_all();
-                signals.any().await;
-                std::process::exit(INTERRUPTED)
+                loop {
+                    signals.any().await;
+                    if !is_fetching.load(Ordering::SeqCst) {
+                        std::process::exit(INTERRUPTED)
+                    }
+                }
             })?
         };
         let builder = std::thread::Builder::new().name("signals".to_string());

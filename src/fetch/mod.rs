@@ -120,7 +120,7 @@ pub enum Stop {
     MaxRequests,
     /// The API answered nothing well for longer than was to be waited.
     Outage { reason: String },
-    /// Somebody asked for it: Ctrl-C, or SIGTERM.
+    /// Somebody asked for it: Ctrl-C, SIGTERM or SIGHUP.
     Interrupted,
 }
 

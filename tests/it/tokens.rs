@@ -1,31 +1,33 @@
 //! Tokens from a token endpoint that answers otherwise than expected.
 
 use std::collections::VecDeque;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use longrun::store::state::accounts::Account;
 use longrun::testing::emulator::{Config, Twist};
 use longrun::testing::synth::Options;
 use serde_json::{Value, json};
 
-use crate::support::{WIDE, World};
+use crate::support::{BINARY, Ended, WIDE, World};
 
 const ONE: Options = Options { seed: 43, users: 1, activities: 20 };
 
-/// A world whose token endpoint gives these answers first.
+/// A world whose token endpoint gives these answers first, each after a while.
 struct Tokens {
     world: World,
     answers: Arc<Mutex<VecDeque<Value>>>,
 }
 
 impl Tokens {
-    fn of(options: Options) -> Tokens {
+    fn of(options: Options, delay: Duration) -> Tokens {
         let answers = Arc::new(Mutex::new(VecDeque::<Value>::new()));
         let given = answers.clone();
         let script = move |asked: &longrun::testing::emulator::Asked| {
             let is_token = asked.path_and_query == "/oauth/token";
             let answer = is_token.then(|| given.lock().unwrap().pop_front()).flatten()?;
-            Some(Twist { instead: Some((200, answer.to_string().into_bytes())), ..Twist::default() })
+            Some(Twist { instead: Some((200, answer.to_string().into_bytes())), delay, ..Twist::default() })
         };
         let config = Config { limits: WIDE, script: Some(Box::new(script)), ..Config::default() };
         Tokens { world: World::of(options, config).0, answers }
@@ -50,7 +52,7 @@ impl Tokens {
 
 #[test]
 fn a_new_token_is_kept_whatever_is_other_beside_it() {
-    let tokens = Tokens::of(ONE);
+    let tokens = Tokens::of(ONE, Duration::ZERO);
     let end_s = jiff::Timestamp::now().as_second() + 21_600;
     for more in [
         json!({"expires_in": 21_600}),
@@ -71,7 +73,7 @@ fn a_new_token_is_kept_whatever_is_other_beside_it() {
 
 #[test]
 fn a_grant_without_a_refresh_token_leaves_the_one_before_in_place() {
-    let tokens = Tokens::of(ONE);
+    let tokens = Tokens::of(ONE, Duration::ZERO);
     let before = tokens.stored();
     let new = tokens.rotate(json!({"expires_in": 21_600, "refresh_token": null}));
     tokens.world.fetch(&[]).expect(0);
@@ -81,10 +83,46 @@ fn a_grant_without_a_refresh_token_leaves_the_one_before_in_place() {
 
 #[test]
 fn a_grant_without_an_access_token_still_renews_the_refresh_token() {
-    let tokens = Tokens::of(ONE);
+    let tokens = Tokens::of(ONE, Duration::ZERO);
     let new = tokens.rotate(json!({"access_token": null}));
     // The endpoint takes only the newest refresh token, so this one was used.
     let ended = tokens.world.fetch(&[]).expect(0);
     assert_eq!(ended.json()["token_refreshes"], 1);
     assert_ne!(tokens.stored().refresh_token, new.refresh_token);
+}
+
+/// Sends signals to a process while the token endpoint is about to answer it.
+fn signalled(tokens: &Tokens, mut command: Command, signals: &[&str]) -> Ended {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !tokens.answers.lock().unwrap().is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let process = child.id().to_string();
+    for signal in signals {
+        assert!(Command::new("kill").args([signal, process.as_str()]).status().unwrap().success());
+    }
+    Ended::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn no_signal_that_asks_for_an_end_costs_a_token_that_is_on_its_way() {
+    let tokens = Tokens::of(ONE, Duration::from_secs(1));
+    for command in [&["fetch", "--max-age", "0s"][..], &["run", "--until", "fetch", "--max-age", "0s"]] {
+        for signals in [&["-HUP"][..], &["-TERM", "-HUP", "-INT", "-TERM"]] {
+            let new = tokens.rotate(json!({"expires_in": 21_600}));
+            let ended = signalled(&tokens, tokens.world.command(command), signals).expect(75);
+            assert_eq!(tokens.stored().refresh_token, new.refresh_token, "{signals:?}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_fetch_that_is_to_outlive_the_terminal_does() {
+    let tokens = Tokens::of(ONE, Duration::from_secs(1));
+    tokens.rotate(json!({"expires_in": 21_600}));
+    let fetch = tokens.world.command(&["fetch"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" fetch", BINARY]).stdin(Stdio::null());
+    command.envs(fetch.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    signalled(&tokens, command, &["-HUP"]).expect(0);
 }
