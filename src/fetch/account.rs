@@ -10,7 +10,7 @@ use crate::store::landing::Ask;
 use crate::store::state::accounts::Account;
 use crate::store::state::parked::Parked;
 
-/// An access token that ends sooner is refreshed first.
+/// An access token that ends sooner is refreshed first, unless it was given for less.
 const TOKEN_MARGIN_S: i64 = 60;
 /// When an access token that was refused ended.
 const ENDED: i64 = i64::MIN;
@@ -55,6 +55,8 @@ pub struct Work {
     pub rank: u32,
     phase: Phase,
     token: Token,
+    /// By so much an access token is refreshed before it ends.
+    margin_s: i64,
     /// Whether the access token is one that the source gave in this run.
     pub is_given: bool,
     /// What was asked for with an access token that was refused, and not answered since.
@@ -115,6 +117,7 @@ impl Work {
             rank,
             phase: Phase::PageOwed,
             token: Token::Kept,
+            margin_s: TOKEN_MARGIN_S,
             is_given: false,
             refused_tokens: HashSet::new(),
             owed: Queues::Counted([0; OF_ACTIVITIES], Timestamp::MIN),
@@ -208,6 +211,9 @@ impl Work {
         self.served += 1;
         if self.token == Token::New {
             self.token = Token::Kept;
+            // Another one would end as soon, so one that is given for less than that is used to its end.
+            let is_short = self.account.expires_at.saturating_sub(TOKEN_MARGIN_S) < now.as_second();
+            self.margin_s = if is_short { 0 } else { TOKEN_MARGIN_S };
         }
         Some(ask)
     }
@@ -283,7 +289,7 @@ impl Work {
     }
 
     pub fn needs_refresh(&self, now_s: i64) -> bool {
-        self.token == Token::Kept && self.account.expires_at.saturating_sub(TOKEN_MARGIN_S) < now_s
+        self.token == Token::Kept && self.account.expires_at.saturating_sub(self.margin_s) < now_s
     }
 
     /// Whether new tokens are on their way, or will be asked for next.

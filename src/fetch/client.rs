@@ -83,10 +83,11 @@ impl Grant {
         (grant.access_token.is_some() || grant.refresh_token.is_some()).then_some(grant)
     }
 
-    /// When the access token ends that came at this time, unix seconds.
+    /// When the access token ends that came at this time, unix seconds. How long it lasts is right by any clock, and a
+    /// time only by the endpoint's own; a token that would have ended when it came has an end that nobody knows.
     pub fn ends_at(&self, now_s: i64) -> i64 {
-        let lifetime_s = self.expires_in.unwrap_or(LIFETIME_S);
-        self.expires_at.unwrap_or_else(|| now_s.saturating_add(lifetime_s))
+        let at_s = self.expires_at.filter(|at_s| self.expires_in.is_none() && *at_s > now_s);
+        at_s.unwrap_or_else(|| now_s.saturating_add(self.expires_in.unwrap_or(LIFETIME_S)))
     }
 }
 
@@ -281,6 +282,8 @@ mod tests {
             assert_eq!(ends(more), 5_000, "{more}");
         }
         assert_eq!(ends(""), 1_000 + LIFETIME_S);
+        assert_eq!(ends(r#","expires_at":999"#), 1_000 + LIFETIME_S);
+        assert_eq!(ends(r#","expires_at":999,"expires_in":4000"#), 5_000);
         assert_eq!(ends(r#","expires_in":1e300"#), i64::MAX);
         assert_eq!(
             read(r#"{"access_token":"a"} and more"#),

@@ -59,11 +59,13 @@ fn a_new_token_is_kept_whatever_is_other_beside_it() {
         json!({"expires_at": null, "expires_in": "21600"}),
         json!({"expires_at": end_s.to_string()}),
         json!({"expires_at": end_s as f64}),
+        json!({"expires_at": end_s - 43_200, "expires_in": 21_600}),
+        json!({"expires_at": end_s - 43_200}),
         json!({"expires_at": "soon", "athlete": "somebody", "token_type": 7}),
         json!({}),
     ] {
         let new = tokens.rotate(more.clone());
-        let ended = tokens.world.fetch(&["--max-age", "0s"]).expect(0);
+        let ended = tokens.world.fetch(&["--max-age", "0s", "--depth", "detail"]).expect(0);
         assert_eq!(ended.json()["token_refreshes"], 1, "{more}");
         let stored = tokens.stored();
         assert_eq!(stored.refresh_token, new.refresh_token, "{more}");
