@@ -9,6 +9,7 @@ mod keys;
 mod made_from;
 pub mod merge;
 mod places;
+mod points;
 mod read;
 pub mod stamp;
 mod steps;

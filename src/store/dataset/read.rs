@@ -3,6 +3,7 @@
 use std::io;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::file::metadata::ParquetMetaData;
@@ -12,6 +13,7 @@ use twox_hash::XxHash64;
 use super::geometry;
 use super::keys::{activities_beside, sources};
 use super::made_from::{MadeFrom, made_from};
+use super::points::Points;
 use super::stamp;
 use crate::error::{Error, Result};
 use crate::store::backend::Key;
@@ -114,15 +116,16 @@ pub fn batches(lake: &Lake, key: &Key, columns: Option<&[&str]>, rows: usize) ->
 }
 
 /// Where a command is named that makes the file anew, its schema is checked.
-fn of_columns(
+fn of_columns<R: ChunkReader + Clone + 'static>(
     lake: &Lake,
     key: &Key,
-    file: impl ChunkReader + 'static,
+    file: R,
     columns: Option<&[&str]>,
     command: Option<&str>,
     rows: usize,
 ) -> Result<Batches> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(lake, key, &e))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file.clone()).map_err(|e| damaged(lake, key, &e))?;
     if let Some(command) = command {
         check(lake, key, builder.metadata(), command)?;
     }
@@ -136,10 +139,12 @@ fn of_columns(
             ProjectionMask::leaves(all, own)
         }
     };
+    let (mut points, mask) = Points::of(&file, &builder, &mask);
     let reader =
         builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(lake, key, &e))?;
+    let batches = reader.map(move |batch| points.among(batch?).map_err(ArrowError::from));
     let (lake, key) = (lake.clone(), key.clone());
-    Ok(Box::new(reader.map(move |batch| batch.map_err(|e| damaged(&lake, &key, &e)))))
+    Ok(Box::new(batches.map(move |batch| batch.map_err(|e| damaged(&lake, &key, &e)))))
 }
 
 /// Some rows of a file, by their numbers, which ascend.
