@@ -121,13 +121,11 @@ pub fn sports(a: (Source, Option<Sport>), b: (Source, Option<Sport>), confusion:
 }
 
 fn track(a: &Record, b: &Record) -> u8 {
-    let tells_nothing = |r: &Record| r.is_virtual || r.footprint.is_one_place();
+    let tells_nothing = |r: &Record| r.is_virtual || r.footprint.is_one_place;
     if tells_nothing(a) || tells_nothing(b) {
         return ABSENT;
     }
-    let one = a.footprint.share_within(&b.footprint);
-    // Nobody was beside somebody who was not beside them.
-    let other = if one > 0.0 { b.footprint.share_within(&a.footprint) } else { 0.0 };
+    let (one, other) = a.footprint.shares(&b.footprint);
     let (most, least) = (one.max(other), one.min(other));
     let name = match (most, least) {
         (most, least) if most >= 0.85 && least >= 0.75 => "same",

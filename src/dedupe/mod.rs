@@ -12,6 +12,7 @@
 //! weights and answers are as they were is not touched again: both of its files say what they were made
 //! from.
 
+mod agreement;
 mod alone;
 mod assign;
 pub mod block;
@@ -199,7 +200,13 @@ pub fn people(batches: &[RecordBatch], gone: Gone) -> BTreeMap<String, PersonRec
         for (row, record) in records.into_iter().enumerate() {
             let is_left_out = gone == Gone::LeftOut && gone_at.is_valid(row);
             if let Some(record) = record.filter(|_| !is_left_out) {
-                people.entry(users.value(row).to_string()).or_default().push((record, (number, row)));
+                let placed = (record, (number, row));
+                match people.get_mut(users.value(row)) {
+                    Some(own) => own.push(placed),
+                    None => {
+                        people.insert(users.value(row).to_string(), vec![placed]);
+                    }
+                }
             }
         }
     }

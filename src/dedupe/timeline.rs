@@ -13,12 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{self, Confusion};
+use super::agreement::{PARTNER_BITS, agreement};
 use super::copies::Copies;
-use super::levels::{SPORT, number};
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
-use super::relation::{self, DAY_S};
+use super::relation::DAY_S;
 use super::zones::{self, Zones};
 use crate::sources::Source;
 use crate::store::state::zones::ZoneAnswers;
@@ -70,8 +69,6 @@ impl State {
 
 /// What it costs to change the clock. Coming and going, a single record would have to pay for it twice.
 const CHANGE_BITS: f64 = 7.5;
-/// With less, a record has no partner where it lies.
-const PARTNER_BITS: f64 = 3.0;
 /// What begins within this after the one before is of one session with it.
 const SESSION_S: i64 = 5_400;
 /// A clock is off by any time, but what lies a day apart is the same again on the next day.
@@ -100,16 +97,20 @@ pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
     let is_told = |own: &&Channel| !is_local(records, own);
     // Whoever knows its zone is held against by those that do not, and is asked last.
     let mut on_line: Vec<&Channel> = [&answered].into_iter().chain(all.iter().filter(is_told)).collect();
+    let mut line = Line::of(&on_line, &placed);
     for may_be_off in [false, true] {
         for own in all.iter().rev() {
-            let line = Line::of(&on_line, &placed);
-            settle(Ground { records, copies: &copies, line: &line }, own, may_be_off, &mut placed);
-            if is_local(records, own) && !may_be_off {
+            let has_moved =
+                settle(Ground { records, copies: &copies, line: &line }, own, may_be_off, &mut placed);
+            let is_new = is_local(records, own) && !may_be_off;
+            if is_new {
                 on_line.push(own);
+            }
+            if is_new || has_moved {
+                line = Line::of(&on_line, &placed);
             }
         }
     }
-    let line = Line::of(&on_line, &placed);
     put_back(Ground { records, copies: &copies, line: &line }, &mut placed);
     let line = Line::of(&on_line, &placed);
     for own in &on_line {
@@ -180,19 +181,22 @@ fn local_times(records: &[Record], channels: &[Channel], placed: &mut [Placed]) 
     }
 }
 
-/// Moves a recording with all of its copies, where nobody has yet.
-fn move_all(state: State, at: usize, ground: Ground, placed: &mut [Placed]) {
+/// Moves a recording with all of its copies, where nobody has yet. Whether one was.
+fn move_all(state: State, at: usize, ground: Ground, placed: &mut [Placed]) -> bool {
     let Some(shift_s) = state.shift_s(&ground.records[at], &placed[at]).filter(|shift_s| *shift_s != 0)
     else {
-        return;
+        return false;
     };
+    let mut has_moved = false;
     for copy in ground.copies.beside(at) {
         let record = &ground.records[*copy];
         if placed[*copy].why == Why::Told && record.quality != Quality::Hidden {
             placed[*copy].start_s = record.start_s + shift_s;
             placed[*copy].why = state.why();
+            has_moved = true;
         }
     }
+    has_moved
 }
 
 fn move_to(state: State, record: &Record, placed: &mut Placed) {
@@ -223,53 +227,6 @@ impl Line {
     }
 }
 
-/// What speaks for two records being one if the first began at `start_s`, in bits; none where nothing does.
-fn agreement(records: &[Record], placed: &[Placed], (at, start_s): (usize, i64), other: usize) -> f64 {
-    let (r, q) = (&records[at], &records[other]);
-    let (of_r, of_q) = (placed[at].length_s, placed[other].length_s);
-    let q_start_s = placed[other].start_s;
-    let shared_s = relation::overlap_s((start_s, start_s + of_r), (q_start_s, q_start_s + of_q));
-    let shorter_s = of_r.min(of_q).max(1);
-    if 2 * shared_s < shorter_s || compare::sport(r, q, &Confusion::default()) == number(SPORT, "different") {
-        return 0.0;
-    }
-    let mut bits = if 5 * shared_s >= 4 * shorter_s { 1.0 } else { 0.5 };
-    let ends_off_s = (start_s + of_r - q_start_s - of_q).abs();
-    bits += match (start_s - q_start_s).abs().min(ends_off_s + 16) {
-        0..=15 => 2.5,
-        16..=90 => 1.5,
-        91..=330 => 0.5,
-        _ => 0.0,
-    };
-    bits += match relation::apart(r, q) {
-        Some((s, share)) if s <= 5.0 || share <= 0.005 => 3.0,
-        Some((_, share)) if share <= 0.03 => 1.5,
-        Some((_, share)) if share <= 0.1 => 0.5,
-        _ => 0.0,
-    };
-    // A part goes less far.
-    let is_part = 4 * shorter_s < 3 * of_r.max(of_q);
-    if let Some((one, two)) = r.distance_m.zip(q.distance_m).filter(|_| !is_part) {
-        bits += match (one - two).abs() / one.max(two) {
-            share if share <= 0.015 => 2.0,
-            share if share <= 0.05 => 1.0,
-            share if share <= 0.3 => 0.0,
-            _ => -1.0,
-        };
-    }
-    let tells = |r: &Record| !r.is_virtual && !r.footprint.is_one_place();
-    // What lies where it says needs no other witness.
-    if start_s != r.start_s && bits >= PARTNER_BITS && tells(r) && tells(q) {
-        let share = r.footprint.share_within(&q.footprint).max(q.footprint.share_within(&r.footprint));
-        bits += match share {
-            share if share >= 0.75 => 3.0,
-            share if share >= 0.25 => 0.0,
-            _ => return 0.0,
-        };
-    }
-    bits.max(0.0)
-}
-
 /// What a record is held against.
 #[derive(Clone, Copy)]
 struct Ground<'a> {
@@ -285,21 +242,24 @@ fn best(ground: Ground, placed: &[Placed], at: usize, start_s: i64) -> (f64, Opt
     let near = ground.line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
     let mut most = (0.0, None);
     for other in near.take(MOST_NEAR).filter(|other| *other != at) {
-        let bits = agreement(ground.records, placed, (at, start_s), other);
-        if bits > most.0 && ground.copies.are_apart(ground.records, at, other) {
-            most = (bits, Some(other));
+        let agreement = agreement(ground.records, placed, (at, start_s), other);
+        if agreement.at_most() > most.0 && ground.copies.are_apart(ground.records, at, other) {
+            let bits = agreement.bits();
+            if bits > most.0 {
+                most = (bits, Some(other));
+            }
         }
     }
     most
 }
 
 /// Finds the path of one channel along the line of those that are placed. What explains itself is asked first; that a
-/// clock is off by any amount is believed of what is left.
-fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]) {
+/// clock is off by any amount is believed of what is left. Whether a record was moved.
+fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]) -> bool {
     let records = ground.records;
     let is_local = is_local(records, own);
     if is_local && may_be_off {
-        return;
+        return false;
     }
     let plain = if is_local { State::LocalTime } else { State::Told };
     let mut has_partner = vec![false; own.len()];
@@ -313,7 +273,7 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
         }
     }
     if !is_local && has_partner.iter().all(|has| *has) {
-        return;
+        return false;
     }
     let votes =
         |base: State, fewest: usize| amounts(ground, own, placed, (&has_partner, &is_taken), (base, fewest));
@@ -336,9 +296,11 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
         states.extend(hours.chain(odd).filter(|shift_s| *shift_s != 0).map(|shift_s| State::By(-shift_s)));
     }
     let path = path(ground, own, placed, &states, is_local);
+    let mut has_moved = false;
     for (at, state) in own.iter().zip(path) {
-        move_all(states[state], *at, ground, placed);
+        has_moved |= move_all(states[state], *at, ground, placed);
     }
+    has_moved
 }
 
 /// Puts back what fits no worse where it says itself that it lies, now that all others are placed.
@@ -375,6 +337,7 @@ fn amounts(
     (base, fewest): (State, usize),
 ) -> Vec<i64> {
     const CELL_S: i64 = 60;
+    const VOTER_BITS: f64 = 5.0;
     let Ground { records, copies, line } = ground;
     let mut votes: BTreeMap<i64, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, _) in own.iter().zip(has_partner).filter(|(_, has)| !**has) {
@@ -384,8 +347,9 @@ fn amounts(
         for other in near.filter(|other| !is_taken[*other]).take(2 * MOST_NEAR) {
             let ahead_s = placed[other].start_s - start_s;
             // The sizes must agree, and so the overlap is whole once it is shifted.
-            let bits = agreement(records, placed, (*at, placed[other].start_s), other);
-            if ahead_s.abs() > 5 && bits >= 5.0 && copies.are_apart(records, *at, other) {
+            let agreement = agreement(records, placed, (*at, placed[other].start_s), other);
+            let may_vote = ahead_s.abs() > 5 && agreement.at_most() >= VOTER_BITS;
+            if may_vote && copies.are_apart(records, *at, other) && agreement.bits() >= VOTER_BITS {
                 votes.entry(ahead_s.div_euclid(CELL_S)).or_default().push((*at, ahead_s));
             }
         }
