@@ -84,6 +84,30 @@ pub enum Apart {
     Unlikely,
 }
 
+/// Something of each of some pairs, sorted by pair.
+struct Known<T>(Vec<(Pair, T)>);
+
+impl<T: Copy> Known<T> {
+    fn of(&self, pair: Pair) -> Option<T> {
+        let at = self.0.binary_search_by_key(&pair, |(pair, _)| *pair).ok()?;
+        Some(self.0[at].1)
+    }
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Known<T> {
+        Known(Vec::new())
+    }
+}
+
+impl<T> FromIterator<(Pair, T)> for Known<T> {
+    fn from_iter<I: IntoIterator<Item = (Pair, T)>>(pairs: I) -> Known<T> {
+        let mut known: Vec<(Pair, T)> = pairs.into_iter().collect();
+        known.sort_by_key(|(pair, _)| *pair);
+        Known(known)
+    }
+}
+
 pub struct Clusters<'a> {
     pub records: &'a [Record],
     pub placed: &'a [Placed],
@@ -91,9 +115,9 @@ pub struct Clusters<'a> {
     /// Of each record, its cluster; of each cluster, its records.
     pub of: Vec<usize>,
     pub members: Vec<Vec<usize>>,
-    bits: HashMap<Pair, f64>,
+    bits: Known<f64>,
     /// Of pairs of one source.
-    ties: HashMap<Pair, Tie>,
+    ties: Known<Tie>,
     /// Pairs of records that were looked at to see whether their clusters come together.
     looked_at: Cell<u64>,
     /// Clusters that did not come together, with the sizes that they had: while they have these, they will not.
@@ -120,10 +144,10 @@ impl<'a> Clusters<'a> {
             let (a, b) = (&records[s.pair.a], &records[s.pair.b]);
             a.source == b.source && !(decide::is_apart(s) && habits.are_two(a, b))
         };
-        let ties: HashMap<Pair, Tie> =
+        let ties: Known<Tie> =
             pairs.iter().filter(is_within).map(|s| (s.pair, company.tie(records, s))).collect();
         let are_of_one_device =
-            |s: &Scored| ties.get(&s.pair).is_some_and(|tie| are_of_one_device(records, company, s, *tie));
+            |s: &Scored| ties.of(s.pair).is_some_and(|tie| are_of_one_device(records, company, s, tie));
         let are_two = |s: &&Scored| is_elsewhere(s) || are_of_one_device(s);
         let two = pairs.iter().filter(are_two).map(|s| s.pair).collect();
         let mut clusters = Clusters {
@@ -134,7 +158,7 @@ impl<'a> Clusters<'a> {
             members: (0..records.len()).map(|record| vec![record]).collect(),
             looked_at: Cell::new(0),
             refused: HashMap::new(),
-            bits: HashMap::new(),
+            bits: Known::default(),
             habits,
             copies: Copies::of(records),
             false_starts: FalseStarts::of(records, placed),
@@ -244,7 +268,7 @@ impl<'a> Clusters<'a> {
         for x in &self.members[one] {
             for y in &self.members[other] {
                 let pair = block::pair(self.records, *x, *y);
-                let bits = self.bits.get(&pair).copied();
+                let bits = self.bits.of(pair);
                 if self.two.contains(&pair) {
                     return Apart::Two;
                 }
@@ -253,8 +277,8 @@ impl<'a> Clusters<'a> {
                 }
                 let source = self.records[*x].source;
                 let are_one_teller = self.habits.are_one_teller(&self.records[*x], &self.records[*y]);
-                if are_one_teller || self.ties.contains_key(&pair) {
-                    match self.ties.get(&pair) {
+                if are_one_teller || self.ties.of(pair).is_some() {
+                    match self.ties.of(pair) {
                         None | Some(Tie::Cut) => return Apart::Two,
                         Some(Tie::Doubtful) => is_doubtful |= !(are_told_elsewhere && source.spec().gathers),
                         Some(Tie::Free) => {}
@@ -320,8 +344,7 @@ impl<'a> Clusters<'a> {
 
     /// All that is known of the pairs between two clusters.
     pub fn bits_between(&self, one: usize, other: usize) -> f64 {
-        let bits =
-            |x: usize, y: usize| self.bits.get(&block::pair(self.records, x, y)).copied().unwrap_or(0.0);
+        let bits = |x: usize, y: usize| self.bits.of(block::pair(self.records, x, y)).unwrap_or(0.0);
         let of = |x: &usize| -> f64 { self.members[other].iter().map(|y| bits(*x, *y)).sum() };
         self.members[one].iter().map(of).sum()
     }
@@ -441,17 +464,18 @@ pub fn settle(clusters: &Clusters, pairs: &mut [Scored], groups: &[Group], of_jo
 fn mark_copies(records: &[Record], pairs: &mut [Scored]) {
     let is_meant = |s: &Scored| s.decision == Decision::Match && s.reason == Reason::Weight;
     let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
-    let mut surest: HashMap<(usize, Source), usize> = HashMap::new();
+    let mut surest = vec![[None; Source::ALL.len()]; records.len()];
     for (at, scored) in pairs.iter().enumerate().filter(|(_, s)| is_meant(s)) {
-        for side in sides(scored.pair) {
-            let best = surest.entry(side).or_insert(at);
-            if scored.bits > pairs[*best].bits {
-                *best = at;
+        for (record, source) in sides(scored.pair) {
+            let best = &mut surest[record][source as usize];
+            if best.is_none_or(|best: usize| scored.bits > pairs[best].bits) {
+                *best = Some(at);
             }
         }
     }
     for (at, scored) in pairs.iter_mut().enumerate().filter(|(_, s)| is_meant(s)) {
-        if sides(scored.pair).iter().any(|side| surest[side] != at) {
+        if sides(scored.pair).into_iter().any(|(record, source)| surest[record][source as usize] != Some(at))
+        {
             scored.reason = Reason::Copy;
         }
     }

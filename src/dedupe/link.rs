@@ -6,7 +6,7 @@
 //!            record lies) pairs)                              accounts)                 overlaps)  lies apart)    parts)
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Thresholds;
 use super::alone;
@@ -34,6 +34,8 @@ use super::weights::Weights;
 use super::zones::Zones;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
+
+const SOURCES: usize = Source::ALL.len();
 
 /// Everything that was found out about one person's records.
 #[derive(Debug, Default)]
@@ -106,11 +108,11 @@ fn set_clocks(records: &[Record], placed: &[Placed], pairs: &mut [Scored], weigh
 fn clocks(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> BTreeMap<(Source, Source), Clock> {
     const SURE_BITS: f64 = 5.0;
     const LAST: u8 = number(TIME, "starts");
-    let mut best: HashMap<(usize, Source), f64> = HashMap::new();
+    let mut best = vec![[f64::NEG_INFINITY; SOURCES]; records.len()];
     let sides = |pair: Pair| [(pair.a, records[pair.b].source), (pair.b, records[pair.a].source)];
     for scored in pairs {
-        for side in sides(scored.pair) {
-            let most = best.entry(side).or_insert(f64::NEG_INFINITY);
+        for (at, source) in sides(scored.pair) {
+            let most = &mut best[at][source as usize];
             *most = most.max(scored.bits);
         }
     }
@@ -118,7 +120,8 @@ fn clocks(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> BTreeMap<(
     for scored in pairs.iter().filter(|s| s.pattern[TIME] <= LAST && s.bits >= SURE_BITS) {
         let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
         let is_told = [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_manual);
-        let is_best = sides(scored.pair).iter().all(|side| best[side] <= scored.bits);
+        let is_best =
+            sides(scored.pair).into_iter().all(|(at, source)| best[at][source as usize] <= scored.bits);
         if a.source != b.source && is_told && is_best {
             let (a_s, b_s) = (placed[scored.pair.a].start_s, placed[scored.pair.b].start_s);
             sightings.entry((a.source, b.source)).or_default().push((a_s, b_s - a_s));
@@ -158,14 +161,14 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
         [DAY, DAY_ONE].contains(&s.pattern[TIME])
             || (matches!(relation::kind(s.pattern[TIME]), Kind::Whole | Kind::Part) && s.bits > 0.0)
     };
-    let mut rivals: HashMap<(usize, Source), u32> = HashMap::new();
+    let mut rivals = vec![[0_u32; SOURCES]; records.len()];
     for scored in pairs.iter().filter(|s| could_be(s)) {
-        for side in sides(scored.pair) {
-            *rivals.entry(side).or_insert(0) += 1;
+        for (at, source) in sides(scored.pair) {
+            rivals[at][source as usize] += 1;
         }
     }
     for scored in pairs.iter_mut().filter(|s| [DAY, DAY_ONE].contains(&s.pattern[TIME])) {
-        if sides(scored.pair).iter().all(|side| rivals[side] == 1) {
+        if sides(scored.pair).into_iter().all(|(at, source)| rivals[at][source as usize] == 1) {
             scored.pattern[TIME] = ALONE;
             scored.bits = weights.score(&scored.pattern);
         }

@@ -20,20 +20,20 @@ pub fn row(
     weights: &Weights,
 ) -> Match {
     let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
-    let level = |comparison: usize| level_name(comparison, scored.pattern[comparison]).map(str::to_string);
+    let level = |comparison: usize| level_name(comparison, scored.pattern[comparison]);
     let bits = |comparison: usize| weights.bits(comparison, scored.pattern[comparison]) as f32;
     const { assert!(COMPARISONS.len() == 6, "each has its columns") };
     let odds = scored.bits.exp2();
     let moved = |at: usize| {
         let moved_s = placed[at].start_s - records[at].start_s;
-        (moved_s as i32, (moved_s != 0).then(|| placed[at].why.name().to_string()))
+        (moved_s as i32, (moved_s != 0).then(|| placed[at].why.name()))
     };
     let ((moved_a_s, moved_a_why), (moved_b_s, moved_b_why)) = (moved(scored.pair.a), moved(scored.pair.b));
     Match {
         user_id: user_id.to_string(),
-        source_a: a.source.to_string(),
+        source_a: a.source.name(),
         source_id_a: a.source_id.clone(),
-        source_b: b.source.to_string(),
+        source_b: b.source.name(),
         source_id_b: b.source_id.clone(),
         start_time_a: time(a.start_s),
         start_time_b: time(b.start_s),
@@ -58,7 +58,7 @@ pub fn row(
         effort_bits: bits(5),
         bits: scored.bits as f32,
         probability: (odds / (1.0 + odds)) as f32,
-        decision: scored.decision.name().to_string(),
-        reason: scored.reason.name().to_string(),
+        decision: scored.decision.name(),
+        reason: scored.reason.name(),
     }
 }

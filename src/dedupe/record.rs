@@ -1,5 +1,7 @@
 //! What matching looks at: one activity of one source, reduced to what can be compared.
 
+use std::collections::HashMap;
+
 use arrow::array::{Array, AsArray, Float64Array, ListArray, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, Int32Type};
 use twox_hash::XxHash64;
@@ -177,6 +179,9 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
     let (serials, devices) = (words("device_serial"), words("device_name"));
     let (elapsed, moving, distances) = (numbers("elapsed_s"), numbers("moving_s"), numbers("distance_m"));
     let (heart_rates, calories) = (numbers("avg_heart_rate_bpm"), numbers("calories_kcal"));
+    // Most are called as others are.
+    let mut names: HashMap<&str, Option<u64>> = HashMap::new();
+    let mut name = |title| *names.entry(title).or_insert_with(|| given(title));
     let record = |row: usize| {
         let source = Source::named(sources.value(row))?;
         let source_id = ids.value(row).to_string();
@@ -208,7 +213,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             serial: serial.map(hash),
             device: serial.or(word(devices, row)).map(hash),
             app: source.spec().app_key.zip(word(extras, row)).and_then(|(key, extra)| app(key, extra)),
-            title: word(titles, row).and_then(given),
+            title: word(titles, row).and_then(&mut name),
             zone: word(zones, row).map(zone_name),
             is_virtual: in_a_game || (trainer.is_valid(row) && trainer.value(row)),
             is_manual: manual.is_valid(row) && manual.value(row),

@@ -69,15 +69,20 @@ pub fn kind(level: u8) -> Kind {
 /// two that fit best, because devices that pause by themselves count only one of them.
 pub fn apart(a: &Record, b: &Record) -> Option<(f64, f64)> {
     let mut best: Option<(f64, f64)> = None;
-    for one in [a.elapsed_s, a.moving_s].into_iter().flatten() {
-        for other in [b.elapsed_s, b.moving_s].into_iter().flatten() {
+    for (one, other) in [
+        (a.elapsed_s, b.elapsed_s),
+        (a.elapsed_s, b.moving_s),
+        (a.moving_s, b.elapsed_s),
+        (a.moving_s, b.moving_s),
+    ] {
+        if let (Some(one), Some(other)) = (one, other) {
             let off = (one - other).abs();
             if best.is_none_or(|(least, _)| off < least) {
-                best = Some((off, off / one.max(other)));
+                best = Some((off, one.max(other)));
             }
         }
     }
-    best
+    best.map(|(off, longer)| (off, off / longer))
 }
 
 /// The seconds that two spans share.

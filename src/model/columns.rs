@@ -206,6 +206,7 @@ plain! {
     f32, Float32Builder, DataType::Float32, |v| *v, number: f64::from(*v);
     f64, Float64Builder, DataType::Float64, |v| *v, number: *v;
     String, StringBuilder, DataType::Utf8, |v| v;
+    &'static str, StringBuilder, DataType::Utf8, |v| v;
     Timestamp, Utc, DataType::Timestamp(TIME_UNIT, Some("UTC".into())), |v| v.as_microsecond();
 }
 

@@ -11,35 +11,35 @@ use super::columns::{Columns, TableRow, record};
 record! {
     /// A record that tells of the workout.
     pub struct Member, MemberColumns {
-        pub source: String,
+        pub source: &'static str,
         pub source_id: String,
         /// `same`; or `part` of it, or the `whole` of it and others.
-        pub role: String,
+        pub role: &'static str,
     }
 }
 
 record! {
     /// Which fields a record gave, and why it.
     pub struct Lineage, LineageColumns {
-        pub source: String,
+        pub source: &'static str,
         pub source_id: String,
         /// `agreed_start`, `written`, `sport`, `sets`, `best_recording`, `fills` where a better record had none, or
         /// `piece` where the parts say it together.
-        pub why: String,
-        pub fields: Vec<String>,
+        pub why: &'static str,
+        pub fields: Vec<&'static str>,
     }
 }
 
 record! {
     /// A record that says something else than what was kept.
     pub struct Conflict, ConflictColumns {
-        pub field: String,
+        pub field: &'static str,
         pub kept: String,
         /// What this record says.
         pub other: String,
         /// `zone`, `hidden`, `unit` or `value`.
-        pub kind: String,
-        pub source: String,
+        pub kind: &'static str,
+        pub source: &'static str,
         pub source_id: String,
     }
 }

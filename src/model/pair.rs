@@ -10,10 +10,10 @@ record! {
     pub struct Match, MatchColumns {
         #[col(statistics)]
         pub user_id: String,
-        pub source_a: String,
+        pub source_a: &'static str,
         #[col(encoding = Plain)]
         pub source_id_a: String,
-        pub source_b: String,
+        pub source_b: &'static str,
         #[col(encoding = Plain)]
         pub source_id_b: String,
         #[col(encoding = Differences)]
@@ -29,16 +29,16 @@ record! {
         /// and why: `local_time` (it gives local time as UTC), `clock` (off for a stretch of days),
         /// `end_for_start`, `answered` (somebody said in which zone its clock was); null where it lies where it says.
         pub moved_a_s: i32,
-        pub moved_a_why: Option<String>,
+        pub moved_a_why: Option<&'static str>,
         pub moved_b_s: i32,
-        pub moved_b_why: Option<String>,
+        pub moved_b_why: Option<&'static str>,
         /// The level of each comparison; null where there was nothing to compare.
-        pub time: Option<String>,
-        pub distance: Option<String>,
-        pub sport: Option<String>,
-        pub track: Option<String>,
-        pub identity: Option<String>,
-        pub effort: Option<String>,
+        pub time: Option<&'static str>,
+        pub distance: Option<&'static str>,
+        pub sport: Option<&'static str>,
+        pub track: Option<&'static str>,
+        pub identity: Option<&'static str>,
+        pub effort: Option<&'static str>,
         /// Before anything is compared.
         pub prior_bits: f32,
         pub time_bits: f32,
@@ -51,10 +51,10 @@ record! {
         pub bits: f32,
         pub probability: f32,
         /// `match`, `review` or `no_match`.
-        pub decision: String,
+        pub decision: &'static str,
         /// `weight`; or `assigned` (another pair was worth more), `conflict` (it would have brought together
         /// what cannot be one), `rivals` (another record fits about as well), `copy` (given twice by one
         /// source), `part`, `group` (others brought them together), or `person`.
-        pub reason: String,
+        pub reason: &'static str,
     }
 }

@@ -21,13 +21,13 @@ pub fn conflicts(records: &[Record], group: &Group, order: &[Vec<usize>; 5]) -> 
         if *role != Role::Same {
             continue;
         }
-        let mut add = |field: &str, kept: String, other: String, kind: &str| {
+        let mut add = |field: &'static str, kept: String, other: String, kind: &'static str| {
             found.push(Conflict {
-                field: field.to_string(),
+                field,
                 kept,
                 other,
-                kind: kind.to_string(),
-                source: r.source.to_string(),
+                kind,
+                source: r.source.name(),
                 source_id: r.source_id.clone(),
             });
         };

@@ -24,6 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
+use arrow::buffer::NullBuffer;
 
 use super::Row;
 use super::cluster::{Group, Role};
@@ -31,6 +32,7 @@ use super::record::Record;
 use crate::model::column::Giver;
 use crate::model::columns::Columns;
 use crate::model::golden::{Golden, GoldenColumns, Kept, Lineage, Member, kept, schema};
+use crate::model::sparse::null_array;
 use crate::sources::Source;
 use crate::store::dataset::cells::{self, Rows};
 use pieces::{Pieces, Run};
@@ -123,7 +125,7 @@ pub fn rows(batches: &[RecordBatch], people: &[Linked]) -> RecordBatch {
     RecordBatch::try_new(schema(), columns).expect("the columns are of the schema")
 }
 
-/// One column of all workouts, and who gave it.
+/// One column of all workouts, and who gave each value.
 fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef, Vec<From>) {
     if batches.is_empty() {
         return (new_empty_array(of.field.data_type()), Vec::new());
@@ -132,7 +134,11 @@ fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef
         |name: &str| -> Vec<&dyn Array> { batches.iter().map(|batch| Rows(batch).column(name)).collect() };
     let rules = arrays(RULE);
     let arrays = arrays(of.column.name);
-    let says = |row: Row| arrays[row.0].is_valid(row.1);
+    if arrays.iter().all(|array| array.null_count() == array.len()) {
+        return (null_array(of.field.data_type(), workouts.len()), Vec::new());
+    }
+    let nulls: Vec<Option<&NullBuffer>> = arrays.iter().map(|array| array.nulls()).collect();
+    let says = |row: Row| nulls[row.0].is_none_or(|nulls| nulls.is_valid(row.1));
     let has_rule = |row: Row| rules[row.0].is_valid(row.1);
     let giver = of.column.golden;
     let mut runs: Vec<Run> = Vec::new();
@@ -167,10 +173,10 @@ fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef
 /// The columns of a golden row that are its own. `given` are the others that have a value, and who gave it.
 fn golden<'k>(workout: &Workout, given: impl Iterator<Item = (&'k Kept, From)>) -> Golden {
     let Workout { records, group, order, .. } = workout;
-    let mut lineage: BTreeMap<(usize, &str), Vec<String>> = BTreeMap::new();
+    let mut lineage: BTreeMap<(usize, &'static str), Vec<&'static str>> = BTreeMap::new();
     for (of, from) in given.filter(|_| group.members.len() > 1) {
         let mut add = |at: usize, why: &'static str| {
-            lineage.entry((at, why)).or_default().push(of.column.name.to_string());
+            lineage.entry((at, why)).or_default().push(of.column.name);
         };
         match from {
             From::Record(at) if at == order[of.column.golden as usize][0] => add(at, why(of.column.golden)),
@@ -182,14 +188,14 @@ fn golden<'k>(workout: &Workout, given: impl Iterator<Item = (&'k Kept, From)>) 
     sources.sort_unstable();
     sources.dedup();
     let members = group.members.iter().map(|(at, role)| Member {
-        source: records[*at].source.to_string(),
+        source: records[*at].source.name(),
         source_id: records[*at].source_id.clone(),
-        role: role.name().to_string(),
+        role: role.name(),
     });
     let lineage = lineage.into_iter().map(|((at, why), fields)| Lineage {
-        source: records[at].source.to_string(),
+        source: records[at].source.name(),
         source_id: records[at].source_id.clone(),
-        why: why.to_string(),
+        why,
         fields,
     });
     Golden {
