@@ -36,15 +36,17 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
         output::json(&verified)?;
     }
     describe(&verified);
-    if verified.can_be_refetched() {
-        say!(
-            "{}",
-            if args.refetch {
-                "the next fetch asks again for the damaged responses"
-            } else {
-                "run `longrun verify --refetch`, and the next fetch asks again for the damaged responses"
-            }
-        );
+    match (verified.can_be_refetched(), args.refetch) {
+        (true, false) => {
+            say!(
+                "run `longrun verify --refetch`, and the next fetch asks again for the damaged responses, at its --depth"
+            );
+        }
+        (true, true) => say!("the next fetch asks again for the damaged responses, at its --depth"),
+        (false, _) if !verified.lost.is_empty() => {
+            say!("run `longrun fetch` at the --depth of before: it asks again for what was lost");
+        }
+        (false, _) => {}
     }
     let is_sound = verified.damage.is_empty() && verified.gaps.is_empty();
     Ok(if is_sound { Exit::Done } else { Exit::DoneWithRejects })
@@ -65,5 +67,13 @@ fn describe(verified: &Verified) {
         say!("damaged, in {} {}:", v.damage.len(), if v.damage.len() == 1 { "place" } else { "places" });
         output::complaints(&v.damage);
     }
+    output::complaints(&v.lost);
     output::complaints(&v.gaps);
+    if !v.made_good.is_empty() {
+        let places = output::count_of(v.made_good.len() as u64, "place", "places");
+        say!(
+            "damaged, in {places} of landing, and made good: what was there was fetched again, or is owed still"
+        );
+        output::complaints(&v.made_good);
+    }
 }

@@ -1,17 +1,17 @@
 //! Whether a lake holds what it says it holds: checksums of landing and archives, rows against landing, and what is
 //! known but was never fetched. Nothing is changed, unless somebody wants what is damaged to be fetched again.
 
-use std::collections::HashSet;
+mod lost;
 
 use compact_str::CompactString;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use self::lost::Told;
 use crate::error::Result;
 use crate::normalize;
 use crate::sources::strava::{self, history};
 use crate::store::archives;
-use crate::store::dataset;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{Frames, Piece, Position, Unopened};
 use crate::store::state::accounts::{Account, Accounts};
@@ -29,7 +29,11 @@ pub struct Verified {
     pub damage: Vec<String>,
     /// What is missing and can be had by running a command again.
     pub gaps: Vec<String>,
-    /// Buckets in which responses are damaged.
+    /// Places of landing that are damaged, and nothing is missing for it: it was fetched again, or nobody knew of it.
+    pub made_good: Vec<String>,
+    /// What is to be fetched again for what is damaged.
+    pub lost: Vec<String>,
+    /// Buckets in which responses are damaged that still count as fetched.
     #[serde(skip)]
     damaged: Vec<Bucket>,
 }
@@ -42,6 +46,8 @@ impl Verified {
         self.newer += other.newer;
         self.damage.extend(other.damage);
         self.gaps.extend(other.gaps);
+        self.made_good.extend(other.made_good);
+        self.lost.extend(other.lost);
         self.damaged.extend(other.damaged);
     }
 
@@ -73,10 +79,9 @@ pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
                 accounts.iter().filter(|a| lake.bucket(&a.user_id) == bucket).cloned().collect();
             let mut found = Verified::default();
             let checks = [
-                landing(lake, bucket, &mut found),
+                landed(lake, bucket, &of_bucket, &mut found),
                 normalize::check_landing(lake, bucket),
                 imports(lake, bucket, &mut found),
-                rows(lake, bucket, &of_bucket, &mut found),
             ];
             let broken = checks.into_iter().filter_map(Result::err);
             found.damage.extend(broken.map(|e| e.to_string()));
@@ -88,24 +93,47 @@ pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
     Ok(all)
 }
 
-fn landing(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
-    let sound = found.damage.len();
+/// Landing and rows, each against the other.
+fn landed(lake: &Lake, bucket: Bucket, accounts: &[Account], found: &mut Verified) -> Result<()> {
+    let mut damage = responses(lake, bucket, found)?;
+    let told = match Told::read(lake, bucket) {
+        Ok(told) => told,
+        Err(e) => {
+            found.damaged.extend((!damage.is_empty()).then_some(bucket));
+            found.damage.append(&mut damage);
+            return Err(e);
+        }
+    };
+    damage.extend(told.gone(lake, bucket)?);
+    if !damage.is_empty() {
+        let sound = history::sound(lake, bucket)?;
+        let lost = told.lost(&sound);
+        if !sound.is_as_kept {
+            found.damaged.push(bucket);
+        }
+        let is_made_good = sound.is_as_kept && lost.is_empty();
+        if is_made_good { &mut found.made_good } else { &mut found.damage }.append(&mut damage);
+        found.lost.extend(lost);
+    }
+    without_rows(lake, accounts, &told, found)
+}
+
+/// Opens every response. Returns the places of those that are damaged.
+fn responses(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<Vec<String>> {
+    let mut damage = Vec::new();
     for piece in Frames::open(lake, bucket, Position::default())? {
         match piece? {
             Piece::Frame(frame) => match frame.open() {
                 Ok(_) => found.responses += 1,
                 Err(Unopened::Newer) => found.newer += 1,
-                Err(e) => found.damage.push(format!("{}: {e}", frame.place())),
+                Err(e) => damage.push(format!("{}: {e}", frame.place())),
             },
             Piece::Damaged { segment, offset, bytes } => {
-                found.damage.push(format!("{segment}@{offset}: {bytes} bytes are no response"));
+                damage.push(format!("{segment}@{offset}: {bytes} bytes are no response"));
             }
         }
     }
-    if found.damage.len() > sound {
-        found.damaged.push(bucket);
-    }
-    Ok(())
+    Ok(damage)
 }
 
 fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
@@ -135,15 +163,8 @@ fn imports(lake: &Lake, bucket: Bucket, found: &mut Verified) -> Result<()> {
 }
 
 /// What the list has and no row.
-fn rows(lake: &Lake, bucket: Bucket, accounts: &[Account], found: &mut Verified) -> Result<()> {
-    let key = lake.activities(strava::SOURCE, bucket);
-    let mut there: HashSet<(String, String)> = HashSet::new();
-    for batch in dataset::read(lake, &key, Some(&["user_id", "source_id"]))? {
-        let rows = dataset::cells::Rows(&batch);
-        for row in 0..batch.num_rows() {
-            there.insert((rows.text("user_id", row), rows.text("source_id", row)));
-        }
-    }
+fn without_rows(lake: &Lake, accounts: &[Account], told: &Told, found: &mut Verified) -> Result<()> {
+    let there = &told.activities;
     found.activities += there.len() as u64;
     let history = history::read(lake, accounts, true)?;
     for account in accounts {

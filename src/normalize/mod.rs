@@ -148,19 +148,25 @@ struct Stored {
     imports: Vec<(u32, Import)>,
     /// Lines of imports that cannot be read, by number.
     damaged: Vec<(u32, String)>,
+    /// Whether activities were made from landing that is there no more.
+    is_landing_lost: bool,
 }
 
 impl Stored {
     fn of(lake: &Lake, bucket: Bucket) -> Result<Stored> {
         let imports = archives::list(lake, bucket)?;
         let segments = landing::segments(lake, bucket)?;
-        Ok(Stored { segments, imports: imports.imports, damaged: imports.damaged })
+        // What cannot be read is reported by who reads it.
+        let read = |key| dataset::made_from(lake, &key).ok().flatten().unwrap_or_default().landing;
+        let is_landing_lost = segments.is_empty()
+            && read(lake.activities(Source::Strava.name(), bucket)) != Position::default();
+        Ok(Stored { segments, imports: imports.imports, damaged: imports.damaged, is_landing_lost })
     }
 
     /// The sources that something is stored of.
     fn sources(&self) -> impl Iterator<Item = Source> {
         Source::ALL.into_iter().filter(|source| {
-            (*source == Source::Strava && !self.segments.is_empty())
+            (*source == Source::Strava && (!self.segments.is_empty() || self.is_landing_lost))
                 || self.imports.iter().any(|(_, import)| import.source == source.name())
         })
     }

@@ -8,7 +8,7 @@ use memchr::memmem;
 use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
-use crate::support::{Place, Row, WIDE, World, files, rows, timeless};
+use crate::support::{Place, Row, WIDE, World, files, rows, segments, timeless};
 
 const PEOPLE: Options = Options { seed: 81, users: 3, activities: 40 };
 const THEIRS: &str = "user-0001";
@@ -130,8 +130,56 @@ fn verify_sees_that_landing_is_lost_which_rows_were_made_from() {
         }
         let said = world.run(&["verify"]).expect(3).stderr;
         assert!(said.contains("but the activities were made from") && said.contains("or delete"), "{said}");
+        let said = world.run(&["normalize"]).expect(1).stderr;
+        assert!(said.contains("but the activities were made from") && said.contains("or delete"), "{said}");
     }
     std::fs::write(&segment, &whole).unwrap();
+    world.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn damage_is_said_until_what_was_lost_is_fetched_again() {
+    let (world, _) = World::of(Options { users: 1, ..PEOPLE }, Config { limits: WIDE, ..Config::default() });
+    let fetch = ["--depth", "streams", "--max-age", "24h"];
+    world.fetch(&fetch).expect(0);
+    world.run(&["normalize"]).expect(0);
+    let before = timeless(rows(&world.lake_folder(), "activities"));
+    let segment = segments(&world.lake(), "user-0000").remove(0);
+    let magic = [0x28, 0xb5, 0x2f, 0xfd];
+    let bytes = std::fs::read(&segment).unwrap();
+    let frames: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..at + 4] == magic).collect();
+    // The list, a detail, and samples.
+    for (nth, at) in [frames[0], frames[5], frames[frames.len() - 1]].into_iter().enumerate() {
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[at + 14] ^= 0xff;
+        std::fs::write(&segment, bytes).unwrap();
+        world.run(&["verify"]).expect(3);
+        world.run(&["verify", "--refetch"]).expect(3);
+        let said = world.run(&["verify"]).expect(3).stderr;
+        assert!(said.contains("run `longrun fetch`") && said.contains("landing has no more"), "{said}");
+        assert!(world.fetch(&fetch).expect(0).json()["requests"].as_u64() > Some(0));
+        world.run(&["normalize"]).expect(0);
+        let ended = world.run(&["verify", "--json"]).expect(0);
+        assert_eq!(ended.json()["made_good"].as_array().unwrap().len(), nth + 1, "{}", ended.stderr);
+        assert!(!ended.stderr.contains("run `longrun"), "{}", ended.stderr);
+    }
+    assert_eq!(timeless(rows(&world.lake_folder(), "activities")), before);
+}
+
+#[test]
+fn a_segment_that_is_gone_from_the_middle_is_missed_until_it_was_fetched_again() {
+    let (world, _) = World::of(Options { users: 1, ..PEOPLE }, Config { limits: WIDE, ..Config::default() });
+    for depth in ["detail", "streams"] {
+        world.fetch(&["--depth", depth, "--max-age", "24h"]).expect(0);
+    }
+    world.run(&["normalize"]).expect(0);
+    let segments = segments(&world.lake(), "user-0000");
+    assert_eq!(segments.len(), 2);
+    std::fs::remove_file(&segments[0]).unwrap();
+    let said = world.run(&["verify"]).expect(3).stderr;
+    assert!(said.contains("it is gone, and rows were made from it"), "{said}");
+    world.fetch(&["--depth", "streams"]).expect(0);
+    world.run(&["normalize"]).expect(0);
     world.run(&["verify"]).expect(0);
 }
 

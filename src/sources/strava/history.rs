@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use super::archive as strava_archive;
+use super::archive::{self as strava_archive, ArchivedEntry};
 use super::endpoints;
 use super::walk::packed::{self, Covered, MadeFrom};
 use super::walk::{Gone, Progress};
@@ -61,6 +61,7 @@ fn of_accounts(lake: &Lake, accounts: &[Account], ignore_archives: bool, keeps: 
 
 /// What has landed of each account of each user of a bucket. What landed for another user, who had the account
 /// before, is theirs.
+#[derive(Default)]
 struct Landed {
     of: HashMap<packed::Owner, Progress>,
     made_from: MadeFrom,
@@ -74,13 +75,18 @@ impl Landed {
     fn read(lake: &Lake, bucket: Bucket) -> Result<Landed> {
         let bytes = lake.backend().read(&names::walked_key(bucket))?.unwrap_or_default();
         let segments = landing::segments(lake, bucket)?;
-        let mut landed =
-            Landed { of: HashMap::new(), made_from: MadeFrom::default(), read_bytes: 0, kept_bytes: 0 };
-        if let Some((of, made_from)) = packed::unpack(&bytes)
-            && is_of(lake, &segments, &made_from)?
-        {
-            landed = Landed { of, made_from, kept_bytes: bytes.len() as u64, ..landed };
+        match packed::unpack(&bytes) {
+            Some((of, made_from)) if is_of(lake, &segments, &made_from)? => {
+                let kept_bytes = bytes.len() as u64;
+                Landed { of, made_from, kept_bytes, read_bytes: 0 }.go_on(lake, bucket)
+            }
+            _ => Landed::default().go_on(lake, bucket),
         }
+    }
+
+    /// Takes what has landed since.
+    fn go_on(mut self, lake: &Lake, bucket: Bucket) -> Result<Landed> {
+        let landed = &mut self;
         let mut frames = Frames::open(lake, bucket, landed.made_from.position)?;
         while let Some(piece) = frames.next().transpose()? {
             // What is damaged is normalize's to report; what it held is asked for again.
@@ -94,7 +100,7 @@ impl Landed {
             }
         }
         landed.made_from.position = frames.position();
-        Ok(landed)
+        Ok(self)
     }
 
     /// Keeps what was read, where that is much beside what was kept before. Whoever calls this holds the landing, so
@@ -167,6 +173,26 @@ pub fn distrust(lake: &Lake, bucket: Bucket) -> Result<()> {
     lake.backend().remove(&names::walked_key(bucket))
 }
 
+/// What is sound of a bucket's landing, with what archives have, whatever was read of it before it was damaged.
+#[derive(Debug)]
+pub struct Sound {
+    pub of: HashMap<packed::Owner, Progress>,
+    /// Whether what a fetch goes on from says the same.
+    pub is_as_kept: bool,
+}
+
+/// Reads all of a bucket's landing.
+pub fn sound(lake: &Lake, bucket: Bucket) -> Result<Sound> {
+    let mut of = Landed::default().go_on(lake, bucket)?.of;
+    let is_as_kept = Landed::read(lake, bucket)?.of == of;
+    let owners: Vec<packed::Owner> = of.keys().cloned().collect();
+    let wanted = owners.iter().map(|(user, account)| (account.as_str(), user.as_str())).collect();
+    with_archives(lake, bucket, &wanted, |user, account, entries| {
+        of.entry((user.to_string(), account.to_string())).or_default().archived(entries);
+    })?;
+    Ok(Sound { of, is_as_kept })
+}
+
 /// An activity that Strava had and has no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
@@ -209,12 +235,27 @@ fn read_bucket(
         .filter(|((user, account), _)| is_wanted(user, account))
         .map(|((_, account), progress)| (account, progress))
         .collect();
+    if !ignore_archives {
+        with_archives(lake, bucket, wanted, |_, account, entries| {
+            progress.entry(account.to_string()).or_default().archived(entries);
+        })?;
+    }
+    Ok(progress)
+}
+
+/// Gives what each archive of Strava has to the account that it is of. `wanted` gives the user of each account.
+fn with_archives(
+    lake: &Lake,
+    bucket: Bucket,
+    wanted: &HashMap<&str, &str>,
+    mut take: impl FnMut(&str, &str, &[ArchivedEntry]),
+) -> Result<()> {
     for (_, import) in archives::list(lake, bucket)?.imports {
         let accounts: Vec<&str> =
             wanted.iter().filter(|(_, user)| **user == import.user_id).map(|(account, _)| *account).collect();
         // Of two accounts, nobody knows whose archive it is.
         let [account] = accounts[..] else { continue };
-        if import.source != Source::Strava.name() || ignore_archives {
+        if import.source != Source::Strava.name() {
             continue;
         }
         // One that is gone from its place tells nothing; normalize says so.
@@ -222,7 +263,7 @@ fn read_bucket(
         // Who only reads may not be able to write in the lake.
         let scratch = lake.backend().scratch().unwrap_or_else(|_| std::env::temp_dir());
         let Ok(archive) = Container::open(&found.path, &import.name, &scratch) else { continue };
-        progress.entry(account.to_string()).or_default().archived(&strava_archive::entries(&archive));
+        take(&import.user_id, account, &strava_archive::entries(&archive));
     }
-    Ok(progress)
+    Ok(())
 }
