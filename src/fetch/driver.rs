@@ -265,6 +265,8 @@ impl<'a> Fetch<'a> {
             }
             (None, None) => {}
         }
+        // Where nothing can be written, on a full disk, this ends the run before the old refresh token has ended.
+        self.save()?;
         let app = self.options.app.clone().expect("without it, nothing is refreshed");
         let (client, account) = (self.client.clone(), self.scheduler.account(index).account.clone());
         self.flights.spawn(async move {

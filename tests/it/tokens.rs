@@ -10,7 +10,7 @@ use longrun::testing::emulator::{Config, Twist};
 use longrun::testing::synth::Options;
 use serde_json::{Value, json};
 
-use crate::support::{BINARY, Ended, WIDE, World};
+use crate::support::{BINARY, Ended, SmallDisk, WIDE, World};
 
 const ONE: Options = Options { seed: 43, users: 1, activities: 20 };
 
@@ -127,4 +127,25 @@ fn a_fetch_that_is_to_outlive_the_terminal_does() {
     command.args(["-c", "trap '' HUP; exec \"$0\" fetch", BINARY]).stdin(Stdio::null());
     command.envs(fetch.get_envs().filter_map(|(name, value)| Some((name, value?))));
     signalled(&tokens, command, &["-HUP"]).expect(0);
+}
+
+#[test]
+fn on_a_full_disk_no_token_is_asked_for_that_could_not_be_kept() {
+    let Some(disk) = SmallDisk::of("8m") else { return };
+    let config = Config { limits: WIDE, token_lifetime: Duration::from_secs(1), ..Config::default() };
+    let (world, _) = World::of(ONE, config);
+    let lake = disk.path().join("lake");
+    assert!(Command::new("cp").arg("-rp").arg(world.lake_folder()).arg(&lake).status().unwrap().success());
+    let fetch = || {
+        Ended::of(world.command(&["fetch", "--depth", "list"]).env("LONGRUN_LAKE", &lake).output().unwrap())
+    };
+    let ballast = disk.path().join("ballast");
+    let _ =
+        Command::new("dd").arg("if=/dev/zero").arg(format!("of={}", ballast.display())).arg("bs=4k").output();
+    let given = world.emulator.renewals();
+    let ended = fetch();
+    assert!(ended.code != Some(0), "{ended:?}");
+    assert_eq!(world.emulator.renewals(), given, "{}", ended.stderr);
+    std::fs::remove_file(&ballast).unwrap();
+    fetch().expect(0);
 }
