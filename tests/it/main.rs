@@ -25,6 +25,7 @@ mod install;
 mod job;
 mod kill;
 mod lake;
+mod leaks;
 mod limits;
 mod mixed;
 mod observed;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{Ended, Place, WIDE, World, files, rows};
+use crate::support::{Ended, Place, WIDE, World, files, rows, unpacked};
 
 const PEOPLE: Options = Options { seed: 41, users: 3, activities: 30 };
 
@@ -18,12 +18,7 @@ fn assert_nothing_leaked(world: &World, ended: &[&Ended]) {
             .find(|secret| text.windows(secret.len()).any(|w| w == secret.as_bytes()))
             .copied()
     };
-    for (path, bytes) in files(&world.lake_folder()) {
-        let bytes = if path.extension().is_some_and(|e| e == "zst") {
-            zstd::stream::decode_all(bytes.as_slice()).unwrap()
-        } else {
-            bytes
-        };
+    for (path, bytes) in unpacked(&world.lake_folder()) {
         let is_store = path.file_name().unwrap().to_string_lossy().starts_with("state.db");
         assert_eq!(is_secret(&bytes).is_some(), is_store, "{}: {:?}", path.display(), is_secret(&bytes));
     }

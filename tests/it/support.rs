@@ -281,6 +281,15 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
+/// The same, unpacked.
+pub fn unpacked(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = files(folder);
+    for (_, bytes) in files.iter_mut().filter(|(path, _)| path.extension().is_some_and(|e| e == "zst")) {
+        *bytes = zstd::stream::decode_all(bytes.as_slice()).unwrap();
+    }
+    files
+}
+
 /// The folder of real test inputs, beside the project; None, with a word, where it is not.
 pub fn fixtures(below: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures").join(below);

@@ -44,6 +44,8 @@ impl State {
         db.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         // A token that was rotated is on the disk before it is used.
         db.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
+        // A token that is removed or replaced leaves no bytes in the file.
+        db.pragma_update(None, "secure_delete", true).map_err(fail)?;
         migrations::bring_up(&mut db, &path)?;
         Ok(State { db, path })
     }
@@ -85,6 +87,16 @@ impl State {
         result.map_err(|e| state_error(&self.path, &e))
     }
 
+    /// Leaves nothing of what was deleted or replaced in the log of writes, which another process may have open.
+    fn empty_log(&self) -> Result<()> {
+        self.check(empty_log(&self.db))
+    }
+
+    /// The same, and gives back the room of what was deleted.
+    fn shrink(&self) -> Result<()> {
+        self.check(shrink(&self.db))
+    }
+
     /// From now on, whoever opens it next, writes go into a log of their own beside it.
     fn write_ahead(&self) -> Result<()> {
         let begin = Instant::now();
@@ -111,6 +123,15 @@ impl State {
             Ok(done)
         }))
     }
+}
+
+fn empty_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn shrink(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch("VACUUM")?;
+    empty_log(db)
 }
 
 /// All rows of a query, each as `row` makes it.

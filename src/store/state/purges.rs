@@ -55,7 +55,7 @@ impl State {
             Ok((parked + answers, struck))
         })?;
         if removed != (0, 0) {
-            self.check(self.db.execute_batch("VACUUM"))?;
+            self.shrink()?;
         }
         Ok(removed.0)
     }
@@ -91,7 +91,7 @@ impl State {
             }
             Ok(removed)
         })?;
-        self.check(self.db.execute_batch("VACUUM"))?;
+        self.shrink()?;
         Ok(removed)
     }
 
@@ -119,6 +119,6 @@ impl State {
     /// Strikes off who was forgotten, and frees the pages that their rows stood in.
     pub fn end_purge(&self, user_id: &str) -> Result<()> {
         self.check(self.db.execute("DELETE FROM purges WHERE user_id = ?1", params![user_id]))?;
-        self.check(self.db.execute_batch("VACUUM"))
+        self.shrink()
     }
 }

@@ -1,0 +1,2 @@
+-- Nothing of the schema changes. Tokens that were removed or replaced stood in free pages until now; a database is written anew
+-- before it gets here, and leaves nothing behind from now on.

@@ -1,0 +1,66 @@
+//! Tokens that were removed, replaced or repeated by the other side are nowhere to be found.
+
+use longrun::testing::emulator::Config;
+use longrun::testing::synth::Options;
+
+use crate::support::{WIDE, World, unpacked};
+
+const PEOPLE: Options = Options { seed: 41, users: 3, activities: 30 };
+
+/// Which of these texts stand in some file of the lake.
+fn found<'a>(world: &World, texts: &'a [String]) -> Vec<&'a str> {
+    let files = unpacked(&world.lake_folder());
+    let is_there =
+        |text: &&str| files.values().any(|bytes| bytes.windows(text.len()).any(|w| w == text.as_bytes()));
+    texts.iter().map(String::as_str).filter(is_there).collect()
+}
+
+/// The tokens that a lake has of a user, or of everybody.
+fn tokens(world: &World, user: &str) -> Vec<String> {
+    let exported = world.run(&["accounts", "export"]).expect(0).stdout;
+    let accounts = exported.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let theirs = accounts.filter(|account| account["user_id"].as_str().unwrap().starts_with(user));
+    let both = |account: serde_json::Value| {
+        ["access_token", "refresh_token"].map(|name| account[name].as_str().unwrap().to_string())
+    };
+    theirs.flat_map(both).collect()
+}
+
+#[test]
+fn tokens_that_are_removed_or_replaced_leave_no_byte_in_the_lake() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let removed = tokens(&world, "user-0001");
+    world.run(&["accounts", "remove", "user-0001"]).expect(0);
+    assert_eq!(found(&world, &removed), [""; 0]);
+    let replaced = tokens(&world, "user-");
+    assert_eq!(found(&world, &replaced).len(), 4);
+    world.emulator.revoke_access();
+    world.fetch(&[]).expect(0);
+    assert_eq!(found(&world, &replaced), [""; 0]);
+    // A process that has the database open keeps the log of its writes.
+    let other = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
+    other.pragma_update(None, "journal_mode", "WAL").unwrap();
+    let file = world.folder.path().join("wal.jsonl");
+    let line = r#"{"user_id":"wal","account_id":"7","access_token":"a-in-the-log","refresh_token":"r-in-the-log","expires_at":1}"#;
+    std::fs::write(&file, line).unwrap();
+    world.run(&["accounts", "add", file.to_str().unwrap()]).expect(0);
+    let removed = tokens(&world, "wal");
+    assert_eq!(found(&world, &removed).len(), 2);
+    world.run(&["accounts", "remove", "wal"]).expect(0);
+    assert_eq!(found(&world, &removed), [""; 0]);
+}
+
+#[test]
+fn what_an_earlier_longrun_left_of_removed_tokens_goes_with_the_next_command_that_writes() {
+    let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let removed = tokens(&world, "user-0001");
+    let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
+    db.pragma_update(None, "secure_delete", false).unwrap();
+    db.execute("DELETE FROM accounts WHERE user_id = 'user-0001'", []).unwrap();
+    db.pragma_update(None, "user_version", 11).unwrap();
+    drop(db);
+    world.run(&["accounts", "list"]).expect(0);
+    assert_eq!(found(&world, &removed).len(), 2, "who only reads changes nothing");
+    world.fetch(&[]).expect(0);
+    assert_eq!(found(&world, &removed), [""; 0]);
+}
