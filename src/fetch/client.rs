@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::budget::{PairSeen, RateSeen};
 use crate::error::Result;
 use crate::http::{self, chain};
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, Secrets};
 use crate::store::landing::MAX_BODY_BYTES;
 use crate::store::state::accounts::Account;
 
@@ -21,6 +21,13 @@ use crate::store::state::accounts::Account;
 pub struct App {
     pub client_id: String,
     pub client_secret: Secret,
+}
+
+impl App {
+    /// What nobody must read, with its own.
+    pub fn secrets_with<const N: usize>(&self, others: [&Secret; N]) -> Secrets {
+        Secrets::of(others.into_iter().chain([&self.client_secret]).cloned())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +47,8 @@ pub struct Answer {
     /// How long the server wants to be left alone.
     pub retry_after_ms: Option<i64>,
     pub body: Vec<u8>,
+    /// What it says of an error.
+    pub said: String,
 }
 
 /// How long an access token lasts where its answer does not say, as Strava documents it: six hours.
@@ -108,8 +117,13 @@ impl Client {
         Ok(Client { http, base, oauth })
     }
 
-    /// Asks the API. An error means that there was no whole answer.
-    pub async fn get(&self, path_and_query: &str, token: &Secret) -> Result<Answer, String> {
+    /// Asks the API. An error means that there was no whole answer. Nothing of the answer holds one of the secrets.
+    pub async fn get(
+        &self,
+        path_and_query: &str,
+        token: &Secret,
+        secrets: &Secrets,
+    ) -> Result<Answer, String> {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
             .map_err(|_| "the access token has characters that no header can carry".to_string())?;
         bearer.set_sensitive(true);
@@ -122,18 +136,22 @@ impl Client {
             read: pair(response.headers(), "x-readratelimit-limit", "x-readratelimit-usage"),
         };
         let retry_after_ms = retry_after_ms(response.headers());
-        Ok(Answer { status, date_s, rate, retry_after_ms, body: http::body(response, MAX_BODY_BYTES).await? })
+        let body = secrets.struck_from_data(http::body(response, MAX_BODY_BYTES).await?);
+        let said = said(&body, secrets);
+        Ok(Answer { status, date_s, rate, retry_after_ms, body, said })
     }
 
     /// New tokens for an account, from its refresh token.
     pub async fn refresh(&self, app: &App, account: &Account) -> Result<Grant, NoGrant> {
-        self.token(app, &[("grant_type", "refresh_token"), ("refresh_token", account.refresh_token.expose())])
-            .await
+        let secrets = app.secrets_with([&account.refresh_token, &account.access_token]);
+        let what = [("grant_type", "refresh_token"), ("refresh_token", account.refresh_token.expose())];
+        self.token(app, &what, &secrets).await
     }
 
     /// Tokens for who gave their consent.
     pub async fn exchange(&self, app: &App, code: &str) -> Result<Grant, NoGrant> {
-        self.token(app, &[("grant_type", "authorization_code"), ("code", code)]).await
+        let secrets = app.secrets_with([&Secret::new(code)]);
+        self.token(app, &[("grant_type", "authorization_code"), ("code", code)], &secrets).await
     }
 
     /// Takes an account's access back: the way of 2027 where the application's secret is known and the source has that
@@ -161,7 +179,7 @@ impl Client {
         }
     }
 
-    async fn token(&self, app: &App, what: &[(&str, &str)]) -> Result<Grant, NoGrant> {
+    async fn token(&self, app: &App, what: &[(&str, &str)], secrets: &Secrets) -> Result<Grant, NoGrant> {
         let mut form =
             vec![("client_id", app.client_id.as_str()), ("client_secret", app.client_secret.expose())];
         form.extend(what);
@@ -173,11 +191,14 @@ impl Client {
         let body = http::body(response, MAX_BODY_BYTES).await.map_err(trouble)?;
         match status {
             200..=299 => {
-                let said = said(&body);
+                let said = said(&body, secrets);
                 Grant::read(&body).ok_or_else(|| trouble(format!("HTTP {status} without a token{said}")))
             }
-            400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body)))),
-            _ => Err(NoGrant::Trouble { reason: format!("HTTP {status}{}", said(&body)), retry_after_ms }),
+            400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body, secrets)))),
+            _ => Err(NoGrant::Trouble {
+                reason: format!("HTTP {status}{}", said(&body, secrets)),
+                retry_after_ms,
+            }),
         }
     }
 
@@ -223,9 +244,9 @@ fn pair(headers: &HeaderMap, limit: &str, usage: &str) -> Option<PairSeen> {
     Some(PairSeen { short_limit, day_limit, short_used, day_used })
 }
 
-/// What an error body says, for a person: `: Authorization Error (Application: invalid)`.
+/// What an error body says, for a person and without secrets: `: Authorization Error (Application: invalid)`.
 /// `errors` is a list of objects, or now and then something else.
-pub fn said(body: &[u8]) -> String {
+pub fn said(body: &[u8], secrets: &Secrets) -> String {
     #[derive(Deserialize)]
     struct Fault {
         message: Option<String>,
@@ -235,7 +256,8 @@ pub fn said(body: &[u8]) -> String {
     let Ok(Fault { message: Some(message), errors }) = serde_json::from_slice(body) else {
         return String::new();
     };
-    let word = |error: &serde_json::Value, key: &str| error.get(key)?.as_str().map(str::to_string);
+    let word =
+        |error: &serde_json::Value, key: &str| error.get(key)?.as_str().map(|word| secrets.struck_from(word));
     let details: Vec<String> = errors
         .as_array()
         .into_iter()
@@ -250,7 +272,7 @@ pub fn said(body: &[u8]) -> String {
         })
         .collect();
     let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) };
-    format!(": {}{details}", message.chars().take(200).collect::<String>())
+    format!(": {}{details}", secrets.struck_from(&message).chars().take(200).collect::<String>())
 }
 
 #[cfg(test)]
@@ -323,6 +345,7 @@ mod tests {
     #[test]
     fn strava_is_quoted_whatever_the_shape_of_its_errors() {
         let body = br#"{"message":"Authorization Error","errors":[{"resource":"Application","field":"","code":"invalid"}]}"#;
+        let said = |body: &[u8]| said(body, &Secrets::default());
         assert_eq!(said(body), ": Authorization Error (Application invalid)");
         assert_eq!(
             said(br#"{"errors":"Rate Limit Exceeded","status":429,"message":"Too Many Requests"}"#),

@@ -21,7 +21,7 @@ use super::reserve::Reserve;
 use super::scheduler::{Bounds, Effect, Scheduler, Step};
 use super::{Doubted, Event, Failure, Options, Stop, Summary, Why, chosen, survey};
 use crate::error::{Error, Result};
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, Secrets};
 use crate::signals::Signals;
 use crate::sources::strava;
 use crate::sources::strava::walk::Wanted;
@@ -229,10 +229,16 @@ impl<'a> Fetch<'a> {
     fn send(&mut self, index: usize, ask: Ask) {
         *self.summary.calls.entry(endpoints::kind(&ask)).or_default() += 1;
         let client = self.client.clone();
-        let token = self.scheduler.account(index).account.access_token.clone();
+        let Account { access_token: token, refresh_token, .. } =
+            self.scheduler.account(index).account.clone();
+        let app = self.options.app.as_ref();
+        let secrets = app.map_or_else(
+            || Secrets::of([token.clone(), refresh_token.clone()]),
+            |app| app.secrets_with([&token, &refresh_token]),
+        );
         let sent_ms = self.now_ms();
         self.flights.spawn(async move {
-            let answer = client.get(&endpoints::path(&ask), &token).await;
+            let answer = client.get(&endpoints::path(&ask), &token, &secrets).await;
             Flight::Answer { account: index, ask, token, sent_ms, answer }
         });
     }

@@ -1,6 +1,5 @@
 //! What an answer means: decided from its status and its words, without doing anything.
 
-use super::client::said;
 use super::outage::Trouble;
 
 /// What is to be done about an answer.
@@ -23,9 +22,8 @@ pub enum Verdict {
 const CONNECT_AGAIN: &str =
     "connect again with `longrun connect strava`, and leave the boxes for activities ticked";
 
-/// Judges a status and a body.
-pub fn judge(status: u16, body: &[u8]) -> Verdict {
-    let said = said(body);
+/// Judges a status, a body and what that says.
+pub fn judge(status: u16, body: &[u8], said: &str) -> Verdict {
     let words = format!("HTTP {status}{said}");
     match status {
         200 => Verdict::Land,
@@ -63,6 +61,12 @@ pub fn names_the_application(words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::client::said;
+    use crate::model::secret::Secrets;
+
+    fn judge(status: u16, body: &[u8]) -> Verdict {
+        super::judge(status, body, &said(body, &Secrets::default()))
+    }
 
     #[test]
     fn a_wrong_secret_says_nothing_of_the_athlete() {

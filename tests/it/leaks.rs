@@ -1,9 +1,11 @@
 //! Tokens that were removed, replaced or repeated by the other side are nowhere to be found.
 
-use longrun::testing::emulator::Config;
+use std::sync::{Arc, OnceLock};
+
+use longrun::testing::emulator::{Asked, Config, Twist};
 use longrun::testing::synth::Options;
 
-use crate::support::{WIDE, World, unpacked};
+use crate::support::{Ended, WIDE, World, unpacked};
 
 const PEOPLE: Options = Options { seed: 41, users: 3, activities: 30 };
 
@@ -63,4 +65,54 @@ fn what_an_earlier_longrun_left_of_removed_tokens_goes_with_the_next_command_tha
     assert_eq!(found(&world, &removed).len(), 2, "who only reads changes nothing");
     world.fetch(&[]).expect(0);
     assert_eq!(found(&world, &removed), [""; 0]);
+}
+
+#[test]
+fn a_secret_that_the_other_side_repeats_is_neither_shown_nor_kept() {
+    let known: Arc<OnceLock<Vec<String>>> = Arc::default();
+    let told = known.clone();
+    let script = move |request: &Asked| {
+        let secrets = told.get()?.join(" ");
+        let path = request.path_and_query;
+        let (status, message) = match path.split('?').next()?.rsplit('/').next()? {
+            "token" => (400, format!("bad refresh_token: {secrets}")),
+            // Cut where it is too long, which leaves no piece of one either.
+            "streams" => (403, format!("{}{secrets}", "-".repeat(180))),
+            "activities" => return None,
+            id if id.ends_with(['0', '2', '4', '6', '8']) => (404, format!("Record Not Found: {secrets}")),
+            _ => (403, format!("Bearer {secrets} may not")),
+        };
+        let errors = serde_json::json!([{ "resource": secrets, "field": "refresh_token", "code": secrets }]);
+        let body = serde_json::json!({ "message": message, "errors": errors }).to_string();
+        Some(Twist { instead: Some((status, body.into_bytes())), ..Twist::default() })
+    };
+    let config = Config { limits: WIDE, script: Some(Box::new(script)), ..Config::default() };
+    let (world, _) = World::of(Options { users: 1, ..PEOPLE }, config);
+    let secrets = [tokens(&world, "user-"), vec!["emulated-secret".to_string()]].concat();
+    known.set(secrets.clone()).unwrap();
+    let log = world.lake_folder().join("log.jsonl");
+    let run = |args: &[&str]| {
+        let key = "S0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0VZS0U=";
+        Ended::of(world.command(args).env("LONGRUN_KEY", key).output().unwrap())
+    };
+    run(&["accounts", "rekey"]).expect(0);
+    let fetch = ["fetch", "--depth", "streams", "--per-second", "10000", "--log", log.to_str().unwrap()];
+    let refused = run(&fetch).expect(3);
+    assert!(
+        refused.stderr.contains("Bearer … … … may not (… … … refresh_token … … …)"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("not there"), "{}", refused.stderr);
+    world.emulator.revoke_access();
+    let ended = run(&[&fetch[..], &["--max-age", "0s"]].concat()).expect(1);
+    assert!(ended.stderr.contains("(HTTP 400: bad refresh_token: … … … (…"), "{}", ended.stderr);
+    let status = run(&["status", "--json"]).expect(0);
+    assert!(status.stdout.contains("Bearer … … … may not"), "{}", status.stdout);
+    run(&["normalize"]);
+    assert_eq!(found(&world, &secrets), [""; 0]);
+    for ended in [refused, ended, status] {
+        let shown = ended.stdout + &ended.stderr;
+        assert!(!shown.contains("emulated-"), "{shown}");
+    }
 }

@@ -87,7 +87,7 @@ impl Fetch<'_> {
             return Ok(());
         }
         let is_list = endpoints::activity(&ask).is_none();
-        match judge(answer.status, &answer.body) {
+        match judge(answer.status, &answer.body, &answer.said) {
             // That an activity is gone is an answer; that a whole list is, is a refusal.
             Verdict::Land if is_list && answer.status != 200 => {
                 self.scheduler.refused(index, &ask, format!("HTTP {}", answer.status), now_ms);

@@ -10,6 +10,7 @@ use reqwest::{Response, Url};
 use super::{Message, Outcome, Place, Sending, Settings, Sink};
 use crate::error::{Error, Result};
 use crate::http::{self, chain, shown};
+use crate::model::secret::{Secret, Secrets};
 
 /// What is posted for a message and of which content type, or why it cannot be.
 pub type Body = fn(&Message, &Settings) -> Result<(Vec<u8>, &'static str), String>;
@@ -31,8 +32,7 @@ pub struct HttpSink {
     body: Body,
     settings: Settings,
     bearer: Option<HeaderValue>,
-    /// What an endpoint may repeat in its answers, and nobody must read.
-    secrets: Vec<String>,
+    secrets: Secrets,
     has_taken: AtomicBool,
 }
 
@@ -48,10 +48,7 @@ impl HttpSink {
                 .flat_map(|q| q.split('&'))
                 .filter_map(|pair| Some(pair.split_once('=')?.1.to_string())),
         );
-        secrets.extend(token.map(|token| token.expose().to_string()));
-        secrets.retain(|secret| !secret.is_empty());
-        // The longest first, so that none is left in pieces.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let secrets = Secrets::of(secrets.into_iter().map(Secret::new).chain(token.cloned()));
         let bearer = match token {
             Some(token) => {
                 let mut bearer =
@@ -144,11 +141,8 @@ fn is_page(body: &[u8]) -> bool {
 }
 
 /// The beginning of what an answer says, in one line.
-fn words(body: &[u8], secrets: &[String]) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    for secret in secrets {
-        text = text.replace(secret, "…");
-    }
+fn words(body: &[u8], secrets: &Secrets) -> String {
+    let text = secrets.struck_from(&String::from_utf8_lossy(body));
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect();
     if line.is_empty() { line } else { format!(": {line}") }
 }
