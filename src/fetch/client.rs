@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 
 use super::budget::{PairSeen, RateSeen};
+use super::verdict::{names_the_application, names_the_grant};
 use crate::error::Result;
 use crate::http::{self, chain};
 use crate::model::secret::{Secret, Secrets};
@@ -194,11 +195,16 @@ impl Client {
                 let said = said(&body, secrets);
                 Grant::read(&body).ok_or_else(|| trouble(format!("HTTP {status} without a token{said}")))
             }
-            400 | 401 | 403 => Err(NoGrant::Refused(format!("HTTP {status}{}", said(&body, secrets)))),
-            _ => Err(NoGrant::Trouble {
-                reason: format!("HTTP {status}{}", said(&body, secrets)),
-                retry_after_ms,
-            }),
+            _ => {
+                let reason = format!("HTTP {status}{}", said(&body, secrets));
+                // What names neither is of something before it.
+                let is_refusal = matches!(status, 400 | 401 | 403)
+                    && (names_the_grant(&reason) || names_the_application(&reason));
+                Err(match is_refusal {
+                    true => NoGrant::Refused(reason),
+                    false => NoGrant::Trouble { reason, retry_after_ms },
+                })
+            }
         }
     }
 

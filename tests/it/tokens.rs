@@ -149,3 +149,26 @@ fn on_a_full_disk_no_token_is_asked_for_that_could_not_be_kept() {
     std::fs::remove_file(&ballast).unwrap();
     fetch().expect(0);
 }
+
+#[test]
+fn a_refusal_that_names_neither_the_grant_nor_the_application_is_waited_for() {
+    for (status, body) in
+        [(403, "<html>not from here</html>"), (400, ""), (401, r#"{"message":"Too Many Requests"}"#)]
+    {
+        let left = Mutex::new(2);
+        let script = move |asked: &longrun::testing::emulator::Asked| {
+            let mut left = left.lock().unwrap();
+            if asked.path_and_query != "/oauth/token" || *left == 0 {
+                return None;
+            }
+            *left -= 1;
+            Some(Twist { instead: Some((status, body.as_bytes().to_vec())), ..Twist::default() })
+        };
+        let token_lifetime = Duration::from_secs(1);
+        let config =
+            Config { limits: WIDE, token_lifetime, script: Some(Box::new(script)), ..Config::default() };
+        let (world, _) = World::of(ONE, config);
+        let summary = world.fetch(&["--depth", "list"]).expect(0).json();
+        assert_eq!((&summary["failures"], &summary["activities"]), (&json!([]), &json!(20)), "{status}");
+    }
+}
