@@ -475,11 +475,11 @@ async fn write_down(State(shared): State<Arc<Shared>>, request: Request, next: N
 
 /// What Strava says where there is nothing. Without a token nobody knows whose call it is.
 async fn nowhere(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Served {
-    let answer = match headers.contains_key(header::AUTHORIZATION) {
-        true => shared.admit(&uri, &headers).await?.answer,
-        false => Answer { date_s: shared.now_s(), rate: None, headers: Vec::new(), cut: false },
-    };
-    Ok(answer.with(404, fault("Record Not Found", "resource", "path", "invalid")))
+    let words = fault("Record Not Found", "resource", "path", "invalid");
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(oauth::plain(&shared, 404, words));
+    }
+    Ok(shared.admit(&uri, &headers).await?.answer.with(404, words))
 }
 
 /// What is known of a request when it comes.

@@ -180,7 +180,7 @@ async fn deauthorize(State(shared): Shares, headers: HeaderMap, form: String) ->
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ")).map(String::from);
     let token = bearer.or_else(|| field(&form, "access_token")).unwrap_or_default();
     let is_known = shared.lock().revoke(&token);
-    plain(&shared, if is_known { 200 } else { 401 }, json!({"access_token": token}).to_string())
+    plain(&shared, if is_known { 200 } else { 401 }, json!({"access_token": token}).to_string().into_bytes())
 }
 
 /// The new way: the application names itself, and a token in the form.
@@ -193,11 +193,11 @@ async fn revoke(State(shared): Shares, headers: HeaderMap, form: String) -> Resp
     if is_app {
         shared.lock().revoke(&field(&form, "token").unwrap_or_default());
     }
-    plain(&shared, if is_app { 200 } else { 401 }, String::new())
+    plain(&shared, if is_app { 200 } else { 401 }, Vec::new())
 }
 
 /// Without rate headers, as all of the token endpoint.
-fn plain(shared: &Shared, status: u16, body: String) -> Response<Body> {
+pub(super) fn plain(shared: &Shared, status: u16, body: Vec<u8>) -> Response<Body> {
     let answer = Answer { date_s: shared.now_s(), rate: None, headers: Vec::new(), cut: false };
-    answer.with(status, body.into_bytes())
+    answer.with(status, body)
 }
