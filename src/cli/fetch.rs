@@ -229,7 +229,9 @@ pub fn run_on(lake: &Lake, args: &Args, observed: &Observed) -> Result<(Summary,
     let exit = match &summary.stopped {
         Some(_) => Exit::StoppedAtQuota,
         None if !summary.failures.is_empty() => Exit::Incomplete,
-        None if summary.parked > 0 || !summary.doubts.is_empty() => Exit::DoneWithRejects,
+        None if summary.parked > 0 || !summary.doubts.is_empty() || !summary.unknown.is_empty() => {
+            Exit::DoneWithRejects
+        }
         None => Exit::Done,
     };
     Ok((summary, exit))
@@ -376,6 +378,9 @@ pub fn describe(summary: &Summary) {
         say!("{} set aside, listed above; a later run tries again", s.parked);
     }
     s.doubts.iter().for_each(say_doubt);
+    if !s.unknown.is_empty() {
+        say!("no list has {}; was it deleted, or is it another account's?", s.unknown.join(", "));
+    }
     if s.mistaken > 0 {
         say!(
             "{} {} another athlete's tokens, listed above; nothing of them was kept",

@@ -193,6 +193,7 @@ mod tests {
             user_id: "alice".to_string(),
             account_id: "7".to_string(),
             fetched_at: jiff::Timestamp::UNIX_EPOCH,
+            after: None,
             status: 200,
         };
         let written = line(&asked, b"{\"upload_id\":\r\n 987654321234567891000, \"distance\": 5000.10}");

@@ -123,6 +123,8 @@ mod tests {
             athlete_id: athlete_id.map(str::to_string),
             mistaken_at_s: None,
             refresh_refused_at_s: None,
+            refused_at_s: None,
+            revoked_at_s: None,
         };
         Athletes::of(all.iter().map(identity).collect())
     }

@@ -2,7 +2,7 @@
 
 mod answers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ use crate::sources::strava::walk::Wanted;
 use crate::sources::strava::{endpoints, history};
 use crate::store::lake::Lake;
 use crate::store::landing::{Ask, Landing};
-use crate::store::state::accounts::{Account, Accounts, Opened};
+use crate::store::state::accounts::{Account, Accounts, Identity, Opened};
 use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
 
@@ -62,6 +62,9 @@ pub async fn run(
     summary.budget = Some(fetch.scheduler.budget.read);
     let doubted = |work: &Work| work.progress.doubt().map(|doubt| Doubted::of(&work.account.user_id, doubt));
     summary.doubts = fetch.scheduler.accounts().iter().filter_map(doubted).collect();
+    let is_known = |id: &str| fetch.scheduler.accounts().iter().any(|work| work.progress.has_known(id));
+    let anew = options.anew.iter().flat_map(|anew| &anew.ids);
+    summary.unknown = anew.filter(|id| !is_known(id)).cloned().collect();
     summary.seconds = begin.elapsed().as_secs_f64();
     tracing::info!(calls = summary.requests, activities = summary.activities, "ended");
     Ok(summary)
@@ -86,8 +89,8 @@ struct Fetch<'a> {
     flights: JoinSet<Flight>,
     saved: Instant,
     summary: Summary,
-    /// Accounts of which nothing was taken the last time.
-    refused: HashMap<String, i64>,
+    /// Accounts none of whose tokens were taken the last time.
+    refused: HashSet<String>,
     /// Whose answers those of each account are.
     athletes: Athletes,
 }
@@ -101,7 +104,8 @@ impl<'a> Fetch<'a> {
     ) -> Result<Fetch<'a>> {
         let tokens = Accounts::open(lake)?;
         let landing = Landing::open(lake)?;
-        let (all, failures) = chosen(&tokens, &options.users)?;
+        let identities = tokens.identities()?;
+        let (all, failures) = chosen(&tokens, &options.users, &identities)?;
         let rates = Rates::open(lake)?;
         let mut parked = rates.parked()?;
         let mut landed = history::read_and_keep(lake, &all, options.ignore_archives)?;
@@ -133,8 +137,10 @@ impl<'a> Fetch<'a> {
             works.push(Work::new(account, progress, rank, parked));
         }
         let why_no_new_tokens = tokens.why_no_new_tokens()?;
-        let refused = tokens.all_refused()?;
-        let athletes = Athletes::of(tokens.identities()?);
+        let is_refused = |identity: &&Identity| identity.refused_at_s.is_some();
+        let refused =
+            identities.iter().filter(is_refused).map(|identity| identity.account_id.clone()).collect();
+        let athletes = Athletes::of(identities);
         let clock = ServerClock::guess(Timestamp::now().as_millisecond() + rates.ahead_ms()?);
         let live = rates.live()?;
         let reserve = Reserve::choose(options.reserve, &live);

@@ -23,7 +23,7 @@ mod verdict;
 pub mod verify;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,8 @@ use crate::error::{Error, Result};
 use crate::sources::strava;
 use crate::sources::strava::endpoints::Depth;
 use crate::sources::strava::walk::{Anew, Doubt};
-use crate::store::state::accounts::{Account, Accounts, Closed};
+use crate::store::lake::is_among;
+use crate::store::state::accounts::{Account, Accounts, Closed, Identity};
 use crate::store::state::parked::Parked;
 
 pub use driver::run;
@@ -109,6 +110,8 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Lists that were to be walked whole and were not.
     pub doubts: Vec<Doubted>,
+    /// Activities that were to be fetched anew and that no list has.
+    pub unknown: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -179,8 +182,8 @@ pub enum Event<'a> {
     Stopping,
 }
 
-/// The accounts that a run is for, and those of them whose tokens do not open, where others' do.
-fn chosen(tokens: &Accounts, users: &[String]) -> Result<(Vec<Account>, Vec<Failure>)> {
+/// The accounts of Strava of these users, as they are stored; of everybody, where nobody is named.
+fn named(tokens: &Accounts, users: &[String]) -> Result<Vec<Account>> {
     let mut all = tokens.list_stored()?;
     for user in users {
         if !all.iter().any(|account| account.user_id == *user) {
@@ -189,14 +192,42 @@ fn chosen(tokens: &Accounts, users: &[String]) -> Result<(Vec<Account>, Vec<Fail
             )));
         }
     }
-    all.retain(|a| a.source == strava::SOURCE && (users.is_empty() || users.contains(&a.user_id)));
-    if all.is_empty() {
+    all.retain(|a| a.source == strava::SOURCE && is_among(users, &a.user_id));
+    Ok(all)
+}
+
+/// The accounts that a run is for, and those of them that were named or have no tokens that open, and why not. Whose
+/// access was taken back is left alone.
+fn chosen(
+    tokens: &Accounts,
+    users: &[String],
+    identities: &[Identity],
+) -> Result<(Vec<Account>, Vec<Failure>)> {
+    let mut all = named(tokens, users)?;
+    let mut failures = Vec::new();
+    let revoked: HashSet<&str> = identities
+        .iter()
+        .filter(|identity| identity.revoked_at_s.is_some())
+        .map(|identity| identity.account_id.as_str())
+        .collect();
+    all.retain(|account| {
+        let is_revoked = revoked.contains(account.account_id.as_str());
+        if is_revoked && !users.is_empty() {
+            let user_id = account.user_id.clone();
+            let reason = format!(
+                "the athlete took the access back; to ask for it again: `longrun connect strava --user {user_id}`"
+            );
+            failures.push(Failure { user_id, reason });
+        }
+        !is_revoked
+    });
+    if all.is_empty() && failures.is_empty() {
         return Err(Error::Usage(
             "there is no account to fetch; add some with `longrun connect strava` or `longrun accounts add`"
                 .to_string(),
         ));
     }
-    let (mut accounts, mut failures) = (Vec::new(), Vec::new());
+    let mut accounts = Vec::new();
     for account in all {
         match tokens.opened(account) {
             Ok(account) => accounts.push(account),

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Doubted;
 use super::budget::{Budget, Room};
 use super::reserve::Reserve;
+use super::{Doubted, named};
 use crate::error::Result;
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES, list::PER_PAGE};
 use crate::sources::strava::walk::{Progress, Wanted};
-use crate::sources::strava::{self, history, scope};
-use crate::store::lake::{Lake, is_among};
+use crate::sources::strava::{history, scope};
+use crate::store::lake::Lake;
 use crate::store::state::accounts::{Account, Accounts, Identity};
 use crate::store::state::parked::Parked;
 use crate::store::state::rates::Rates;
@@ -91,11 +91,9 @@ pub struct Standing {
 /// Looks at every account of a lake. No key is needed, since no token is read.
 pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey> {
     let tokens = Accounts::open_to_read(lake)?;
-    let refused = tokens.all_refused()?;
     let identities: HashMap<String, Identity> =
         tokens.identities()?.into_iter().map(|identity| (identity.account_id.clone(), identity)).collect();
-    let mut accounts = tokens.list_stored()?;
-    accounts.retain(|a| a.source == strava::SOURCE && is_among(&question.users, &a.user_id));
+    let accounts = named(&tokens, &question.users)?;
     let rates = Rates::open_to_read(lake)?;
     let mut parked = rates.parked()?;
     let mut history = history::read(lake, &accounts, question.ignore_archives)?;
@@ -111,11 +109,17 @@ pub fn survey(lake: &Lake, question: &Question, now: Timestamp) -> Result<Survey
             let progress = history.progress.remove(&account.account_id).unwrap_or_default();
             let parked = parked.remove(&account.account_id).unwrap_or_default();
             let time = |s: Option<i64>| s.and_then(|s| Timestamp::from_second(s).ok());
-            let refused_since = time(refused.get(&account.account_id).copied());
             let identity = identities.get(&account.account_id);
+            let revoked_at_s = identity.and_then(|identity| identity.revoked_at_s);
+            let refused_since =
+                time(revoked_at_s.or_else(|| identity.and_then(|identity| identity.refused_at_s)));
             let mistaken_since = time(identity.and_then(|identity| identity.mistaken_at_s));
             let refresh_refused_since = time(identity.and_then(|identity| identity.refresh_refused_at_s));
-            let standing = standing(account, &progress, parked, unreadable, question, typical, now);
+            let is_asked = unreadable.is_none() && revoked_at_s.is_none();
+            let mut standing = standing(account, &progress, parked, unreadable, question, typical, now);
+            if !is_asked {
+                (standing.calls, standing.is_estimate) = (BTreeMap::new(), false);
+            }
             Standing { refused_since, refresh_refused_since, mistaken_since, ..standing }
         })
         .collect();
@@ -160,7 +164,6 @@ fn standing(
     now: Timestamp,
 ) -> Standing {
     let Owing { calls, is_estimate } = owing(progress, &parked, &question.wanted, typical, now);
-    let is_readable = unreadable.is_none();
     let had = |index: usize| (endpoints::of_activities(index).kind, progress.had(index));
     Standing {
         doubt: progress.doubt().map(|doubt| Doubted::of(&account.user_id, doubt)),
@@ -170,8 +173,8 @@ fn standing(
         whole_list_as_of: progress.whole_at(),
         activities: progress.activities(),
         fetched: (0..OF_ACTIVITIES).map(had).collect(),
-        calls: if is_readable { calls } else { BTreeMap::new() },
-        is_estimate: is_estimate && is_readable,
+        calls,
+        is_estimate,
         parked,
         gone: progress.gone_count(),
         oldest: progress.oldest(),

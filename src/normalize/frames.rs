@@ -148,11 +148,12 @@ fn take(collected: &mut Collected, frame: &Frame, header: Header, body: &mut [u8
         collected.summary.gone += 1;
         return;
     }
+    let fetched_at = header.told_at();
     let from = sources::ReadFrom {
         user_id: header.user_id,
         source: Source::Strava,
         account_id: Some(header.account_id),
-        fetched_at: header.fetched_at,
+        fetched_at,
         raw_ref,
         zone: None,
         only_counts: false,

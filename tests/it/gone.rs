@@ -110,6 +110,38 @@ fn what_is_not_found_by_its_id_is_gone_until_a_list_has_it() {
 }
 
 #[test]
+fn what_a_clock_that_was_ahead_dated_is_older_than_what_came_after_it() {
+    let is_ahead = Arc::new(AtomicBool::new(true));
+    let ahead = is_ahead.clone();
+    let script = move |_: &Asked| {
+        let date_shift_s = if ahead.load(Ordering::Relaxed) { 3 * 86_400 } else { 0 };
+        Some(Twist { date_shift_s, ..Twist::default() })
+    };
+    let config = Config { limits: WIDE, script: Some(Box::new(script)), ..Config::default() };
+    let (world, people) = World::of(PEOPLE, config);
+    world.fetch(&["--depth", "detail"]).expect(0);
+    settle(&world, &[]);
+    is_ahead.store(false, Ordering::Relaxed);
+
+    let (edited, deleted) = (people[0].workouts[7].id.to_string(), people[1].workouts[11].id.to_string());
+    world.emulator.delete(&deleted);
+    for name in ["Renamed", "And again"] {
+        world.emulator.edit(&edited, serde_json::json!({"name": name}));
+        sweep(&world);
+        settle(&world, &[]);
+        let rows = rows(&world.lake_folder(), "activities");
+        let row = rows.iter().find(|row| row["source_id"] == edited).unwrap();
+        assert_eq!(row["title"], name);
+        assert_eq!(gone(&world), [(deleted.clone(), "not_listed".to_string())]);
+        assert_eq!(workouts(&world), 59);
+    }
+    world.emulator.restore(&deleted);
+    sweep(&world);
+    settle(&world, &[]);
+    assert_eq!((gone(&world), workouts(&world)), (vec![], 60));
+}
+
+#[test]
 fn what_was_not_granted_is_stored_shown_and_said_with_the_way_out() {
     let (world, people) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
     world.emulator.grant(&people[0].user_id, "read,activity:read");

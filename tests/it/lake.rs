@@ -377,6 +377,7 @@ fn samples_of_a_record_whose_start_moved_to_another_year_stand_in_one_year() {
             account_id: "1".to_string(),
             request: format!("/activities/{id}/streams"),
             fetched_at: fetched.parse().unwrap(),
+            after: None,
             status: 200,
         };
         landing.append(&header, body.as_bytes()).unwrap();

@@ -57,6 +57,8 @@ fn what_an_earlier_longrun_left_of_removed_tokens_goes_with_the_next_command_tha
     let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
     let removed = tokens(&world, "user-0001");
     let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
+    // As it was then.
+    db.execute("ALTER TABLE accounts DROP COLUMN revoked_at_s", []).unwrap();
     db.pragma_update(None, "secure_delete", false).unwrap();
     db.execute("DELETE FROM accounts WHERE user_id = 'user-0001'", []).unwrap();
     db.pragma_update(None, "user_version", 11).unwrap();

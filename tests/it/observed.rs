@@ -75,6 +75,21 @@ fn a_run_tells_prometheus_and_its_log_how_it_goes_and_neither_a_secret() {
 }
 
 #[test]
+fn who_or_what_is_not_there_is_said() {
+    let (world, people) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    for command in ["plan", "status", "fetch"] {
+        let said = world.run(&[command, "--user", "nosuch"]).expect(2).stderr;
+        assert!(said.contains("user nosuch has no account in this lake"), "{said}");
+    }
+    world.fetch(&[]).expect(0);
+    let anew = ["--depth", "detail", "--refetch-before", "2100-01-01T00:00:00Z", "--id"];
+    let there = people[0].workouts[0].id.to_string();
+    let summary = world.fetch(&[&anew[..], &["999", "--id", &there]].concat()).expect(3);
+    assert!(summary.stderr.contains("no list has 999; "), "{}", summary.stderr);
+    assert_eq!(summary.json()["unknown"], serde_json::json!(["999"]));
+}
+
+#[test]
 fn a_run_says_what_was_planned_beside_what_was_made() {
     let (world, _) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
     let ended = world.fetch(&["--depth", "detail"]).expect(0);

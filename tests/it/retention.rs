@@ -130,7 +130,7 @@ fn refresh_refused_for(world: &World, days: i64) {
 fn refused_for(world: &World, days: i64) {
     let db = rusqlite::Connection::open(world.lake_folder().join("state.db")).unwrap();
     let since_s = jiff::Timestamp::now().as_second() - days * DAY_S;
-    let sql = "UPDATE accounts SET refused_at_s = ?1 WHERE refused_at_s IS NOT NULL";
+    let sql = "UPDATE accounts SET revoked_at_s = ?1 WHERE revoked_at_s IS NOT NULL";
     assert_eq!(db.execute(sql, [since_s]).unwrap(), 1);
 }
 
@@ -220,6 +220,37 @@ fn of_an_athlete_who_took_the_access_back_nothing_is_kept_for_thirty_days_but_ar
     assert_eq!(theirs.len(), 1, "what they exported themselves is theirs");
     assert_eq!(world.run(&["status", "--json"]).expect(0).json()["accounts"].as_array().unwrap().len(), 2);
     world.run(&["verify"]).expect(0);
+}
+
+#[test]
+fn who_took_the_access_back_is_asked_for_nothing_until_there_are_new_tokens() {
+    let (world, people) = World::of(PEOPLE, Config { limits: WIDE, ..Config::default() });
+    let user = people[1].user_id.as_str();
+    let file = world.folder.path().join("again.jsonl");
+    let lines: Vec<String> =
+        world.emulator.accounts().iter().map(|a| serde_json::to_string(a).unwrap() + "\n").collect();
+    std::fs::write(&file, lines.concat()).unwrap();
+    let add = ["accounts", "add", file.to_str().unwrap()];
+    world.run(&add).expect(0);
+    world.run(&["accounts", "revoked", user]).expect(0);
+    // The tokens of before are no consent.
+    world.run(&add).expect(0);
+
+    // Strava would still answer.
+    assert_eq!(world.fetch(&["--max-age", "0s"]).expect(0).json()["activities"], 80);
+    let refused = world.fetch(&["--max-age", "0s", "--user", user]).expect(2).stderr;
+    assert!(refused.contains("the athlete took the access back"), "{refused}");
+    let others = ["--max-age", "0s", "--user", user, "--user", &people[0].user_id];
+    let failures = world.fetch(&others).expect(1).json()["failures"].clone();
+    assert_eq!((failures.as_array().unwrap().len(), &failures[0]["user_id"]), (1, &user.into()));
+    let status = world.run(&["status", "--json"]).expect(0).json();
+    let theirs = |account: &&serde_json::Value| account["user_id"] == user;
+    let theirs = status["accounts"].as_array().unwrap().iter().find(theirs).unwrap();
+    assert!(!theirs["refused_since"].is_null() && theirs["activities"] == 0, "{theirs}");
+    assert_eq!(world.run(&["plan", "--user", user, "--json"]).expect(0).json()["calls_owed"], 0);
+
+    world.add_accounts();
+    assert_eq!(world.fetch(&["--max-age", "0s"]).expect(0).json()["activities"], 120);
 }
 
 #[test]

@@ -281,7 +281,10 @@ fn a_copied_lake_gives_nobody_a_sealed_token() {
     let other = key.replace('S', "T");
     with(&other, &["accounts", "rekey", "--old-key-file", file.to_str().unwrap()]).expect(0);
     with(key, &["accounts", "export"]).expect(2);
+    world.run(&["accounts", "revoked", "user-0001"]).expect(0);
     with(&other, &["accounts", "rekey", "--plain"]).expect(0);
+    let status = world.run(&["status", "--user", "user-0001", "--json"]).expect(0).json();
+    assert!(!status["accounts"][0]["refused_since"].is_null(), "another key is no consent");
     assert_eq!(world.run(&["accounts", "export"]).expect(0).stdout, opened);
     world.run(&["accounts", "list"]).expect(0);
 }

@@ -152,6 +152,8 @@ impl Fetch<'_> {
                 return Ok(());
             }
         }
+        let fetched_at = strava::api::start_time(at_s);
+        let newest = self.scheduler.account(index).progress.newest();
         let header = Header {
             v: 1,
             source: strava::SOURCE.to_string(),
@@ -159,11 +161,12 @@ impl Fetch<'_> {
             ask,
             user_id: account.user_id.clone(),
             account_id: account.account_id.clone(),
-            fetched_at: strava::api::start_time(at_s),
+            fetched_at,
+            after: newest.filter(|newest| *newest > fetched_at),
             status: answer.status,
         };
         self.summary.landed_bytes += self.landing.append(&header, &answer.body)?;
-        if self.refused.remove(&header.account_id).is_some() {
+        if self.refused.remove(&header.account_id) {
             self.tokens.refused(&header.source, &header.account_id, None)?;
         }
         let now_ms = self.now_ms();

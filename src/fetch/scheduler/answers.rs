@@ -237,13 +237,13 @@ impl Scheduler {
 
     /// A refresh was not needed: newer tokens were stored already.
     pub fn refreshed_elsewhere(&mut self, index: usize, account: Account) {
-        self.came_back();
+        self.refresh_ended();
         self.adopt(index, account);
     }
 
     /// A refresh gave new tokens, and they are stored.
     pub fn refreshed(&mut self, index: usize, account: Account) {
-        self.came_back();
+        self.refresh_ended();
         self.change(index, |work, _| {
             work.renew(account);
             work.is_given = true;
@@ -271,7 +271,7 @@ impl Scheduler {
 
     /// New tokens were not asked for: they could not be kept.
     pub fn refresh_given_up(&mut self, index: usize, reason: String) {
-        self.came_back();
+        self.refresh_ended();
         self.give_up(index, reason);
     }
 
@@ -297,7 +297,7 @@ impl Scheduler {
         retry_after_ms: Option<i64>,
         local_ms: i64,
     ) {
-        self.came_back();
+        self.refresh_ended();
         self.retries += 1;
         if self.token_outage.is_none() {
             self.outages += 1;

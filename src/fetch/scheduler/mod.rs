@@ -96,6 +96,8 @@ pub struct Scheduler {
     token_outage: Option<Outage>,
     bounds: Bounds,
     in_flight: usize,
+    /// How many of them are asked of the token endpoint, which has no part in the limits nor in the clock.
+    refreshing: usize,
     /// The latest time at which an answer was given.
     latest_s: i64,
     /// When the request was sent whose answer came last.
@@ -130,6 +132,7 @@ impl Scheduler {
             token_outage: None,
             bounds,
             in_flight: 0,
+            refreshing: 0,
             latest_s: i64::MIN,
             answer_sent_ms: i64::MIN,
             left: 0,
@@ -204,9 +207,11 @@ impl Scheduler {
         if self.stop.is_some() {
             return Some(self.idle(Step::End));
         }
+        let asking = self.in_flight - self.refreshing;
         // Until answers agree on the time, one at a time.
-        let is_careful = self.outage.is_some() || !self.clock.is_settled();
-        if self.in_flight >= self.bounds.concurrency || (is_careful && self.in_flight > 0) {
+        let at_most = if self.clock.is_settled() { self.bounds.concurrency } else { 1 };
+        let is_probing = self.outage.is_some() && self.in_flight > 0;
+        if asking >= at_most || self.refreshing >= self.bounds.concurrency || is_probing {
             return Some(Step::Await);
         }
         if let Some(step) = self.probe(local_ms) {
@@ -324,12 +329,19 @@ impl Scheduler {
     fn begin_refresh(&mut self, index: usize) -> Step {
         self.change(index, |work, _| work.begin_refresh());
         self.in_flight += 1;
+        self.refreshing += 1;
         Step::Refresh { account: index }
     }
 
     /// Something that was sent has come back, or never will.
     fn came_back(&mut self) {
         self.in_flight -= 1;
+    }
+
+    /// A refresh has, whatever came of it.
+    fn refresh_ended(&mut self) {
+        self.refreshing -= 1;
+        self.came_back();
     }
 }
 

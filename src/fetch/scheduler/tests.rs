@@ -148,10 +148,17 @@ impl World {
             let ids: Vec<(&str, i64)> =
                 ids.iter().zip(1..).map(|(id, ago)| (id.as_str(), ago * 1_000_000)).collect();
             self.list(&sent, &ids);
-            let last = self.get();
-            assert_eq!(last.0, sent.0, "a list that was begun is brought to its end");
-            self.land(&last, page(&[]));
+            self.end_list(sent.0, &ids);
         }
+    }
+
+    /// Answers what comes behind the only page of an account's list: nothing but its oldest activity.
+    #[track_caller]
+    fn end_list(&mut self, account: usize, ids: &[(&str, i64)]) {
+        let last = self.get();
+        assert_eq!(last.0, account, "a list that was begun is brought to its end");
+        let begins_with_oldest = matches!(last.1, Ask::List { before_s: Some(_), .. });
+        self.list(&last, ids.last_chunk::<1>().filter(|_| begins_with_oldest).map_or(&[], |oldest| oldest));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of one account, and what to ask for next: decided from what has landed, without doing it.
 //!
-//! The list is walked from newest to oldest, page after page, and ends on an empty page, never on a short one. Pages
+//! The list is walked from newest to oldest, page after page, and never ends on a short one: behind that comes a page
+//! that begins with the oldest activity seen, and ends the list where it has nothing else. Pages
 //! are numbered, so that activities of one second are not lost at a border and no activity is listed twice; a walk
 //! that is taken up later, when deletions may have shifted the pages, goes on below the oldest second it saw. Later
 //! walks end some way below the newest activity known by then. What a line of the list says of an activity is kept
@@ -102,6 +103,8 @@ pub struct Progress {
     known: Activities,
     /// When the first answer that is there came.
     oldest: Option<Timestamp>,
+    /// The latest time that an answer is dated. Later answers are newer than it, whatever they are dated.
+    newest: Option<Timestamp>,
     /// How many of the known ones are gone.
     gone: usize,
 }
@@ -133,8 +136,10 @@ struct At {
     has_had_holes: bool,
     /// What this walk has not taken in, though it came.
     lacks: Lacks,
-    /// The last page had as many records as a page can have.
-    was_full: bool,
+    /// Records of the last page.
+    length: u32,
+    /// Not all of them began in the same second, so a page that begins with the oldest one is shorter, if it is the last.
+    is_spread: bool,
     end: End,
 }
 
@@ -160,6 +165,8 @@ impl Progress {
     /// Takes in an answer.
     pub fn take(&mut self, ask: &Ask, news: News, at: Timestamp) {
         self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
+        let told_at = self.newest.map_or(at, |newest| newest.max(at));
+        self.newest = Some(told_at);
         match (ask, news) {
             (Ask::List { scan, until_s, before_s, page }, News::Page(entries)) => {
                 self.listed(*scan, (*until_s, *before_s, *page), &entries, at);
@@ -179,7 +186,7 @@ impl Progress {
                     if was_there || at_s - known.since_s >= FRESH_S {
                         let is_listed = !is_look || known.scan == self.scans;
                         let why = if is_listed { GoneWhy::NotFound } else { GoneWhy::NotListed };
-                        known.gone.get_or_insert(Gone { at_s, why });
+                        known.gone.get_or_insert(Gone { at_s: told_at.as_second(), why });
                     }
                 } else if news == News::Whole {
                     known.is_back(at_s);
@@ -223,13 +230,13 @@ impl Progress {
     ) {
         let has_hole = entries.iter().any(Option::is_none);
         let (mut began_at, mut oldest_s, mut is_ordered, mut has_had_holes) = (at, i64::MAX, true, has_hole);
-        let (mut was_full, mut end) = (false, End::Ahead);
+        let (mut length_before, mut end) = (0, End::Ahead);
         let mut lacks = if has_hole { Lacks::Records } else { Lacks::Nothing };
         if let Walk::At(walk) = &self.walk
             && scan == self.scans
         {
             (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
-            (was_full, end) = (walk.was_full, walk.end);
+            (length_before, end) = (walk.length, walk.end);
             has_had_holes |= walk.has_had_holes;
             lacks = lacks.max(walk.lacks);
         }
@@ -259,10 +266,11 @@ impl Progress {
         // A later page with nothing on it but what this walk has listed: the pages were shifted, or never end.
         let is_repeated = page > 1 && is_known;
         // What comes twice says nothing of the order.
-        is_ordered |= is_repeated && was_ordered;
+        is_ordered |= is_known && was_ordered;
         let is_below = |until_s: i64| is_ordered && oldest_s < until_s;
         let can_go_on_below = is_ordered && is_lower(oldest_s, before_s);
-        let is_full = entries.len() >= PER_PAGE as usize;
+        let length = entries.len() as u32;
+        let newest_s = entries.iter().flatten().map(|entry| entry.start_s).max();
         let walk = At {
             until_s,
             before_s,
@@ -274,7 +282,8 @@ impl Progress {
             has_hole: has_hole || is_repeated,
             has_had_holes: has_had_holes || is_repeated,
             lacks,
-            was_full: is_full,
+            length,
+            is_spread: newest_s.is_some_and(|newest_s| newest_s > oldest_s),
             end: End::Ahead,
         };
         if (is_repeated && !can_go_on_below) || until_s.is_some_and(is_below) {
@@ -284,13 +293,15 @@ impl Progress {
             if is_repeated && !until_s.is_some_and(is_below) {
                 self.doubt = Some(Doubt { at, id: None });
             }
-        } else if end == End::Again && is_known && !is_full {
+        } else if is_known
+            && (is_anchored && length < length_before || end == End::Again && length < PER_PAGE)
+        {
             self.come_to_end(walk);
         } else if !entries.is_empty() {
             self.walk = Walk::At(walk);
         } else if is_anchored {
             self.walk = Walk::At(At { end: End::LookForOldest, ..walk });
-        } else if was_full && end == End::Ahead && !self.is_all_there(until_s) {
+        } else if length_before >= PER_PAGE && end == End::Ahead && !self.is_all_there(until_s) {
             self.walk = Walk::At(At { page, end: End::Again, ..walk });
         } else {
             self.come_to_end(walk);
@@ -324,10 +335,11 @@ impl Progress {
             Walk::At(at) if at.page > MAX_PAGES => None,
             Walk::At(at) if at.end.is_looked_for() => self.look(),
             Walk::At(at) => {
-                let is_resumed = at.has_hole
+                let is_anchored = at.has_hole
+                    || at.length < PER_PAGE && at.is_spread
                     || at.end == End::Again
                     || at.page_at.as_second() + RESUMED_AFTER_S < now.as_second();
-                let (before_s, page) = if is_resumed && at.is_ordered && is_lower(at.oldest_s, at.before_s) {
+                let (before_s, page) = if is_anchored && at.is_ordered && is_lower(at.oldest_s, at.before_s) {
                     (Some(at.oldest_s.saturating_add(1)), 1)
                 } else {
                     (at.before_s, at.page)
@@ -374,6 +386,11 @@ impl Progress {
     /// The list is as fresh as this.
     pub fn walked_at(&self) -> Option<Timestamp> {
         self.walked_at
+    }
+
+    /// The latest time that an answer is dated.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
     }
 
     /// When the oldest answer that is there came.
@@ -423,6 +440,11 @@ impl Progress {
     /// Activities that are there.
     pub fn activities(&self) -> usize {
         self.known.len() - self.gone
+    }
+
+    /// Whether a list or an archive has, or had, an activity.
+    pub fn has_known(&self, id: &str) -> bool {
+        self.known.iter().any(|(known, _)| known == id)
     }
 
     /// Activities that the list or an archive has, and that are not gone.

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "walk/known_tests.rs"]
+mod known;
+
 const NOW_S: i64 = 1_790_000_000;
 
 fn entry(id: usize, start_s: i64) -> ListEntry {
@@ -148,265 +151,6 @@ fn a_resumed_walk_counts_as_of_its_first_page_and_goes_on_below_what_it_saw() {
 }
 
 #[test]
-fn what_an_archive_told_is_not_asked_for_again() {
-    let history: Vec<ListEntry> = (0..2_000).map(|i| entry(i, i as i64 * 86_400)).collect();
-    let mut progress = Progress::default();
-    let archived = |e: &ListEntry| ArchivedEntry {
-        id: e.id.clone(),
-        start_s: e.start_s,
-        manual: e.manual,
-        has_file: e.id != "7",
-    };
-    // The list is walked all the same: the archive may lack what it does not know of.
-    assert_eq!(walk(&mut progress, &history), 12);
-    progress.archived(&history[..1_900].iter().map(archived).collect::<Vec<_>>());
-    let owed = owed(&progress);
-    let of = |id: &str| owed.iter().filter(|what| what.ends_with(&format!("activity {id}"))).count();
-    assert_eq!((of("1950"), of("1951"), of("1899"), of("7")), (1, 2, 0, 1), "1950 is manual, 7 has no file");
-}
-
-#[test]
-fn what_is_owed_is_newest_first_and_leaves_out_what_cannot_be_there() {
-    let mut progress = Progress::default();
-    walk(&mut progress, &[entry(5, 50), entry(1, 10), entry(2, 20)]);
-    progress.take(&detail("2"), News::Whole, at(NOW_S));
-    assert_eq!(
-        owed(&progress),
-        ["activity 5", "activity 1", "the streams of activity 2", "the streams of activity 1"]
-    );
-}
-
-#[test]
-fn what_was_edited_is_owed_again_and_counts_alone_ask_for_nothing() {
-    let mut progress = Progress::default();
-    let history = [entry(1, 10), entry(2, 20)];
-    walk(&mut progress, &history);
-    for id in ["1", "2"] {
-        progress.take(&detail(id), News::Whole, at(NOW_S));
-        progress.take(&endpoints::of_activities(1).ask(id, 0), News::Whole, at(NOW_S));
-    }
-    assert_eq!(owed(&progress), Vec::<String>::new());
-    let mut edited = history.clone();
-    edited[1].print = 2;
-    let ask = progress.next_page(&wanted(NOW_S + 1_000), at(NOW_S + 2_000)).unwrap();
-    progress.take(&ask, News::Page(edited.map(Some).to_vec()), at(NOW_S + 2_000));
-    assert_eq!(owed(&progress), ["activity 2", "the streams of activity 2"]);
-}
-
-#[test]
-fn what_is_to_be_fetched_anew_is_owed_once_more_and_not_after_that() {
-    let mut progress = Progress::default();
-    walk(&mut progress, &[entry(1, 10), entry(2, 20), entry(3, 30)]);
-    for id in ["1", "2", "3"] {
-        progress.take(&detail(id), News::Whole, at(NOW_S));
-    }
-    let anew = |since_s: i64, ids: &[&str]| Wanted {
-        anew: Some(Anew {
-            fetched_before: at(NOW_S + 10),
-            started_since: at(since_s),
-            ids: ids.iter().map(|id| id.to_string()).collect(),
-        }),
-        ..wanted(NOW_S)
-    };
-    let owed = |progress: &Progress, wanted: &Wanted| -> Vec<String> {
-        progress.owed(0, wanted, at(NOW_S + 20)).iter().map(|owed| owed.id.to_string()).collect()
-    };
-    assert_eq!(owed(&progress, &anew(20, &[])), ["3", "2"]);
-    assert_eq!(owed(&progress, &anew(0, &["1"])), ["1"]);
-    assert_eq!(owed(&progress, &anew(0, &["1", "3"])), ["3", "1"]);
-    let mut just = progress.clone();
-    just.take(&detail("1"), News::Whole, at(NOW_S + 10));
-    assert_eq!(owed(&just, &anew(0, &["1"])), Vec::<String>::new(), "what came in that second is new enough");
-    progress.take(&detail("1"), News::Whole, at(NOW_S + 15));
-    assert_eq!(owed(&progress, &anew(0, &["1"])), Vec::<String>::new());
-}
-
-#[test]
-fn what_is_not_there_yet_is_asked_for_after_hours_then_days_then_never() {
-    let mut progress = Progress::default();
-    let fresh = entry(1, NOW_S - 600);
-    let old = entry(2, NOW_S - 90 * DAY_S);
-    walk(&mut progress, &[fresh, old]);
-    let streams = |id: &str| endpoints::of_activities(1).ask(id, 0);
-    for id in ["1", "2"] {
-        progress.take(&detail(id), News::Nothing, at(NOW_S));
-        progress.take(&streams(id), News::Nothing, at(NOW_S));
-    }
-    let mut now_s = NOW_S;
-    let mut asked = Vec::new();
-    while now_s < NOW_S + 60 * DAY_S {
-        for index in [0, 1] {
-            for owed in progress.owed(index, &wanted(NOW_S), at(now_s)) {
-                asked.push((index, owed.id.to_string(), (now_s - NOW_S) / 3_600));
-                progress.take(&endpoints::of_activities(index).ask(&owed.id, 0), News::Nothing, at(now_s));
-            }
-        }
-        now_s += 3_600;
-    }
-    let hours = |index: usize, id: &str| -> Vec<i64> {
-        asked.iter().filter(|(at, of, _)| (*at, of.as_str()) == (index, id)).map(|(.., hour)| *hour).collect()
-    };
-    assert_eq!((hours(0, "1"), hours(1, "1")), (vec![3, 15, 39, 111], vec![3, 15, 39, 111]));
-    assert_eq!(hours(0, "2"), [3, 15, 39, 111], "an activity is never empty");
-    assert_eq!(hours(1, "2"), Vec::<i64>::new(), "what is old may have no streams");
-}
-
-#[test]
-fn what_is_listed_again_after_it_was_not_found_is_asked_for_again_a_few_times() {
-    let mut progress = Progress::default();
-    let history = [entry(1, NOW_S - 90 * DAY_S)];
-    walk(&mut progress, &history);
-    for index in [0, 1] {
-        progress.take(&endpoints::of_activities(index).ask("1", 0), News::NotFound, at(NOW_S));
-    }
-    assert_eq!(progress.gone_count(), 1);
-    let mut asked = [0, 0];
-    for day in 1..60 {
-        let now = at(NOW_S + day * DAY_S);
-        let daily = Wanted { whole_since: now, ..wanted(now.as_second()) };
-        while let Some(ask) = progress.next_page(&daily, now) {
-            progress.take(&ask, News::Page(serve(&history, &ask, 200)), now);
-        }
-        assert_eq!(progress.gone_count(), 0, "the list has it");
-        for index in [0, 1] {
-            for owed in progress.owed(index, &daily, now) {
-                asked[index] += 1;
-                progress.take(&endpoints::of_activities(index).ask(&owed.id, 0), News::NotFound, now);
-            }
-        }
-    }
-    assert!(asked.iter().all(|calls| (1..=5).contains(calls)), "{asked:?}");
-}
-
-#[test]
-fn what_a_whole_walk_does_not_list_any_more_is_gone_until_it_is_back() {
-    let mut progress = Progress::default();
-    let mut history: Vec<ListEntry> = (0..10).map(|i| entry(i, NOW_S - i as i64)).collect();
-    walk(&mut progress, &history);
-    let deleted = history.remove(3);
-    let again = Wanted { whole_since: at(NOW_S + 100), ..wanted(NOW_S + 100) };
-    let rewalk = |progress: &mut Progress, history: &[ListEntry], second: i64| {
-        while let Some(ask) = progress.next_page(&again, at(second)) {
-            let news = match &ask {
-                Ask::List { .. } => News::Page(serve(history, &ask, 200)),
-                Ask::OfActivity { .. } => News::NotFound,
-            };
-            progress.take(&ask, news, at(second));
-        }
-    };
-    rewalk(&mut progress, &history, NOW_S + 200);
-    let gone = Gone { at_s: NOW_S + 200, why: GoneWhy::NotListed };
-    assert_eq!(progress.gone().collect::<Vec<_>>(), [("3".into(), gone)]);
-    assert!(!owed(&progress).contains(&"activity 3".to_string()));
-    history.push(deleted);
-    let ask = Ask::List { scan: 3, until_s: None, before_s: None, page: 1 };
-    progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(NOW_S + 300));
-    assert_eq!(progress.gone().count(), 0);
-}
-
-#[test]
-fn what_is_not_found_is_gone_unless_it_is_fresh_and_comes_back_with_the_list() {
-    let mut progress = Progress::default();
-    let history = [entry(1, NOW_S - 600), entry(2, NOW_S - 90 * DAY_S)];
-    walk(&mut progress, &history);
-    for id in ["1", "2"] {
-        progress.take(&detail(id), News::NotFound, at(NOW_S + 100));
-        // Streams that are not found are no activity that is not found.
-        progress.take(&endpoints::of_activities(1).ask(id, 0), News::NotFound, at(NOW_S + 100));
-    }
-    let gone = Gone { at_s: NOW_S + 100, why: GoneWhy::NotFound };
-    assert_eq!(progress.gone().collect::<Vec<_>>(), [("2".into(), gone)]);
-    assert_eq!((progress.activities(), owed(&progress)), (1, Vec::new()));
-    let ask = Ask::List { scan: 2, until_s: None, before_s: None, page: 1 };
-    progress.take(&ask, News::Page(history.map(Some).to_vec()), at(NOW_S + 200));
-    assert_eq!((progress.gone().count(), progress.activities()), (0, 2));
-    assert_eq!(owed(&progress), Vec::<String>::new(), "the list alone does not ask for it over and over");
-}
-
-#[test]
-fn a_walk_that_could_not_read_everything_says_of_nothing_that_it_is_gone() {
-    let mut progress = Progress::default();
-    let history = [entry(1, NOW_S - 600), entry(2, NOW_S - 900)];
-    walk(&mut progress, &history);
-    let page = |page| Ask::List { scan: 2, until_s: None, before_s: None, page };
-    progress.take(&page(1), News::Page(vec![Some(history[0].clone()), None]), at(NOW_S + 200));
-    progress.take(&page(2), News::Page(Vec::new()), at(NOW_S + 201));
-    assert_eq!(
-        (progress.gone().count(), progress.whole_at()),
-        (0, Some(at(NOW_S))),
-        "the walk before was whole"
-    );
-    assert_eq!(progress.doubt().map(|doubt| doubt.at), Some(at(NOW_S + 201)));
-}
-
-#[test]
-fn only_what_is_not_there_and_later_walks_of_whole_lists_tell_of_ends() {
-    let list = |scan, until_s| Ask::List { scan, until_s, before_s: None, page: 1 };
-    assert!(may_tell_of_ends(&detail("7"), 404) && !may_tell_of_ends(&detail("7"), 200));
-    assert!(may_tell_of_ends(&list(2, None), 200) && !may_tell_of_ends(&list(1, None), 200));
-    assert!(!may_tell_of_ends(&list(2, Some(5)), 200));
-}
-
-#[test]
-fn what_was_fetched_and_what_is_gone_is_counted() {
-    let mut progress = Progress::default();
-    walk(&mut progress, &[entry(1, 10), entry(2, 20), entry(3, 30)]);
-    for (id, second) in [("2", NOW_S + 5), ("1", NOW_S + 9)] {
-        progress.take(&detail(id), News::Whole, at(second));
-    }
-    progress.take(&detail("3"), News::NotFound, at(NOW_S + 10));
-    assert_eq!((progress.had(0), progress.had(1)), (2, 0));
-    assert_eq!(progress.oldest(), Some(at(NOW_S)), "that of the list");
-    assert_eq!((progress.gone_count(), progress.activities()), (1, 2));
-    let ids: HashSet<CompactString> = progress.ids().collect();
-    assert_eq!(ids, HashSet::from(["1".into(), "2".into()]));
-    // What was edited is not had in its last version.
-    let mut edited = entry(2, 20);
-    edited.print = 2;
-    let ask = Ask::List { scan: 2, until_s: Some(0), before_s: None, page: 1 };
-    progress.take(&ask, News::Page(vec![Some(edited)]), at(NOW_S + 20));
-    assert_eq!(progress.had(0), 1);
-}
-
-#[test]
-fn an_archive_without_a_file_still_owes_the_samples_and_what_was_typed_in_stays_so() {
-    let mut progress = Progress::default();
-    let archived = |id: &str, manual: bool, has_file: bool| ArchivedEntry {
-        id: id.to_string(),
-        start_s: 50,
-        manual,
-        has_file,
-    };
-    progress.archived(&[archived("1", false, false), archived("2", false, true), archived("3", true, false)]);
-    assert_eq!(owed(&progress), ["the streams of activity 1"]);
-    progress.archived(&[archived("3", false, false)]);
-    assert_eq!(owed(&progress), ["the streams of activity 1"]);
-    // A walk that does not come across them says nothing: no list ever had them.
-    let again = Wanted { whole_since: at(NOW_S), ..wanted(NOW_S) };
-    for second in [NOW_S + 1, NOW_S + 2] {
-        let Some(ask) = progress.next_page(&again, at(second)) else { continue };
-        progress.take(&ask, News::Page(Vec::new()), at(second));
-    }
-    assert_eq!(progress.gone_count(), 0);
-}
-
-#[test]
-fn what_a_later_walk_listed_first_is_new_as_of_then() {
-    let mut progress = Progress::default();
-    walk(&mut progress, &[entry(1, NOW_S - 90 * DAY_S)]);
-    // Uploaded now, with a date of long ago.
-    let ask = progress.next_page(&wanted(NOW_S + 100), at(NOW_S + 200)).unwrap();
-    progress.take(&ask, News::Page(vec![Some(entry(2, NOW_S - 80 * DAY_S))]), at(NOW_S + 200));
-    for id in ["1", "2"] {
-        progress.take(&detail(id), News::NotFound, at(NOW_S + 300));
-    }
-    let gone: Vec<CompactString> = progress.gone().map(|(id, _)| id).collect();
-    assert_eq!(gone, ["1"], "a fresh upload may not be there yet");
-    progress.take(&detail("2"), News::NotFound, at(NOW_S + 200 + FRESH_S));
-    assert_eq!(progress.gone_count(), 2, "three days later it is");
-}
-
-#[test]
 fn a_walk_ends_below_its_end_and_never_by_starts_out_of_order() {
     let page =
         |starts: &[i64]| News::Page(starts.iter().zip(1..).map(|(s, id)| Some(entry(id, *s))).collect());
@@ -450,7 +194,7 @@ fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_i
             break;
         }
     }
-    assert_eq!(asked, [(None, 1), (None, 2), (Some(998), 1), (Some(998), 2)]);
+    assert_eq!(asked, [(None, 1), (Some(998), 1), (Some(998), 2)]);
     assert_eq!((progress.activities(), progress.whole_at()), (3, None));
     assert!(progress.doubt().is_some(), "which is said");
     let again = |second: i64| progress.next_page(&wanted(second), at(second));
@@ -466,7 +210,7 @@ fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_i
     assert!(progress.is_walked() && progress.whole_at().is_none());
     // Pages that were shifted by as much as a page are gone on with below, and the walk is whole.
     let mut progress = Progress::default();
-    for ids in [&[1, 2, 3][..], &[1, 2, 3], &[3, 4], &[]] {
+    for ids in [&[1, 2, 3][..], &[1, 2, 3], &[3, 4], &[4]] {
         let ask = progress.next_page(&wanted(0), at(NOW_S)).unwrap();
         progress.take(&ask, page(ids), at(NOW_S));
     }
@@ -477,7 +221,8 @@ fn a_list_that_repeats_a_page_for_ever_is_asked_for_it_a_few_times_and_nothing_i
 fn a_walk_is_resumed_below_what_it_saw_once_ten_minutes_have_gone_by() {
     let mut progress = Progress::default();
     let first = progress.next_page(&wanted(NOW_S), at(NOW_S)).unwrap();
-    progress.take(&first, News::Page(vec![Some(entry(1, 500)), Some(entry(2, 400))]), at(NOW_S));
+    let full = (1..PER_PAGE as usize).map(|id| Some(entry(1_000 + id, 500))).chain([Some(entry(2, 400))]);
+    progress.take(&first, News::Page(full.collect()), at(NOW_S));
     let next = |progress: &Progress, second: i64| match progress.next_page(&wanted(NOW_S), at(second)) {
         Some(Ask::List { before_s, page, .. }) => (before_s, page),
         other => panic!("{other:?}"),
@@ -524,6 +269,38 @@ fn a_list_that_was_never_walked_whole_is_walked_whole() {
         Some(NOW_S - DAY_S - LOOKBACK_S),
         "a whole walk that is just fresh enough shortens it"
     );
+}
+
+#[test]
+fn a_page_that_was_cut_ends_no_list_where_the_next_one_comes_empty() {
+    let history: Vec<ListEntry> = (0..600).map(|id| entry(id, 1_000 * (600 - id as i64))).collect();
+    let mut progress = Progress::default();
+    let mut calls = 0;
+    while let Some(ask) = progress.next_page(&wanted(NOW_S), at(NOW_S)) {
+        calls += 1;
+        let news = match &ask {
+            Ask::List { .. } => {
+                let cut = match calls {
+                    2 => 50,
+                    3 => 0,
+                    _ => 200,
+                };
+                News::Page(serve(&history, &ask, 200).into_iter().take(cut).collect())
+            }
+            _ => News::Whole,
+        };
+        progress.take(&ask, news, at(NOW_S));
+    }
+    // The oldest one seen is there by its id, so that the list is not believed to end with it.
+    assert!(progress.doubt().is_some() && progress.whole_at().is_none());
+    let whole = Wanted { whole_since: at(NOW_S), ..wanted(NOW_S) };
+    let walked = walk_with(&mut progress, &history, 200, &whole, 1);
+    assert_eq!((progress.activities(), walked), (250, 0), "not within a day");
+    let later = NOW_S + DAY_S + 1;
+    while let Some(ask) = progress.next_page(&Wanted { whole_since: at(later), ..wanted(later) }, at(later)) {
+        progress.take(&ask, News::Page(serve(&history, &ask, 200)), at(later));
+    }
+    assert_eq!((progress.activities(), progress.doubt()), (600, None));
 }
 
 proptest! {

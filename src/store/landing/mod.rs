@@ -57,7 +57,17 @@ pub struct Header {
     pub request: String,
     /// The server's clock.
     pub fetched_at: Timestamp,
+    /// Something that landed before it of the same account is dated as late as this, by a clock that was ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
     pub status: u16,
+}
+
+impl Header {
+    /// When it counts as fetched where the newer of two answers is kept: never before what landed earlier.
+    pub fn told_at(&self) -> Timestamp {
+        self.after.map_or(self.fetched_at, |after| after.max(self.fetched_at))
+    }
 }
 
 /// The landing, open for appending by this process alone.

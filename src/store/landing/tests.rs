@@ -9,6 +9,7 @@ fn header(user_id: &str) -> Header {
         account_id: "42".to_string(),
         request: "/athlete/activities?per_page=200".to_string(),
         fetched_at: "2026-11-23T03:00:00Z".parse().unwrap(),
+        after: None,
         status: 200,
     }
 }

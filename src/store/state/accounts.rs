@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::seal::{Key, is_sealed};
@@ -70,6 +70,10 @@ pub struct Identity {
     pub mistaken_at_s: Option<i64>,
     /// Since when its refresh token has not been taken.
     pub refresh_refused_at_s: Option<i64>,
+    /// Since when Strava has taken none of its tokens.
+    pub refused_at_s: Option<i64>,
+    /// Since when the athlete is known to have taken the access back, as somebody said.
+    pub revoked_at_s: Option<i64>,
 }
 
 /// What became of accounts that were to be added.
@@ -117,54 +121,41 @@ impl Accounts {
         let mut added = Added::default();
         let mut write = Vec::new();
         for account in newest {
-            let there = self.state.check(
-                self.state
-                    .db
-                    .query_row(
-                        "SELECT user_id, expires_at_s FROM accounts WHERE source = ?1 AND account_id = ?2",
-                        params![account.source, account.account_id],
-                        |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
-                    )
-                    .optional(),
-            )?;
-            match there {
-                Some((owner, _)) if owner != account.user_id => {
+            let key = [account.source.as_str(), account.account_id.as_str()];
+            let there = self.rows("WHERE source = ?1 AND account_id = ?2", &key)?.pop();
+            match &there {
+                Some(Account { user_id: owner, .. }) if *owner != account.user_id => {
                     return Err(Error::Usage(format!(
                         "{} account {} belongs to user {owner} and cannot be added for user {}; remove it first with `longrun accounts remove {owner}`",
                         account.source, account.account_id, account.user_id
                     )));
                 }
-                Some((_, end_s)) if end_s > account.expires_at && replace == Replace::OlderOnly => {
+                Some(stored) if stored.expires_at > account.expires_at && replace == Replace::OlderOnly => {
                     added.older += 1;
                     continue;
                 }
                 Some(_) => added.renewed += 1,
                 None => added.new += 1,
             }
-            write.push(account);
+            // The tokens of before are no new consent.
+            let is_consent = there.is_none_or(|stored| {
+                self.opened(stored).map_or(true, |stored| stored.refresh_token != account.refresh_token)
+            });
+            write.push((account, is_consent));
         }
-        let refused = self.put(&write, |db| why_not_sealed_with(self.key.as_ref(), db))?;
-        refused.map_or(Ok(added), |reason| Err(Error::Usage(reason.to_string())))
-    }
-
-    /// Stores accounts, unless there is a reason not to.
-    fn put(
-        &self,
-        accounts: &[&Account],
-        why_not: impl Fn(&Connection) -> rusqlite::Result<Option<&'static str>>,
-    ) -> Result<Option<&'static str>> {
-        let rows: Vec<[String; 2]> = accounts.iter().map(|account| self.stored(account)).collect();
-        self.state.write(|db| {
-            if let Some(reason) = why_not(db)? {
+        let rows: Vec<[String; 2]> = write.iter().map(|(account, _)| self.stored(account)).collect();
+        let reason = self.state.write(|db| {
+            if let Some(reason) = why_not_sealed_with(self.key.as_ref(), db)? {
                 return Ok(Some(reason));
             }
-            accounts.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
+            write.iter().zip(rows).try_for_each(|((account, is_consent), [access_token, refresh_token])| {
                 db.execute(
                     "INSERT INTO accounts (source, account_id, user_id, access_token, refresh_token, expires_at_s, scope)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                      ON CONFLICT (source, account_id) DO UPDATE SET access_token = excluded.access_token,
                        refresh_token = excluded.refresh_token, expires_at_s = excluded.expires_at_s,
                        scope = coalesce(excluded.scope, scope), refused_at_s = NULL, refresh_refused_at_s = NULL,
+                       revoked_at_s = iif(?8, NULL, revoked_at_s),
                        mistaken_at_s = NULL",
                     params![
                         account.source,
@@ -173,13 +164,15 @@ impl Accounts {
                         access_token,
                         refresh_token,
                         account.expires_at,
-                        account.scope
+                        account.scope,
+                        is_consent
                     ],
                 )
                 .map(drop)
             })?;
             Ok(None)
-        })
+        })?;
+        reason.map_or(Ok(added), |reason| Err(Error::Usage(reason.to_string())))
     }
 
     /// Why new tokens cannot be stored: others are sealed, and not with this key.
@@ -275,22 +268,17 @@ impl Accounts {
         self.state.check(self.state.db.execute(sql, values)).map(drop)
     }
 
-    /// A user took the access back, as somebody knows who runs this. Returns how many accounts those were.
+    /// A user took the access back, as somebody knows who runs this. It stays so until newer tokens come. Returns how
+    /// many accounts those were.
     pub fn revoked(&self, user_id: &str, now_s: i64) -> Result<usize> {
-        let sql = "UPDATE accounts SET refused_at_s = coalesce(refused_at_s, refresh_refused_at_s, ?2) WHERE user_id = ?1";
+        let sql = "UPDATE accounts SET revoked_at_s = coalesce(revoked_at_s, refused_at_s, refresh_refused_at_s, ?2)
+                   WHERE user_id = ?1";
         self.state.check(self.state.db.execute(sql, params![user_id, now_s]))
-    }
-
-    /// Since when accounts of Strava have been refused, in unix seconds, by their ids.
-    pub fn all_refused(&self) -> Result<HashMap<String, i64>> {
-        let sql = "SELECT account_id, refused_at_s FROM accounts WHERE source = 'strava' AND refused_at_s IS NOT NULL";
-        let all = self.state.check(rows(&self.state.db, sql, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
-        Ok(all.into_iter().collect())
     }
 
     /// Which athlete each account of Strava is, as far as is known.
     pub fn identities(&self) -> Result<Vec<Identity>> {
-        let sql = "SELECT account_id, user_id, athlete_id, mistaken_at_s, refresh_refused_at_s
+        let sql = "SELECT account_id, user_id, athlete_id, mistaken_at_s, refresh_refused_at_s, refused_at_s, revoked_at_s
                    FROM accounts WHERE source = 'strava'";
         self.state.check(rows(&self.state.db, sql, [], |row| {
             Ok(Identity {
@@ -299,6 +287,8 @@ impl Accounts {
                 athlete_id: row.get(2)?,
                 mistaken_at_s: row.get(3)?,
                 refresh_refused_at_s: row.get(4)?,
+                refused_at_s: row.get(5)?,
+                revoked_at_s: row.get(6)?,
             })
         }))
     }
@@ -333,7 +323,14 @@ impl Accounts {
             .collect::<std::result::Result<_, Closed>>()
             .map_err(Closed::error)?;
         let count = accounts.len();
-        self.put(&accounts.iter().collect::<Vec<_>>(), |_| Ok(None))?;
+        let rows: Vec<[String; 2]> = accounts.iter().map(|account| self.stored(account)).collect();
+        self.state.write(|db| {
+            accounts.iter().zip(rows).try_for_each(|(account, [access_token, refresh_token])| {
+                let sql = "UPDATE accounts SET access_token = ?3, refresh_token = ?4 WHERE source = ?1 AND account_id = ?2";
+                db.execute(sql, params![account.source, account.account_id, access_token, refresh_token])
+                    .map(drop)
+            })
+        })?;
         self.state.empty_log()?;
         Ok(count)
     }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("010.sql"),
     include_str!("011.sql"),
     include_str!("012.sql"),
+    include_str!("013.sql"),
 ];
 
 /// Before this many, what was deleted stayed in the file.

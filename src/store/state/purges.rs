@@ -60,9 +60,9 @@ impl State {
         Ok(removed.0)
     }
 
-    /// Accounts of Strava that it has refused since before this second, each with its user.
+    /// Accounts of Strava that it has refused, or whose access was taken back, before this second, each with its user.
     pub fn refused_before(&self, second: i64) -> Result<Vec<(String, String)>> {
-        let sql = "SELECT user_id, account_id FROM accounts WHERE source = 'strava' AND refused_at_s < ?1
+        let sql = "SELECT user_id, account_id FROM accounts WHERE source = 'strava' AND coalesce(revoked_at_s, refused_at_s) < ?1
                    ORDER BY user_id, account_id";
         self.check(rows(&self.db, sql, [second], |row| Ok((row.get(0)?, row.get(1)?))))
     }

@@ -56,6 +56,7 @@ pub fn pages(person: &Person) -> Vec<Vec<u8>> {
             user_id: person.user_id.clone(),
             account_id: person.athlete_id.to_string(),
             fetched_at: Timestamp::from_second(1_790_000_000).expect("a time"),
+            after: None,
             status: 200,
         };
         frame(&header, body.as_bytes())

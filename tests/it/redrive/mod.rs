@@ -54,6 +54,7 @@ impl Place {
                 account_id: "42".to_string(),
                 request: "/activities".to_string(),
                 fetched_at: "2026-11-20T00:00:00Z".parse().unwrap(),
+                after: None,
                 status: 200,
             };
             landing.append(&header, body.as_bytes()).unwrap();

@@ -317,6 +317,7 @@ fn what_its_athlete_deleted_is_never_sent() {
         account_id: "42".to_string(),
         request: "/activities/2".to_string(),
         fetched_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+        after: None,
         status: 404,
     };
     Landing::open(&Lake::open(&place.lake()).unwrap()).unwrap().append(&header, b"").unwrap();

@@ -265,8 +265,7 @@ fn failing_among_others(
     let ids: Vec<String> = (0..9).map(|n| format!("20{n}")).collect();
     let ids: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 5_000_000)).collect();
     world.list(&second, &ids);
-    let sent = world.get();
-    world.land(&sent, page(&[]));
+    world.end_list(second.0, &ids);
     let (mut calls, mut set_aside) = (0, Vec::new());
     loop {
         match world.next() {

@@ -259,3 +259,23 @@ fn while_a_token_is_awaited_and_nothing_else_is_there_it_is_awaited() {
     world.scheduler.refresh_trouble(first, "HTTP 503".to_string(), None, world.now_ms);
     assert_eq!(world.next(), Step::Await);
 }
+
+#[test]
+fn a_token_endpoint_that_takes_long_holds_up_nobody_whose_tokens_are_sound() {
+    let mut works = works(6);
+    works[0] = Work::new(account(0, 0), Progress::default(), 0, Vec::new());
+    let mut world = World::new(works, Bounds { concurrency: 2, ..BOUNDS });
+    assert_eq!(world.next(), Step::Refresh { account: 0 });
+    // Before the clock has settled one at a time, and then two.
+    for index in 1..4 {
+        let sent = world.get();
+        assert_eq!((sent.0, world.next()), (index, Step::Await));
+        world.land(&sent, page(&[]));
+    }
+    let sent = [world.get(), world.get()];
+    assert_eq!((sent[0].0, sent[1].0, world.next()), (4, 5, Step::Await));
+    sent.iter().for_each(|sent| world.land(sent, page(&[])));
+    assert_eq!(world.next(), Step::Await);
+    world.scheduler.refreshed(0, account(0, i64::MAX));
+    assert_eq!(world.get().0, 0);
+}

@@ -3,8 +3,8 @@
 //!
 //! | what comes | what is asked |
 //! |---|---|
-//! | an empty page behind a short one, or with everything listed that was listed before | nothing: that is the end |
-//! | an empty page behind a full one | a page that begins with the oldest activity seen |
+//! | a short page, or an empty one behind a full one | a page that begins with the oldest activity seen |
+//! | nothing else on that, or an empty page with everything listed that was listed before | nothing: that is the end |
 //! | not even that one on it | that activity, by its id |
 //! | the end of the whole list, and a few that were listed before are missing | each of them, by its id |
 //! | the end, and much that was listed before is missing | one of that, by its id |
@@ -99,9 +99,7 @@ impl Progress {
         if is_there {
             self.end(false, at.began_at);
             self.doubt = Some(Doubt { at: now, id: Some(id.to_string()) });
-        } else if at.end == End::LookForOldest
-            || at.until_s.is_none() && self.are_few_missed(id, now.as_second())
-        {
+        } else if at.end == End::LookForOldest || at.until_s.is_none() && self.are_few_missed(id) {
             self.come_to_end(at);
         } else {
             self.close(at);
@@ -141,7 +139,7 @@ impl Progress {
         self.end(is_whole && at.lacks == Lacks::Nothing, at.began_at);
         self.doubt_what_lacks(&at);
         if is_whole && !at.has_had_holes {
-            self.miss(at.page_at.as_second());
+            self.miss();
         }
     }
 
@@ -154,7 +152,8 @@ impl Progress {
 
     /// One that this whole walk did not come across is not there by its id either. Whether those that are left are so few
     /// that each is asked for.
-    fn are_few_missed(&mut self, id: &str, at_s: i64) -> bool {
+    fn are_few_missed(&mut self, id: &str) -> bool {
+        let at_s = self.told_s();
         if let Some(known) = self.known.open().get_mut(id) {
             self.gone += usize::from(known.gone.is_none());
             known.gone.get_or_insert(Gone { at_s, why: GoneWhy::NotListed });
@@ -162,9 +161,14 @@ impl Progress {
         self.missing(None).count() < FEW
     }
 
+    /// When the last answer counts as fetched.
+    fn told_s(&self) -> i64 {
+        self.newest.map_or(i64::MIN, Timestamp::as_second)
+    }
+
     /// What an earlier walk listed and this whole one did not is gone.
-    fn miss(&mut self, at_s: i64) {
-        let scan = self.scans;
+    fn miss(&mut self) {
+        let (scan, at_s) = (self.scans, self.told_s());
         self.gone = 0;
         for known in self.known.open().values_mut() {
             if known.scan > 0 && known.scan < scan {

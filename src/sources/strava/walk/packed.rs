@@ -17,7 +17,7 @@ use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
 use crate::store::landing::Position;
 
 /// Raised when answers are read in another way: other fields of a list's line that count as edits, for instance.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const MAGIC: &[u8; 4] = b"LRWK";
 /// The magic, and the length of the head.
 const FIRST_BYTES: u64 = 8;
@@ -167,7 +167,7 @@ impl Out {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        let Progress { walk, scans, walked_at, whole_at, doubt, known, oldest, gone: _ } = progress;
+        let Progress { walk, scans, walked_at, whole_at, doubt, known, oldest, newest, gone: _ } = progress;
         match walk {
             Walk::NotBegun => self.u8(0),
             Walk::Ended => self.u8(1),
@@ -177,7 +177,7 @@ impl Out {
             }
         }
         self.u32(*scans);
-        [*walked_at, *whole_at, *oldest].into_iter().for_each(|time| self.time(time));
+        [*walked_at, *whole_at, *oldest, *newest].into_iter().for_each(|time| self.time(time));
         self.time(doubt.as_ref().map(|doubt| doubt.at));
         // No activity has an empty id.
         self.text(doubt.as_ref().and_then(|doubt| doubt.id.as_deref()).unwrap_or_default());
@@ -196,7 +196,8 @@ impl Out {
         self.time(Some(*began_at));
         self.time(Some(*page_at));
         self.i64(*oldest_s);
-        for flag in [at.is_ordered, at.has_hole, at.has_had_holes, at.was_full] {
+        self.u32(at.length);
+        for flag in [at.is_ordered, at.has_hole, at.has_had_holes, at.is_spread] {
             self.u8(u8::from(flag));
         }
         self.u8(LACKS.iter().position(|lacks| *lacks == at.lacks).expect("every kind is listed") as u8);
@@ -319,14 +320,15 @@ impl<'a> From<'a> {
             _ => Walk::At(self.walk()?),
         };
         let scans = self.u32()?;
-        let (walked_at, whole_at, oldest) = (self.time()?, self.time()?, self.time()?);
+        let (walked_at, whole_at) = (self.time()?, self.time()?);
+        let (oldest, newest) = (self.time()?, self.time()?);
         let (doubted_at, id) = (self.time()?, self.text()?);
         let doubt = doubted_at.map(|at| Doubt { at, id: Some(id.to_string()).filter(|id| !id.is_empty()) });
         let count = self.u32()? as usize;
         let (known, rest) = Activities::packed(whole.slice_ref(self.0), count)?;
         self.0 = &self.0[self.0.len() - rest.len()..];
         let gone = known.gone_count();
-        Some(Progress { walk, scans, walked_at, whole_at, doubt, known, oldest, gone })
+        Some(Progress { walk, scans, walked_at, whole_at, doubt, known, oldest, newest, gone })
     }
 
     fn walk(&mut self) -> Option<At> {
@@ -337,10 +339,11 @@ impl<'a> From<'a> {
             began_at: self.time()??,
             page_at: self.time()??,
             oldest_s: self.i64()?,
+            length: self.u32()?,
             is_ordered: self.flag()?,
             has_hole: self.flag()?,
             has_had_holes: self.flag()?,
-            was_full: self.flag()?,
+            is_spread: self.flag()?,
             lacks: *LACKS.get(usize::from(self.u8()?))?,
             end: *ENDS.get(usize::from(self.u8()?))?,
         })
@@ -389,7 +392,7 @@ mod tests {
     fn what_counts_as_an_edit_is_of_this_version() {
         let line = br#"[{"id":7,"name":"Run","start_date":"2024-05-01T06:00:00Z","distance":5000.1,"kudos_count":3,"map":{"id":"a7","summary_polyline":"ab"},"start_latlng":[1.5,2.5],"private":false}]"#;
         let entry = api::list_entries(line).unwrap().remove(0).unwrap();
-        assert_eq!((VERSION, entry.print), (3, PRINT), "raise the version with it");
+        assert_eq!((VERSION, entry.print), (4, PRINT), "raise the version with it");
     }
 
     const PRINT: u64 = 14_658_928_590_863_086_013;

@@ -87,6 +87,7 @@ impl Case {
             account_id: "42".to_string(),
             request: format!("/activities/{id}"),
             fetched_at: self.clock,
+            after: None,
             status,
         };
         Landing::open(&self.lake).unwrap().append(&header, body.as_bytes()).unwrap();
