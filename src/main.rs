@@ -7,8 +7,8 @@ use clap::Parser;
 use longrun::cli::Cli;
 
 /// Parsing makes and frees millions of short strings on every core. The C libraries allocate through it, too: zstd asks
-/// for its tables anew for every column of every file, and the system's allocator would take the pages from the kernel
-/// each time.
+/// for its tables anew for every column that is read, and the system's allocator would take the pages from the kernel each
+/// time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -247,7 +247,8 @@ impl Batches {
             }
         }
         summary.unnamed_sports += unnamed;
-        summary.activities_added = dataset::row_count(lake, &activities)?.saturating_sub(rows_before);
+        summary.activities = dataset::row_count(lake, &activities)?;
+        summary.activities_added = summary.activities.saturating_sub(rows_before);
         Ok(summary)
     }
 }

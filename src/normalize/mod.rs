@@ -305,9 +305,6 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
         if before.as_ref().is_none_or(|before| made.is_further_than(before)) {
             self.commit(&mut rows, &made, &mut summary)?;
         }
-        if summary.buckets_rewritten > 0 {
-            summary.activities = dataset::row_count(self.lake, &activities)?;
-        }
         Ok(summary)
     }
 
@@ -320,7 +317,7 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
 
     fn commit(&self, rows: &mut Batches, made: &MadeFrom, summary: &mut Summary) -> Result<()> {
         // A file that is written again has all of its rows counted again.
-        summary.unnamed_sports = UnnamedSports::default();
+        (summary.unnamed_sports, summary.activities) = (UnnamedSports::default(), 0);
         *summary += std::mem::take(rows).commit(
             self.lake,
             self.bucket,

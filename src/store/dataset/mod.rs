@@ -8,6 +8,7 @@ pub mod geometry;
 mod keys;
 mod made_from;
 pub mod merge;
+mod pages;
 mod places;
 mod points;
 mod read;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::Encoding;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::model::activity::{Activity, Reject, Streams};
@@ -93,11 +94,9 @@ pub fn batch<R: TableRow>(columns: &mut R::Columns) -> RecordBatch {
     RecordBatch::try_new(schema, columns.finish()).expect("the columns are of the schema by construction")
 }
 
-/// How the columns are packed, as each of them says. Those that are made in `steps` come without what would pack them.
+/// How the columns are packed, as each of them says. What compresses their pages then is in `pages`.
 fn properties(schema: &Schema, columns: &[&Column]) -> parquet::file::properties::WriterPropertiesBuilder {
-    let level = ZstdLevel::try_new(3).expect("the level exists");
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_string())
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true);
@@ -121,9 +120,7 @@ fn properties(schema: &Schema, columns: &[&Column]) -> parquet::file::properties
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
         }
         if column.encoding == column::Encoding::Steps {
-            properties = properties
-                .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
-                .set_column_dictionary_enabled(path, false);
+            // They are made in `steps`, which needs nothing of the crate's.
             continue;
         }
         let packed = match column.encoding {

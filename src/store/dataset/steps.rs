@@ -5,18 +5,13 @@
 //! list is two runs of levels, and 32 differences are packed at a time, by code that knows how many bits each takes.
 //! Tracks are most of what normalizing writes, so this is worth a file; every other column goes through the crate.
 
-use std::io::Write;
-
 use arrow::array::{Array, AsArray, ListArray};
 use arrow::datatypes::Int32Type;
-use bytes::Bytes;
-use parquet::basic::{Compression, Encoding};
-use parquet::column::page::{CompressedPage, Page, PageWriter};
-use parquet::column::writer::ColumnCloseResult;
+use parquet::basic::Encoding;
 use parquet::errors::Result;
-use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+
+use super::pages::{Chunk, Closed};
 
 /// After so many values a page ends.
 const VALUES_OF_PAGE: usize = 128 << 10;
@@ -31,7 +26,9 @@ const ELEMENT: u8 = 2;
 
 /// A column of tracks in the making.
 pub struct Steps {
+    column: ColumnDescPtr,
     chunk: Chunk,
+    rows: u64,
     page: OpenPage,
 }
 
@@ -51,7 +48,7 @@ impl Steps {
             (1, i16::from(ELEMENT)),
             "a track's levels"
         );
-        Steps { chunk: Chunk::of(column, Encoding::DELTA_BINARY_PACKED), page: OpenPage::default() }
+        Steps { column, chunk: Chunk::default(), rows: 0, page: OpenPage::default() }
     }
 
     pub fn add(&mut self, lists: &ListArray) -> Result<()> {
@@ -63,7 +60,7 @@ impl Steps {
                 self.end_page()?;
             }
         }
-        self.chunk.rows += lists.len() as u64;
+        self.rows += lists.len() as u64;
         Ok(())
     }
 
@@ -74,14 +71,14 @@ impl Steps {
         page.repetitions.finish(&mut bytes);
         page.definitions.finish(&mut bytes);
         page.values.finish(&mut bytes);
-        self.chunk.page(std::mem::take(&mut page.levels), bytes)
+        self.chunk.add_plain(std::mem::take(&mut page.levels), Encoding::DELTA_BINARY_PACKED, bytes)
     }
 
     pub fn close(mut self) -> Result<Closed> {
         if self.page.levels > 0 {
             self.end_page()?;
         }
-        self.chunk.close()
+        self.chunk.close_plain(self.column, Encoding::DELTA_BINARY_PACKED, self.rows)
     }
 }
 
@@ -95,74 +92,9 @@ pub fn without_values(column: ColumnDescPtr, rows: usize) -> Result<Closed> {
         nothing.push(0, levels);
         nothing.finish(&mut bytes);
     }
-    let mut chunk = Chunk::of(column, Encoding::PLAIN);
-    chunk.rows = rows as u64;
-    chunk.page(levels, bytes)?;
-    chunk.close()
-}
-
-/// The bytes of a chunk, and what the footer says of them.
-pub struct Closed(Bytes, ColumnCloseResult);
-
-impl Closed {
-    pub fn append_to<W: Write + Send>(self, group: &mut SerializedRowGroupWriter<'_, W>) -> Result<()> {
-        group.append_column(&self.0, self.1)
-    }
-}
-
-/// Pages that are not compressed: these bits have no pattern.
-struct Chunk {
-    column: ColumnDescPtr,
-    encoding: Encoding,
-    written: TrackedWrite<Vec<u8>>,
-    uncompressed_bytes: usize,
-    levels: u64,
-    rows: u64,
-}
-
-impl Chunk {
-    fn of(column: ColumnDescPtr, encoding: Encoding) -> Chunk {
-        let written = TrackedWrite::new(Vec::new());
-        Chunk { column, encoding, written, uncompressed_bytes: 0, levels: 0, rows: 0 }
-    }
-
-    fn page(&mut self, levels: u32, bytes: Vec<u8>) -> Result<()> {
-        let uncompressed_bytes = bytes.len();
-        let data = Page::DataPage {
-            buf: Bytes::from(bytes),
-            num_values: levels,
-            encoding: self.encoding,
-            def_level_encoding: Encoding::RLE,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        };
-        let mut writer = SerializedPageWriter::new(&mut self.written);
-        let written = writer.write_page(CompressedPage::new(data, uncompressed_bytes))?;
-        self.uncompressed_bytes += written.uncompressed_size;
-        self.levels += u64::from(levels);
-        Ok(())
-    }
-
-    fn close(self) -> Result<Closed> {
-        let bytes = Bytes::from(self.written.into_inner()?);
-        let metadata = ColumnChunkMetaData::builder(self.column)
-            .set_encodings(vec![Encoding::RLE, self.encoding])
-            .set_compression(Compression::UNCOMPRESSED)
-            .set_num_values(self.levels.cast_signed())
-            .set_total_compressed_size(bytes.len() as i64)
-            .set_total_uncompressed_size(self.uncompressed_bytes as i64)
-            .set_data_page_offset(0)
-            .build()?;
-        let closed = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
-            rows_written: self.rows,
-            metadata,
-            bloom_filter: None,
-            column_index: None,
-            offset_index: None,
-        };
-        Ok(Closed(bytes, closed))
-    }
+    let mut chunk = Chunk::default();
+    chunk.add_plain(levels, Encoding::PLAIN, bytes)?;
+    chunk.close_plain(column, Encoding::PLAIN, rows as u64)
 }
 
 impl OpenPage {
@@ -307,7 +239,7 @@ fn pack_quarter(values: &[u32; QUARTER], bits: u32, out: &mut Vec<u8>) {
                 words[word + 1] = value >> (32 - shift);
             }
         }
-        words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        out.extend_from_slice(words.map(u32::to_le_bytes).as_flattened());
     }
     macro_rules! by_bits {
         ($($known:literal)*) => {
@@ -326,6 +258,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, RecordBatch};
+    use bytes::Bytes;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
     use parquet::file::properties::WriterProperties;
