@@ -3,10 +3,13 @@
 //! They are wrong together. So copies are no witnesses of where a recording lies in time, and where its clock was
 //! off, all of them move. Nor can two recordings be one workout where one device recorded both.
 
+use super::block::Pair;
 use super::compare::{self, Confusion};
-use super::levels::{SPORT, number};
+use super::levels::{ABSENT, DISTANCE, EFFORT, SPORT, TIME, TRACK, number};
+use super::placed::Placed;
 use super::record::{Quality, Record};
-use super::relation;
+use super::relation::{self, QUARTER_S};
+use super::scored::Scored;
 
 /// Records that one is held against.
 const MOST_NEAR: usize = 24;
@@ -75,6 +78,30 @@ impl Copies {
                 .iter()
                 .any(|x| self.beside(other).iter().any(|y| records[*x].is_of_one_recorder_with(&records[*y])))
     }
+}
+
+/// Pairs that are copies of one recording though they lie apart: to the second as long and of one size, and begun at
+/// one minute and second of another hour. An app on the way took local time for UTC, of this one and not of others.
+pub fn of_other_hours(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pair> {
+    const APART: [u8; 3] = [number(TIME, "zone"), number(TIME, "hour"), number(TIME, "quarter")];
+    let is_copy = |s: &&Scored| {
+        let is = |comparison: usize, level: &str| s.pattern[comparison] == number(comparison, level);
+        let (a, b) = (&records[s.pair.a], &records[s.pair.b]);
+        let apart_s = (placed[s.pair.b].start_s - placed[s.pair.a].start_s).rem_euclid(QUARTER_S);
+        APART.contains(&s.pattern[TIME])
+            && apart_s.min(QUARTER_S - apart_s) <= 1
+            && relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 1.0)
+            && (is(DISTANCE, "same") || (s.pattern[DISTANCE] == ABSENT && is(EFFORT, "same")))
+            && !is(SPORT, "different")
+            && !is(TRACK, "elsewhere")
+            && [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_by_hand() && !is_round(r))
+    };
+    pairs.iter().filter(is_copy).map(|s| s.pair).collect()
+}
+
+/// Whether it took as long as somebody set a machine to, or was rounded.
+fn is_round(record: &Record) -> bool {
+    record.elapsed_s.is_none_or(|elapsed_s| elapsed_s % 60.0 == 0.0)
 }
 
 /// Whether one seems to be a copy of the other: at one time, equally long, and of all that both measured nothing

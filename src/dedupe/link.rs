@@ -15,6 +15,7 @@ use super::clock::{Clock, Sighting};
 use super::cluster::{self, Clusters, Group};
 use super::company::Company;
 use super::compare::{self, Confusion};
+use super::copies;
 use super::decide;
 use super::join::Join;
 use super::learn::Seen;
@@ -269,7 +270,8 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     });
     let of_joins = clusters.pairs_of(&joins);
     clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
-    for pair in alone::find(&clusters, &company, &pairs) {
+    let alone = alone::find(&clusters, &company, &pairs);
+    for pair in alone.into_iter().chain(copies::of_other_hours(records, &placed, &pairs)) {
         if clusters.bring_with_copies(pair) {
             let at = pairs.binary_search_by_key(&pair, |s| s.pair).expect("it is one of them");
             (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Group);

@@ -155,3 +155,24 @@ fn starts_that_are_ends_on_a_clock_that_is_hours_off_are_found_from_the_days_tha
         found.are_one(&[&format!("told {day}"), &format!("off {day}")]);
     }
 }
+
+/// A run that a source tells twice, once hours away, with a copy elsewhere of each; what it is longer by there.
+fn told_again(hours: i64, longer_s: f64, seconds: f64) -> Found {
+    let mut person = Person::default();
+    for (source, name) in [(Strava, "run"), (Files, "file")] {
+        person.add(record(source, name, "run", 23 * HOUR_S + 384, seconds / 60.0, 8.431));
+    }
+    for (source, name) in [(Strava, "again"), (Apple, "hub")] {
+        let start_s = (23 - hours) * HOUR_S + 384;
+        person.add(record(source, name, "run", start_s, (seconds + longer_s) / 60.0, 8.431));
+    }
+    person.link()
+}
+
+#[test]
+fn a_copy_at_another_hour_is_one_with_its_recording_and_a_run_that_is_almost_as_long_is_another() {
+    told_again(4, 0.0, 2_690.0).are_one(&["run", "file", "again", "hub"]);
+    told_again(4, 7.0, 2_690.0).are_two("run", "again");
+    // As long as somebody set a machine to.
+    told_again(4, 0.0, 2_700.0).are_two("run", "again");
+}

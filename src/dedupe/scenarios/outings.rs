@@ -336,6 +336,34 @@ fn what_overlaps_a_little_stays_apart_where_a_third_lies_beside_it_or_it_is_anot
     found.are_two("walk", "lifting");
 }
 
+/// A watch and what a band told of the same hour, each with a copy in a hub; km of the band's record.
+fn watch_and_band(sport: &str, minutes: (i64, f64), km: f64) -> Found {
+    let mut person = Person::default();
+    for (source, name) in [(Strava, "watch"), (Apple, "copy of watch")] {
+        person.add(record(source, name, "ride", 0, 43.4, 18.3)).device = Some(1);
+    }
+    for (source, name) in [(Fitbit, "band"), (Apple, "copy of band")] {
+        person.add(record(source, name, sport, minutes.0 * 60 + 12, minutes.1, km)).device = Some(2);
+    }
+    person.link()
+}
+
+#[test]
+fn a_piece_that_a_band_told_is_of_the_ride_that_it_lies_within_though_a_hub_holds_both() {
+    for sport in ["ride", "gravel_ride"] {
+        watch_and_band(sport, (6, 15.1), 6.1).are_one(&["watch", "copy of watch", "band", "copy of band"]);
+    }
+    // So little, and under another name, may be anything.
+    watch_and_band("gravel_ride", (6, 7.1), 2.9).are_two("watch", "band");
+    watch_and_band("walk", (6, 15.1), 1.2).are_two("watch", "band");
+}
+
+#[test]
+fn what_begins_together_is_one_though_one_has_a_wrong_name_and_lifting_is_no_beginning_of_a_ride() {
+    watch_and_band("run", (1, 33.2), 0.0).are_one(&["watch", "copy of watch", "band", "copy of band"]);
+    watch_and_band("weight_training", (1, 33.2), 0.0).are_two("watch", "band");
+}
+
 #[test]
 fn a_day_on_skis_is_one_though_its_record_began_late() {
     let mut person = Person::default();
