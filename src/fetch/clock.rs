@@ -141,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn of_two_dates_in_the_middle_the_earlier_one_is_taken_and_old_ones_are_forgotten() {
+        let mut clock = ServerClock::guess(0);
+        [0, 0, 2, 2].into_iter().for_each(|date_s| clock.saw(date_s, 0));
+        assert_eq!((clock.ahead_ms(), clock.lead_ms()), (0, 2_000));
+        // A clock that is another one is followed after half of what is looked at, however long the old one was seen.
+        (0..10 * SAMPLES).for_each(|_| clock.saw(0, 0));
+        (0..=SAMPLES / 2).for_each(|_| clock.saw(60, 0));
+        assert_eq!(clock.ahead_ms(), 60_000);
+    }
+
+    #[test]
     fn a_jump_of_local_time_makes_it_a_guess_again() {
         let mut clock = ServerClock::guess(0);
         (0..5).for_each(|second| clock.saw(second, second * 1_000));

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
@@ -99,18 +99,28 @@ fn a_later_walk_stops_below_what_is_known() {
     assert_eq!(later.activities(), 2_002);
 }
 
+/// As a later start reads it.
+fn repacked(progress: &Progress) -> Progress {
+    let [owner, other] = ["1", "2"].map(|account| ("u".to_string(), account.to_string()));
+    let all = HashMap::from([(owner.clone(), progress.clone()), (other, progress.clone())]);
+    let bytes = packed::pack(&all, &packed::MadeFrom::default());
+    packed::unpack(&bytes.into()).unwrap().0.remove(&owner).unwrap()
+}
+
 #[test]
 fn a_date_in_the_future_shortens_no_walk() {
     let mut history: Vec<ListEntry> = (0..500).map(|i| entry(i, NOW_S - 1_000 * i as i64)).collect();
     history.push(entry(9_999, NOW_S + 40 * 365 * 86_400));
     let mut progress = Progress::default();
     walk(&mut progress, &history);
-    let Some(Ask::List { until_s: Some(until_s), .. }) =
-        progress.next_page(&wanted(NOW_S + 100), at(NOW_S + 200))
-    else {
-        panic!()
-    };
-    assert_eq!(until_s, NOW_S - LOOKBACK_S);
+    for progress in [repacked(&progress), progress] {
+        let Some(Ask::List { until_s: Some(until_s), .. }) =
+            progress.next_page(&wanted(NOW_S + 100), at(NOW_S + 200))
+        else {
+            panic!()
+        };
+        assert_eq!(until_s, NOW_S - LOOKBACK_S);
+    }
 }
 
 #[test]
@@ -245,6 +255,34 @@ fn a_page_of_which_nothing_can_be_read_is_followed_by_the_next() {
     assert_eq!(
         progress.next_page(&wanted(0), at(NOW_S)),
         Some(Ask::List { scan: 1, until_s: None, before_s: None, page: 2 })
+    );
+}
+
+#[test]
+fn a_list_without_end_is_given_up_after_more_pages_than_anybody_has() {
+    let full = |first: usize| {
+        let ids = first..first + PER_PAGE as usize;
+        News::Page(ids.map(|id| Some(entry(id, 1_000_000 - id as i64))).collect())
+    };
+    let mut progress = Progress::default();
+    let list = |page: u32| Ask::List { scan: 1, until_s: None, before_s: None, page };
+    for (page, goes_on) in [(MAX_PAGES - 1, true), (MAX_PAGES, false)] {
+        progress.take(&list(page), full(page as usize * PER_PAGE as usize), at(NOW_S));
+        let next = goes_on.then(|| list(page + 1));
+        assert_eq!(progress.next_page(&wanted(0), at(NOW_S)), next);
+    }
+}
+
+#[test]
+fn behind_a_record_that_cannot_be_read_the_next_page_begins_with_the_oldest_one_seen() {
+    let mut progress = Progress::default();
+    let ask = Ask::List { scan: 1, until_s: None, before_s: None, page: 1 };
+    let full = (1..PER_PAGE as usize).map(|id| Some(entry(id, 9_000 - id as i64))).chain([None]);
+    progress.take(&ask, News::Page(full.collect()), at(NOW_S));
+    let oldest_s = 9_000 - (PER_PAGE as i64 - 1);
+    assert_eq!(
+        progress.next_page(&wanted(0), at(NOW_S)),
+        Some(Ask::List { scan: 1, until_s: None, before_s: Some(oldest_s + 1), page: 1 })
     );
 }
 

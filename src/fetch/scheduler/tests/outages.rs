@@ -94,16 +94,21 @@ fn an_outage_ends_the_run_when_patience_ends() {
     world.fail(&first, Trouble::OfTheApi);
     world.fail(&other, Trouble::OfTheApi);
     let begin_ms = world.now_ms;
+    let mut failed = 2;
     loop {
         match world.next() {
             Step::WaitUntil { local_ms, .. } => world.now_ms = local_ms,
-            Step::Get { account, ask } => world.fail(&(account, ask), Trouble::OfTheApi),
+            Step::Get { account, ask } => {
+                world.fail(&(account, ask), Trouble::OfTheApi);
+                failed += 1;
+            }
             Step::End => break,
             other => panic!("{other:?}"),
         }
     }
     assert!(matches!(&world.scheduler.stop, Some(Stop::Outage { reason }) if reason == "HTTP 503"));
     assert_eq!(world.now_ms - begin_ms, 3_500, "the next probe would have come after it");
+    assert_eq!(world.scheduler.retries, failed);
 }
 
 #[test]
@@ -356,4 +361,38 @@ fn what_fails_for_ever_and_is_left_alone_is_set_aside_once_a_witness_says_that_t
     let (calls, others, set_aside, _) = run(true);
     assert_eq!(set_aside, [], "an outage is waited for");
     assert!(calls + others < 40, "{calls} and {others} calls in an hour");
+}
+
+#[test]
+fn what_a_walk_asks_for_by_its_id_may_be_set_aside_and_brings_the_walk_on_when_it_comes() {
+    let at = Timestamp::from_second(BEGIN_S - 100_000).unwrap();
+    let ids: Vec<String> = (0..9).map(|n| n.to_string()).collect();
+    let ids: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 5_000_000)).collect();
+    let list = |scan: u32, page: u32| Ask::List { scan, until_s: None, before_s: None, page };
+    // A second walk of the whole list came across nothing, so one of them is looked for.
+    let mut progress = Progress::default();
+    for (scan, number, there) in [(1, 1, &ids[..]), (1, 2, &[]), (2, 1, &[])] {
+        progress.take(&list(scan, number), page(there), at);
+    }
+    let wanted = Wanted { fresh_since: at, ..World::new(Vec::new(), BOUNDS).scheduler.wanted.clone() };
+    let now = Timestamp::from_second(BEGIN_S).unwrap();
+    let look = progress.next_page(&wanted, now).unwrap();
+    let (_, id) = endpoints::place(&look).unwrap();
+    for (later_s, is_due) in [(-1, true), (0, true), (1, false)] {
+        let parked = Parked {
+            account_id: "0".to_string(),
+            kind: endpoints::DETAIL.kind.to_string(),
+            id: id.to_string(),
+            reason: String::new(),
+            tries: 1,
+            next_s: BEGIN_S + later_s,
+        };
+        let mut work = Work::new(account(0, i64::MAX), progress.clone(), 0, vec![parked]);
+        work.look(&wanted, now);
+        let ask = work.next(&wanted, now).unwrap();
+        assert_eq!(ask == look, is_due, "{later_s}");
+        if is_due {
+            assert!(work.is_walking_by(&ask), "the walk goes on from it");
+        }
+    }
 }

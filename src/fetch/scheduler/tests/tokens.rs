@@ -279,3 +279,28 @@ fn a_token_endpoint_that_takes_long_holds_up_nobody_whose_tokens_are_sound() {
     world.scheduler.refreshed(0, account(0, i64::MAX));
     assert_eq!(world.get().0, 0);
 }
+
+#[test]
+fn no_more_tokens_are_asked_for_at_a_time_than_calls() {
+    let works = (0..3).map(|n| Work::new(account(n, 0), Progress::default(), 0, Vec::new())).collect();
+    let mut world = World::new(works, Bounds { concurrency: 2, ..BOUNDS });
+    for index in 0..2 {
+        assert_eq!(world.next(), Step::Refresh { account: index });
+    }
+    assert_eq!(world.next(), Step::Await);
+    world.scheduler.refreshed(0, account(0, i64::MAX));
+    assert_eq!(world.get().0, 0);
+}
+
+#[test]
+fn tokens_that_are_kept_are_in_use_and_another_athletes_answers_end_the_account() {
+    let mut world = World::settled(works(1), BOUNDS);
+    world.scheduler.keep(0, account(0, 77));
+    assert_eq!(world.scheduler.account(0).account.expires_at, 77);
+    world.scheduler.keep(0, account(0, i64::MAX));
+    let sent = world.get();
+    world.answered();
+    world.scheduler.mistaken(sent.0, &sent.1, "they are of athlete 9".to_string(), world.now_ms);
+    assert_eq!(failures(&mut world.scheduler), ["user-0: they are of athlete 9"]);
+    assert_eq!(world.next(), Step::End);
+}

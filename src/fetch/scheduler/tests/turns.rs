@@ -111,10 +111,13 @@ fn after_a_refusal_for_the_rate_nothing_goes_out_before_the_server_wants_it_and_
     world.answered();
     world.scheduler.over_the_limit(second.0, &second.1, Some(1_000), world.now_ms);
     assert_eq!(world.scheduler.retries, 2);
+    let mut waits = 0;
     while world.now_ms < WINDOW_MS + 60_000 {
         let why = world.wait();
         assert!(matches!(why, Why::Window(_)), "{why:?}");
+        waits += 1;
     }
+    assert!(waits <= 2, "for the window, and then for what is left of the time: {waits}");
     world.used = 0;
     assert!(world.now_ms < WINDOW_MS + 63_000);
     let mut asked = vec![world.get()];

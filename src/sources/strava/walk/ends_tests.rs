@@ -85,6 +85,7 @@ fn a_list_that_is_cut_whatever_is_asked_is_in_doubt_and_is_walked_again_a_day_la
     assert_eq!(walk(&mut progress, &list, NOW_S, is_below_the_first, &list), 4);
     let doubt = progress.doubt().cloned().unwrap();
     assert_eq!((doubt.at, doubt.id.as_deref(), progress.whole_at()), (at(NOW_S), Some("199"), None));
+    assert_eq!(doubt.next(), at(NOW_S + DAY_S));
     // Until then only the newest part is walked, and not before somebody wants it anew.
     let plain = |now_s: i64, fresh_s: i64| {
         progress.next_page(&Wanted { fresh_since: at(fresh_s), ..whole(NOW_S - 9 * DAY_S) }, at(now_s))
@@ -121,6 +122,18 @@ fn each_of_a_few_that_are_not_listed_is_asked_for_by_its_id() {
     let mut gone = progress.clone();
     assert_eq!(walk(&mut gone, &list[FEW..], NOW_S + 100, never, &list[FEW..]), 4 + FEW);
     assert_eq!((gone.gone_count(), gone.doubt()), (FEW, None));
+    // One more, and one of them stands for all.
+    let mut more = progress.clone();
+    assert_eq!(walk(&mut more, &list[FEW + 1..], NOW_S + 100, never, &list[FEW + 1..]), 4 + 1);
+    assert_eq!((more.gone_count(), more.doubt()), (FEW + 1, None));
+    let whys = |progress: &Progress| -> Vec<GoneWhy> {
+        progress.known.iter().filter_map(|(_, known)| Some(known.gone?.why)).collect()
+    };
+    assert_eq!(whys(&gone), [GoneWhy::NotListed; FEW]);
+    // The oldest one is listed, and then it is not there.
+    let mut oldest = Progress::default();
+    walk(&mut oldest, &list[..400], NOW_S, is_below_the_first, &[]);
+    assert_eq!(whys(&oldest), [GoneWhy::NotFound]);
     // Pages were shifted by what was deleted while they were walked, and one that is there was on none of them.
     let there: Vec<ListEntry> = [&list[..2], &list[3..]].concat();
     let listed: Vec<ListEntry> = [&list[..1], &list[3..]].concat();
@@ -164,4 +177,57 @@ fn what_a_walk_could_not_take_in_is_asked_for_again() {
     let hurt = walked(&[(1, page(1)), (2, hurt), (3, page(3)), (4, Vec::new())]);
     assert!(hurt.doubt().is_some_and(|doubt| doubt.reason().contains("could not be read")));
     assert!(!asks_for_all(&hurt, NOW_S + 1) && asks_for_all(&hurt, NOW_S + DAY_S + 1));
+}
+
+#[test]
+fn more_of_one_second_than_a_page_holds_are_all_found_though_a_page_comes_empty() {
+    let second = history(1).remove(0).start_s;
+    let list: Vec<ListEntry> =
+        history(450).into_iter().map(|entry| ListEntry { start_s: second, ..entry }).collect();
+    let mut progress = Progress::default();
+    walk(&mut progress, &list, NOW_S, |ask| is_page_2(ask) && !is_below_the_first(ask), &list);
+    assert_eq!(progress.activities(), 450);
+    let mut progress = Progress::default();
+    let is_first_page_2 = |ask: &Ask| matches!(ask, Ask::List { page: 2, before_s: None, .. });
+    walk(&mut progress, &list, NOW_S, is_first_page_2, &list);
+    assert_eq!(progress.activities(), 450);
+}
+
+#[test]
+fn a_page_that_does_not_follow_those_before_it_makes_a_walk_that_is_not_whole() {
+    let list = history(450);
+    let page = |first: usize| News::Page(list.iter().skip(first).take(200).cloned().map(Some).collect());
+    let ask = |scan: u32, before_s: Option<i64>, page: u32| Ask::List { scan, until_s: None, before_s, page };
+    let below = |index: usize| Some(list[index].start_s + 1);
+    let oldest = below(449);
+    let walked = |asks: &[(Ask, usize)]| {
+        let mut progress = Progress::default();
+        asks.iter().for_each(|(ask, first)| progress.take(ask, page(*first), at(NOW_S)));
+        assert!(progress.is_walked());
+        progress.whole_at().is_some()
+    };
+    let begun = || vec![(ask(1, None, 1), 0), (ask(1, None, 2), 200)];
+    let with = |asks: Vec<(Ask, usize)>| walked(&[begun(), asks].concat());
+    assert!(with(vec![(ask(1, None, 3), 400), (ask(1, oldest, 1), 449)]));
+    assert!(with(vec![(ask(1, below(399), 1), 399), (ask(1, oldest, 1), 449)]));
+    // What came before is damaged: of the same walk,
+    assert!(!with(vec![(ask(1, below(430), 1), 430), (ask(1, oldest, 1), 449)]));
+    assert!(!with(vec![(ask(1, below(399), 2), 440), (ask(1, oldest, 1), 449)]));
+    // and of a later one, whose first pages are the former one's.
+    assert!(!with(vec![(ask(2, None, 3), 400), (ask(2, oldest, 1), 449)]));
+    assert!(!with(vec![(ask(2, below(399), 1), 399), (ask(2, oldest, 1), 449)]));
+}
+
+#[test]
+fn a_walk_of_the_newest_part_misses_only_what_lies_there_and_a_few_may_be_deleted() {
+    let list = history(450);
+    let mut progress = Progress::default();
+    walk(&mut progress, &list, NOW_S, never, &list);
+    for (missing, looks) in [(FEW, false), (FEW + 1, true)] {
+        let until_s = Some(list[missing - 1].start_s);
+        let mut progress = progress.clone();
+        let ask = Ask::List { scan: 2, until_s, before_s: None, page: 1 };
+        progress.take(&ask, News::Page(Vec::new()), at(NOW_S + 100));
+        assert_eq!(progress.look().is_some(), looks, "{missing} are missing");
+    }
 }

@@ -260,3 +260,72 @@ fn what_a_later_walk_listed_first_is_new_as_of_then() {
     progress.take(&detail("2"), News::NotFound, at(NOW_S + 200 + FRESH_S));
     assert_eq!(progress.gone_count(), 2, "three days later it is");
 }
+
+#[test]
+fn what_was_not_there_is_asked_for_as_if_it_were_new_once_the_list_says_something_else() {
+    let start_s = NOW_S - 100;
+    let line = |print: u64| {
+        let entry = ListEntry { id: "7".to_string(), start_s, manual: false, print };
+        News::Page(vec![Some(entry)])
+    };
+    let list = Ask::List { scan: 1, until_s: None, before_s: None, page: 1 };
+    let streams = endpoints::of_activities(1).ask("7", start_s);
+    let mut progress = Progress::default();
+    progress.take(&list, line(1), at(NOW_S));
+    let times = |progress: &Progress| match progress.known.iter().next().unwrap().1.had[1] {
+        Had::Nothing { times, .. } => times,
+        other => panic!("{other:?}"),
+    };
+    for expected in [1, 2] {
+        progress.take(&streams, News::Nothing, at(NOW_S));
+        assert_eq!(times(&progress), expected);
+    }
+    progress.take(&list, line(2), at(NOW_S));
+    progress.take(&streams, News::Nothing, at(NOW_S));
+    assert_eq!(times(&progress), 1);
+}
+
+#[test]
+fn what_is_not_there_is_owed_at_once_after_an_edit_or_when_somebody_wants_it_and_not_for_ever() {
+    let since_s = NOW_S - 30 * DAY_S;
+    let known = |at_s: i64, times: u8| {
+        let mut known = Known { start_s: since_s, since_s, print: 1, ..Known::default() };
+        known.had[1] = Had::Nothing { print: 1, at_s, times };
+        known
+    };
+    let owed_at_s = |known: &Known, anew: Option<&Anew>| known.owed_at_s(1, "7", anew);
+    // Twice in six days, and later no more.
+    let last_s = since_s + 6 * DAY_S;
+    assert_eq!(owed_at_s(&known(last_s - 1, 2), None), Some(last_s - 1 + 12 * 3_600));
+    assert_eq!(owed_at_s(&known(last_s, 2), None), None);
+    assert_eq!(owed_at_s(&Known { print: 2, ..known(last_s, 2) }, None), Some(i64::MIN));
+    let anew = Anew { fetched_before: at(NOW_S), started_since: at(0), ids: Vec::new() };
+    assert_eq!(owed_at_s(&known(last_s, 2), Some(&anew)), Some(i64::MIN));
+}
+
+#[test]
+fn a_witness_is_there_and_was_had_from_the_api() {
+    let detail = |id: &str| endpoints::of_activities(0).ask(id, 0);
+    let any = |progress: &Progress| progress.any_had(|_| true).map(|ask| endpoints::describe(&ask));
+    let mut progress = Progress::default();
+    progress.archived(&[ArchivedEntry { id: "1".to_string(), start_s: 0, manual: false, has_file: true }]);
+    progress.take(&endpoints::of_activities(1).ask("2", 0), News::Whole, at(NOW_S));
+    assert_eq!(any(&progress), None, "of an archive, or only samples");
+    progress.take(&detail("3"), News::Whole, at(NOW_S));
+    assert_eq!(any(&progress), Some(endpoints::describe(&detail("3"))));
+    progress.take(&detail("3"), News::NotFound, at(NOW_S));
+    assert_eq!(any(&progress), None, "gone by now");
+    assert!(["1", "2", "3"].iter().all(|id| progress.has_known(id)) && !progress.has_known("4"));
+}
+
+#[test]
+fn what_comes_later_is_newer_whatever_it_is_dated() {
+    let mut progress = Progress::default();
+    progress.take(&detail("3"), News::Whole, at(NOW_S + DAY_S));
+    progress.take(&detail("3"), News::NotFound, at(NOW_S));
+    assert_eq!(progress.newest(), Some(at(NOW_S + DAY_S)));
+    assert_eq!(progress.gone().next().unwrap().1.at_s, NOW_S + DAY_S);
+    // As late as two clocks may be apart is no future.
+    let since = |ahead_s: i64| is_since(Some(at(NOW_S + ahead_s)), at(NOW_S), at(NOW_S));
+    assert!(since(CLOCKS_APART_S) && !since(CLOCKS_APART_S + 1));
+}
