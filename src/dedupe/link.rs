@@ -176,6 +176,14 @@ fn mark_alone(records: &[Record], pairs: &mut [Scored], weights: &Weights) {
     }
 }
 
+/// Brings two together, with their copies, where nothing is in the way of that.
+fn bring(clusters: &mut Clusters, pairs: &mut [Scored], pair: Pair) {
+    if clusters.bring_with_copies(pair) {
+        let at = pairs.binary_search_by_key(&pair, |s| s.pair).expect("it is one of them");
+        (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Group);
+    }
+}
+
 /// Brings together what lies apart and has no other that it could be, the surest first; asks about what is likely.
 fn bring_strays(
     clusters: &mut Clusters,
@@ -270,12 +278,8 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     });
     let of_joins = clusters.pairs_of(&joins);
     clusters.bring_together(&pairs, |s| !of_joins.contains(&s.pair));
-    let alone = alone::find(&clusters, &company, &pairs);
-    for pair in alone.into_iter().chain(copies::of_other_hours(records, &placed, &pairs)) {
-        if clusters.bring_with_copies(pair) {
-            let at = pairs.binary_search_by_key(&pair, |s| s.pair).expect("it is one of them");
-            (pairs[at].decision, pairs[at].reason) = (Decision::Match, Reason::Group);
-        }
+    for pair in alone::find(&clusters, &company, &pairs) {
+        bring(&mut clusters, &mut pairs, pair);
     }
     let lonely = lonely::mark(&clusters, &mut pairs, weights);
     clusters.weigh(&pairs);
@@ -294,6 +298,13 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let parts: BTreeSet<usize> = joins.iter().flat_map(of_join).collect();
     let strays = stray::find(&clusters, &company, &parts, weights);
     bring_strays(&mut clusters, &mut pairs, strays, thresholds);
+    for pair in copies::of_other_hours(records, &placed, &pairs) {
+        let [one, other] = [pair.a, pair.b].map(|at| clusters.sources(clusters.of[at]));
+        // Where two sources tell of both, they are two: on the way to work and back, say.
+        if one.intersection(&other).count() <= 1 {
+            bring(&mut clusters, &mut pairs, pair);
+        }
+    }
     joins.extend(sums::find(&clusters));
     let groups = outing::groups(&clusters, &joins);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);

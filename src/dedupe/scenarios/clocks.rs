@@ -175,4 +175,12 @@ fn a_copy_at_another_hour_is_one_with_its_recording_and_a_run_that_is_almost_as_
     told_again(4, 7.0, 2_690.0).are_two("run", "again");
     // As long as somebody set a machine to.
     told_again(4, 0.0, 2_700.0).are_two("run", "again");
+    // To work and back, as two sources have it.
+    let mut person = Person::default();
+    for (name, hour) in [("there", 8), ("back", 18)] {
+        for source in [Strava, Garmin] {
+            person.add(record(source, name, "ride", hour * HOUR_S + 423, 1_918.0 / 60.0, 13.6656));
+        }
+    }
+    person.link().are_two("there", "back");
 }
