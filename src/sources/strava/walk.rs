@@ -150,8 +150,6 @@ enum Lacks {
     Nothing,
     /// Records that could not be read.
     Records,
-    /// Pages that landed and are damaged since.
-    Pages,
 }
 
 /// Something that is owed of an activity.
@@ -240,9 +238,7 @@ impl Progress {
             has_had_holes |= walk.has_had_holes;
             lacks = lacks.max(walk.lacks);
         }
-        if !self.follows(scan, before_s, page) {
-            (lacks, has_had_holes) = (Lacks::Pages, true);
-        }
+        let follows = self.follows(scan, before_s, page);
         // There is at least what it begins with, or the list is not what it was.
         let is_anchored = page == 1 && oldest_s < i64::MAX && before_s == Some(oldest_s.saturating_add(1));
         self.scans = self.scans.max(scan);
@@ -286,7 +282,10 @@ impl Progress {
             is_spread: newest_s.is_some_and(|newest_s| newest_s > oldest_s),
             end: End::Ahead,
         };
-        if (is_repeated && !can_go_on_below) || until_s.is_some_and(is_below) {
+        if !follows {
+            // What came before it landed and is damaged since. The list is walked anew.
+            self.walk = Walk::Ended;
+        } else if (is_repeated && !can_go_on_below) || until_s.is_some_and(is_below) {
             // Nobody knows what lies behind it. Where a whole list was to be walked, the next run does that again.
             self.end(false, began_at);
             self.doubt_what_lacks(&walk);

@@ -34,7 +34,7 @@ const IS_NOT_FOUND: u8 = 8;
 const IS_NOT_LISTED: u8 = 16;
 
 /// As they are numbered in the bytes.
-const LACKS: [Lacks; 3] = [Lacks::Nothing, Lacks::Records, Lacks::Pages];
+const LACKS: [Lacks; 2] = [Lacks::Nothing, Lacks::Records];
 const ENDS: [End; 4] = [End::Ahead, End::Again, End::LookForOldest, End::LookForMissing];
 
 /// What it was made from: these segments, up to a position in the last one.
