@@ -134,22 +134,13 @@ struct At {
     has_hole: bool,
     /// Something of any page could not be read, so what was not seen may be there all the same.
     has_had_holes: bool,
-    /// What this walk has not taken in, though it came.
-    lacks: Lacks,
+    /// Records came that could not be read.
+    has_unread: bool,
     /// Records of the last page.
     length: u32,
     /// Not all of them began in the same second, so a page that begins with the oldest one is shorter, if it is the last.
     is_spread: bool,
     end: End,
-}
-
-/// What a walk has not taken in of what it was given.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Lacks {
-    #[default]
-    Nothing,
-    /// Records that could not be read.
-    Records,
 }
 
 /// Something that is owed of an activity.
@@ -229,14 +220,14 @@ impl Progress {
         let has_hole = entries.iter().any(Option::is_none);
         let (mut began_at, mut oldest_s, mut is_ordered, mut has_had_holes) = (at, i64::MAX, true, has_hole);
         let (mut length_before, mut end) = (0, End::Ahead);
-        let mut lacks = if has_hole { Lacks::Records } else { Lacks::Nothing };
+        let mut has_unread = has_hole;
         if let Walk::At(walk) = &self.walk
             && scan == self.scans
         {
             (began_at, oldest_s, is_ordered) = (walk.began_at, walk.oldest_s, walk.is_ordered);
             (length_before, end) = (walk.length, walk.end);
             has_had_holes |= walk.has_had_holes;
-            lacks = lacks.max(walk.lacks);
+            has_unread |= walk.has_unread;
         }
         let follows = self.follows(scan, before_s, page);
         // There is at least what it begins with, or the list is not what it was.
@@ -277,7 +268,7 @@ impl Progress {
             is_ordered,
             has_hole: has_hole || is_repeated,
             has_had_holes: has_had_holes || is_repeated,
-            lacks,
+            has_unread,
             length,
             is_spread: newest_s.is_some_and(|newest_s| newest_s > oldest_s),
             end: End::Ahead,

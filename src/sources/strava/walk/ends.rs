@@ -15,7 +15,7 @@
 use compact_str::CompactString;
 use jiff::Timestamp;
 
-use super::{At, DAY_S, Gone, GoneWhy, Known, Lacks, Progress, Walk};
+use super::{At, DAY_S, Gone, GoneWhy, Known, Progress, Walk};
 use crate::sources::strava::endpoints;
 use crate::store::landing::Ask;
 
@@ -136,7 +136,7 @@ impl Progress {
 
     fn close(&mut self, at: At) {
         let is_whole = at.until_s.is_none();
-        self.end(is_whole && at.lacks == Lacks::Nothing, at.began_at);
+        self.end(is_whole && !at.has_unread, at.began_at);
         self.doubt_what_lacks(&at);
         if is_whole && !at.has_had_holes {
             self.miss();
@@ -145,7 +145,7 @@ impl Progress {
 
     /// A walk that has ended had records that could not be read.
     pub(super) fn doubt_what_lacks(&mut self, at: &At) {
-        if at.lacks == Lacks::Records {
+        if at.has_unread {
             self.doubt = Some(Doubt { at: at.page_at, id: None });
         }
     }

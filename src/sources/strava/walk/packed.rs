@@ -12,7 +12,7 @@ use twox_hash::XxHash64;
 
 use super::activities::Activities;
 use super::ends::End;
-use super::{At, Doubt, Gone, GoneWhy, Had, Known, Lacks, Progress, Walk};
+use super::{At, Doubt, Gone, GoneWhy, Had, Known, Progress, Walk};
 use crate::sources::strava::endpoints::{self, OF_ACTIVITIES};
 use crate::store::landing::Position;
 
@@ -34,7 +34,6 @@ const IS_NOT_FOUND: u8 = 8;
 const IS_NOT_LISTED: u8 = 16;
 
 /// As they are numbered in the bytes.
-const LACKS: [Lacks; 2] = [Lacks::Nothing, Lacks::Records];
 const ENDS: [End; 4] = [End::Ahead, End::Again, End::LookForOldest, End::LookForMissing];
 
 /// What it was made from: these segments, up to a position in the last one.
@@ -197,10 +196,9 @@ impl Out {
         self.time(Some(*page_at));
         self.i64(*oldest_s);
         self.u32(at.length);
-        for flag in [at.is_ordered, at.has_hole, at.has_had_holes, at.is_spread] {
+        for flag in [at.is_ordered, at.has_hole, at.has_had_holes, at.is_spread, at.has_unread] {
             self.u8(u8::from(flag));
         }
-        self.u8(LACKS.iter().position(|lacks| *lacks == at.lacks).expect("every kind is listed") as u8);
         let ends = ENDS.iter().position(|end| *end == at.end);
         self.u8(ends.expect("every end is listed") as u8);
     }
@@ -344,7 +342,7 @@ impl<'a> From<'a> {
             has_hole: self.flag()?,
             has_had_holes: self.flag()?,
             is_spread: self.flag()?,
-            lacks: *LACKS.get(usize::from(self.u8()?))?,
+            has_unread: self.flag()?,
             end: *ENDS.get(usize::from(self.u8()?))?,
         })
     }
