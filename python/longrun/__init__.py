@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -88,7 +89,7 @@ class Lake:
         return self._rows("rejects", columns, user_id=user)
 
     def _rows(self, dataset: str, columns: list[str] | None, **values: str | None) -> Rows:
-        files = sorted(str(path) for path in (self.path / dataset).glob("*.parquet"))
+        files = _standing(sorted(str(path) for path in (self.path / dataset).glob("*.parquet")))
         if not files:
             # A lake may well have no rejects and no streams; without the first two it was not made yet.
             made_by = {"golden": "dedupe", "matches": "dedupe", "activities": "normalize"}.get(dataset)
@@ -100,6 +101,24 @@ class Lake:
                 is_it = pyarrow.compute.field(name) == value
                 wanted = is_it if wanted is None else wanted & is_it
         return Rows(pyarrow.dataset.dataset(files, format="parquet"), wanted, columns)
+
+
+_PIECE = re.compile(r"(.*)\.(\d+)(?:-(\d+))?\.parquet")
+
+
+def _standing(files: list[str]) -> list[str]:
+    """Files without pieces of samples that a larger one holds: a run that is killed may leave them beside it."""
+    years: dict[str, list[tuple[int, int, str]]] = {}
+    for file in files:
+        if found := _PIECE.fullmatch(file):
+            years.setdefault(found[1], []).append((int(found[2]), int(found[3] or found[2]), file))
+    held = {
+        file
+        for pieces in years.values()
+        for first, last, file in pieces
+        if any(begin <= first and last <= end and other != file for begin, end, other in pieces)
+    }
+    return [file for file in files if file not in held]
 
 
 class Rows:

@@ -2,21 +2,20 @@
 //! are read, and written in one rewrite.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{filter_record_batch, not};
-use jiff::tz::TimeZone;
+use arrow::compute::filter_record_batch;
 
 use super::annotate::Annotations;
 use super::gone::AllGone;
+use super::samples::Samples;
 use super::{Summary, UnnamedSports, gone, zones};
 use crate::error::Result;
 use crate::model::activity::{Activity, ActivityColumns, Reject, RejectColumns, Streams, StreamsColumns};
 use crate::model::columns::Columns;
 use crate::sources::{self, ArchiveItem, Fault, Found, Parsed, Source};
 use crate::store::dataset::cells::Rows;
-use crate::store::dataset::merge::{DECIDING, coalesce, merge, merge_streams};
+use crate::store::dataset::merge::{coalesce, merge};
 use crate::store::dataset::{self, MadeFrom, Origins, Table, batch};
 use crate::store::lake::{Bucket, Lake};
 
@@ -33,7 +32,7 @@ pub struct Collected {
     archive: ActivityColumns,
     gone: Option<ActivityColumns>,
     origins: Origins,
-    streams: BTreeMap<i16, StreamsColumns>,
+    streams: Option<StreamsColumns>,
     rejects: RejectColumns,
     /// What the columns take in memory, roughly.
     pub bytes: usize,
@@ -50,7 +49,7 @@ pub struct Batches {
     /// Records that their source no longer has.
     gone: Vec<RecordBatch>,
     origins: Origins,
-    streams: BTreeMap<i16, Vec<RecordBatch>>,
+    streams: Vec<RecordBatch>,
     rejects: Vec<RecordBatch>,
     /// Archives that were read again: what an earlier reading had against them is no more.
     pub read_again: Vec<String>,
@@ -80,8 +79,7 @@ impl Collected {
     pub fn streams(&mut self, streams: Streams) {
         self.summary.streams += 1;
         self.bytes += 60 * streams.samples.unsigned_abs() as usize;
-        let year = streams.start_time.to_zoned(TimeZone::UTC).year();
-        self.streams.entry(year).or_default().push(&streams.counted());
+        self.streams.get_or_insert_default().push(&streams.counted());
     }
 
     pub fn reject(&mut self, reject: &Reject) {
@@ -134,9 +132,7 @@ impl Collected {
         if has_rejects {
             rows.rejects.push(batch::<Reject>(&mut self.rejects));
         }
-        for (year, mut columns) in self.streams {
-            rows.streams.insert(year, vec![batch::<Streams>(&mut columns)]);
-        }
+        rows.streams.extend(self.streams.as_mut().map(batch::<Streams>));
         rows
     }
 }
@@ -149,9 +145,7 @@ impl Batches {
         self.gone.extend(other.gone);
         self.origins.api |= other.origins.api;
         self.origins.archive |= other.origins.archive;
-        for (year, batches) in other.streams {
-            self.streams.entry(year).or_default().extend(batches);
-        }
+        self.streams.extend(other.streams);
         self.rejects.extend(other.rejects);
         self.read_again.extend(other.read_again);
         self.bytes += other.bytes;
@@ -181,15 +175,9 @@ impl Batches {
         // What is proposed for starts without a zone is proposed anew for rows that are new.
         let annotated = annotations.digest(lake, bucket, source);
         let made = MadeFrom { origins, annotations: annotated, datasets: 0, ..made };
-        for (year, mut new) in self.streams {
-            summary.written_bytes += bring_from_other_years(lake, bucket, name, year, &mut new)?;
-            let key = lake.streams(name, bucket, year);
-            let is_current = dataset::made_from(lake, &key)?.is_some();
-            let old = if is_current { dataset::read(lake, &key, Some(&DECIDING))? } else { Vec::new() };
-            let reader = dataset::batches(lake, &key, None, ROWS_OF_STREAMS)?;
-            let rows = merge_streams(&old, reader, &new);
-            summary.written_bytes += dataset::write_as_read(lake, &key, Table::Streams, &made, rows)?;
-        }
+        let samples = Samples { lake, bucket, source: name, made: &made };
+        summary.written_bytes += samples.commit(&self.streams)?;
+        drop(self.streams);
         if !self.rejects.is_empty() || !self.read_again.is_empty() {
             let key = lake.rejects(name, bucket);
             let mut versions = dataset::current(lake, &key)?;
@@ -272,52 +260,6 @@ fn write_activities(
         Err(e) if !e.is_everywhere() => dataset::write(lake, &key, Table::Activities, &made, rows),
         Err(e) => Err(e),
     }
-}
-
-/// Rows of streams that are read at a time: each is thousands of samples.
-const ROWS_OF_STREAMS: usize = 64;
-
-/// A start that was corrected may lie in another year. Samples stand in one year only: those of these records that
-/// stand in others are taken from there, as versions to merge with the new ones. Returns the bytes written.
-fn bring_from_other_years(
-    lake: &Lake,
-    bucket: Bucket,
-    source: &str,
-    year: i16,
-    new: &mut Vec<RecordBatch>,
-) -> Result<u64> {
-    let mut wanted: HashSet<(String, String)> = HashSet::new();
-    for batch in new.iter() {
-        let rows = Rows(batch);
-        wanted.extend(
-            (0..batch.num_rows()).map(|row| (rows.text("user_id", row), rows.text("source_id", row))),
-        );
-    }
-    let is_wanted = |batch: &RecordBatch| -> BooleanArray {
-        let rows = Rows(batch);
-        let key = |row: usize| (rows.text("user_id", row), rows.text("source_id", row));
-        (0..batch.num_rows()).map(|row| Some(wanted.contains(&key(row)))).collect()
-    };
-    let mut written_bytes = 0;
-    for other in dataset::years(lake, source, bucket)?.into_iter().filter(|other| *other != year) {
-        let key = lake.streams(source, bucket, other);
-        let Some(made) = dataset::made_from(lake, &key)? else { continue };
-        let keys = dataset::read(lake, &key, Some(&["user_id", "source_id"]))?;
-        if keys.iter().all(|batch| is_wanted(batch).true_count() == 0) {
-            continue;
-        }
-        let mut kept = Vec::new();
-        for batch in dataset::batches(lake, &key, None, ROWS_OF_STREAMS)? {
-            let batch = batch?;
-            let moves = is_wanted(&batch);
-            let filter =
-                |rows: &BooleanArray| filter_record_batch(&batch, rows).expect("a row has an answer each");
-            kept.push(filter(&not(&moves).expect("no row is null")));
-            new.push(filter(&moves));
-        }
-        written_bytes += dataset::write(lake, &key, Table::Streams, &made, kept)?;
-    }
-    Ok(written_bytes)
 }
 
 /// Rejects without those of these archives.

@@ -10,6 +10,7 @@ mod batch;
 mod frames;
 mod gone;
 mod room;
+mod samples;
 mod unnamed;
 mod zones;
 

@@ -52,6 +52,11 @@ impl Key {
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().expect("a key has a part")
     }
+
+    /// The last part up to its first dot.
+    pub fn stem(&self) -> &str {
+        self.file_name().split('.').next().expect("a name has a beginning")
+    }
 }
 
 impl fmt::Display for Key {

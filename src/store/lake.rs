@@ -10,7 +10,8 @@
 //! ├── landing/strava/017/000042-000.jsonl.zst    segments: one zstd frame per answer of the API
 //! ├── landing/archives/017/000003.json           what was imported, by number; and the archives, by their hashes
 //! ├── activities/strava-017.parquet              one row per record
-//! ├── streams/strava-017-2024.parquet            sample series as lists, one row per record
+//! ├── streams/strava-017-2024.parquet            sample series as lists, one row per record; beside it, what came
+//! │                                              later: strava-017-2024.0033-0048.parquet (`dataset::Piece`)
 //! ├── rejects/strava-017.parquet                 what was not taken, why, and where its bytes are
 //! ├── origins/strava-api-017.parquet             what each origin said, where the API and archives both did
 //! ├── origins/hevy-gone-017.parquet              what its source no longer has, and since when

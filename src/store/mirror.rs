@@ -66,7 +66,7 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
     };
     let is_whole = take == Take::Back && to.exists(&Key::new(CHARTER))?;
     let walked: Vec<Key> = from.buckets().map(names::walked_key).collect();
-    let mut owed = Vec::new();
+    let (mut owed, mut leaving) = (Vec::new(), Vec::new());
     let is_landing = |folder: &&str| *folder == LANDING;
     // What lies in the others may differ with the same length.
     let replaced = names::DATASETS.into_iter().chain([REPORTS]).filter(|_| take != Take::Landed);
@@ -96,10 +96,7 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         if !is_landing(&folder) {
             let stays = |key: &Key| is_reports && (is_whole || names::is_run_page(key));
             let gone = there.keys().filter(|key| here.binary_search_by(|(own, _)| own.cmp(key)).is_err());
-            for key in gone.filter(|key| !stays(key)) {
-                to.remove(key)?;
-                mirrored.removed += 1;
-            }
+            leaving.extend(gone.filter(|key| !stays(key)).cloned());
         }
     }
     for name in FILES.into_iter().filter(|name| take != Take::Landed || *name != "weights.toml") {
@@ -125,6 +122,11 @@ pub fn mirror(from: &Lake, to: &dyn Backend, take: Take, progress: impl Fn(u64) 
         copy(key)
     })?;
     mirrored.same += same.into_inner();
+    // Behind the copies: rows that went into another file are there before they go from this one.
+    for key in leaving {
+        to.remove(&key)?;
+        mirrored.removed += 1;
+    }
     mirrored.out_of_reach = left_in_place(from, to, &copy_from_place(to, &files, &bytes, &progress))?;
     // Who keeps their datasets keeps what the charter says of them.
     let charter = Key::new(CHARTER);

@@ -313,7 +313,6 @@ fn is_named(line: &[u8], user: &str) -> bool {
 /// A dataset's files of a bucket.
 fn of_bucket(lake: &Lake, folder: &str, bucket: Bucket) -> Result<Vec<Key>> {
     let number = bucket.to_string();
-    let is_of_bucket =
-        |key: &Key| key.file_name().trim_end_matches(".parquet").split('-').any(|part| part == number);
+    let is_of_bucket = |key: &Key| key.stem().split('-').any(|part| part == number);
     Ok(dataset::files(lake, &Key::new(folder))?.into_iter().filter(is_of_bucket).collect())
 }

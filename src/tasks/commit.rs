@@ -27,7 +27,7 @@ pub enum Committed {
 /// Puts everything that has changed.
 pub fn commit(spool: &Spool, of_run: OfRun<'_>, to: &dyn Backend) -> Result<Committed> {
     let mut files = 0;
-    for key in changed(spool)? {
+    for (key, fate) in changed(spool)? {
         let before = spool.read.get(&key);
         let path = spool.path(&key);
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
@@ -36,6 +36,9 @@ pub fn commit(spool: &Spool, of_run: OfRun<'_>, to: &dyn Backend) -> Result<Comm
         if let Some(before) = before.filter(is_settled)
             && hash(&stamp::put_in(bytes.clone(), before.order)) == before.hash
         {
+            if fate == Fate::Replaced {
+                to.remove(&key)?;
+            }
             continue;
         }
         let bytes = stamp::put_in(bytes, of_run.order);
@@ -47,19 +50,34 @@ pub fn commit(spool: &Spool, of_run: OfRun<'_>, to: &dyn Backend) -> Result<Comm
     Ok(Committed::Done(files))
 }
 
-/// The files that are there, and those that were and are replaced by ones without rows, in the order of their folders.
-fn changed(spool: &Spool) -> Result<Vec<Key>> {
-    let mut keys = spool.written()?;
-    for key in spool.read.keys().filter(|key| !spool.path(key).exists()) {
+/// What becomes of a file that is in a task's folder, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Stays,
+    /// It is gone: one without rows takes its place, so that who read it before is refused.
+    Emptied,
+    /// So is this, whose rows stand in another file now. Once it has no rows, who puts some there hides nothing, and it
+    /// can be removed.
+    Replaced,
+}
+
+/// The files that are there, and those that were, in the order of their folders. What is gone comes behind what stands in
+/// its place.
+fn changed(spool: &Spool) -> Result<Vec<(Key, Fate)>> {
+    let there = spool.written()?;
+    let gone: Vec<&Key> = spool.read.keys().filter(|key| !spool.path(key).exists()).collect();
+    let mut files = Vec::new();
+    for key in gone {
         let lake = &spool.lake;
         dataset::write(lake, key, table(key), &MadeFrom::default(), [])?;
-        keys.push(key.clone());
+        let is_replaced = dataset::is_left_over(lake, key, &there);
+        files.push((key.clone(), if is_replaced { Fate::Replaced } else { Fate::Emptied }));
     }
+    files.extend(there.into_iter().map(|key| (key, Fate::Stays)));
     let rank =
         |key: &Key| DATASETS.iter().position(|folder| *folder == folder_of(key)).expect("it is a dataset's");
-    keys.sort_by_key(|key| (rank(key), key.clone()));
-    keys.dedup();
-    Ok(keys)
+    files.sort_by_key(|(key, fate)| (rank(key), *fate, key.clone()));
+    Ok(files)
 }
 
 fn folder_of(key: &Key) -> &str {

@@ -23,7 +23,9 @@
 //!    are somebody else's: the attempt starts over from 2, some times, and then ends with 75.
 //! 5. Whoever is older never writes over who is newer (`orders`): a run that is planned ends those before it.
 //!
-//! There are no leases, and nothing is deleted: what is gone is replaced by a file without rows.
+//! There are no leases, and nothing is deleted: what is gone is replaced by a file without rows. Only a piece of samples
+//! that has none, and in whose place a larger one stands, is removed by a later attempt: whoever puts it again puts what no
+//! reader looks at, and what the next attempt takes into account.
 
 mod commit;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A bucket's files in a folder of one task, and what the store had when they were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -103,7 +103,8 @@ impl Spool {
             self.take(from, vec![from.golden(bucket)])?;
         }
         if needs.beside_activities {
-            self.take(from, beside_activities(from, bucket)?)?;
+            self.take_streams(from)?;
+            self.take(from, beside_activities(from, bucket))?;
         }
         if needs.rejects {
             let rejects = Source::ALL.into_iter().map(|source| from.rejects(source.name(), bucket));
@@ -130,6 +131,25 @@ impl Spool {
             Ok(from.backend().list(&folder)?.iter().map(|(_, bytes)| bytes).sum())
         };
         Ok(of(names::segments_of(self.bucket))? + of(names::archives_of(self.bucket))?)
+    }
+
+    /// Samples may go into a larger piece between the listing and the reading, so what came meanwhile is read as well.
+    fn take_streams(&mut self, from: &Lake) -> Result<()> {
+        const ATTEMPTS: usize = 8;
+        let mut taken = BTreeSet::new();
+        for _ in 0..ATTEMPTS {
+            let mut new = streams(from, self.bucket)?;
+            new.retain(|key| taken.insert(key.clone()));
+            if new.is_empty() {
+                return Ok(());
+            }
+            self.take(from, new)?;
+        }
+        let folder = from.place(&from.streams_folder());
+        Err(Error::Remote(format!(
+            "{} is written again and again by others; run this again",
+            folder.display()
+        )))
     }
 
     /// Copies files that may be written, and remembers what they were.
@@ -165,18 +185,22 @@ impl Spool {
     }
 }
 
-/// The files of a bucket that are written before its activities.
-fn beside_activities(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
+/// The files of a bucket's samples.
+fn streams(lake: &Lake, bucket: Bucket) -> Result<Vec<Key>> {
     let sources: Vec<&str> = Source::ALL.into_iter().map(Source::name).collect();
     let folder = lake.streams_folder();
-    let streams =
+    let names =
         at_once(&sources, |source| lake.backend().names_from(&folder, &format!("{source}-{bucket}-")))?;
-    let mut keys: Vec<Key> = streams.concat().iter().map(|name| folder.join(name)).collect();
-    for source in sources {
-        keys.push(lake.rejects(source, bucket));
-        keys.extend(["api", "archive", "gone"].map(|origin| lake.origins(source, origin, bucket)));
-    }
-    Ok(keys)
+    Ok(names.concat().iter().map(|name| folder.join(name)).collect())
+}
+
+/// The other files of a bucket that are written before its activities.
+fn beside_activities(lake: &Lake, bucket: Bucket) -> Vec<Key> {
+    let of_source = |source: Source| {
+        let origin = |origin| lake.origins(source.name(), origin, bucket);
+        [lake.rejects(source.name(), bucket), origin("api"), origin("archive"), origin("gone")]
+    };
+    Source::ALL.into_iter().flat_map(of_source).collect()
 }
 
 /// Copies an object into a file; None where there is none.

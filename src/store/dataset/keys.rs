@@ -1,10 +1,11 @@
 //! The names of the datasets' files. All files of a dataset lie side by side in its folder.
 
+use super::pieces::Piece;
 use crate::error::Result;
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
 
-const SUFFIX: &str = ".parquet";
+pub(super) const SUFFIX: &str = ".parquet";
 
 impl Lake {
     pub fn activities_folder(&self) -> Key {
@@ -24,8 +25,8 @@ impl Lake {
         Key::new("streams")
     }
 
-    pub fn streams(&self, source: &str, bucket: Bucket, year: i16) -> Key {
-        self.streams_folder().join(&format!("{source}-{bucket}-{year}{SUFFIX}"))
+    pub fn streams(&self, source: &str, bucket: Bucket, piece: Piece) -> Key {
+        self.streams_folder().join(&format!("{source}-{bucket}-{piece}{SUFFIX}"))
     }
 
     pub fn rejects_folder(&self) -> Key {
@@ -58,8 +59,8 @@ pub fn activities_beside(lake: &Lake, key: &Key) -> Option<Key> {
     if !key.is_below(&lake.streams_folder()) && !key.is_below(&lake.rejects_folder()) {
         return None;
     }
-    // `garmin-017-2024.parquet` or `garmin-017.parquet`; a source may have such a stroke in its name, too.
-    let stem = key.file_name().strip_suffix(SUFFIX)?;
+    // `garmin-017-2024.0003.parquet` or `garmin-017.parquet`; a source may have such a stroke in its name, too.
+    let stem = key.stem();
     let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     let (before, last) = stem.rsplit_once('-').filter(|(_, last)| is_number(last))?;
     let (source, bucket) =
@@ -94,12 +95,4 @@ pub fn sources(lake: &Lake, bucket: Bucket) -> Result<Vec<String>> {
     let names = lake.backend().names(&lake.activities_folder())?;
     let of_bucket = names.iter().filter_map(|name| parse(name)).filter(|(_, of)| *of == bucket);
     Ok(of_bucket.map(|(source, _)| source.to_string()).collect())
-}
-
-/// The years that a source has streams of, in a bucket.
-pub fn years(lake: &Lake, source: &str, bucket: Bucket) -> Result<Vec<i16>> {
-    let begin = format!("{source}-{bucket}-");
-    let names = lake.backend().names(&lake.streams_folder())?;
-    let year = |name: &String| name.strip_prefix(&begin)?.strip_suffix(SUFFIX)?.parse().ok();
-    Ok(names.iter().filter_map(year).collect())
 }

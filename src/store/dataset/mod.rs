@@ -9,6 +9,7 @@ mod keys;
 mod made_from;
 pub mod merge;
 mod pages;
+mod pieces;
 mod places;
 mod points;
 mod read;
@@ -18,8 +19,9 @@ mod steps;
 mod toy;
 mod write;
 
-pub use keys::{files, sources, used_buckets, years};
+pub use keys::{files, sources, used_buckets};
 pub use made_from::{ArchivesRead, FileState, MadeFrom, Origins, made_from};
+pub use pieces::{Piece, Pieces, is_left_over, streams};
 pub use places::{Place, Places, Recordings, read_places, read_wanted};
 pub use read::*;
 pub use write::{write, write_as_read};

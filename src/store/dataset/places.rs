@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use arrow::array::Array;
 
 use super::cells::{Rows, field, structs};
-use super::{read_checked, read_rows, sources, years};
+use super::{read_checked, read_rows, sources, streams};
 use crate::error::{Error, Result};
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
@@ -27,27 +27,43 @@ pub struct Places(HashMap<(String, String, String), Place>);
 impl Places {
     /// Looks through the files of a bucket; only names and lengths are read.
     pub fn of(lake: &Lake, bucket: Bucket) -> Result<Places> {
-        const COLUMNS: [&str; 3] = ["user_id", "source_id", "samples"];
-        let mut places = HashMap::new();
-        for source in sources(lake, bucket)? {
-            for year in years(lake, &source, bucket)? {
-                let file = lake.streams(&source, bucket, year);
-                let mut first = 0;
-                for batch in read_checked(lake, &file, Some(&COLUMNS), "normalize")? {
-                    let rows = Rows(&batch);
-                    for row in 0..batch.num_rows() {
-                        let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;
-                        let (user_id, source_id) = (rows.text("user_id", row), rows.text("source_id", row));
-                        let key = (source.clone(), user_id.clone(), source_id.clone());
-                        let place =
-                            Place { user_id, source_id, file: file.clone(), row: first + row, samples };
-                        places.insert(key, place);
-                    }
-                    first += batch.num_rows();
-                }
+        const ATTEMPTS: usize = 8;
+        let files = || -> Result<Vec<(String, Key)>> {
+            let mut files = Vec::new();
+            for source in sources(lake, bucket)? {
+                files.extend(streams(lake, &source, bucket)?.into_iter().map(|key| (source.clone(), key)));
             }
+            Ok(files)
+        };
+        let mut listed = files()?;
+        for _ in 0..ATTEMPTS {
+            let mut places = Places::default();
+            listed.iter().try_for_each(|(source, file)| places.take(lake, source, file))?;
+            // A file goes when a larger one takes its place, and may have gone before it was opened.
+            let now = files()?;
+            if now == listed {
+                return Ok(places);
+            }
+            listed = now;
         }
-        Ok(Places(places))
+        Err(rewritten(lake, &lake.streams_folder()))
+    }
+
+    fn take(&mut self, lake: &Lake, source: &str, file: &Key) -> Result<()> {
+        const COLUMNS: [&str; 3] = ["user_id", "source_id", "samples"];
+        let mut first = 0;
+        for batch in read_checked(lake, file, Some(&COLUMNS), "normalize")? {
+            let rows = Rows(&batch);
+            for row in 0..batch.num_rows() {
+                let samples = rows.whole("samples", row).unwrap_or(0).max(0) as usize;
+                let (user_id, source_id) = (rows.text("user_id", row), rows.text("source_id", row));
+                let key = (source.to_string(), user_id.clone(), source_id.clone());
+                let place = Place { user_id, source_id, file: file.clone(), row: first + row, samples };
+                self.0.insert(key, place);
+            }
+            first += batch.num_rows();
+        }
+        Ok(())
     }
 
     pub fn get(&self, source: &str, user_id: &str, source_id: &str) -> Option<&Place> {

@@ -1,13 +1,14 @@
 //! Many versions of rows to one row each.
 //!
 //! Activities are merged column by column (`upsert`): of each column, the newest version that says something. Of
-//! streams and rejects one version is kept whole (`whole`). Either way the best is a maximum, so merging in any
+//! streams and rejects one version is kept whole (`whole`; those of streams are put among others by `weave`). Either way the best is a maximum, so merging in any
 //! order and any number of steps ends in the same rows. That holds for what one origin said: an activity that both
 //! the API and an archive have is put together from the two rows that remain (`origins`).
 
 mod notes;
 mod origins;
 pub(super) mod upsert;
+mod weave;
 mod whole;
 
 #[cfg(test)]
@@ -19,14 +20,15 @@ use twox_hash::XxHash64;
 use super::{Table, cells};
 use crate::model::columns::{TimeArray, TimeType};
 pub use origins::coalesce;
-pub use whole::{DECIDING, merge_streams};
+pub use weave::{PLACING, Part, weave};
+pub use whole::{DECIDING, pick};
 
 /// Rows per batch that is given out: few enough that the memory of one is at hand for the next.
 const OUTPUT_ROWS: usize = 2048;
 const OUTPUT_ROWS_STREAMS: usize = 256;
 
 /// A row: number of its batch, number in it.
-type Row = (usize, usize);
+pub type Row = (usize, usize);
 
 /// The merged rows, in the order of the table: by user, start and id. Of two versions that are equally good and
 /// were fetched in the same microsecond, the one in the later batch and row wins.

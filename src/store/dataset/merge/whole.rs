@@ -5,19 +5,16 @@
 //! activity that was cropped has another number of samples: of the API's versions only those count that have as many
 //! as the newest, back to the first that has not.
 
-use std::collections::VecDeque;
-
 use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
 
 use super::{
     Keys, OUTPUT_ROWS, OUTPUT_ROWS_STREAMS, Row, are_versions, grouped, sort_as_table, taken, times,
 };
-use crate::error::Result;
 use crate::model::columns::TimeArray;
 use crate::store::dataset::Table;
 
-/// The columns of streams that decide which version of a row is kept, and where it stands.
+/// The columns of streams that decide which version of a row is kept.
 pub const DECIDING: [&str; 7] =
     ["user_id", "source_id", "start_time", "series", "samples", "origin", "fetched_at"];
 
@@ -66,7 +63,7 @@ fn as_long_since(ranks: &[Ranks], group: &[Row]) -> i64 {
 }
 
 /// The best version of each row, in the order of the table.
-fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Row> {
+pub fn pick(table: Table, versions: &[RecordBatch]) -> Vec<Row> {
     let batches: Vec<&RecordBatch> = versions.iter().collect();
     let keys: Vec<Keys> = versions.iter().map(|batch| Keys::of(table.key(), batch)).collect();
     let ranks: Vec<Ranks> = versions.iter().map(|batch| Ranks::of(table, batch)).collect();
@@ -99,77 +96,5 @@ pub fn merged(table: Table, versions: &[RecordBatch]) -> impl Iterator<Item = Re
         let columns = places.map(|place| taken(versions.iter().map(|batch| batch.column(place)), chunk));
         let columns: Vec<ArrayRef> = columns.collect();
         Some(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema"))
-    })
-}
-
-/// The rows of streams, merged like the others; but those that are in a file already are read as they are
-/// needed, because a year of them need not fit in memory.
-///
-/// `old` are the deciding columns of the file's rows, and `reader` gives the whole rows in the same
-/// order; what it gives is what the file was merged to before.
-pub fn merge_streams(
-    old: &[RecordBatch],
-    mut reader: impl Iterator<Item = Result<RecordBatch>>,
-    new: &[RecordBatch],
-) -> impl Iterator<Item = Result<RecordBatch>> {
-    let first_rows: Vec<usize> = old
-        .iter()
-        .scan(0, |rows, batch| {
-            let first = *rows;
-            *rows += batch.num_rows();
-            Some(first)
-        })
-        .collect();
-    let versions: Vec<RecordBatch> = old.iter().chain(new).cloned().collect();
-    let picks = pick(Table::Streams, &versions);
-    let olds = old.len();
-    let new = new.to_vec();
-    let schema = Table::Streams.schema();
-    // Whole rows of the file that are in memory, and the number of the first one of each batch.
-    let mut loaded: VecDeque<(usize, RecordBatch)> = VecDeque::new();
-    let mut next_row = 0;
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let chunk = &picks[at..picks.len().min(at + OUTPUT_ROWS_STREAMS)];
-        at += chunk.len();
-        if chunk.is_empty() {
-            return None;
-        }
-        // The file is in the order of the picks, so its rows are needed in the order they come.
-        let row_of = |row: Row| (row.0 < olds).then(|| first_rows[row.0] + row.1);
-        let needed: Vec<usize> = chunk.iter().filter_map(|pick| row_of(*pick)).collect();
-        if let Some(first) = needed.first() {
-            while loaded.front().is_some_and(|(begin, batch)| begin + batch.num_rows() <= *first) {
-                loaded.pop_front();
-            }
-        }
-        while needed.last().is_some_and(|last| *last >= next_row) {
-            match reader.next() {
-                Some(Ok(batch)) => {
-                    let begin = next_row;
-                    next_row += batch.num_rows();
-                    if needed.first().is_some_and(|first| next_row > *first) {
-                        loaded.push_back((begin, batch));
-                    }
-                }
-                Some(Err(e)) => return Some(Err(e)),
-                None => unreachable!("the file has the rows whose deciding columns were read from it"),
-            }
-        }
-        let place = |row: Row| match row_of(row) {
-            Some(number) => {
-                let batch = loaded.partition_point(|(begin, batch)| begin + batch.num_rows() <= number);
-                (batch, number - loaded[batch].0)
-            }
-            None => (loaded.len() + row.0 - olds, row.1),
-        };
-        let rows: Vec<Row> = chunk.iter().map(|pick| place(*pick)).collect();
-        let batches: Vec<&RecordBatch> = loaded.iter().map(|(_, batch)| batch).chain(&new).collect();
-        let places = 0..schema.fields().len();
-        let columns = places.map(|place| taken(batches.iter().map(|batch| batch.column(place)), &rows));
-        let columns: Vec<ArrayRef> = columns.collect();
-        Some(
-            Ok(RecordBatch::try_new(schema.clone(), columns).expect("versions of one table have one schema")),
-        )
     })
 }
