@@ -55,10 +55,11 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
 fn describe(verified: &Verified) {
     let v = verified;
     say!(
-        "{} responses and {} archives are sound; {} activities have rows",
-        output::count(v.responses),
-        output::count(v.archives),
-        output::count(v.activities)
+        "sound: {}, {} and {} of datasets; {} rows",
+        output::count_of(v.responses, "response", "responses"),
+        output::count_of(v.archives, "archive", "archives"),
+        output::count_of(v.files, "file", "files"),
+        output::count_of(v.activities, "activity has", "activities have"),
     );
     if v.newer > 0 {
         say!("{} responses were written by a newer longrun, and are kept for it", output::count(v.newer));

@@ -1,5 +1,5 @@
-//! Whether a lake holds what it says it holds: checksums of landing and archives, rows against landing, and what is
-//! known but was never fetched. Nothing is changed, unless somebody wants what is damaged to be fetched again.
+//! Whether a lake holds what it says it holds: checksums of landing, archives and datasets, rows against landing, and
+//! what is known but was never fetched. Nothing is changed, unless somebody wants what is damaged to be fetched again.
 
 mod lost;
 
@@ -11,10 +11,11 @@ use self::lost::Told;
 use crate::error::Result;
 use crate::normalize;
 use crate::sources::strava::{self, history};
-use crate::store::archives;
+use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{Frames, Piece, Position, Unopened};
 use crate::store::state::accounts::{Account, Accounts};
+use crate::store::{archives, dataset};
 
 /// What was found.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -23,6 +24,8 @@ pub struct Verified {
     pub responses: u64,
     pub archives: u64,
     pub activities: u64,
+    /// Files of the datasets that are sound.
+    pub files: u64,
     /// Responses that a newer longrun wrote.
     pub newer: u64,
     /// What is wrong, each with its place.
@@ -43,12 +46,25 @@ impl Verified {
         self.responses += other.responses;
         self.archives += other.archives;
         self.activities += other.activities;
+        self.files += other.files;
         self.newer += other.newer;
         self.damage.extend(other.damage);
         self.gaps.extend(other.gaps);
         self.made_good.extend(other.made_good);
         self.lost.extend(other.lost);
         self.damaged.extend(other.damaged);
+    }
+
+    /// Every page of these files; of one that was damaged for a reader of it, that is said already.
+    fn pages<'a>(&mut self, lake: &Lake, files: impl Iterator<Item = &'a Key>) {
+        for file in files {
+            let place = lake.place(file).display().to_string();
+            match dataset::check_pages(lake, file) {
+                Ok(()) => self.files += 1,
+                Err(_) if self.damage.iter().any(|damage| damage.starts_with(&place)) => {}
+                Err(e) => self.damage.push(e.to_string()),
+            }
+        }
     }
 
     /// Whether a fetch can bring again what is damaged.
@@ -71,6 +87,7 @@ pub fn verify(lake: &Lake) -> Result<Verified> {
 pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
     let mut accounts = Accounts::open_to_read(lake)?.list_stored()?;
     accounts.retain(|account| account.source == strava::SOURCE);
+    let files = dataset::all_files(lake)?;
     let found: Vec<Verified> = buckets
         .par_iter()
         .map(|bucket| {
@@ -85,6 +102,7 @@ pub fn verify_some(lake: &Lake, buckets: &[Bucket]) -> Result<Verified> {
             ];
             let broken = checks.into_iter().filter_map(Result::err);
             found.damage.extend(broken.map(|e| e.to_string()));
+            found.pages(lake, files.iter().filter(|(of, _)| *of == bucket).map(|(_, file)| file));
             found
         })
         .collect();

@@ -320,7 +320,9 @@ impl OfBucket<'_, '_> {
                 done.summary = serde_json::to_value(run.summary).expect("it is plain");
             }
             Step::Verify => {
-                spool.fill(lake, Needs { landing: true, ..Needs::default() }, scratch)?;
+                let needs =
+                    Needs { landing: true, workouts: true, beside_activities: true, ..Needs::default() };
+                spool.fill(lake, needs, scratch)?;
                 let verified = verify::verify_some(&spool.lake, &[self.bucket])?;
                 done.summary = serde_json::to_value(&verified).expect("it is plain");
                 let Verified { damage, gaps, .. } = verified;

@@ -18,7 +18,11 @@ impl Lake {
 
     /// The rows as the API or the archives have them, where both do and `activities` has them together.
     pub fn origins(&self, source: &str, origin: &str, bucket: Bucket) -> Key {
-        Key::new(format!("origins/{source}-{origin}-{bucket}{SUFFIX}"))
+        self.origins_folder().join(&format!("{source}-{origin}-{bucket}{SUFFIX}"))
+    }
+
+    fn origins_folder(&self) -> Key {
+        Key::new("origins")
     }
 
     pub fn streams_folder(&self) -> Key {
@@ -72,6 +76,31 @@ pub fn activities_beside(lake: &Lake, key: &Key) -> Option<Key> {
 pub fn files(lake: &Lake, folder: &Key) -> Result<Vec<Key>> {
     let names = lake.backend().names(folder)?;
     Ok(names.iter().filter(|name| name.ends_with(SUFFIX)).map(|name| folder.join(name)).collect())
+}
+
+/// The files of all datasets, each with its bucket.
+pub fn all_files(lake: &Lake) -> Result<Vec<(Bucket, Key)>> {
+    let folders = [
+        lake.activities_folder(),
+        lake.origins_folder(),
+        lake.streams_folder(),
+        lake.rejects_folder(),
+        lake.matches_folder(),
+        lake.golden_folder(),
+    ];
+    let mut all = Vec::new();
+    for folder in &folders {
+        let keys = files(lake, folder)?.into_iter();
+        all.extend(keys.filter_map(|key| Some((bucket_of(lake, &key)?, key))));
+    }
+    Ok(all)
+}
+
+/// A name ends with the bucket, or with the year after that.
+fn bucket_of(lake: &Lake, key: &Key) -> Option<Bucket> {
+    let activities = activities_beside(lake, key);
+    let stem = activities.as_ref().unwrap_or(key).file_name().strip_suffix(SUFFIX)?;
+    Some(Bucket(stem.rsplit_once('-').map_or(stem, |(_, bucket)| bucket).parse().ok()?))
 }
 
 /// The source and the bucket of a file of activities.

@@ -4,6 +4,7 @@
 //! and progress commit together: it is written last, after the streams and rejects of the same landing.
 
 pub mod cells;
+mod checksum;
 pub mod geometry;
 mod keys;
 mod made_from;
@@ -19,7 +20,7 @@ mod steps;
 mod toy;
 mod write;
 
-pub use keys::{files, sources, used_buckets};
+pub use keys::{all_files, files, sources, used_buckets};
 pub use made_from::{ArchivesRead, FileState, MadeFrom, Origins, made_from};
 pub use pieces::{Piece, Pieces, is_left_over, streams};
 pub use places::{Place, Places, Recordings, read_places, read_wanted};

@@ -2,7 +2,8 @@
 //!
 //! The crate's writer makes two Zstandard contexts for every column of every file, of which one is for reading and never
 //! used: in a file of some thousand rows their fresh memory takes as long as what is done with it. So that writer leaves
-//! its pages as they are, and one context for each thread compresses them. The bytes are the same.
+//! its pages as they are, and one context for each thread compresses them. Each gets a checksum, which that writer
+//! leaves out.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -17,6 +18,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, ColumnChunkMetaDataBuilder};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
+
+use super::checksum;
 
 /// A good compromise for columns: higher levels cost more time than they save bytes.
 const LEVEL: i32 = 3;
@@ -65,8 +68,11 @@ impl Chunk {
     }
 
     fn add(&mut self, page: CompressedPage) -> Result<()> {
+        let (begin, checksum) = (self.written.inner().len(), crc32fast::hash(page.data()));
         let written = SerializedPageWriter::new(&mut self.written).write_page(page)?;
-        self.uncompressed_bytes += written.uncompressed_size;
+        self.written.flush()?;
+        let grown = checksum::put(self.written.inner_mut(), begin, checksum)?;
+        self.uncompressed_bytes += written.uncompressed_size + grown;
         Ok(())
     }
 
@@ -111,7 +117,7 @@ pub fn compressed(file: &Arc<Bytes>, chunk: &ColumnChunkMetaData, rows: i64) -> 
         let is_dictionary = page.is_dictionary_page();
         packed.add(CompressedPage::new(page, uncompressed_bytes))?;
         if is_dictionary {
-            dictionary_bytes = Some(packed.written.bytes_written() as i64);
+            dictionary_bytes = Some(packed.written.inner().len() as i64);
         }
     }
     let level = ZstdLevel::try_new(LEVEL)?;

@@ -1,13 +1,18 @@
 //! Reading the files of a dataset.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::column::page::PageReader;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
+use parquet::file::serialized_reader::SerializedPageReader;
 use twox_hash::XxHash64;
 
 use super::geometry;
@@ -140,11 +145,46 @@ fn of_columns<R: ChunkReader + Clone + 'static>(
         }
     };
     let (mut points, mask) = Points::of(&file, &builder, &mask);
-    let reader =
+    let mut reader =
         builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(lake, key, &e))?;
-    let batches = reader.map(move |batch| points.among(batch?).map_err(ArrowError::from));
+    let mut next =
+        move || reader.next().map(|batch| points.among(batch?).map_err(ArrowError::from)).transpose();
     let (lake, key) = (lake.clone(), key.clone());
-    Ok(Box::new(batches.map(move |batch| batch.map_err(|e| damaged(&lake, &key, &e)))))
+    Ok(Box::new(std::iter::from_fn(move || {
+        unless_it_panics(&mut next).map_err(|e| damaged(&lake, &key, &e)).transpose()
+    })))
+}
+
+/// The header of a page has no checksum, and the crate panics over some that contradict each other.
+fn unless_it_panics<T>(read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
+    let contradiction = || ArrowError::ParquetError("its pages contradict each other".to_string());
+    panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(contradiction()))
+}
+
+/// Reads every page of a file, each with its checksum, and no value of them.
+pub fn check_pages(lake: &Lake, key: &Key) -> Result<()> {
+    let Some(bytes) = lake.backend().read(key)? else { return Ok(()) };
+    let pages = || -> Result<(), ParquetError> {
+        let metadata = ArrowReaderMetadata::load(&bytes, Default::default())?;
+        let file = Arc::new(bytes.clone());
+        for group in metadata.metadata().row_groups() {
+            let rows = group.num_rows().unsigned_abs() as usize;
+            for chunk in group.columns() {
+                let mut pages = SerializedPageReader::new(file.clone(), chunk, rows, None)?;
+                let mut values = 0;
+                while let Some(page) = pages.get_next_page()? {
+                    values += if page.is_dictionary_page() { 0 } else { i64::from(page.num_values()) };
+                }
+                if values != chunk.num_values() {
+                    return Err(ParquetError::General(
+                        "its pages have not as many values as they should".to_string(),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    };
+    pages().map_err(|e| damaged(lake, key, &e))
 }
 
 /// Some rows of a file, by their numbers, which ascend.
@@ -159,10 +199,8 @@ pub fn read_rows(lake: &Lake, key: &Key, columns: &[&str], rows: &[usize]) -> Re
     let wanted = rows.iter().map(|row| *row..row + 1);
     let selection = RowSelection::from_consecutive_ranges(wanted, total);
     let reader = builder.with_projection(mask).with_row_selection(selection).build();
-    reader
-        .map_err(|e| damaged(lake, key, &e))?
-        .map(|batch| batch.map_err(|e| damaged(lake, key, &e)))
-        .collect()
+    let reader = reader.map_err(|e| damaged(lake, key, &e))?;
+    unless_it_panics(|| reader.collect()).map_err(|e| damaged(lake, key, &e))
 }
 
 /// The number of rows, from the footer alone.
