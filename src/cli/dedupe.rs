@@ -142,7 +142,7 @@ fn dedupe(context: &Context, args: Run) -> Result<Exit> {
     }
     output::complaints(&done.failed);
     describe(&done.summary, begin.elapsed().as_secs_f64());
-    Ok(if done.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+    Ok(Exit::of(done.failed.is_empty()))
 }
 
 /// Dedupes with a progress bar.
@@ -182,6 +182,7 @@ pub fn describe(s: &Summary, seconds: f64) {
         output::count(s.reviews),
         output::count(s.answered)
     );
+    s.remade.iter().for_each(|file| say!("{file} was damaged, and was made anew"));
     let km = |metres: f64| output::count((metres / 1000.0).round() as u64);
     let hours = |seconds: f64| output::count((seconds / 3600.0).round() as u64);
     say!(
@@ -207,7 +208,7 @@ pub fn describe(s: &Summary, seconds: f64) {
 }
 
 /// The weights of a lake, and whether it has some of its own.
-fn weights_of(lake: &Lake) -> Result<(Weights, bool)> {
+pub fn weights_of(lake: &Lake) -> Result<(Weights, bool)> {
     let key = lake.weights();
     match lake.text(&key)? {
         Some(text) => Ok((Weights::parse(&text, &lake.place(&key))?, true)),

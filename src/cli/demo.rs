@@ -132,7 +132,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         counting: Counting::Once,
         buckets: Vec::new(),
     };
-    let sums = crate::stats::sums(&lake, &[Key::Year], &everything, Capacity::default())?;
+    let sums = crate::stats::sums(&lake, &[Key::Year], &everything, Capacity::default())?.all()?;
     if context.json {
         output::json(&sums)?;
     } else {

@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::output::say;
-use super::{Context, Exit, fetch, output};
+use super::{Context, Exit, dedupe, fetch, output};
 use crate::error::{Error, Result};
 use crate::fitglue;
 use crate::http;
+use crate::normalize::Annotations;
 use crate::sources::strava::scope;
 use crate::store::dataset;
 use crate::store::lake::Lake;
@@ -103,7 +104,7 @@ pub fn run(context: &Context, args: &Args) -> Result<Exit> {
             say!("{mark}  {:<9} {}", finding.what, finding.said);
         }
     }
-    Ok(if findings.iter().any(|finding| finding.state == State::Bad) { Exit::Incomplete } else { Exit::Done })
+    Ok(Exit::of(findings.iter().all(|finding| finding.state != State::Bad)))
 }
 
 fn shown(api: &fetch::Api) -> String {
@@ -128,7 +129,15 @@ fn disk(context: &Context, wanted_gib: u64) -> Result<(State, String)> {
 
 fn sound(lake: &Lake) -> Result<(State, String)> {
     lake.backend().scratch()?;
-    for (folder, command) in [(lake.activities_folder(), "normalize"), (lake.golden_folder(), "dedupe")] {
+    // The rules and the policy, and the weights.
+    Annotations::read(lake)?;
+    dedupe::weights_of(lake)?;
+    let folders = [
+        (lake.activities_folder(), "normalize"),
+        (lake.golden_folder(), "dedupe"),
+        (lake.matches_folder(), "dedupe"),
+    ];
+    for (folder, command) in folders {
         for file in dataset::files(lake, &folder)? {
             dataset::check_schema(lake, &file, command)?;
         }

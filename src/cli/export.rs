@@ -47,7 +47,8 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         say!("no FIT file of {workouts} from before July 1998 or after January 2126: FIT has no such times");
     }
     output::complaints(&exported.missing);
-    Ok(if exported.missing.is_empty() { Exit::Done } else { Exit::Incomplete })
+    output::left_out(&exported.left_out);
+    Ok(Exit::of(exported.missing.is_empty() && exported.left_out.is_empty()))
 }
 
 fn describe(exported: &Exported) {

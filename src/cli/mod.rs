@@ -190,6 +190,12 @@ enum Exit {
     StoppedAtQuota,
 }
 
+impl Exit {
+    fn of(is_whole: bool) -> Exit {
+        if is_whole { Exit::Done } else { Exit::Incomplete }
+    }
+}
+
 /// The options that every command has.
 struct Context {
     lake: Place,

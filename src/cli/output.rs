@@ -74,6 +74,12 @@ pub fn complaints(all: &[String]) {
     }
 }
 
+/// Says what could not be read, and is missing for it.
+pub fn left_out(all: &[impl fmt::Display]) {
+    let all: Vec<String> = all.iter().map(|what| format!("left out: {what}")).collect();
+    complaints(&all);
+}
+
 /// A progress bar on stderr, hidden unless that is a terminal.
 pub fn bar(length: u64, template: &str) -> ProgressBar {
     let target = if is_watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         output::print(table(&reconciled, args.list).trim_end())?;
     }
     describe(&reconciled, args.list);
-    Ok(if reconciled.damaged.is_empty() { Exit::Done } else { Exit::Incomplete })
+    Ok(Exit::of(reconciled.damaged.is_empty()))
 }
 
 /// A line for each of the users with most owed, and one for all.
@@ -75,7 +75,7 @@ pub fn describe(reconciled: &Reconciled, list: usize) {
         output::count(totals.failed),
         output::count(totals.tier_blocked)
     );
-    reconciled.damaged.iter().for_each(|damage| say!("left out: {damage}"));
+    output::left_out(&reconciled.damaged);
     if reconciled.not_deduped > 0 {
         say!("{}", output::not_deduped(reconciled.not_deduped));
     }

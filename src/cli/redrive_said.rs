@@ -72,7 +72,7 @@ pub fn describe_plan(plan: &Summary, options: &Options) {
         );
     }
     describe_rest(plan.delivered_before, plan.beyond_limit, &plan.held);
-    plan.damaged.iter().for_each(|damage| say!("left out: {damage}"));
+    output::left_out(&plan.damaged);
     match &plan.why_not_to_send {
         Some(why) => say!("nothing was sent, and --apply would send nothing: {why}"),
         None => say!("nothing was sent; --apply sends"),
@@ -208,7 +208,7 @@ pub fn describe(driven: &Driven) {
             output::count_of(driven.not_planned, "message", "messages")
         );
     }
-    driven.damaged.iter().for_each(|damage| say!("left out: {damage}"));
+    output::left_out(&driven.damaged);
     match &driven.runs {
         Some(runs) if !runs.is_empty() => {
             let runs: Vec<String> =

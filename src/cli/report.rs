@@ -69,7 +69,7 @@ pub fn tell(context: &Context, path: &Path, overview: &Overview) -> Result<Exit>
     }
     describe(overview);
     say!("open {} in a browser", path.display());
-    Ok(Exit::Done)
+    Ok(Exit::of(overview.left_out.is_empty()))
 }
 
 /// Writes the page. Returns its path and its figures.
@@ -116,4 +116,5 @@ pub fn describe(o: &Overview) {
         say!("{}", output::not_deduped(o.not_deduped));
     }
     say!("{} to review", output::count_of(o.pairs.review, "pair", "pairs"));
+    output::left_out(&o.left_out);
 }

@@ -39,10 +39,19 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "reconcile", value_name = "STAGE")]
     until: Stage,
     /// Do it again and again, and begin so long after the last begin; stop with Ctrl-C, SIGTERM or SIGHUP
-    #[arg(long, value_name = "DURATION", value_parser = fetch::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = pause)]
     every: Option<SignedDuration>,
     #[command(flatten, next_help_heading = "Fetching")]
     fetch: fetch::Args,
+}
+
+/// Without one, a run would follow the other for ever.
+fn pause(text: &str) -> Result<SignedDuration, String> {
+    let pause = fetch::duration(text)?;
+    if pause < SignedDuration::from_secs(1) {
+        return Err("expected at least a second".to_string());
+    }
+    Ok(pause)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -203,7 +212,7 @@ fn due(
             let run = dedupe::run_on(lake, &crate::dedupe::Options::default())?;
             output::complaints(&run.failed);
             dedupe::describe(&run.summary, begin.elapsed().as_secs_f64());
-            Ok(if run.failed.is_empty() { Exit::Done } else { Exit::Incomplete })
+            Ok(Exit::of(run.failed.is_empty()))
         }
         Stage::Report => {
             if !has(lake.golden_folder())? {
@@ -219,7 +228,7 @@ fn due(
             outcome.before = lake.text(&key)?.and_then(|text| serde_json::from_str(&text).ok());
             outcome.figures = Some(figures);
             lake.put(&key, &serde_json::to_vec(&figures).expect("figures are plain"))?;
-            Ok(Exit::Done)
+            Ok(Exit::of(overview.left_out.is_empty()))
         }
         Stage::Reconcile => {
             if !has(lake.golden_folder())? || !fitglue::knows_runs(lake)? {
@@ -228,7 +237,7 @@ fn due(
             say!("reconcile");
             let reconciled = crate::redrive::reconcile::reconcile(lake, &[], Timestamp::now())?;
             reconcile::describe(&reconciled, 0);
-            Ok(if reconciled.damaged.is_empty() { Exit::Done } else { Exit::Incomplete })
+            Ok(Exit::of(reconciled.damaged.is_empty()))
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{Context, Exit, output, task};
 use crate::dedupe::Gone;
 use crate::error::{Error, Result};
 use crate::stats::{self, Capacity, Counting, Filter, Key, Sheet};
+use crate::store::each::Gathered;
 use crate::store::lake::Lake;
 use crate::tasks::{Stats, Step};
 
@@ -97,7 +98,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn sheet(&self, lake: &Lake) -> Result<Sheet> {
+    fn sheet(&self, lake: &Lake) -> Result<Gathered<Sheet>> {
         match self.what {
             None => stats::sums(lake, &self.by, &self.filter, self.capacity),
             Some(What::Efforts) => stats::efforts(lake, &self.filter),
@@ -140,7 +141,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
                 "the lines of a task are each of one user: add user to --by".to_string(),
             ));
         }
-        let sheet = |lake: &Lake| asked.sheet(lake);
+        let sheet = |lake: &Lake| asked.sheet(lake)?.all();
         return task::run(
             context,
             &args.task,
@@ -151,7 +152,7 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
     let lake = context.open_anywhere()?;
     let some = args.task.some(&lake)?;
     let asked = Asked { filter: Filter { buckets: some, ..asked.filter }, ..asked };
-    let sheet = asked.sheet(&lake)?;
+    let Gathered { of_rest: sheet, failed } = asked.sheet(&lake)?;
     match args.form.parquet {
         Some(path) => {
             sheet.write_parquet(&path)?;
@@ -162,7 +163,8 @@ pub fn run(context: &Context, args: Args) -> Result<Exit> {
         None if sheet.is_empty() => say!("nothing to count"),
         None => output::print(table(&sheet).trim_end())?,
     }
-    Ok(Exit::Done)
+    output::left_out(&failed);
+    Ok(Exit::of(failed.is_empty()))
 }
 
 /// For people.

@@ -9,7 +9,6 @@ use super::weights::Weights;
 use super::{Options, VERSION};
 use crate::error::{Error, Result};
 use crate::sources::Source;
-use crate::store::backend::Key;
 use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::each::each_bucket;
@@ -24,15 +23,33 @@ pub fn is_settled(
     options: &Options,
     answers: &AllAnswers,
 ) -> Result<bool> {
-    is_made_of(lake, bucket, (inputs(lake, bucket, answers)?, rules(weights, options)))
+    let made_of = (inputs(lake, bucket, answers)?, rules(weights, options));
+    Ok(Made::of(lake, bucket)?.are_all_of(made_of))
 }
 
-/// Whether both files of a bucket were made of these inputs, by these rules.
-pub(super) fn is_made_of(lake: &Lake, bucket: Bucket, made_of: (u64, u64)) -> Result<bool> {
-    let is_done = |key: &Key| -> Result<bool> {
-        Ok(dataset::made_from(lake, key)?.is_some_and(|made| (made.datasets, made.annotations) == made_of))
-    };
-    Ok(is_done(&lake.golden(bucket))? && is_done(&lake.matches(bucket))?)
+/// What both files of a bucket were made of: inputs and rules; None where there is none, or it cannot be read.
+pub(super) struct Made {
+    of: [Option<(u64, u64)>; 2],
+    /// Files that cannot be read. Nothing is in them that could not be made anew.
+    pub damaged: Vec<String>,
+}
+
+impl Made {
+    pub fn of(lake: &Lake, bucket: Bucket) -> Result<Made> {
+        let mut made = Made { of: [None; 2], damaged: Vec::new() };
+        for (at, key) in [lake.golden(bucket), lake.matches(bucket)].iter().enumerate() {
+            match dataset::made_from(lake, key) {
+                Ok(from) => made.of[at] = from.map(|from| (from.datasets, from.annotations)),
+                Err(Error::Damaged { path, .. }) => made.damaged.push(path.display().to_string()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(made)
+    }
+
+    pub fn are_all_of(&self, made_of: (u64, u64)) -> bool {
+        self.of.iter().all(|of| *of == Some(made_of))
+    }
 }
 
 /// What the last run does not know of.

@@ -70,7 +70,7 @@ use crate::store::each::each_bucket;
 use crate::store::lake::{Bucket, Lake};
 use crate::store::state::answers::{AllAnswers, Answers};
 pub use current::{Behind, behind, is_settled};
-use current::{inputs, is_made_of, rules};
+use current::{Made, inputs, rules};
 use learn::Seen;
 use link::Linked;
 use record::Record;
@@ -125,7 +125,7 @@ pub enum Learn {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
     pub buckets: u64,
     /// The others were as they would have come out.
@@ -150,6 +150,8 @@ pub struct Summary {
     pub time_before_s: f64,
     pub time_after_s: f64,
     pub written_bytes: u64,
+    /// Files that were damaged and were made anew.
+    pub remade: Vec<String>,
     /// Pairs that weights were learned from; none where the lake's were taken.
     pub learned_from: u64,
     /// Pairs that the weights in use were once learned from; none where somebody wrote them.
@@ -174,6 +176,7 @@ impl AddAssign for Summary {
         self.time_before_s += other.time_before_s;
         self.time_after_s += other.time_after_s;
         self.written_bytes += other.written_bytes;
+        self.remade.extend(other.remade);
         self.learned_from += other.learned_from;
         self.weights_learned_from = self.weights_learned_from.max(other.weights_learned_from);
     }
@@ -376,7 +379,8 @@ fn dedupe_bucket(
 ) -> Result<Summary> {
     let (inputs, rules) = (inputs(lake, bucket, answers)?, rules(weights, options));
     let golden = lake.golden(bucket);
-    if is_made_of(lake, bucket, (inputs, rules))? {
+    let made = Made::of(lake, bucket)?;
+    if made.are_all_of((inputs, rules)) {
         return Ok(Summary { buckets: 1, ..Summary::default() });
     }
     let batches = dataset::activities(lake, bucket, Some(&columns()))?;
@@ -387,6 +391,7 @@ fn dedupe_bucket(
         .collect();
     let mut summary =
         Summary { buckets: 1, buckets_rewritten: 1, users: people.len() as u64, ..Summary::default() };
+    summary.remade = made.damaged;
     for ((_, own), linked) in people.iter().zip(&linked) {
         let count = |is: &dyn Fn(&Scored) -> bool| linked.pairs.iter().filter(|s| is(s)).count() as u64;
         summary.activities += own.records.len() as u64;

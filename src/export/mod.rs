@@ -74,6 +74,19 @@ pub struct Exported {
     pub beyond_fit: u64,
     /// Originals that could not be read, with why.
     pub missing: Vec<String>,
+    /// Why buckets, or what came last of a person, could not be read.
+    pub left_out: Vec<String>,
+}
+
+impl Exported {
+    /// Takes down what is damaged, and goes on without it.
+    fn unless_damaged(&mut self, done: Result<()>) -> Result<()> {
+        match done {
+            Err(e) if !e.is_everywhere() => self.left_out.push(e.to_string()),
+            done => return done,
+        }
+        Ok(())
+    }
 }
 
 /// Writes below `to`. `progress` is called with the number of buckets done.
@@ -83,10 +96,11 @@ pub fn export(lake: &Lake, to: &Path, options: &Options, progress: impl Fn(u64))
     }
     let mut exported = Exported::default();
     for bucket in lake.buckets_of(&options.users) {
-        of_bucket(lake, bucket, to, options, &mut exported)?;
+        let done = of_bucket(lake, bucket, to, options, &mut exported);
+        exported.unless_damaged(done)?;
         progress(1);
     }
-    if exported.users == 0 && !options.users.is_empty() {
+    if exported.users == 0 && exported.left_out.is_empty() && !options.users.is_empty() {
         return Err(Error::Usage(format!("no workouts of {} in the lake", options.users.join(", "))));
     }
     Ok(exported)
@@ -122,19 +136,16 @@ fn of_bucket(
     for (user, rows) in of_user {
         let rows = take_record_batch(&all, &UInt64Array::from(rows)).expect("the rows are there");
         let name = places::file_name(user);
-        match &mut originals {
-            None => {
-                let mut place = Folder::new(to.join(name));
-                write(lake, &rows, options, &recorded, &mut place, exported)?;
-            }
-            Some(originals) => {
-                let mut place = Packed::new(&to.join(format!("{name}.zip")))?;
+        let done = match &mut originals {
+            None => write(lake, &rows, options, &recorded, &mut Folder::new(to.join(name)), exported),
+            Some(originals) => Packed::new(&to.join(format!("{name}.zip"))).and_then(|mut place| {
                 write(lake, &rows, options, &recorded, &mut place, exported)?;
                 originals.write(user, &mut place, exported)?;
-                place.finish()?;
-            }
-        }
-        exported.users += 1;
+                place.finish()
+            }),
+        };
+        exported.users += u64::from(done.is_ok());
+        exported.unless_damaged(done)?;
     }
     Ok(())
 }

@@ -34,19 +34,26 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
         return Err(nothing_yet());
     }
     let mut all = Part::new(options.most, Bucket(0));
+    let mut left_out = Vec::new();
     for bucket in lake.buckets_of(options.user.as_slice()) {
         if options.buckets.is_empty() || options.buckets.contains(&bucket) {
             let lowest = all.people.lowest();
-            all.add(part(lake, bucket, options.user.as_deref(), options.most, lowest)?);
+            match part(lake, bucket, options.user.as_deref(), options.most, lowest) {
+                Ok(part) => all.add(part),
+                Err(e) if e.is_everywhere() => return Err(e),
+                Err(e) => left_out.push(e.to_string()),
+            }
         }
         progress(1);
     }
-    if let Some(user) = options.user.as_deref().filter(|_| all.people.all == 0) {
+    if let Some(user) = options.user.as_deref().filter(|_| all.people.all == 0 && left_out.is_empty()) {
         return Err(Error::Usage(format!("no records of user {user:?} in the lake")));
     }
     let weights = lake.text(&lake.weights())?.unwrap_or_else(|| Weights::default().to_toml());
     let weights = comparisons(&Weights::parse(&weights, &lake.place(&lake.weights()))?);
-    Ok(all.finish(weights, pipeline(lake, options)?))
+    let mut report = all.finish(weights, pipeline(lake, options)?);
+    report.overview.left_out = left_out;
+    Ok(report)
 }
 
 /// Of a lake without workouts.

@@ -97,6 +97,8 @@ pub struct Overview {
     pub pipeline: Option<Pipeline>,
     /// Records that came after the last dedupe; no figure counts them.
     pub not_deduped: u64,
+    /// Why buckets could not be read; no figure counts what is in them.
+    pub left_out: Vec<String>,
     pub shown_pairs: u64,
     pub shown_workouts: u64,
 }

@@ -6,6 +6,7 @@ use super::calendar;
 use super::rows::{Filter, Row, each};
 use super::sheet::{Sheet, Values};
 use crate::error::Result;
+use crate::store::each::Gathered;
 use crate::store::lake::Lake;
 
 const KM_M: f64 = 1000.0;
@@ -36,8 +37,11 @@ fn longest_and_latest(days: impl Iterator<Item = i64>) -> (Streak, Streak) {
 }
 
 /// Of each user, the days and weeks in a row that had a workout.
-pub fn streaks(lake: &Lake, filter: &Filter) -> Result<Sheet> {
-    let people = people(lake, filter)?;
+pub fn streaks(lake: &Lake, filter: &Filter) -> Result<Gathered<Sheet>> {
+    Ok(people(lake, filter)?.map(|people| streaks_of(&people)))
+}
+
+fn streaks_of(people: &People) -> Sheet {
     let streaks: Vec<_> = people
         .values()
         .map(|days| {
@@ -54,7 +58,7 @@ pub fn streaks(lake: &Lake, filter: &Filter) -> Result<Sheet> {
         Values::Words(streaks.iter().map(|(days, _)| Some(calendar::date(of(days)).to_string())).collect())
     };
     let active = people.values().map(|days| Some(days.len() as i64)).collect();
-    Ok(Sheet::default()
+    Sheet::default()
         .with("user", Values::Words(people.keys().cloned().map(Some).collect()))
         .with("active_days", Values::Whole(active))
         .with("longest_days", whole(&|(days, _)| days.0.length))
@@ -63,7 +67,7 @@ pub fn streaks(lake: &Lake, filter: &Filter) -> Result<Sheet> {
         .with("latest_days", whole(&|(days, _)| days.1.length))
         .with("latest_to", date(&|days| days.1.to))
         .with("longest_weeks", whole(&|(_, weeks)| weeks.0.length))
-        .with("latest_weeks", whole(&|(_, weeks)| weeks.1.length)))
+        .with("latest_weeks", whole(&|(_, weeks)| weeks.1.length))
 }
 
 /// The greatest number n of days that had a distance of at least n units each, and the days that lack to n + 1.
@@ -77,8 +81,11 @@ fn eddington_number(days_m: &[f64], unit_m: f64) -> (i64, i64) {
 }
 
 /// Of each user, the Eddington number in kilometres and in miles.
-pub fn eddington(lake: &Lake, filter: &Filter) -> Result<Sheet> {
-    let people = people(lake, filter)?;
+pub fn eddington(lake: &Lake, filter: &Filter) -> Result<Gathered<Sheet>> {
+    Ok(people(lake, filter)?.map(|people| eddington_of(&people)))
+}
+
+fn eddington_of(people: &People) -> Sheet {
     let in_unit = |unit_m: f64| -> (Vec<Option<i64>>, Vec<Option<i64>>) {
         let numbers = people.values().map(|days| {
             let (number, lacking) = eddington_number(&days.values().copied().collect::<Vec<_>>(), unit_m);
@@ -87,24 +94,26 @@ pub fn eddington(lake: &Lake, filter: &Filter) -> Result<Sheet> {
         numbers.unzip()
     };
     let ((km, km_lacking), (miles, miles_lacking)) = (in_unit(KM_M), in_unit(MILE_M));
-    Ok(Sheet::default()
+    Sheet::default()
         .with("user", Values::Words(people.keys().cloned().map(Some).collect()))
         .with("eddington_km", Values::Whole(km))
         .with("days_to_next_km", Values::Whole(km_lacking))
         .with("eddington_miles", Values::Whole(miles))
-        .with("days_to_next_miles", Values::Whole(miles_lacking)))
+        .with("days_to_next_miles", Values::Whole(miles_lacking))
 }
 
 /// By user, the days with a workout, and the metres of each.
-fn people(lake: &Lake, filter: &Filter) -> Result<BTreeMap<String, BTreeMap<i64, f64>>> {
+type People = BTreeMap<String, BTreeMap<i64, f64>>;
+
+fn people(lake: &Lake, filter: &Filter) -> Result<Gathered<People>> {
     let of_buckets = each(lake, filter, |_, rows| {
-        let mut people: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+        let mut people = People::new();
         for row in rows.iter().filter(|row: &&Row| filter.takes(row)) {
             *people.entry(row.user.clone()).or_default().entry(row.day).or_default() += row.distance_m;
         }
         Ok(people)
     })?;
-    Ok(of_buckets.into_iter().flatten().collect())
+    Ok(of_buckets.map(|of_buckets| of_buckets.into_iter().flatten().collect()))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::model::polyline;
 use crate::sources::bounds;
 use crate::store::dataset::cells::Rows;
 use crate::store::dataset::{Places, read_wanted};
+use crate::store::each::Gathered;
 use crate::store::lake::{Bucket, Lake};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,9 +74,12 @@ struct Best {
 type Bests = BTreeMap<(String, usize), Best>;
 
 /// The best efforts of each user.
-pub fn efforts(lake: &Lake, filter: &Filter) -> Result<Sheet> {
+pub fn efforts(lake: &Lake, filter: &Filter) -> Result<Gathered<Sheet>> {
     let of_buckets = each(lake, filter, |bucket, rows| of_bucket(lake, bucket, &rows, filter))?;
-    let bests: Bests = of_buckets.into_iter().flatten().collect();
+    Ok(of_buckets.map(|of_buckets| sheet(&of_buckets.into_iter().flatten().collect())))
+}
+
+fn sheet(bests: &Bests) -> Sheet {
     let words = |of: &dyn Fn(&str, &Effort, &Best) -> String| {
         let cells = bests.iter().map(|((user, at), best)| Some(of(user, &TABLE[*at], best)));
         Values::Words(cells.collect())
@@ -88,7 +92,7 @@ pub fn efforts(lake: &Lake, filter: &Filter) -> Result<Sheet> {
         |effort: &Effort, best: &Best| if effort.kind == Kind::Distance { best.value } else { effort.amount };
     let metres =
         |effort: &Effort, best: &Best| if effort.kind == Kind::Distance { effort.amount } else { best.value };
-    Ok(Sheet::default()
+    Sheet::default()
         .with("user", words(&|user, _, _| user.to_string()))
         .with("family", words(&|_, effort, _| effort.family.to_string()))
         .with("effort", words(&|_, effort, _| effort.name.to_string()))
@@ -107,7 +111,7 @@ pub fn efforts(lake: &Lake, filter: &Filter) -> Result<Sheet> {
         .with("watts", Values::Numbers(only(&[Kind::Power], &|_, best| best.value), 0))
         .with("day", words(&|_, _, best| calendar::date(best.day).to_string()))
         .with("sport", words(&|_, _, best| best.sport.clone()))
-        .with("workout", words(&|_, _, best| best.workout.clone())))
+        .with("workout", words(&|_, _, best| best.workout.clone()))
 }
 
 /// `1:02:03`, `4:05` or `59.5` seconds.

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::sport;
 use crate::store::dataset::cells::{Rows, field, structs};
 use crate::store::dataset::{self, Recordings};
+use crate::store::each::{Gathered, each_bucket};
 use crate::store::lake::{Bucket, Lake};
 
 /// What is summed.
@@ -214,12 +215,11 @@ fn dated(mut begun: Vec<(Begin, Row)>) -> Vec<Row> {
     begun.into_iter().map(|(_, row)| row).collect()
 }
 
-/// The rows of all buckets of a filter, a bucket at a time, in the order of the buckets.
+/// Works on the rows of all buckets of a filter, a bucket at a time.
 pub fn each<T: Send>(
     lake: &Lake,
     filter: &Filter,
     work: impl Fn(Bucket, Vec<Row>) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let buckets = filter.buckets(lake)?;
-    crate::store::each::each_bucket(&buckets, |bucket| work(bucket, read(lake, bucket, filter)?))?.all()
+) -> Result<Gathered<Vec<T>>> {
+    Ok(each_bucket(&filter.buckets(lake)?, |bucket| work(bucket, read(lake, bucket, filter)?))?.into())
 }

@@ -13,6 +13,7 @@ use super::load::{self, Capacity};
 use super::rows::{Filter, Row, each};
 use super::sheet::{Sheet, Values};
 use crate::error::Result;
+use crate::store::each::Gathered;
 use crate::store::lake::Lake;
 
 /// What workouts are grouped by.
@@ -66,7 +67,7 @@ const FIRST_DAY: &str = "first_day";
 const LAST_DAY: &str = "last_day";
 
 /// The workouts of a lake, summed by these keys and in their order.
-pub fn sums(lake: &Lake, by: &[Key], filter: &Filter, capacity: Capacity) -> Result<Sheet> {
+pub fn sums(lake: &Lake, by: &[Key], filter: &Filter, capacity: Capacity) -> Result<Gathered<Sheet>> {
     // A key that is named twice groups no finer.
     let mut by: Vec<Key> = by.to_vec();
     let mut seen = BTreeSet::new();
@@ -84,8 +85,10 @@ pub fn sums(lake: &Lake, by: &[Key], filter: &Filter, capacity: Capacity) -> Res
     })?;
     // Nothing has all columns, too.
     let none = sound(frame(by, &[]));
-    let all = of_buckets.into_iter().fold(none, |all, more| sound(all.vstack(&more)));
-    Ok(sound(summed(&all, &names).and_then(|sums| sheet(&sums, &names))))
+    Ok(of_buckets.map(|of_buckets| {
+        let all = of_buckets.into_iter().fold(none, |all, more| sound(all.vstack(&more)));
+        sound(summed(&all, &names).and_then(|sums| sheet(&sums, &names)))
+    }))
 }
 
 /// The columns are made here, so if they do not fit each other, this file has a bug.

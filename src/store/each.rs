@@ -31,6 +31,34 @@ impl<T> Ended<T> {
     }
 }
 
+/// What was read of a lake, without the buckets that could not be read.
+#[derive(Debug)]
+pub struct Gathered<T> {
+    pub of_rest: T,
+    pub failed: Vec<Error>,
+}
+
+impl<T> Gathered<T> {
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Gathered<U> {
+        Gathered { of_rest: make(self.of_rest), failed: self.failed }
+    }
+
+    /// For what is worth nothing without all of it.
+    pub fn all(self) -> Result<T> {
+        match self.failed.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(self.of_rest),
+        }
+    }
+}
+
+impl<T> From<Ended<T>> for Gathered<Vec<T>> {
+    fn from(ended: Ended<T>) -> Self {
+        let failed = ended.failed.into_iter().map(|(_, error)| error).collect();
+        Gathered { of_rest: ended.done, failed }
+    }
+}
+
 /// What a run did, and the buckets that it left as they were.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Run<S> {

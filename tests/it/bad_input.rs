@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use longrun::testing::emulator::Config;
 use longrun::testing::synth::Options;
 
-use crate::support::{BINARY, Ended, SmallDisk, WIDE, World, rows, segments};
+use crate::support::{BINARY, Ended, SmallDisk, WIDE, World, parquet_files, rows, segments};
 
 const PEOPLE: Options = Options { seed: 51, users: 2, activities: 30 };
 
@@ -50,6 +50,61 @@ fn bad_pages_are_kept_reported_and_asked_for_again() {
     world.run(&["normalize"]).expect(3);
     assert!(rows(&world.lake_folder(), "activities").iter().any(|row| row["source_id"] == "1"));
     assert!(rows(&world.lake_folder(), "rejects")[0]["reason"].contains("cut in the middle"));
+}
+
+#[test]
+fn a_byte_that_a_disk_has_changed_costs_its_bucket_and_is_never_counted() {
+    let world = world();
+    world.fetch(&["--depth", "streams"]).expect(0);
+    world.run(&["normalize"]).expect(0);
+    world.run(&["dedupe"]).expect(0);
+    let out = world.lake_folder().with_file_name("files");
+    let to = out.to_str().unwrap();
+    let whole = world.run(&["stats", "--by", "user", "--csv"]).expect(0).stdout;
+    assert_eq!(whole.lines().count(), 3, "{whole}");
+    let bucket = world.lake().bucket("user-0000").to_string();
+    // The samples of the first user are for the export alone, the records and pairs for the report.
+    for (dataset, counts, reports, exports) in [
+        (format!("golden/{bucket}"), false, false, false),
+        (format!("matches/{bucket}"), true, false, true),
+        (format!("streams/strava-{bucket}"), true, true, false),
+        (format!("activities/strava-{bucket}"), true, false, true),
+    ] {
+        let path = &parquet_files(&world.lake_folder(), &dataset)[0];
+        let sound = std::fs::read(path).unwrap();
+        // Every reader reads some pages, and `verify` all of them. A file without rows has none, and loses its end.
+        let mut bytes = sound.clone();
+        let footer = u32::from_le_bytes(*bytes[..bytes.len() - 4].last_chunk().unwrap()) as usize;
+        let pages = bytes.len() - 8 - footer;
+        (64..pages).step_by(64).for_each(|at| bytes[at] ^= 1);
+        if bytes == sound {
+            bytes.truncate(bytes.len() / 2);
+        }
+        std::fs::write(path, &bytes).unwrap();
+        let named = path.file_name().unwrap().to_str().unwrap();
+        let run = |args: &[&str], is_whole: bool| {
+            let ended = world.run(args).expect(if is_whole { 0 } else { 1 });
+            let is_said = ended.stderr.contains("left out:") && ended.stderr.contains(named);
+            assert_eq!(is_said, !is_whole, "{dataset} {args:?}: {}", ended.stderr);
+            ended
+        };
+        let lines = run(&["stats", "--by", "user", "--csv"], counts).stdout;
+        let only_the_other = [whole.lines().next().unwrap(), whole.lines().last().unwrap()];
+        assert!(if counts { lines == whole } else { lines.lines().eq(only_the_other) }, "{dataset}: {lines}");
+        let figures = run(&["report", "--json"], reports).json();
+        assert_eq!(figures["users"], if reports { 2 } else { 1 }, "{dataset}: {figures}");
+        assert_eq!(figures["left_out"].as_array().unwrap().len(), usize::from(!reports));
+        run(&["export", to], exports);
+        assert!(out.join("user-0001/fit").is_dir(), "{dataset}");
+        let verified = world.run(&["verify"]).expect(3);
+        assert!(
+            verified.stderr.contains(named) && verified.stderr.contains("delete it"),
+            "{}",
+            verified.stderr
+        );
+        std::fs::write(path, sound).unwrap();
+    }
+    world.run(&["verify"]).expect(0);
 }
 
 #[test]

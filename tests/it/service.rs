@@ -153,6 +153,14 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let full = world.run(&["doctor", "--offline", "--free", "1000000000"]).expect(1);
     assert!(full.stderr.contains("BAD   disk"), "{}", full.stderr);
 
+    for name in ["weights.toml", "policy.toml", "rules.json"] {
+        let path = world.lake_folder().join(name);
+        std::fs::write(&path, "this is = no [toml").unwrap();
+        let damaged = world.run(&["doctor", "--offline", "--free", "0"]).expect(1);
+        assert!(damaged.stderr.contains("BAD   lake") && damaged.stderr.contains(name), "{}", damaged.stderr);
+        std::fs::remove_file(&path).unwrap();
+    }
+
     let place = Place::new();
     let nowhere = place.run(&["doctor", "--base-url", "http://127.0.0.1:9/api"]).expect(1);
     assert!(nowhere.stderr.contains("does not answer"), "{}", nowhere.stderr);

@@ -7,6 +7,7 @@ $("theme").addEventListener("click", () => {
 
 /* overview */
 $("lead").textContent = `${many(o.activities.count, "record", "records")} from ${many(o.users, "person", "people")} → ${many(o.workouts.count, "workout", "workouts")}; ${count(o.shared_workouts)} of them ${o.shared_workouts === 1 ? "has" : "have"} more than one record. ${many(o.pairs.compared, "pair", "pairs")} compared: ${count(o.pairs.matches)} match, ${count(o.pairs.review)} to review, ${count(o.pairs.answered)} answered by you.`;
+if (o.left_out.length) $("lead").after(el("p", { class: "about" }, "Not counted, because it could not be read:"), el("ul", {}, ...o.left_out.map(why => el("li", {}, why))));
 const totalCards = (before, after) => [
   ["Workouts", before.count, after.count, ""], ["Distance", before.distance_km, after.distance_km, " km"], ["Time", before.time_h, after.time_h, " h"]].map(([name, was, is, unit]) =>
   el("div", { class: "card" },

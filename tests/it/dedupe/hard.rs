@@ -118,6 +118,9 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     std::fs::write(&golden, b"PAR1 and no more").unwrap();
     let ended = place.run(&["report"]).expect(1);
     assert!(ended.stderr.contains("is damaged") && ended.stderr.contains("golden"), "{}", ended.stderr);
+    let made_anew = dedupe(&place, &[]).json();
+    assert!(made_anew["remade"][0].as_str().unwrap().ends_with(".parquet"), "{made_anew}");
+    place.run(&["report"]).expect(0);
 }
 
 /// As somebody with a browser sees it: load, filter, open a pair, and nothing on the console.
