@@ -18,6 +18,7 @@ pub mod stamp;
 mod steps;
 #[cfg(test)]
 mod toy;
+mod unpacked;
 mod write;
 
 pub use keys::{all_files, files, sources, used_buckets};

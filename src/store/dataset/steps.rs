@@ -18,11 +18,11 @@ const VALUES_OF_PAGE: usize = 128 << 10;
 /// Differences share their least one within a block, and the bits that each takes within a quarter of it: the
 /// smallest pieces that the format has.
 const BLOCK: usize = 128;
-const QUARTER: usize = 32;
+pub const QUARTER: usize = 32;
 /// What a definition level says of a list.
-const NO_LIST: u8 = 0;
+pub const NO_LIST: u8 = 0;
 const EMPTY_LIST: u8 = 1;
-const ELEMENT: u8 = 2;
+pub const ELEMENT: u8 = 2;
 
 /// A column of tracks in the making.
 pub struct Steps {
@@ -258,13 +258,16 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, RecordBatch};
+    use arrow::compute::concat;
     use bytes::Bytes;
+    use parquet::arrow::ProjectionMask;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use proptest::prelude::*;
 
+    use super::super::points::Points;
     use super::*;
     use crate::model::columns::{Builder, Cell};
 
@@ -316,9 +319,23 @@ mod tests {
             .collect()
     }
 
+    /// By what unpacks them here, so many rows at a time.
+    fn unpacked(file: Vec<u8>, rows: usize) -> Vec<ArrayRef> {
+        let file = Bytes::from(file);
+        let meant = ParquetRecordBatchReaderBuilder::try_new(file.clone()).unwrap().with_batch_size(rows);
+        let (mut points, none) = Points::of(&file, &meant, &ProjectionMask::all());
+        let reader = meant.with_projection(none).build().unwrap();
+        reader.map(|batch| points.among(batch.unwrap()).unwrap().column(0).clone()).collect()
+    }
+
     fn check(lists: &Lists, cut: usize) {
         let rows = batch(lists);
-        assert_eq!(read(fast(&rows, cut)), read(slow(&rows)));
+        let meant = read(slow(&rows));
+        assert_eq!(read(fast(&rows, cut)), meant);
+        assert_eq!(unpacked(fast(&rows, cut), 1 << 20), meant);
+        let pieces = unpacked(fast(&rows, cut), cut + 1);
+        let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+        assert_eq!(&concat(&pieces).unwrap(), &meant[0]);
     }
 
     proptest! {
