@@ -21,15 +21,13 @@ mod pieces;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow::buffer::NullBuffer;
 
 use super::Row;
 use super::cluster::{Group, Role};
 use super::record::Record;
-use crate::model::column::Giver;
+use crate::model::column::{Column, Giver};
 use crate::model::columns::Columns;
 use crate::model::golden::{Golden, GoldenColumns, Kept, Lineage, Member, kept, schema};
 use crate::model::sparse::null_array;
@@ -116,10 +114,12 @@ pub fn rows(batches: &[RecordBatch], people: &[Linked]) -> RecordBatch {
         from.push(givers);
     }
     let mut own = GoldenColumns::default();
+    // A column without any value has none that gave it one.
+    let given: Vec<_> = kept.iter().zip(&columns).zip(&from).filter(|(_, from)| !from.is_empty()).collect();
+    let given: Vec<_> = given.iter().map(|((of, values), from)| (*of, values.nulls(), *from)).collect();
     for (at, workout) in workouts.iter().enumerate() {
-        let given = kept.iter().zip(&columns).zip(&from).filter(|((_, values), _)| values.is_valid(at));
-        let given = given.map(|((of, _), from)| (of, from[at]));
-        own.push(&golden(workout, given));
+        let given = given.iter().filter(|(_, nulls, _)| nulls.is_none_or(|nulls| nulls.is_valid(at)));
+        own.push(&golden(workout, given.map(|(of, _, from)| (of.column, from[at]))));
     }
     let columns = own.finish().into_iter().chain(columns).collect();
     RecordBatch::try_new(schema(), columns).expect("the columns are of the schema")
@@ -171,19 +171,24 @@ fn column(batches: &[RecordBatch], workouts: &[Workout], of: &Kept) -> (ArrayRef
 }
 
 /// The columns of a golden row that are its own. `given` are the others that have a value, and who gave it.
-fn golden<'k>(workout: &Workout, given: impl Iterator<Item = (&'k Kept, From)>) -> Golden {
+fn golden(workout: &Workout, given: impl Iterator<Item = (&'static Column, From)>) -> Golden {
     let Workout { records, group, order, .. } = workout;
-    let mut lineage: BTreeMap<(usize, &'static str), Vec<&'static str>> = BTreeMap::new();
-    for (of, from) in given.filter(|_| group.members.len() > 1) {
-        let mut add = |at: usize, why: &'static str| {
-            lineage.entry((at, why)).or_default().push(of.column.name);
-        };
+    // Few give all: to look through them takes less than a tree does.
+    let mut lineage: Vec<((usize, &'static str), Vec<&'static str>)> = Vec::new();
+    // What one record says alone needs no lineage.
+    for (column, from) in given.take_while(|_| group.members.len() > 1) {
+        let mut add =
+            |at: usize, why: &'static str| match lineage.iter_mut().find(|(giver, _)| *giver == (at, why)) {
+                Some((_, fields)) => fields.push(column.name),
+                None => lineage.push(((at, why), vec![column.name])),
+            };
         match from {
-            From::Record(at) if at == order[of.column.golden as usize][0] => add(at, why(of.column.golden)),
+            From::Record(at) if at == order[column.golden as usize][0] => add(at, why(column.golden)),
             From::Record(at) => add(at, "fills"),
             From::Pieces => workout.pieces.records.iter().for_each(|at| add(*at, "piece")),
         }
     }
+    lineage.sort_unstable_by_key(|(giver, _)| *giver);
     let mut sources: Vec<Source> = group.members.iter().map(|(at, _)| records[*at].source).collect();
     sources.sort_unstable();
     sources.dedup();
