@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::buffer::ScalarBuffer;
 
+use super::tiles::{Cells, Gathered, ROW};
+
 /// A cell is some 80 m wide and high: further than receivers err, nearer than the next street but one.
-const CELL_E5: i64 = 72;
+const CELL_E5: i32 = 72;
 /// Cells of one latitude band are equally wide.
-const BAND_E5: i64 = 100_000;
+const BAND_E5: i32 = 100_000;
 /// Points further apart than this have a gap between them that nobody knows the way of: some 3 km.
 const GAP_E5: i32 = 2_700;
 /// A ride of 600 km. What is walked after that is not looked at.
@@ -29,84 +31,6 @@ pub struct Footprint {
     cells: OnceLock<Arc<Cells>>,
 }
 
-/// Eight by eight cells: where they lie, row and column in one number, and a bit for each.
-type Tile = (u64, u64);
-
-/// The tile of one cell.
-fn tile(cell: u64) -> Tile {
-    let (row, column) = (cell >> 32, cell & u64::from(u32::MAX));
-    ((row >> 3) * ROW + (column >> 3), 1 << (8 * (row & 7) + (column & 7)))
-}
-
-/// Puts tiles in order, each once.
-fn merged(mut tiles: Vec<Tile>) -> Box<[Tile]> {
-    tiles.sort_unstable_by_key(|(place, _)| *place);
-    tiles.dedup_by(|(place, cells), (before, all)| {
-        let is_same = place == before;
-        *all |= if is_same { *cells } else { 0 };
-        is_same
-    });
-    tiles.into()
-}
-
-/// The cells that a track touched.
-#[derive(Debug, Default, PartialEq)]
-struct Cells {
-    count: u64,
-    /// Sorted.
-    tiles: Box<[Tile]>,
-    /// The same with all cells beside them, found when another track is first held against it.
-    around: OnceLock<Box<[Tile]>>,
-}
-
-impl Cells {
-    /// Of tiles in any order, also several times.
-    fn of(tiles: Vec<Tile>) -> Cells {
-        let tiles = merged(tiles);
-        let count = tiles.iter().map(|(_, cells)| u64::from(cells.count_ones())).sum();
-        Cells { count, tiles, around: OnceLock::new() }
-    }
-
-    fn around(&self) -> &[Tile] {
-        const FIRST_COLUMN: u64 = 0x0101_0101_0101_0101;
-        const LAST_COLUMN: u64 = FIRST_COLUMN << 7;
-        self.around.get_or_init(|| {
-            let mut around: Vec<Tile> = Vec::with_capacity(4 * self.tiles.len());
-            for (place, cells) in &self.tiles {
-                let beside = (cells & !LAST_COLUMN) << 1 | (cells & !FIRST_COLUMN) >> 1;
-                // What lies at an edge is beside cells of the next tile.
-                let columns = [
-                    (place - 1, (cells & FIRST_COLUMN) << 7),
-                    (*place, cells | beside),
-                    (place + 1, (cells & LAST_COLUMN) >> 7),
-                ];
-                for (place, cells) in columns {
-                    let rows = [
-                        (place - ROW, cells << 56),
-                        (place, cells | cells << 8 | cells >> 8),
-                        (place + ROW, cells >> 56),
-                    ];
-                    around.extend(rows.into_iter().filter(|(_, cells)| *cells != 0));
-                }
-            }
-            merged(around)
-        })
-    }
-
-    /// How many of them the other has, or has beside its own.
-    fn count_within(&self, other: &Cells) -> u64 {
-        let (own, others) = (&self.tiles, other.around());
-        let (mut shared, mut i, mut j) = (0, 0, 0);
-        // Without branches, which nobody could foresee.
-        while let (Some((place, cells)), Some((others_place, around))) = (own.get(i), others.get(j)) {
-            let is_same = u64::from(place == others_place);
-            shared += u64::from((cells & around & is_same.wrapping_neg()).count_ones());
-            (i, j) = (i + usize::from(place <= others_place), j + usize::from(others_place <= place));
-        }
-        shared
-    }
-}
-
 impl Default for Footprint {
     fn default() -> Footprint {
         Footprint::of(&[], &[])
@@ -122,35 +46,68 @@ impl PartialEq for Footprint {
 /// Latitude and longitude, in whole 1e-5 degrees.
 type Point = (i32, i32);
 
-/// One row up, of cells or of tiles.
-const ROW: u64 = 1 << 32;
 /// Makes rows and columns of all numbers positive.
-const OFFSET: i64 = 1 << 25;
+const OFFSET: u32 = 1 << 25;
 
-/// Finds the cell of a point: row and column in one number.
+/// Finds the cells of points: row and column in one number.
 struct Grid {
     /// Where the band begins that the last point lay in.
-    band_e5: i64,
+    band_e5: i32,
     /// Columns per 1e-5 degrees of longitude in the band, in parts of 2^32.
-    columns: i64,
+    columns: u32,
 }
 
 impl Grid {
     fn at(lat_e5: i32) -> Grid {
-        let band = i64::from(lat_e5).div_euclid(BAND_E5);
-        let narrowed = (band as f64 + 0.5).to_radians().cos().max(0.01);
-        Grid { band_e5: band * BAND_E5, columns: (narrowed / CELL_E5 as f64 * 2_f64.powi(32)) as i64 }
+        let band = lat_e5.div_euclid(BAND_E5);
+        let narrowed = (f64::from(band) + 0.5).to_radians().cos().max(0.01);
+        Grid { band_e5: band * BAND_E5, columns: (narrowed / f64::from(CELL_E5) * 2_f64.powi(32)) as u32 }
+    }
+
+    fn has(&self, lat_e5: i32) -> bool {
+        lat_e5.wrapping_sub(self.band_e5).cast_unsigned() < BAND_E5.cast_unsigned()
+    }
+
+    /// The cell of a point in the band.
+    fn own_cell(&self, lat_e5: i32, lon_e5: i32) -> u64 {
+        // Half as wide and without a sign, so that the compiler finds several at a time.
+        const FIRST_ROW: u32 = OFFSET * CELL_E5.cast_unsigned();
+        let row = FIRST_ROW.wrapping_add_signed(lat_e5) / CELL_E5.cast_unsigned();
+        let east = (u64::from(lon_e5.cast_unsigned()) * u64::from(self.columns)) >> 32;
+        // West of zero, 2^32 too much was taken.
+        let too_far = (lon_e5 >> 31).cast_unsigned() & self.columns;
+        let column = (east as u32).wrapping_sub(too_far).wrapping_add(OFFSET);
+        u64::from(row) << 32 | u64::from(column)
     }
 
     fn cell(&mut self, lat_e5: i32, lon_e5: i32) -> u64 {
-        if !(self.band_e5..self.band_e5 + BAND_E5).contains(&i64::from(lat_e5)) {
+        if !self.has(lat_e5) {
             *self = Grid::at(lat_e5);
         }
-        // Without a sign, a division is a multiplication.
-        let row = (i64::from(lat_e5) + OFFSET * CELL_E5).unsigned_abs() / CELL_E5.unsigned_abs();
-        let column = ((i64::from(lon_e5) * self.columns) >> 32) + OFFSET;
-        row << 32 | column.unsigned_abs()
+        self.own_cell(lat_e5, lon_e5)
     }
+
+    /// The cells of some points, and whether all lie in one band.
+    fn cells(&mut self, lat_e5: &[i32], lon_e5: &[i32]) -> (Vec<u64>, bool) {
+        let points = || lat_e5.iter().zip(lon_e5);
+        if let Some(first) = lat_e5.first() {
+            *self = Grid::at(*first);
+        }
+        // To stop at the first that is elsewhere would be to look at them one at a time.
+        let is_one_band = lat_e5.iter().fold(true, |all, lat| all & self.has(*lat));
+        let cells = match is_one_band {
+            true => points().map(|(lat, lon)| self.own_cell(*lat, *lon)).collect(),
+            false => points().map(|(lat, lon)| self.cell(*lat, *lon)).collect(),
+        };
+        (cells, is_one_band)
+    }
+}
+
+/// Whether all that lies between two points of a band lies in these cells, which are theirs: nothing does that is not
+/// between them in both directions.
+fn are_side_by_side(one: u64, other: u64) -> bool {
+    let apart = one.abs_diff(other);
+    apart <= 1 || apart == ROW
 }
 
 /// A gap that is walked has no more parts than these.
@@ -171,7 +128,7 @@ const ONE_OF: [u64; MOST_PARTS + 1] = {
 fn between((lat, lon): Point, (next_lat, next_lon): Point) -> impl Iterator<Item = Point> {
     let (north, east) = (next_lat - lat, next_lon.wrapping_sub(lon));
     let longest = north.abs().max(east.saturating_abs());
-    let steps = if longest < GAP_E5 { longest / (CELL_E5 as i32 / 2) } else { 0 };
+    let steps = if longest < GAP_E5 { longest / (CELL_E5 / 2) } else { 0 };
     let one = ONE_OF[steps as usize + 1];
     let along = move |distance: i32| {
         let part = u64::from(distance.unsigned_abs()) * one;
@@ -205,17 +162,39 @@ impl Footprint {
 
     fn cells(&self) -> &Cells {
         self.cells.get_or_init(|| {
-            let mut tiles: Vec<Tile> = Vec::new();
-            self.walk(|cell| {
-                let (place, bit) = tile(cell);
-                match tiles.last_mut() {
-                    Some((last, cells)) if *last == place => *cells |= bit,
-                    _ => tiles.push((place, bit)),
-                }
-                true
+            let gathered = self.of_all_points().unwrap_or_else(|| {
+                let mut gathered = Gathered::default();
+                self.walk(|cell| {
+                    gathered.add(&[cell]);
+                    true
+                });
+                gathered
             });
-            Arc::new(Cells::of(tiles))
+            Arc::new(Cells::of(gathered))
         })
+    }
+
+    /// The cells of the whole way: first those of all points, many at a time, and then what else lies between some. None
+    /// where they may be more than are looked at, which only a walk tells.
+    fn of_all_points(&self) -> Option<Gathered> {
+        let mut grid = Grid::at(0);
+        let (cells, is_one_band) = grid.cells(&self.lat_e5, &self.lon_e5);
+        let (mut further, mut changes) = (Vec::new(), 1);
+        for (at, two) in cells.windows(2).enumerate() {
+            changes += usize::from(two[0] != two[1]);
+            if !(is_one_band && are_side_by_side(two[0], two[1])) {
+                let point = |at: usize| (self.lat_e5[at], self.lon_e5[at]);
+                let points = between(point(at), point(at + 1));
+                further.extend(points.map(|(lat, lon)| grid.cell(lat, lon)));
+            }
+        }
+        if changes + further.len() > MAX_CELLS {
+            return None;
+        }
+        let mut gathered = Gathered::default();
+        gathered.add(&cells);
+        gathered.add(&further);
+        Some(gathered)
     }
 
     /// Hands over the cells on the way, each that is not the one before, while more are wanted.
@@ -275,7 +254,7 @@ impl Footprint {
     /// The share of this one's cells that the other was in or beside.
     pub fn share_within(&self, other: &Footprint) -> f64 {
         let (own, others) = (self.cells(), other.cells());
-        own.count_within(others) as f64 / own.count.max(1) as f64
+        own.count_within(others) as f64 / own.count().max(1) as f64
     }
 
     /// The share of each one's cells that the other was in or beside.
@@ -325,10 +304,10 @@ mod tests {
     fn slow_cells(points: &[Point]) -> Vec<u64> {
         let mut cells: Vec<u64> = Vec::new();
         let mut touch = |lat: i32, lon: i32| {
-            let band = f64::from(lat.div_euclid(BAND_E5 as i32)) + 0.5;
-            let columns = band.to_radians().cos().max(0.01) / CELL_E5 as f64 * 2_f64.powi(32);
-            let row = i64::from(lat).div_euclid(CELL_E5) + OFFSET;
-            let column = ((i64::from(lon) * columns as i64) >> 32) + OFFSET;
+            let band = f64::from(lat.div_euclid(BAND_E5)) + 0.5;
+            let columns = band.to_radians().cos().max(0.01) / f64::from(CELL_E5) * 2_f64.powi(32);
+            let row = i64::from(lat.div_euclid(CELL_E5)) + i64::from(OFFSET);
+            let column = ((i64::from(lon) * columns as i64) >> 32) + i64::from(OFFSET);
             let cell = (row << 32 | column).unsigned_abs();
             if cells.last() != Some(&cell) && cells.len() < MAX_CELLS {
                 cells.push(cell);
@@ -338,7 +317,7 @@ mod tests {
             if let Some((from_lat, from_lon)) = at.checked_sub(1).map(|before| points[before]) {
                 let (north, east) = (lat - from_lat, lon - from_lon);
                 let longest = north.abs().max(east.abs());
-                let parts = if longest < GAP_E5 { longest / (CELL_E5 as i32 / 2) + 1 } else { 1 };
+                let parts = if longest < GAP_E5 { longest / (CELL_E5 / 2) + 1 } else { 1 };
                 (1..parts).for_each(|n| touch(from_lat + north * n / parts, from_lon + east * n / parts));
             }
             touch(*lat, *lon);
@@ -358,54 +337,40 @@ mod tests {
                 points.push((lat + north / shorter, lon + east / shorter));
             }
             let (lat, lon): (Vec<i32>, Vec<i32>) = points.iter().copied().unzip();
+            let footprint = Footprint::of(&lat, &lon);
             let mut cells = Vec::new();
-            Footprint::of(&lat, &lon).walk(|cell| {
+            footprint.walk(|cell| {
                 cells.push(cell);
                 true
             });
+            let mut walked = Gathered::default();
+            walked.add(&cells);
             proptest::prop_assert_eq!(cells, slow_cells(&points));
-        }
-
-        #[test]
-        fn what_is_shared_is_what_looking_at_every_pair_of_cells_finds(
-            own in proptest::collection::vec((0_u64..20, 0_u64..20), 0..60),
-            others in proptest::collection::vec((0_u64..20, 0_u64..20), 0..60),
-        ) {
-            let offset = OFFSET.unsigned_abs();
-            let cells = |of: &[(u64, u64)]| {
-                Cells::of(of.iter().map(|(row, column)| tile((row + offset) << 32 | (column + offset))).collect())
-            };
-            let distinct: std::collections::BTreeSet<_> = own.iter().collect();
-            let is_beside = |(row, column): &(u64, u64)| {
-                others.iter().any(|(r, c)| r.abs_diff(*row) <= 1 && c.abs_diff(*column) <= 1)
-            };
-            let shared = distinct.iter().filter(|cell| is_beside(cell)).count() as u64;
-            proptest::prop_assert_eq!(cells(&own).count, distinct.len() as u64);
-            proptest::prop_assert_eq!(cells(&own).count_within(&cells(&others)), shared);
+            proptest::prop_assert_eq!(footprint.cells(), &Cells::of(walked));
         }
     }
 
     #[test]
     fn a_gap_is_not_walked_and_a_track_around_the_world_ends() {
         let gap = Footprint::of(&[0, 50_000], &[0, 0]);
-        assert_eq!(gap.cells().count, 2);
+        assert_eq!(gap.cells().count(), 2);
         let lat: Vec<i32> = (0..200_000).map(|i| (i % 7_000) * 2_000 - 7_000_000).collect();
         let lon: Vec<i32> = (0..200_000).map(|i| i * 180 - 18_000_000).collect();
-        assert!(Footprint::of(&lat, &lon).cells().count <= MAX_CELLS as u64);
+        assert!(Footprint::of(&lat, &lon).cells().count() <= MAX_CELLS as u64);
     }
 
     #[test]
     fn whether_it_is_one_place_is_seen_on_the_way_as_in_all_of_its_cells() {
         let to_and_fro = |cells: i32, points: i32| {
-            let lat: Vec<i32> = (0..points).map(|i| i % cells * CELL_E5 as i32).collect();
+            let lat: Vec<i32> = (0..points).map(|i| i % cells * CELL_E5).collect();
             Footprint::of(&lat, &vec![0; lat.len()])
         };
         // Further than cells are counted, it goes on to others.
-        let mut late: Vec<i32> = (0..2 * MAX_CELLS as i32).map(|i| i % 2 * CELL_E5 as i32).collect();
+        let mut late: Vec<i32> = (0..2 * MAX_CELLS as i32).map(|i| i % 2 * CELL_E5).collect();
         late.extend([1_000, 2_000, 3_000, 4_000]);
         let late = Footprint::of(&late, &vec![0; late.len()]);
         for track in [to_and_fro(3, 9), to_and_fro(4, 9), to_and_fro(1, 1), Footprint::default(), late] {
-            assert_eq!(track.is_one_place, track.cells().count < 4);
+            assert_eq!(track.is_one_place, track.cells().count() < 4);
         }
     }
 }

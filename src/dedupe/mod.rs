@@ -47,6 +47,7 @@ mod snow;
 mod sports;
 mod stray;
 mod sums;
+mod tiles;
 pub mod timeline;
 mod titles;
 mod uploaded;
