@@ -80,23 +80,25 @@ impl Copies {
     }
 }
 
-/// Pairs that are copies of one recording though they lie apart: to the second as long and of one size, and begun at
-/// one minute and second of another hour. An app on the way took local time for UTC, of this one and not of others.
+/// Pairs that are copies of one recording though they lie apart.
 pub fn of_other_hours(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pair> {
+    pairs.iter().filter(|s| is_of_other_hour(records, placed, s)).map(|s| s.pair).collect()
+}
+
+/// Whether two are copies of one recording though they lie apart: to the second as long and of one size, and begun at
+/// one minute and second of another hour. An app on the way took local time for UTC, of this one and not of others.
+pub fn is_of_other_hour(records: &[Record], placed: &[Placed], scored: &Scored) -> bool {
     const APART: [u8; 3] = [number(TIME, "zone"), number(TIME, "hour"), number(TIME, "quarter")];
-    let is_copy = |s: &&Scored| {
-        let is = |comparison: usize, level: &str| s.pattern[comparison] == number(comparison, level);
-        let (a, b) = (&records[s.pair.a], &records[s.pair.b]);
-        let apart_s = (placed[s.pair.b].start_s - placed[s.pair.a].start_s).rem_euclid(QUARTER_S);
-        APART.contains(&s.pattern[TIME])
-            && apart_s.min(QUARTER_S - apart_s) <= 1
-            && relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 1.0)
-            && (is(DISTANCE, "same") || (s.pattern[DISTANCE] == ABSENT && is(EFFORT, "same")))
-            && !is(SPORT, "different")
-            && !is(TRACK, "elsewhere")
-            && [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_by_hand() && !is_round(r))
-    };
-    pairs.iter().filter(is_copy).map(|s| s.pair).collect()
+    let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
+    let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
+    let apart_s = (placed[scored.pair.b].start_s - placed[scored.pair.a].start_s).rem_euclid(QUARTER_S);
+    APART.contains(&scored.pattern[TIME])
+        && apart_s.min(QUARTER_S - apart_s) <= 1
+        && relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 1.0)
+        && (is(DISTANCE, "same") || (scored.pattern[DISTANCE] == ABSENT && is(EFFORT, "same")))
+        && !is(SPORT, "different")
+        && !is(TRACK, "elsewhere")
+        && [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_by_hand() && !is_round(r))
 }
 
 /// Whether it took as long as somebody set a machine to, or was rounded.

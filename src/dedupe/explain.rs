@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Thresholds;
+use super::copies;
 use super::levels::{COMPARISONS, IDENTITY, TIME, level_name, number};
 use super::link::Linked;
 use super::placed::{Placed, Why};
@@ -47,6 +48,19 @@ pub fn explain(
         .expect("memory");
         return text;
     };
+    if scored.decision == Decision::Match && copies::is_of_other_hour(records, &linked.placed, scored) {
+        let apart_s = of_b.start_s - of_a.start_s;
+        writeln!(
+            text,
+            "They are copies of one recording: as long to the second and of one size, and {} starts exactly {} {} \
+             than {}. On its way an app took local time for UTC.",
+            b.source,
+            span(apart_s.abs()),
+            if apart_s < 0 { "earlier" } else { "later" },
+            a.source
+        )
+        .expect("memory");
+    }
     let shared_s =
         relation::overlap_s(of_a.span(), (of_b.start_s - scored.clock_s, of_b.end_s() - scored.clock_s));
     writeln!(

@@ -39,6 +39,7 @@ mod placed;
 mod race;
 pub mod record;
 pub mod relation;
+mod rollover;
 #[cfg(test)]
 mod scenarios;
 mod scored;
@@ -79,7 +80,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-pub const VERSION: u64 = 15;
+pub const VERSION: u64 = 16;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,7 +219,8 @@ pub fn people(batches: &[RecordBatch], gone: Gone) -> BTreeMap<String, PersonRec
         own.sort_by(|(a, _), (b, _)| {
             (a.start_s, a.source, &a.source_id).cmp(&(b.start_s, b.source, &b.source_id))
         });
-        let (records, rows) = own.into_iter().unzip();
+        let (mut records, rows): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        record::name_devices(&mut records);
         PersonRecords { records, rows }
     };
     people.into_iter().map(|(user_id, own)| (user_id, sorted(own))).collect()

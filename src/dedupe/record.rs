@@ -60,6 +60,8 @@ pub struct Record {
     pub serial: Option<u64>,
     /// Hash of the device's number or name: what has a clock of its own.
     pub device: Option<u64>,
+    /// Hash of its name.
+    pub model: Option<u64>,
     /// Hash of the app that wrote it into a hub, which may write all of its times wrong.
     pub app: Option<u64>,
     /// What somebody called it, in small letters; None where its name is one that apps give: `Morning Run`.
@@ -187,6 +189,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         let source_id = ids.value(row).to_string();
         // Zero is no device's number: it stands where something was typed in or written by an app.
         let serial = word(serials, row).filter(|number| *number != "0");
+        let model = word(devices, row).map(hash);
         let footprint = if lat.is_valid(row) && lon.is_valid(row) {
             Footprint::along(points(lat, row), points(lon, row))
         } else {
@@ -211,7 +214,8 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             upload: external_id.and_then(upload),
             came_from: external_id.and_then(|id| came_from(source, id)),
             serial: serial.map(hash),
-            device: serial.or(word(devices, row)).map(hash),
+            device: serial.map(hash).or(model),
+            model,
             app: source.spec().app_key.zip(word(extras, row)).and_then(|(key, extra)| app(key, extra)),
             title: word(titles, row).and_then(&mut name),
             zone: word(zones, row).map(zone_name),
@@ -222,6 +226,29 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         })
     };
     (0..batch.num_rows()).map(record).collect()
+}
+
+/// Takes devices of one person by their names where one name stands beside many numbers: nobody wears so many watches
+/// of one make, and what changes from one recording to the next is the number of a file.
+pub fn name_devices(records: &mut [Record]) {
+    const MOST_OF_ONE_NAME: usize = 5;
+    let mut numbers: HashMap<(Source, u64), Vec<u64>> = HashMap::new();
+    for record in records.iter() {
+        if let (Some(model), Some(serial)) = (record.model, record.serial) {
+            let own = numbers.entry((record.source, model)).or_default();
+            if own.len() <= MOST_OF_ONE_NAME && !own.contains(&serial) {
+                own.push(serial);
+            }
+        }
+    }
+    numbers.retain(|_, own| own.len() > MOST_OF_ONE_NAME);
+    if !numbers.is_empty() {
+        for record in records {
+            if record.model.is_some_and(|model| numbers.contains_key(&(record.source, model))) {
+                record.device = record.model;
+            }
+        }
+    }
 }
 
 fn word(column: &StringArray, row: usize) -> Option<&str> {

@@ -18,6 +18,7 @@ use super::copies::Copies;
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
 use super::relation::DAY_S;
+use super::rollover;
 use super::zones::{self, Zones};
 use crate::sources::Source;
 use crate::store::state::zones::ZoneAnswers;
@@ -94,6 +95,7 @@ pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
         return placed;
     }
     let copies = Copies::of(records);
+    rollover::set_right(records, &copies, &mut placed);
     let is_told = |own: &&Channel| !is_local(records, own);
     // Whoever knows its zone is held against by those that do not, and is asked last.
     let mut on_line: Vec<&Channel> = [&answered].into_iter().chain(all.iter().filter(is_told)).collect();

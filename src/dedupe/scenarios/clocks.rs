@@ -171,7 +171,12 @@ fn told_again(hours: i64, longer_s: f64, seconds: f64) -> Found {
 
 #[test]
 fn a_copy_at_another_hour_is_one_with_its_recording_and_a_run_that_is_almost_as_long_is_another() {
-    told_again(4, 0.0, 2_690.0).are_one(&["run", "file", "again", "hub"]);
+    let found = told_again(4, 0.0, 2_690.0);
+    found.are_one(&["run", "file", "again", "hub"]);
+    let said = found.explained("file", "again");
+    assert!(said.contains("copies of one recording"), "{said}");
+    assert!(said.contains("starts exactly 4 h 00 min later than"), "{said}");
+    assert!(!found.explained("again", "hub").contains("copies of one recording"));
     told_again(4, 7.0, 2_690.0).are_two("run", "again");
     // As long as somebody set a machine to.
     told_again(4, 0.0, 2_700.0).are_two("run", "again");

@@ -4,6 +4,7 @@
 mod accounts;
 mod clocks;
 mod crowds;
+mod devices;
 mod neighbours;
 mod outings;
 mod strays;
@@ -12,9 +13,10 @@ mod troubles;
 use std::collections::BTreeSet;
 
 use super::Thresholds;
+use super::explain;
 use super::footprint::Footprint;
 use super::link::{self, Linked};
-use super::record::{Quality, Record};
+use super::record::{self, Quality, Record};
 use super::scored::{Decision, Scored};
 use super::titles;
 use super::weights::Weights;
@@ -51,6 +53,7 @@ fn record(source: Source, name: &str, sport: &str, start_s: i64, minutes: f64, k
         came_from: None,
         serial: None,
         device: None,
+        model: None,
         app: None,
         title: None,
         zone: None,
@@ -77,6 +80,7 @@ impl Person {
 
     fn link(mut self) -> Found {
         self.0.sort_by(|a, b| (a.start_s, a.source, &a.source_id).cmp(&(b.start_s, b.source, &b.source_id)));
+        record::name_devices(&mut self.0);
         let linked = link::link(&self.0, &Weights::default(), Thresholds::default(), &Answers::default());
         Found { records: self.0, linked }
     }
@@ -104,6 +108,12 @@ impl Found {
             self.linked.pairs.iter().find(pair),
             self.linked.placed
         )
+    }
+
+    fn explained(&self, one: &str, other: &str) -> String {
+        let place = |name: &str| self.records.iter().position(|r| r.source_id == name).expect("it was added");
+        let both = (place(one), place(other));
+        explain::explain(&self.records, &self.linked, both, &Weights::default(), Thresholds::default())
     }
 
     #[track_caller]
