@@ -51,7 +51,7 @@ impl Signals {
 
 /// Whether `nohup`, or a shell's `trap '' HUP`, began this process. Only Linux tells; elsewhere a run ends well, too.
 #[cfg(unix)]
-fn is_hangup_ignored() -> bool {
+pub fn is_hangup_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
 }
 
