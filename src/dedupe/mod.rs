@@ -39,6 +39,7 @@ mod placed;
 mod race;
 pub mod record;
 pub mod relation;
+mod repetition;
 mod rollover;
 #[cfg(test)]
 mod scenarios;
@@ -80,7 +81,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-pub const VERSION: u64 = 16;
+pub const VERSION: u64 = 17;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,7 +10,7 @@ use super::cluster::{Clusters, Group, Role};
 use super::join::Join;
 use super::race;
 use super::relation;
-use super::sequence::FEWEST_REPETITIONS;
+use super::repetition::Repetitions;
 use super::snow;
 use crate::model::sport::{ANY_FAMILY, GYM, SNOW, Sport};
 
@@ -24,7 +24,6 @@ const SHORTEST_PAUSE_S: i64 = 10 * 60;
 const LONGEST_REST_S: i64 = 100 * 60;
 /// What starts so little before the one before has ended begins with its end.
 const SLIP_S: i64 = 60;
-const LONGEST_REPETITION_S: i64 = 15 * 60;
 /// Parts in parts in parts are none.
 const MOST_NESTED: usize = 8;
 
@@ -46,8 +45,11 @@ struct Parts {
 /// The groups, with recordings in parts put where they belong.
 pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
     let Parts { wholes, whole_of } = parts(clusters, joins);
-    let several: BTreeMap<usize, &Cut> =
-        wholes.iter().filter_map(|(whole, cuts)| Some((*whole, several(clusters, *whole, cuts)?))).collect();
+    let repetitions = if wholes.is_empty() { Repetitions::default() } else { Repetitions::of(clusters) };
+    let several: BTreeMap<usize, &Cut> = wholes
+        .iter()
+        .filter_map(|(whole, cuts)| Some((*whole, several(clusters, &repetitions, *whole, cuts)?)))
+        .collect();
     // What is told in parts where the whole is one workout belongs to it.
     let mut parts_of: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut wholes_of: BTreeMap<usize, usize> = BTreeMap::new();
@@ -127,8 +129,15 @@ fn parts(clusters: &Clusters, joins: &[Join]) -> Parts {
 
 /// The parts of a whole that are workouts of their own; None where all are one outing. Of several ways to cut it
 /// the one that most sources tell.
-fn several<'c>(clusters: &Clusters, whole: usize, cuts: &'c [Cut]) -> Option<&'c Cut> {
-    cuts.iter().filter(|cut| !is_outing(clusters, whole, cut)).max_by_key(|cut| tell(clusters, cut))
+fn several<'c>(
+    clusters: &Clusters,
+    repetitions: &Repetitions,
+    whole: usize,
+    cuts: &'c [Cut],
+) -> Option<&'c Cut> {
+    let is_several =
+        |cut: &&Cut| !cut.is_sum && (repetitions.are_among(&cut.parts) || !is_outing(clusters, whole, cut));
+    cuts.iter().filter(is_several).max_by_key(|cut| tell(clusters, cut))
 }
 
 /// How many sources tell of the part that most tell of.
@@ -168,7 +177,7 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
         return true;
     }
     if leads.contains(&Some(false)) {
-        return families <= 1 && are_repetitions(clusters, cut);
+        return false;
     }
     match families {
         0 | 1 if is_on_one_way => cut.gap_s <= LONGEST_REST_S.max(longest_s),
@@ -240,12 +249,6 @@ fn distance_m(clusters: &Clusters, cluster: usize) -> Option<f64> {
     let mut told: Vec<f64> = records.filter(|r| !r.is_manual).filter_map(|r| r.distance_m).collect();
     told.sort_by(f64::total_cmp);
     told.get(told.len().saturating_sub(1) / 2).copied()
-}
-
-/// Whether the parts are many and short: nobody records the way back to where the next one begins.
-fn are_repetitions(clusters: &Clusters, cut: &Cut) -> bool {
-    cut.parts.len() >= FEWEST_REPETITIONS
-        && cut.parts.iter().all(|part| length_s(clusters, *part) <= LONGEST_REPETITION_S)
 }
 
 fn length_s(clusters: &Clusters, cluster: usize) -> i64 {

@@ -25,7 +25,7 @@ const MOST_OF_WHOLE: f64 = 0.92;
 /// and lies within it.
 const LEAST_INSIDE: f64 = 0.7;
 /// So many parts of one sport are no slips of a thumb.
-pub const FEWEST_REPETITIONS: usize = 4;
+const FEWEST_REPETITIONS: usize = 4;
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 

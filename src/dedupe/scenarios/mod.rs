@@ -7,6 +7,7 @@ mod crowds;
 mod devices;
 mod neighbours;
 mod outings;
+mod sessions;
 mod strays;
 mod troubles;
 

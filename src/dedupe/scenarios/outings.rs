@@ -138,27 +138,6 @@ fn laps_from_the_car_are_one_outing_where_a_watch_ran_through_the_rests() {
 }
 
 #[test]
-fn repetitions_are_one_outing_where_a_watch_tells_of_them_all_and_else_each_its_own() {
-    for has_whole in [true, false] {
-        let mut person = Person::default();
-        for n in 0..6 {
-            for source in [Strava, Fitbit] {
-                let one = record(source, &format!("{source} {n}"), "run", 700 + n * 430, 4.0, 0.95);
-                person.add(one);
-            }
-        }
-        if has_whole {
-            person.add(record(Garmin, "all", "run", 0, 62.0, 10.4)).footprint = way(0.0, 0.0, 9.0);
-        }
-        let found = person.link();
-        match has_whole {
-            true => found.are_one(&["all", "strava 0", "fitbit 3", "strava 5"]),
-            false => found.are_two("strava 0", "fitbit 3"),
-        }
-    }
-}
-
-#[test]
 fn a_forgotten_watch_that_lay_still_belongs_to_what_it_began_with() {
     let mut person = Person::default();
     person.add(record(Garmin, "forgotten", "hike", 0, 152.0, 5.1));
