@@ -131,7 +131,7 @@ fn parse(frames: Vec<Frame>) -> (Batches, bool) {
         collected.summary.responses += 1;
         collected.summary.json_bytes += frame.line_bytes() as u64;
         match frame.open_into(&mut line) {
-            Ok((header, body)) => take(&mut collected, &frame, header, &mut line[body], raw_ref),
+            Ok((header, body)) => take(&mut collected, header, &line[body], raw_ref),
             Err(why) => {
                 is_damaged |= why != Unopened::Newer;
                 collected.reject(&damaged_frame(raw_ref, why.to_string()));
@@ -142,7 +142,7 @@ fn parse(frames: Vec<Frame>) -> (Batches, bool) {
 }
 
 /// Takes what a response says.
-fn take(collected: &mut Collected, frame: &Frame, header: Header, body: &mut [u8], raw_ref: String) {
+fn take(collected: &mut Collected, header: Header, body: &[u8], raw_ref: String) {
     collected.tells_of_ends |= may_tell_of_ends(&header.ask, header.status);
     if header.status != 200 {
         collected.summary.gone += 1;
@@ -164,8 +164,7 @@ fn take(collected: &mut Collected, frame: &Frame, header: Header, body: &mut [u8
         collected.reject(&from.reject("frame", "", &fault, false));
         return;
     };
-    let again = || frame.open().expect("it opened before").1;
-    let answer = Answer { ask: &header.ask, body, again: &again };
+    let answer = Answer { ask: &header.ask, body };
     (endpoint.rows)(answer, &from, &mut |index, row| {
         let reject =
             |fault: &Fault, is_kept| from.reject(endpoint.kind, &format!("#{index}"), fault, is_kept);

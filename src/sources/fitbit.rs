@@ -433,9 +433,9 @@ fn heart_rates(
     entry: &ArchiveEntry,
     windows: &Windows,
 ) -> Result<Vec<(usize, Rate)>, Fault> {
-    let mut bytes = archive.read(entry)?;
+    let bytes = archive.read(entry)?;
     let mut hits = Vec::new();
-    json::with_document(&mut bytes, |value| {
+    json::with_document(&bytes, |value| {
         for element in value.elements().ok_or_else(|| Fault::record("expected a list"))? {
             let time = element.get("dateTime").and_then(|v| v.as_str()).and_then(takeout_time);
             let bpm = element.get("value").and_then(|v| v.get("bpm")).and_then(|v| v.as_f64());

@@ -59,13 +59,12 @@ pub(super) fn records<P: Into<Box<Parsed>>>(
     mut read: impl FnMut(json::Value<'_, '_>, bool, &str) -> Option<Result<P, Fault>>,
 ) -> Vec<ArchiveItem> {
     let at = format!("!{}", entry.name);
-    let mut bytes = match archive.read(entry) {
+    let bytes = match archive.read(entry) {
         Ok(bytes) => bytes,
         Err(fault) => return vec![ArchiveItem::fault("file", at, fault)],
     };
     let mut items = Vec::new();
-    let again = || archive.read(entry).unwrap_or_default();
-    let walked = json::records(&mut bytes, again, key, |index, is_under_key, element| {
+    let walked = json::records(&bytes, key, |index, is_under_key, element| {
         let at = [at.as_str(), "#", itoa::Buffer::new().format(index)].concat();
         items.push(match element {
             Err(reason) => ArchiveItem::fault("record", at, Fault::record(reason)),

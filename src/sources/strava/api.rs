@@ -26,14 +26,13 @@ pub enum Level {
     Detail,
 }
 
-/// Reads a page of `GET /athlete/activities`. `again` gives the bytes anew.
+/// Reads a page of `GET /athlete/activities`.
 pub fn activity_list(
-    body: &mut [u8],
-    again: impl FnOnce() -> Vec<u8>,
+    body: &[u8],
     provenance: &ReadFrom,
     mut each: impl FnMut(usize, Result<Box<Parsed>, Fault>),
 ) -> Result<(), String> {
-    json::for_each_element(body, again, |index, element| {
+    json::for_each_element(body, |index, element| {
         let taken = element
             .map_err(Fault::record)
             .and_then(|value| activity(value, Level::Summary, provenance, index));
@@ -42,7 +41,7 @@ pub fn activity_list(
 }
 
 /// Reads a body of `GET /activities/{id}`.
-pub fn activity_detail(body: &mut [u8], provenance: &ReadFrom) -> Result<Box<Parsed>, Fault> {
+pub fn activity_detail(body: &[u8], provenance: &ReadFrom) -> Result<Box<Parsed>, Fault> {
     json::with_document(body, |value| activity(value, Level::Detail, provenance, 0))
 }
 
@@ -89,21 +88,17 @@ const EDITED: [&str; 24] = [
 /// error says why the page is none.
 pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
     let mut entries = Vec::new();
-    json::for_each_element(
-        &mut body.to_vec(),
-        || body.to_vec(),
-        |_, element| {
-            let entry = element.ok().and_then(|value| {
-                Some(ListEntry {
-                    id: id("id", value.get("id")?).ok()?,
-                    start_s: time("start_date", value.get("start_date")?).ok()?.as_second(),
-                    manual: value.get("manual").and_then(|v| v.as_bool()).unwrap_or(false),
-                    print: print(value),
-                })
-            });
-            entries.push(entry);
-        },
-    )?;
+    json::for_each_element(body, |_, element| {
+        let entry = element.ok().and_then(|value| {
+            Some(ListEntry {
+                id: id("id", value.get("id")?).ok()?,
+                start_s: time("start_date", value.get("start_date")?).ok()?.as_second(),
+                manual: value.get("manual").and_then(|v| v.as_bool()).unwrap_or(false),
+                print: print(value),
+            })
+        });
+        entries.push(entry);
+    })?;
     Ok(entries)
 }
 
@@ -111,28 +106,22 @@ pub fn list_entries(body: &[u8]) -> Result<Vec<Option<ListEntry>>, String> {
 pub fn athletes_of_list(body: &[u8]) -> Vec<String> {
     let mut athletes = Vec::new();
     // What cannot be read names nobody, and is complained of by who reads all of it.
-    let _ = json::for_each_element(
-        &mut body.to_vec(),
-        || body.to_vec(),
-        |_, element| {
-            let athlete = element.ok().and_then(athlete);
-            athletes.extend(athlete.filter(|athlete| !athletes.contains(athlete)));
-        },
-    );
+    let _ = json::for_each_element(body, |_, element| {
+        let athlete = element.ok().and_then(athlete);
+        athletes.extend(athlete.filter(|athlete| !athletes.contains(athlete)));
+    });
     athletes
 }
 
 /// The id of an activity; None where the body has none. An error says why it is no JSON.
 pub fn id_of_detail(body: &[u8]) -> Result<Option<String>, String> {
-    let read = json::with_document(&mut body.to_vec(), |value| {
-        Ok(value.get("id").and_then(|value| id("id", value).ok()))
-    });
+    let read = json::with_document(body, |value| Ok(value.get("id").and_then(|value| id("id", value).ok())));
     read.map_err(|fault| fault.reason)
 }
 
 /// The athlete whose an activity is.
 pub fn athlete_of_detail(body: &[u8]) -> Vec<String> {
-    let named = json::with_document(&mut body.to_vec(), |value| Ok(athlete(value)));
+    let named = json::with_document(body, |value| Ok(athlete(value)));
     named.ok().flatten().into_iter().collect()
 }
 

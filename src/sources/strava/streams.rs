@@ -11,7 +11,7 @@ use crate::sources::{Fault, ReadFrom};
 /// Reads a body: an object by type, or a list of streams. A stream that cannot be read, or is of another length
 /// than the others, is lost alone; a bad value of it is none. What was lost comes with the streams.
 pub fn activity_streams(
-    body: &mut [u8],
+    body: &[u8],
     source_id: &str,
     start_time: Timestamp,
     from: &ReadFrom,

@@ -63,21 +63,16 @@ fn of_api(person: &Person) -> Vec<Row> {
     let from = read_from(person, "");
     let mut own = Vec::with_capacity(person.workouts.len());
     for (w, truth) in person.workouts.iter().zip(exports::truth_of_api(person)) {
-        let mut page = strava::page(person, [w]).into_bytes();
-        let taken = activity_list(
-            &mut page,
-            || unreachable!("the page is sound"),
-            &from,
-            |_, taken| {
-                let mut activity = taken.expect("the record is sound").activity;
-                activity.sport = activity
-                    .sport_raw
-                    .as_deref()
-                    .and_then(|raw| sport::canonical(Source::Strava.name(), raw))
-                    .map(str::to_string);
-                own.push((activity, truth.clone()));
-            },
-        );
+        let page = strava::page(person, [w]).into_bytes();
+        let taken = activity_list(&page, &from, |_, taken| {
+            let mut activity = taken.expect("the record is sound").activity;
+            activity.sport = activity
+                .sport_raw
+                .as_deref()
+                .and_then(|raw| sport::canonical(Source::Strava.name(), raw))
+                .map(str::to_string);
+            own.push((activity, truth.clone()));
+        });
         taken.expect("the page is a list");
     }
     own

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use simd_json::{Node, StaticNode};
 
 use super::Value;
+use super::plain::needs_no_escape;
 use crate::sources::Fault;
 use crate::sources::formats::time::utc;
 
@@ -300,12 +301,12 @@ fn push_number(out: &mut String, number: f64) {
 
 /// Writes a text in quotes.
 pub fn push_text(out: &mut String, text: &str) {
-    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
-        out.push_str(&serde_json::to_string(text).expect("text is JSON"));
-    } else {
+    if needs_no_escape(text) {
         out.push('"');
         out.push_str(text);
         out.push('"');
+    } else {
+        out.push_str(&serde_json::to_string(text).expect("text is JSON"));
     }
 }
 

@@ -1,16 +1,19 @@
-//! Reading JSON that need not be what it should be: simd-json where a document is sound, and
-//! record by record where it is not, so that one bad record never takes its neighbours along.
+//! Reading JSON that need not be what it should be: in one pass where it is written as nearly all of it is, by
+//! simd-json where it is written otherwise, and record by record where it is not sound, so that one bad record never
+//! takes its neighbours along.
 
 mod fields;
+mod plain;
 mod scan;
 mod surrogates;
 mod value;
 
 use std::cell::RefCell;
 
-use simd_json::{Buffers, Tape};
+use simd_json::Tape;
 
 use crate::sources::Fault;
+use plain::Reader;
 use scan::{Scan, element_end};
 
 pub use fields::{
@@ -20,57 +23,71 @@ pub use fields::{
 pub use value::{Elements, Value};
 
 thread_local! {
-    /// A page's nodes take more room than its bytes: memory that is worth keeping.
-    static SCRATCH: RefCell<(Buffers, Tape<'static>)> = RefCell::new((Buffers::default(), Tape(Vec::new())));
+    /// Nodes, and room for texts with escapes: memory that is worth keeping.
+    static SCRATCH: RefCell<(Tape<'static>, Vec<u8>)> = const { RefCell::new((Tape(Vec::new()), Vec::new())) };
 }
 
-/// Parses a document in place and hands it on.
-fn parse<T>(bytes: &mut [u8], read: impl FnOnce(Result<Value<'_, '_>, simd_json::Error>) -> T) -> T {
-    let (mut buffers, tape) = SCRATCH.with_borrow_mut(|(buffers, tape)| {
-        (std::mem::take(buffers), std::mem::replace(tape, Tape(Vec::new())))
-    });
-    surrogates::mend(bytes);
-    let mut tape = tape.reset();
-    let parsed = simd_json::fill_tape(bytes, &mut buffers, &mut tape);
-    let result = read(parsed.map(|()| Value::of(&tape)));
-    SCRATCH.set((buffers, tape.reset()));
+/// Lends nodes, and as much room as what is to be read.
+fn with_scratch<T>(bytes: &[u8], read: impl FnOnce(&mut Tape<'static>, &mut [u8]) -> T) -> T {
+    let (mut tape, mut room) = SCRATCH
+        .with_borrow_mut(|(tape, room)| (std::mem::replace(tape, Tape(Vec::new())), std::mem::take(room)));
+    if room.len() < bytes.len() {
+        room.resize(bytes.len(), 0);
+    }
+    let result = read(&mut tape, &mut room[..bytes.len()]);
+    SCRATCH.set((tape, room));
     result
 }
 
+/// Parses a document and hands it on.
+fn parse<T>(bytes: &[u8], read: impl FnOnce(Result<Value<'_, '_>, simd_json::Error>) -> T) -> T {
+    with_scratch(bytes, |scratch, room| {
+        let mut tape = std::mem::replace(scratch, Tape(Vec::new())).reset();
+        let plain = simdutf8::basic::from_utf8(bytes).ok().map(Reader::of).and_then(|mut reader| {
+            reader.value(&mut tape.0, &mut &mut *room, 0)?;
+            reader.peek().is_none().then_some(())
+        });
+        if plain.is_some() {
+            let result = read(Ok(Value::of(&tape)));
+            *scratch = tape.reset();
+            return result;
+        }
+        *scratch = tape.reset();
+        let mut bytes = bytes.to_vec();
+        surrogates::mend(&mut bytes);
+        match simd_json::to_tape(&mut bytes) {
+            Ok(tape) => read(Ok(Value::of(&tape))),
+            Err(e) => read(Err(e)),
+        }
+    })
+}
+
 /// Calls `each` for every element of a JSON array, in order: with the element, or with why
-/// it cannot be read. `again` gives the bytes anew, since simd-json parses in place. An error
-/// means that the document as a whole is not an array.
+/// it cannot be read. An error means that the document as a whole is not an array.
 pub fn for_each_element(
-    bytes: &mut [u8],
-    again: impl FnOnce() -> Vec<u8>,
+    bytes: &[u8],
     mut each: impl FnMut(usize, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
-    let whole = parse(bytes, |parsed| {
-        let value = parsed.ok()?;
-        let Some(elements) = value.elements() else {
-            return Some(Err(format!("expected a list, found {}", kind(value))));
-        };
-        for (index, element) in elements.enumerate() {
-            each(index, Ok(element));
-        }
-        Some(Ok(()))
-    });
-    if let Some(ended) = whole {
-        return ended;
-    }
-    let mut bytes = again();
-    surrogates::mend(&mut bytes);
-    let trimmed = trim(&bytes);
-    if trimmed.first() != Some(&b'[') {
-        return Err(format!("expected a list, found {}", guess(trimmed)));
-    }
-    let mut scan = Scan::of(trimmed);
+    let trimmed = trim(bytes);
     let mut index = 0;
+    let Err(at) = plain_elements(trimmed, |value| {
+        each(index, Ok(value));
+        index += 1;
+    }) else {
+        return Ok(());
+    };
+    if trimmed.first() != Some(&b'[') {
+        return Err(parse(bytes, |parsed| match parsed {
+            Ok(value) => format!("expected a list, found {}", kind(value)),
+            Err(_) => format!("expected a list, found {}", guess(trimmed)),
+        }));
+    }
+    let mut mended = trimmed.to_vec();
+    surrogates::mend(&mut mended);
+    let mut scan = Scan::of(&mended, at);
     while let Some(element) = scan.next_element() {
         match element {
-            Ok(mut element) => {
-                parse(&mut element, |parsed| each(index, parsed.map_err(|e| e.to_string())));
-            }
+            Ok(element) => parse(element, |parsed| each(index, parsed.map_err(|e| e.to_string()))),
             Err(reason) => each(index, Err(reason)),
         }
         index += 1;
@@ -78,28 +95,53 @@ pub fn for_each_element(
     Ok(())
 }
 
+/// Calls `each` for the elements of an array, each parsed by itself, so that its nodes are still at hand. An error says
+/// how many bytes were read before there was something that is not plain, behind the bracket at least.
+fn plain_elements(bytes: &[u8], mut each: impl FnMut(Value<'_, '_>)) -> Result<(), usize> {
+    let Ok(text) = simdutf8::basic::from_utf8(bytes) else { return Err(1) };
+    with_scratch(bytes, |scratch, room| {
+        let mut reader = Reader::of(text);
+        let mut read = 1;
+        let whole = reader.take(b'[').and_then(|()| {
+            let mut is_last = reader.take(b']').is_some();
+            while !is_last {
+                let mut tape = std::mem::replace(scratch, Tape(Vec::new())).reset();
+                let value = reader.value(&mut tape.0, &mut &mut *room, 0);
+                // Not before it is known that the element ends where it seems to.
+                let behind = reader.at();
+                let last = value.and_then(|()| reader.is_last(b']'));
+                if last.is_some() {
+                    each(Value::of(&tape));
+                    read = behind;
+                }
+                *scratch = tape.reset();
+                is_last = last?;
+            }
+            reader.peek().is_none().then_some(())
+        });
+        whole.ok_or(read)
+    })
+}
+
 /// Parses one document and hands it on. An error says why it is no JSON.
 pub fn with_document<T>(
-    bytes: &mut [u8],
+    bytes: &[u8],
     read: impl FnOnce(Value<'_, '_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let what = (!matches!(trim(bytes).first(), Some(b'{' | b'['))).then(|| guess(trim(bytes)));
     parse(bytes, |parsed| match parsed {
         Ok(value) => read(value),
-        Err(e) => Err(Fault::record(match what {
-            Some(what) => format!("expected JSON, found {what}"),
-            None => format!("not valid JSON: {e}"),
+        Err(e) => Err(Fault::record(match trim(bytes) {
+            [b'{' | b'[', ..] => format!("not valid JSON: {e}"),
+            other => format!("expected JSON, found {}", guess(other)),
         })),
     })
 }
 
 /// Calls `each` for every record of a document, however its writer wrapped them: a list of them, a list
 /// under `key`, several such lists, or one record alone. The flag says whether the record stood
-/// under the key. What is not sound is read record by record. `again` gives the bytes anew, since simd-json parses
-/// in place.
+/// under the key. What is not sound is read record by record.
 pub fn records(
-    bytes: &mut [u8],
-    again: impl FnOnce() -> Vec<u8>,
+    bytes: &[u8],
     key: &str,
     mut each: impl FnMut(usize, bool, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
@@ -123,10 +165,8 @@ pub fn records(
     if is_sound {
         return Ok(());
     }
-    let bytes = again();
-    let inner = inner_list(&bytes, key);
-    let list = inner.unwrap_or(&bytes).to_vec();
-    for_each_element(&mut list.clone(), || list, |index, element| each(index, inner.is_some(), element))
+    let inner = inner_list(bytes, key);
+    for_each_element(inner.unwrap_or(bytes), |index, element| each(index, inner.is_some(), element))
 }
 
 /// The list that stands under a key, sound or not, wherever the key first stands; to the end of the
@@ -166,13 +206,9 @@ mod tests {
     /// The ids of an array's elements, and `Err` where one cannot be read.
     fn ids(bytes: &[u8]) -> Result<Vec<Result<String, String>>, String> {
         let mut ids = Vec::new();
-        for_each_element(
-            &mut bytes.to_vec(),
-            || bytes.to_vec(),
-            |_, element| {
-                ids.push(element.map(|e| e.get("id").and_then(|v| id("id", v).ok()).unwrap_or_default()));
-            },
-        )?;
+        for_each_element(bytes, |_, element| {
+            ids.push(element.map(|e| e.get("id").and_then(|v| id("id", v).ok()).unwrap_or_default()));
+        })?;
         Ok(ids)
     }
 
@@ -255,18 +291,14 @@ mod tests {
             let nest = format!("{{\"id\":1,\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
             let page = format!("[{nest},{{\"id\":2}}]").into_bytes();
             let mut read = Vec::new();
-            for_each_element(
-                &mut page.clone(),
-                || page.clone(),
-                |_, element| {
-                    let mut faults = Vec::new();
-                    let extra = element
-                        .map_err(Fault::record)
-                        .and_then(|value| fields(value, &mut faults, |key, _, _| Ok(key == "id")));
-                    faults.extend(extra.as_ref().err().cloned());
-                    read.push((extra, faults));
-                },
-            )
+            for_each_element(&page, |_, element| {
+                let mut faults = Vec::new();
+                let extra = element
+                    .map_err(Fault::record)
+                    .and_then(|value| fields(value, &mut faults, |key, _, _| Ok(key == "id")));
+                faults.extend(extra.as_ref().err().cloned());
+                read.push((extra, faults));
+            })
             .unwrap();
             let fault = &read[0].1[0];
             assert!(fault.reason.contains(reason), "{fault}");
@@ -278,17 +310,14 @@ mod tests {
     fn half_an_emoji_costs_no_record() {
         let page = br#"[{"id":1,"name":"Run \ud83d"},{"id":2,"name":"\ud83c\udfc3"}]"#.to_vec();
         assert_eq!(good(&ids(&page).unwrap()), ["1", "2"]);
-        let name = with_document(&mut br#"{"name":"Run \ud83d"}"#.to_vec(), |v| {
-            text("name", v.get("name").unwrap())
-        });
+        let name = with_document(br#"{"name":"Run \ud83d"}"#, |v| text("name", v.get("name").unwrap()));
         assert_eq!(name.unwrap(), "Run \u{fffd}");
     }
 
     #[test]
     fn unknown_fields_come_back_as_they_were() {
-        let mut doc = br#"{"id":1,"none":null,"empty":[],"a":"\u00e9\n","b":[1,-2,2.50,18446744073709551616,{"c":true}]}"#.to_vec();
-        let extra =
-            with_document(&mut doc, |v| fields(v, &mut Vec::new(), |key, _, _| Ok(key == "id"))).unwrap();
+        let doc = br#"{"id":1,"none":null,"empty":[],"a":"\u00e9\n","b":[1,-2,2.50,18446744073709551616,{"c":true}]}"#;
+        let extra = with_document(doc, |v| fields(v, &mut Vec::new(), |key, _, _| Ok(key == "id"))).unwrap();
         assert_eq!(extra.unwrap(), "{\"a\":\"é\\n\",\"b\":[1,-2,2.5,18446744073709551616,{\"c\":true}]}");
     }
 

@@ -13,13 +13,14 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// From behind the bracket that opens the array.
-    pub fn of(array: &'a [u8]) -> Scan<'a> {
-        Scan { bytes: array, at: 1, resyncs: 0, is_over: false }
+    /// From behind the bracket that opens the array, or behind one of its elements.
+    pub fn of(array: &'a [u8], at: usize) -> Scan<'a> {
+        Scan { bytes: array, at, resyncs: 0, is_over: false }
     }
 
-    pub fn next_element(&mut self) -> Option<Result<Vec<u8>, String>> {
-        let rest = &self.bytes[self.at.min(self.bytes.len())..];
+    pub fn next_element(&mut self) -> Option<Result<&'a [u8], String>> {
+        let bytes: &'a [u8] = self.bytes;
+        let rest = &bytes[self.at.min(bytes.len())..];
         let skipped = rest.iter().take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
         self.at += skipped;
         let rest = &rest[skipped..];
@@ -47,7 +48,7 @@ impl<'a> Scan<'a> {
             && is_sound(&rest[..end])
         {
             self.at += end;
-            return Some(Ok(rest[..end].to_vec()));
+            return Some(Ok(&rest[..end]));
         }
         // The record is broken. Where its brackets are sound and it is followed as a record is, it ends there.
         if let Some(end) = end

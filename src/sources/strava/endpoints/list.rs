@@ -49,7 +49,7 @@ fn describe(ask: &Ask) -> String {
 }
 
 fn rows(answer: Answer, from: &ReadFrom, on_row: OnRow) {
-    let read = api::activity_list(answer.body, answer.again, from, |index, taken| {
+    let read = api::activity_list(answer.body, from, |index, taken| {
         on_row(index, taken.map(Row::of));
     });
     if let Err(reason) = read {

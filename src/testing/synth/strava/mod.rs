@@ -398,14 +398,9 @@ mod tests {
             for w in &person.workouts {
                 let body = format!("[{}]", summary(&person, w));
                 let mut taken = Vec::new();
-                source::api::activity_list(
-                    &mut body.clone().into_bytes(),
-                    || unreachable!("{body}"),
-                    &provenance,
-                    |_, t| {
-                        taken.push(t.unwrap());
-                    },
-                )
+                source::api::activity_list(body.as_bytes(), &provenance, |_, t| {
+                    taken.push(t.unwrap());
+                })
                 .unwrap();
                 let a = &taken[0].activity;
                 assert!(taken[0].faults.is_empty());
@@ -416,12 +411,12 @@ mod tests {
                 assert_eq!(a.track_lat_e5.as_ref().map_or(0, Vec::len), w.summary_points());
 
                 let body = detail(&person, w);
-                let taken = source::api::activity_detail(&mut body.into_bytes(), &provenance).unwrap();
+                let taken = source::api::activity_detail(body.as_bytes(), &provenance).unwrap();
                 assert_eq!(taken.activity.track_lat_e5.map_or(0, |t| t.len()), w.detail_points());
 
                 if let Some(body) = streams(&person, w) {
                     let (s, _) =
-                        source::streams::activity_streams(&mut body.into_bytes(), "1", w.start, &provenance)
+                        source::streams::activity_streams(body.as_bytes(), "1", w.start, &provenance)
                             .unwrap();
                     assert_eq!(s.samples as u32, w.moving_s);
                 }
