@@ -126,8 +126,15 @@ impl Company {
         if is_beside_log && !is_piece && is_one_thing(a, b, scored) {
             return Tie::Free;
         }
+        // Of two devices that begin and end together one has a wrong name.
+        let is_of_devices = self.of_devices.contains(&a.source) && !is(scored, TIME, "loose");
+        let is_of_one_size = has_one_size(scored) || is_any(scored, EFFORT, &["same", "close"]);
+        let has_wrong_name = is_any(scored, TIME, &["aligned", "close", "loose"])
+            && (is_of_devices || (self.gathers(a.source) && is_of_one_size))
+            && !self.shared.contains(&a.source)
+            && !a.is_of_one_recorder_with(b);
         // A hub takes over what it is given, under whatever name.
-        let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same");
+        let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same") && !has_wrong_name;
         let has_other_heart =
             kind(scored) == Kind::Whole && hearts(a, b).is_some_and(|bpm| bpm > OTHER_HEART_BPM);
         if is_other_sport || has_other_heart {

@@ -167,3 +167,31 @@ fn an_account_into_which_apps_write_holds_a_whole_that_another_device_recorded_b
     parts(true).are_one(&["whole", "whole taken over", "warm-up", "race again", "cool-down"]);
     parts(false).are_two("whole", "race");
 }
+
+#[test]
+fn of_two_devices_that_begin_and_end_together_one_has_a_wrong_name() {
+    let both =
+        |person: &mut Person, source: Source, (at_s, devices): (i64, [u64; 2]), sport: &str, km: f64| {
+            let watch = format!("watch {at_s}");
+            person.add(record(source, &watch, "ride", at_s, 61.0, 24.1)).device = Some(devices[0]);
+            let phone = format!("phone {at_s}");
+            person.add(record(source, &phone, sport, at_s + 9, 61.2, km)).device = Some(devices[1]);
+        };
+    // Both write into one account, and on the first day one of them was left on another sport.
+    let mut person = Person::default();
+    for day in 0..8 {
+        let sport = if day == 0 { "swim" } else { "ride" };
+        both(&mut person, Strava, (day * DAY_S, [1, 2]), sport, 24.2);
+    }
+    person.link().are_one(&["watch 0", "phone 0"]);
+    // A hub gathers: there what is of one size is one, and else two.
+    let in_hub = |devices: [u64; 2], km: f64| {
+        let mut person = Person::default();
+        both(&mut person, Apple, (0, devices), "swim", km);
+        person.link()
+    };
+    in_hub([1, 2], 24.2).are_one(&["watch 0", "phone 0"]);
+    in_hub([1, 2], 2.1).are_two("watch 0", "phone 0");
+    // One watch records one thing at a time.
+    in_hub([1, 1], 24.2).are_two("watch 0", "phone 0");
+}
