@@ -112,12 +112,17 @@ pub fn sports(a: (Source, Option<Sport>), b: (Source, Option<Sport>), confusion:
         "unspecific"
     } else if confusion.knows((a.0, one.name), (b.0, other.name)) {
         "confused"
-    } else if KIN.iter().any(|kin| [[one.family, other.family], [other.family, one.family]].contains(kin)) {
+    } else if are_kin(one.family, other.family) {
         "kin"
     } else {
         "different"
     };
     number(SPORT, name)
+}
+
+/// Whether people take sports of one family for those of another.
+pub fn are_kin(one: &str, other: &str) -> bool {
+    KIN.iter().any(|kin| [[one, other], [other, one]].contains(kin))
 }
 
 fn track(a: &Record, b: &Record) -> u8 {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
+use super::compare;
 use super::join::Join;
 use super::race;
 use super::relation;
@@ -172,6 +173,9 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     let is_on_one_way = leads.iter().all(|leads| *leads == Some(true));
     // Lunch takes a quarter of the day; where the way goes on it may take half.
     let longest_s = length_s(clusters, whole) / if is_on_one_way { 2 } else { 4 };
+    if is_named_after_leg(clusters, whole, &legs) && !is_on_one_way {
+        return false;
+    }
     let families = families.len();
     if families <= 1 && went_on_between(clusters, whole, cut) {
         return true;
@@ -241,6 +245,19 @@ fn is_first(clusters: &Clusters, cut: &Cut, part: usize) -> bool {
 /// Whether all there is are some minutes on a machine and lifting after that: two, whatever ran through both.
 fn is_warm_up(legs: &[Option<&str>]) -> bool {
     matches!(legs, [first, Some(GYM)] if *first != Some(GYM))
+}
+
+/// Whether a whole has the name of one of its legs, and each of them has a name of its own: a watch that ran through a
+/// ride and a run calls both a ride. In the gym people go from one thing to the next.
+fn is_named_after_leg(clusters: &Clusters, whole: usize, legs: &[Option<&str>]) -> bool {
+    let named = sport(clusters, whole).map(|sport| sport.family);
+    let others: BTreeSet<&str> = legs.iter().flatten().copied().collect();
+    named.is_some()
+        && legs.iter().all(Option::is_some)
+        && legs.contains(&named)
+        && others.len() > 1
+        && !others.contains(GYM)
+        && !others.iter().any(|one| others.iter().any(|other| compare::are_kin(one, other)))
 }
 
 /// How far a cluster went, by the record in the middle.

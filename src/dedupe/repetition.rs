@@ -82,8 +82,8 @@ impl Repetitions {
         }
     }
 
-    /// Whether several of these are.
+    /// Whether one of these is.
     pub fn are_among(&self, clusters: &[usize]) -> bool {
-        clusters.iter().filter(|cluster| self.0.contains(cluster)).count() > 1
+        clusters.iter().any(|cluster| self.0.contains(cluster))
     }
 }

@@ -1,7 +1,7 @@
-//! What one recorder tells as several and another as one: repetitions, pieces of a crash.
+//! What one recorder tells as several and another as one: repetitions, a ride and a run, pieces.
 
 use super::*;
-use crate::sources::Source::{Fitbit, Garmin, Strava};
+use crate::sources::Source::{Apple, Fitbit, Garmin, Strava};
 
 #[test]
 fn repetitions_are_each_their_own_though_a_watch_recorded_them_in_one() {
@@ -34,4 +34,35 @@ fn pieces_of_any_length_are_of_the_outing_that_another_recorded_in_one() {
         start_s += (minutes * 60.0) as i64 + 55;
     }
     person.link().are_one(&["whole", "piece 0", "piece 1", "piece 2", "piece 3"]);
+}
+
+#[test]
+fn a_warm_up_and_the_first_repetition_are_two_though_a_watch_recorded_both_in_one() {
+    let mut person = Person::default();
+    person.add(record(Strava, "warm-up", "run", 5, 11.0, 1.9));
+    for n in 0..4 {
+        person.add(record(Strava, &format!("rep {n}"), "run", 760 + n * 430, 4.0, 0.95));
+    }
+    person.add(record(Garmin, "through", "run", 0, 16.7, 2.9));
+    let found = person.link();
+    found.are_one(&["through", "warm-up"]);
+    found.are_one(&["through", "rep 0"]);
+    found.are_two("warm-up", "rep 0");
+}
+
+#[test]
+fn a_ride_and_a_run_are_two_though_a_watch_called_both_a_ride_and_one_where_it_was_a_workout() {
+    let both = |sport: &str| {
+        let mut person = Person::default();
+        person.add(record(Garmin, "through", sport, 0, 88.0, 23.0));
+        for source in [Strava, Apple] {
+            person.add(record(source, &format!("ride {source}"), "ride", 6, 52.5, 18.6));
+            person.add(record(source, &format!("run {source}"), "run", 56 * 60, 31.4, 4.3));
+        }
+        person.link()
+    };
+    let found = both("ride");
+    found.are_two("ride strava", "run apple");
+    found.are_one(&["through", "ride strava", "ride apple"]);
+    both("workout").are_one(&["through", "ride strava", "run apple"]);
 }
