@@ -101,6 +101,14 @@ pub fn is_of_other_hour(records: &[Record], placed: &[Placed], scored: &Scored) 
         && [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_by_hand() && !is_round(r))
 }
 
+/// Whether a heart beat as often in both, and both burnt as much: no two recordings agree so exactly.
+pub fn are_exact(a: &Record, b: &Record) -> bool {
+    let is_same = |one: Option<f64>, other: Option<f64>| {
+        one.zip(other).is_some_and(|(one, other)| (one - other).abs() <= 0.01)
+    };
+    is_same(a.heart_rate_bpm, b.heart_rate_bpm) && is_same(a.calories_kcal, b.calories_kcal)
+}
+
 /// Whether it took as long as somebody set a machine to, or was rounded.
 fn is_round(record: &Record) -> bool {
     record.elapsed_s.is_none_or(|elapsed_s| elapsed_s % 60.0 == 0.0)

@@ -301,7 +301,8 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     for pair in copies::of_other_hours(records, &placed, &pairs) {
         let [one, other] = [pair.a, pair.b].map(|at| clusters.sources(clusters.of[at]));
         // Where two sources tell of both, they are two: on the way to work and back, say.
-        if one.intersection(&other).count() <= 1 {
+        let is_exact = copies::are_exact(&records[pair.a], &records[pair.b]);
+        if is_exact || one.intersection(&other).count() <= 1 {
             bring(&mut clusters, &mut pairs, pair);
         }
     }

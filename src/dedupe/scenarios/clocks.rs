@@ -189,3 +189,27 @@ fn a_copy_at_another_hour_is_one_with_its_recording_and_a_run_that_is_almost_as_
     }
     person.link().are_two("there", "back");
 }
+
+#[test]
+fn a_copy_at_another_hour_that_two_sources_tell_is_known_by_what_a_heart_did() {
+    let told = |off_bpm: f64| {
+        let mut person = Person::default();
+        for (name, hour, bpm) in [("run", 11, 158.157), ("again", 6, 158.157 + off_bpm)] {
+            for source in [Strava, Apple] {
+                let at_s = hour * HOUR_S + 2_317;
+                let one = person.add(record(
+                    source,
+                    &format!("{name} {source}"),
+                    "run",
+                    at_s,
+                    1_917.0 / 60.0,
+                    5.54,
+                ));
+                (one.heart_rate_bpm, one.calories_kcal) = (Some(bpm), Some(397.191));
+            }
+        }
+        person.link()
+    };
+    told(0.0).are_one(&["run strava", "run apple", "again strava", "again apple"]);
+    told(0.4).are_two("run strava", "again apple");
+}
