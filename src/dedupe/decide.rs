@@ -5,7 +5,7 @@
 //! records that are still without a partner in the other's source: a wrong clock and a word typed in explain only
 //! what nothing else explains.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Thresholds;
 use super::assign::{self, Edge};
@@ -13,11 +13,13 @@ use super::block::{self, Pair};
 use super::cluster::Clusters;
 use super::company::{Company, Tie};
 use super::compare::Confusion;
-use super::levels::{IDENTITY, TIME, number};
+use super::levels::{DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
+use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind, Timing};
 use super::scored::{Decision, Reason, Scored, scored};
 use super::weights::Weights;
+use crate::model::sport::GYM;
 use crate::sources::Source;
 use crate::store::state::answers::{Answer, Answers};
 
@@ -52,7 +54,13 @@ pub fn add_answered(records: &[Record], pairs: &mut Vec<Scored>, weights: &Weigh
 }
 
 /// Decides what overlaps, or says itself that it is one, by its weight. What can come together is seen when it does.
-pub fn at_once(records: &[Record], pairs: &mut [Scored], company: &Company, thresholds: Thresholds) {
+pub fn at_once(
+    records: &[Record],
+    placed: &[Placed],
+    pairs: &mut [Scored],
+    company: &Company,
+    thresholds: Thresholds,
+) {
     for scored in pairs.iter_mut().filter(|s| s.reason != Reason::Person && !is_apart(s)) {
         scored.decision = by_bits(scored.bits, thresholds);
         let is_within = records[scored.pair.a].source == records[scored.pair.b].source;
@@ -63,6 +71,41 @@ pub fn at_once(records: &[Record], pairs: &mut [Scored], company: &Company, thre
             }
         }
     }
+    let is_short =
+        |s: &&Scored| s.decision == Decision::Match && relation::kind(s.pattern[TIME]) == Kind::Part;
+    let shorter = |s: &Scored| {
+        let [a, b] = [s.pair.a, s.pair.b];
+        if placed[a].length_s <= placed[b].length_s { a } else { b }
+    };
+    let parts: HashSet<usize> = pairs.iter().filter(is_short).map(shorter).collect();
+    for scored in pairs.iter_mut().filter(|s| s.decision == Decision::Review && s.reason != Reason::Person) {
+        if is_plain_part(records, scored, company, &parts) {
+            (scored.decision, scored.reason) = (Decision::Match, Reason::Part);
+        }
+    }
+}
+
+/// Whether two overlap and nothing speaks against one being a part of the other: a body is in one place, and of one
+/// sport at one time no two things. Weights alone charge a part for how little it is. What is a part of something else
+/// needs no other that it overlaps with.
+fn is_plain_part(records: &[Record], scored: &Scored, company: &Company, parts: &HashSet<usize>) -> bool {
+    let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
+    let Pair { a: one, b: other } = scored.pair;
+    let (a, b) = (&records[one], &records[other]);
+    let is_within = a.source == b.source;
+    let is_in_gym = [a, b].iter().any(|r| r.sport.is_some_and(|sport| sport.family == GYM));
+    let lengths = [a, b].map(|r| r.elapsed_s.unwrap_or(0.0));
+    let is_much = 10.0 * lengths[0].min(lengths[1]) >= 3.0 * lengths[0].max(lengths[1]);
+    let is_free = ![one, other].iter().any(|at| parts.contains(at));
+    (is(TIME, "piece") || (is(TIME, "overlap") && !is_within && is_free))
+        && (is(SPORT, "same") || (is(SPORT, "unspecific") && is_much && !is_in_gym))
+        && !is(DISTANCE, "beyond")
+        && !is(EFFORT, "other")
+        && !is(EFFORT, "different")
+        && !is(TRACK, "elsewhere")
+        && !is(TRACK, "partly")
+        && !company.is_beside(scored.pair)
+        && ![a, b].iter().any(|r| company.is_shared(r.source) || r.is_by_hand())
 }
 
 /// Whether two lie apart, so that only a clock, a zone or a person's memory can bring them together.

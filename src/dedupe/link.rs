@@ -262,7 +262,7 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let Compared { mut pairs, placed, company, crowded } = compare(records, weights, answers);
     decide::add_answered(records, &mut pairs, weights, answers);
     decide::by_persons(records, &mut pairs, answers);
-    decide::at_once(records, &mut pairs, &company, thresholds);
+    decide::at_once(records, &placed, &mut pairs, &company, thresholds);
     let mut clusters = Clusters::new(records, &placed, &pairs, &company, answers);
     clusters.bring_together(&pairs, |s| {
         s.reason == Reason::Person || relation::kind(s.pattern[TIME]) != Kind::Part

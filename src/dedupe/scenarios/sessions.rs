@@ -66,3 +66,19 @@ fn a_ride_and_a_run_are_two_though_a_watch_called_both_a_ride_and_one_where_it_w
     found.are_one(&["through", "ride strava", "ride apple"]);
     both("workout").are_one(&["through", "ride strava", "run apple"]);
 }
+
+#[test]
+fn a_piece_however_little_is_of_what_it_lies_in_and_what_went_further_is_not() {
+    let piece = |sport: &str, km: f64| {
+        two(record(Garmin, "whole", "ride", 0, 181.3, 61.4), record(Strava, "piece", sport, 4_217, 9.2, km))
+    };
+    let found = piece("ride", 3.6);
+    found.are_one(&["whole", "piece"]);
+    let bits = found.linked.pairs.iter().map(|s| s.bits).fold(0.0, f64::max);
+    assert!(bits < Thresholds::default().match_odds.log2(), "its weight alone would do: {bits}");
+    let said = found.explained("whole", "piece");
+    assert!(said.contains("one of them is a part of the other"), "{said}");
+    piece("ride", 85.0).are_two("whole", "piece");
+    piece("run", 3.6).are_two("whole", "piece");
+    piece("workout", 3.6).are_two("whole", "piece");
+}
