@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderBuilder;
 use parquet::basic::Type;
-use parquet::column::page::PageReader;
+use parquet::column::page::{Page, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::Int32Type;
 use parquet::errors::{ParquetError, Result};
@@ -82,15 +82,15 @@ struct Lists<R: ChunkReader> {
     leaf: usize,
     /// The next row group.
     group: usize,
-    open: Option<Open<R>>,
+    open: Option<Open>,
     /// What was read and not asked for yet.
     ready: unpacked::Lists,
 }
 
 /// The rest of a row group.
-enum Open<R: ChunkReader> {
-    /// With its rows.
-    Packed(SerializedPageReader<R>, usize),
+enum Open {
+    /// Its pages, and its rows.
+    Packed(Box<dyn Iterator<Item = Result<Page>> + Send>, usize),
     Usual(Box<ColumnReaderImpl<Int32Type>>),
 }
 
@@ -123,10 +123,10 @@ impl<R: ChunkReader + 'static> Lists<R> {
     }
 
     /// Reads a page, or so many rows; what is left of the group then.
-    fn read_some(&mut self, open: Open<R>, rows: usize) -> Result<Option<Open<R>>> {
+    fn read_some(&mut self, open: Open, rows: usize) -> Result<Option<Open>> {
         let mut usual = match open {
             Open::Packed(mut pages, of_group) => {
-                let Some(page) = pages.get_next_page()? else { return Ok(None) };
+                let Some(page) = pages.next().transpose()? else { return Ok(None) };
                 let Some(packed) = Packed::of(&page)? else {
                     return Err(ParquetError::General("a column is packed in two ways".to_string()));
                 };
@@ -150,7 +150,7 @@ impl<R: ChunkReader + 'static> Lists<R> {
     }
 
     /// Opens the next row group, of which so many rows are wanted.
-    fn next_group(&mut self, wanted: usize) -> Result<Open<R>> {
+    fn next_group(&mut self, wanted: usize) -> Result<Open> {
         let Some(group) = self.metadata.row_groups().get(self.group) else {
             let schema = self.metadata.file_metadata().schema_descr();
             let path = schema.column(self.leaf).path().string();
@@ -162,16 +162,13 @@ impl<R: ChunkReader + 'static> Lists<R> {
         let all = chunk.num_values().unsigned_abs().min(4 * self.file.len()) as f64;
         self.ready.values.reserve((all * wanted.min(rows) as f64 / rows.max(1) as f64) as usize);
         let pages = || SerializedPageReader::new(self.file.clone(), chunk, rows, None);
-        let is_packed = match pages()?.get_next_page()? {
-            Some(page) => Packed::of(&page)?.is_some(),
-            None => false,
-        };
-        Ok(match is_packed {
-            true => Open::Packed(pages()?, rows),
-            false => {
-                Open::Usual(Box::new(ColumnReaderImpl::new(chunk.column_descr_ptr(), Box::new(pages()?))))
-            }
-        })
+        let mut rest = pages()?;
+        if let Some(first) = rest.get_next_page()?
+            && Packed::of(&first)?.is_some()
+        {
+            return Ok(Open::Packed(Box::new(std::iter::once(Ok(first)).chain(rest)), rows));
+        }
+        Ok(Open::Usual(Box::new(ColumnReaderImpl::new(chunk.column_descr_ptr(), Box::new(pages()?)))))
     }
 }
 
