@@ -15,8 +15,8 @@ use crate::store::landing::{self, Frame, Frames, Header, Unopened};
 
 /// Lines that are parsed before the next are read.
 const PIECE_BYTES: usize = 24 << 20;
-/// Parsed by one core into one batch of rows.
-const GROUP_BYTES: usize = 2 << 20;
+/// Parsed by one core into one batch of rows. Columns have room for more rows than they get.
+const GROUP_BYTES: usize = 512 << 10;
 
 impl<P: Fn(u64) + Sync> Work<'_, P> {
     /// Takes the responses that have landed. The last of them are left in `rows`, so that archives join them.

@@ -24,7 +24,7 @@ use crate::sources::formats::zip::Container;
 use crate::sources::{self, Fault, Source};
 use crate::store::archives::{self, Import};
 use crate::store::dataset::{self, ArchivesRead, FileState, MadeFrom};
-use crate::store::each::{Run, each_bucket};
+use crate::store::each::{Run, WORKERS, each_bucket};
 use crate::store::lake::{Bucket, Lake};
 use crate::store::landing::{self, Position, Segment};
 use crate::store::names;
@@ -37,10 +37,13 @@ pub use unnamed::UnnamedSports;
 /// Parsed, or held in columns, before a bucket's files are rewritten; what bounds the memory of a bucket. A bucket that has
 /// more is written several times.
 const CHUNK_BYTES: usize = 160 << 20;
-/// The same of all buckets that are open at a time.
-const TOTAL_BYTES: usize = 224 << 20;
 /// Lines of JSON per byte that they take compressed.
 const LINES_PER_BYTE: u64 = 5;
+/// Memory that a byte of lines takes until its row is written, roughly.
+const MEMORY_PER_BYTE: u64 = 3;
+/// The memory of the buckets that are open at a time, for each core: of two cores at least, of as many at most as there
+/// are buckets open.
+const BYTES_PER_CORE: usize = 112 << 20;
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -120,7 +123,7 @@ pub fn run(lake: &Lake, progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
 pub fn run_some(lake: &Lake, buckets: &[Bucket], progress: impl Fn(u64) + Sync) -> Result<Run<Summary>> {
     let _guard = lake.backend().lock("dataset", "the dataset")?;
     let annotations = Annotations::read(lake)?;
-    let room = Room::new(TOTAL_BYTES);
+    let room = Room::new(BYTES_PER_CORE * rayon::current_num_threads().clamp(2, WORKERS));
     let work = |bucket| normalize_bucket(lake, bucket, &annotations, &room, &progress);
     let ended = each_bucket(buckets, work)?;
     Ok(Run::of(Summary::default(), ended))
@@ -313,7 +316,8 @@ impl<P: Fn(u64) + Sync> Work<'_, P> {
     fn needs(&self, stored: &Stored, pending: &[&(u32, Import)], landing: Position) -> usize {
         let landed = if self.source == Source::Strava { landing.bytes_behind(&stored.segments) } else { 0 };
         let imported: u64 = pending.iter().map(|(_, import)| import.bytes).sum();
-        usize::try_from(LINES_PER_BYTE * (landed + imported)).unwrap_or(usize::MAX).min(self.chunk_bytes)
+        let bytes = MEMORY_PER_BYTE * LINES_PER_BYTE * (landed + imported);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     fn commit(&self, rows: &mut Batches, made: &MadeFrom, summary: &mut Summary) -> Result<()> {

@@ -20,9 +20,10 @@ impl Room {
         Room { free: Mutex::new(total), freed: Condvar::new(), total }
     }
 
-    /// Waits for a share. One that is larger than the total is all of it.
+    /// Waits for a share. Half of the total is enough for all that are not larger than it, so that one bucket can be
+    /// read while another one is written; one that is larger has all of it.
     pub fn take(&self, bytes: usize) -> Share<'_> {
-        let bytes = bytes.min(self.total);
+        let bytes = if bytes < self.total { bytes.min(self.total / 2) } else { self.total };
         let free = self.free.lock().expect("no thread panics while it holds this");
         let lacks = |free: &mut usize| *free < bytes;
         let mut free = self.freed.wait_while(free, lacks).expect("no thread panics while it holds this");

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Buckets that are open at a time, on however many cores: this bounds the memory by a total. More than two cores have
 /// enough to do, because what is parallel within a bucket runs on all of them, and a worker that syncs a file waits for
 /// the disk.
-const WORKERS: usize = 4;
+pub const WORKERS: usize = 4;
 /// Files on their way at once: most are small, and a store answers after tens of milliseconds.
 const FILES_AT_ONCE: usize = 12;
 
