@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
             number = digits(bytes, &mut at, number);
             has_fraction = true;
             length += at - point;
-            power = i32::try_from(point).ok()?.wrapping_sub(i32::try_from(at).ok()?);
+            power = -i32::try_from(at - point).ok()?;
             if at == point {
                 return None;
             }
