@@ -18,6 +18,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+from invented import pipeline
+
 ALLOWED = pathlib.Path(__file__).with_name("costs.json")
 # Compilers and kernels differ (the figures are of a release build), and what depends on hashes and on the clock varies from
 # run to run: what was sent is synced every so often, so that a slow machine syncs more often.
@@ -28,29 +31,12 @@ USERS, EACH = 2, 1000
 SYNTH = ["synth", "landing", "--users", str(USERS), "--activities", str(EACH)]
 RECORDS = ["synth", "activities", "--seed", "7001", "--users", "10", "--activities", "160"]
 
-
-def pipeline(lake):
-    """Everybody an athlete whose pipeline has seen nothing."""
-    users = [
-        {
-            "user_id": f"user-{number:04}",
-            "tier": "athlete",
-            "pipelines": [{"id": f"pipeline-{number}", "source": "SOURCE_STRAVA", "destinations": ["DESTINATION_SHOWCASE"]}],
-        }
-        for number in range(USERS)
-    ]
-    exports = lake.with_name("users.json"), lake.with_name("runs.json")
-    exports[0].write_text(json.dumps(users))
-    exports[1].write_text("[]")
-    return [["pipeline", "import", *exports]]
-
-
 # A stage: what makes the lake that it works on, the command, and what that makes.
 STAGES = {
     "normalize": (lambda lake: [SYNTH], ["normalize"], ["activities"]),
     "match": (lambda lake: [[*RECORDS, lake / "truth.jsonl"]], ["dedupe"], ["golden", "matches", "weights.toml"]),
     "message": (
-        lambda lake: [SYNTH, ["normalize"], ["dedupe"], *pipeline(lake)],
+        lambda lake: [SYNTH, ["normalize"], ["dedupe"], ["pipeline", "import", *pipeline(lake.parent, USERS)]],
         ["redrive", "--sink", "file:{lake}/messages.jsonl", "--apply", "--per-second", "100000", "--per-user", "0s"],
         ["redrive", "messages.jsonl"],
     ),
