@@ -53,12 +53,12 @@ def main():
     print("| stage | seconds on one | " + " | ".join(f"on {cores}" for cores in CORES[1:]) + " |")
     print("|---|---:|" + "---:|" * (len(CORES) - 1))
     for name, (command, made) in STAGES.items():
+        command = [part.replace("{lake}", str(lake)) for part in command]
         seconds = {cores: [] for cores in measured}
         for _ in range(args.rounds):
             for cores in measured:
                 for one in made:
                     remove(lake / one)
-                command = [part.replace("{lake}", str(lake)) for part in command]
                 seconds[cores].append(run([*longrun, *command], cpus[:cores]))
         medians = {cores: statistics.median(all) for cores, all in seconds.items()}
         faster = {cores: medians[1] / median for cores, median in medians.items()}
