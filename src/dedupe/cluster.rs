@@ -135,6 +135,7 @@ impl<'a> Clusters<'a> {
         placed: &'a [Placed],
         pairs: &[Scored],
         company: &Company,
+        false_starts: FalseStarts,
         answers: &'a Answers,
     ) -> Clusters<'a> {
         let is_elsewhere =
@@ -161,7 +162,7 @@ impl<'a> Clusters<'a> {
             bits: Known::default(),
             habits,
             copies: Copies::of(records),
-            false_starts: FalseStarts::of(records, placed),
+            false_starts,
             ties,
             two,
         };
@@ -273,6 +274,7 @@ impl<'a> Clusters<'a> {
                     return Apart::Two;
                 }
                 if self.false_starts.are_one(self.records, self.placed, *x, *y) {
+                    sum += bits.unwrap_or(0.0).max(0.0);
                     continue;
                 }
                 let source = self.records[*x].source;

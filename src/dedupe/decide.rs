@@ -13,6 +13,7 @@ use super::block::{self, Pair};
 use super::cluster::Clusters;
 use super::company::{Company, Tie};
 use super::compare::Confusion;
+use super::false_start::FalseStarts;
 use super::levels::{DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
 use super::placed::Placed;
 use super::record::Record;
@@ -58,7 +59,7 @@ pub fn at_once(
     records: &[Record],
     placed: &[Placed],
     pairs: &mut [Scored],
-    company: &Company,
+    (company, false_starts): (&Company, &FalseStarts),
     thresholds: Thresholds,
 ) {
     for scored in pairs.iter_mut().filter(|s| s.reason != Reason::Person && !is_apart(s)) {
@@ -79,23 +80,47 @@ pub fn at_once(
     };
     let parts: HashSet<usize> = pairs.iter().filter(is_short).map(shorter).collect();
     for scored in pairs.iter_mut().filter(|s| s.decision == Decision::Review && s.reason != Reason::Person) {
-        if is_plain_part(records, scored, company, &parts) {
+        let is_one = is_plain_part(records, placed, scored, company, &parts)
+            || is_begun_anew(records, placed, scored, company, false_starts);
+        if is_one {
             (scored.decision, scored.reason) = (Decision::Match, Reason::Part);
         }
     }
 }
 
+/// Whether one recorder had begun in vain when another began, as far as they overlap.
+fn is_begun_anew(
+    records: &[Record],
+    placed: &[Placed],
+    scored: &Scored,
+    company: &Company,
+    false_starts: &FalseStarts,
+) -> bool {
+    let Pair { a, b } = scored.pair;
+    relation::kind(scored.pattern[TIME]) == Kind::Part
+        && false_starts.are_one(records, placed, a, b)
+        && scored.pattern[EFFORT] != number(EFFORT, "other")
+        && scored.pattern[TRACK] != number(TRACK, "elsewhere")
+        && !company.is_beside(scored.pair)
+}
+
 /// Whether two overlap and nothing speaks against one being a part of the other: a body is in one place, and of one
 /// sport at one time no two things. Weights alone charge a part for how little it is. What is a part of something else
 /// needs no other that it overlaps with.
-fn is_plain_part(records: &[Record], scored: &Scored, company: &Company, parts: &HashSet<usize>) -> bool {
+fn is_plain_part(
+    records: &[Record],
+    placed: &[Placed],
+    scored: &Scored,
+    company: &Company,
+    parts: &HashSet<usize>,
+) -> bool {
     let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
     let Pair { a: one, b: other } = scored.pair;
     let (a, b) = (&records[one], &records[other]);
     let is_within = a.source == b.source;
     let is_in_gym = [a, b].iter().any(|r| r.sport.is_some_and(|sport| sport.family == GYM));
-    let lengths = [a, b].map(|r| r.elapsed_s.unwrap_or(0.0));
-    let is_much = 10.0 * lengths[0].min(lengths[1]) >= 3.0 * lengths[0].max(lengths[1]);
+    let lengths = [one, other].map(|at| placed[at].length_s);
+    let is_much = 10 * lengths[0].min(lengths[1]) >= 3 * lengths[0].max(lengths[1]);
     let is_free = ![one, other].iter().any(|at| parts.contains(at));
     (is(TIME, "piece") || (is(TIME, "overlap") && !is_within && is_free))
         && (is(SPORT, "same") || (is(SPORT, "unspecific") && is_much && !is_in_gym))

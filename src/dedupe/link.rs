@@ -17,6 +17,7 @@ use super::company::Company;
 use super::compare::{self, Confusion};
 use super::copies;
 use super::decide;
+use super::false_start::FalseStarts;
 use super::join::Join;
 use super::learn::Seen;
 use super::levels::{DISTANCE, SPORT, TIME, TRACK, number};
@@ -262,8 +263,9 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let Compared { mut pairs, placed, company, crowded } = compare(records, weights, answers);
     decide::add_answered(records, &mut pairs, weights, answers);
     decide::by_persons(records, &mut pairs, answers);
-    decide::at_once(records, &placed, &mut pairs, &company, thresholds);
-    let mut clusters = Clusters::new(records, &placed, &pairs, &company, answers);
+    let false_starts = FalseStarts::of(records, &placed);
+    decide::at_once(records, &placed, &mut pairs, (&company, &false_starts), thresholds);
+    let mut clusters = Clusters::new(records, &placed, &pairs, &company, false_starts, answers);
     clusters.bring_together(&pairs, |s| {
         s.reason == Reason::Person || relation::kind(s.pattern[TIME]) != Kind::Part
     });

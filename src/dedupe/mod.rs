@@ -81,7 +81,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-pub const VERSION: u64 = 17;
+pub const VERSION: u64 = 18;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,7 @@ use super::cluster::Clusters;
 use crate::model::sport::{ANY_FAMILY, SNOW};
 
 /// So many of one length are no crashes.
-const FEWEST: usize = 3;
+const FEWEST_OF_ONE_LENGTH: usize = 3;
 const LONGEST_S: i64 = 15 * 60;
 /// How far from the middle one they are, as a share of it.
 const ONE_LENGTH: f64 = 0.15;
@@ -65,7 +65,7 @@ impl Repetitions {
 
     /// Those of one length among what was done in one session.
     fn add(&mut self, session: Vec<Short>) {
-        if session.len() < FEWEST {
+        if session.len() < FEWEST_OF_ONE_LENGTH {
             return;
         }
         let mut lengths: Vec<i64> = session.iter().map(|(_, length_s)| *length_s).collect();
@@ -77,7 +77,7 @@ impl Repetitions {
             .filter(|(_, length_s)| is_one(*length_s))
             .map(|(cluster, _)| cluster)
             .collect();
-        if alike.len() >= FEWEST {
+        if alike.len() >= FEWEST_OF_ONE_LENGTH {
             self.0.extend(alike);
         }
     }

@@ -24,8 +24,8 @@ use crate::sources::Source;
 const MOST_OF_WHOLE: f64 = 0.92;
 /// and lies within it.
 const LEAST_INSIDE: f64 = 0.7;
-/// So many parts of one sport are no slips of a thumb.
-const FEWEST_REPETITIONS: usize = 4;
+/// So many parts of one sport, however long each is, are no slips of a thumb.
+const FEWEST_OF_ANY_LENGTH: usize = 4;
 /// Parts of one whole that are looked at.
 const MOST_PARTS: usize = 200;
 
@@ -150,7 +150,7 @@ pub fn mark(
             let is_one_device =
                 is_within && !company.gathers(of_part) && !(is_on_snow(*part) || records[whole].is_parent);
             // Two devices may share an account: one for each repetition, one for all of them.
-            let are_repetitions = fitting.len() >= FEWEST_REPETITIONS && fits(scored);
+            let are_repetitions = fitting.len() >= FEWEST_OF_ANY_LENGTH && fits(scored);
             // Its own source says what an event is made of, the changes between its legs included.
             let is_of_event = is_within && records[whole].is_parent;
             if is_one_device && !are_repetitions {

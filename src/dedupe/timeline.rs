@@ -17,7 +17,7 @@ use super::agreement::{PARTNER_BITS, agreement};
 use super::copies::Copies;
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
-use super::relation::DAY_S;
+use super::relation::{self, DAY_S};
 use super::rollover;
 use super::zones::{self, Zones};
 use crate::sources::Source;
@@ -240,12 +240,25 @@ struct Ground<'a> {
 /// The best partner on the line of a record that began at a time: how good, and which. Its copies are wrong with it,
 /// and what its own device recorded is another thing.
 fn best(ground: Ground, placed: &[Placed], at: usize, start_s: i64) -> (f64, Option<usize>) {
+    best_among(ground, placed, (at, start_s), |_| true)
+}
+
+/// The same, of those that may be asked.
+fn best_among(
+    ground: Ground,
+    placed: &[Placed],
+    (at, start_s): (usize, i64),
+    may_ask: impl Fn(usize) -> bool,
+) -> (f64, Option<usize>) {
     const LONGEST_OVERLAP_S: i64 = 6 * 3600;
     let near = ground.line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
     let mut most = (0.0, None);
     for other in near.take(MOST_NEAR).filter(|other| *other != at) {
         let agreement = agreement(ground.records, placed, (at, start_s), other);
-        if agreement.at_most() > most.0 && ground.copies.are_apart(ground.records, at, other) {
+        if agreement.at_most() > most.0
+            && may_ask(other)
+            && ground.copies.are_apart(ground.records, at, other)
+        {
             let bits = agreement.bits();
             if bits > most.0 {
                 most = (bits, Some(other));
@@ -297,7 +310,7 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
         let odd = [12_600, 16_200, 19_800, 20_700, 23_400, 34_200, 37_800, -12_600];
         states.extend(hours.chain(odd).filter(|shift_s| *shift_s != 0).map(|shift_s| State::By(-shift_s)));
     }
-    let path = path(ground, own, placed, &states, is_local);
+    let path = path(ground, (own, &has_partner), placed, &states, is_local);
     let mut has_moved = false;
     for (at, state) in own.iter().zip(path) {
         has_moved |= move_all(states[state], *at, ground, placed);
@@ -374,14 +387,25 @@ fn amounts(
     found.into_iter().map(|(_, shift_s)| shift_s).take(MOST_AMOUNTS).collect()
 }
 
-/// The path of states that explains the channel best (Viterbi): for each record the number of its state.
-fn path(ground: Ground, own: &Channel, placed: &[Placed], states: &[State], is_local: bool) -> Vec<usize> {
+/// The path of states that explains the channel best (Viterbi): for each record the number of its state. A copy at
+/// another hour does not say which of the two is right: a recording that has a partner stays, and its copy moves.
+fn path(
+    ground: Ground,
+    (own, has_partner): (&Channel, &[bool]),
+    placed: &[Placed],
+    states: &[State],
+    is_local: bool,
+) -> Vec<usize> {
     let records = ground.records;
+    let plain = if is_local { State::LocalTime } else { State::Told };
+    let is_as_long = |at: usize, other: usize| {
+        relation::apart(&records[at], &records[other]).is_some_and(|(off_s, _)| off_s <= 1.0)
+    };
     let shares = shares(records, own);
     let mut worth: Vec<f64> = states.iter().map(|state| -state.cost(is_local)).collect();
     let mut came_from: Vec<Vec<u8>> = Vec::with_capacity(own.len());
     let mut before_s = None;
-    for (at, share) in own.iter().zip(shares) {
+    for ((at, share), has_partner) in own.iter().zip(shares).zip(has_partner) {
         let record = &records[*at];
         let (mut top, mut top_worth) = (0, f64::NEG_INFINITY);
         for (state, worth) in worth.iter().enumerate() {
@@ -399,7 +423,8 @@ fn path(ground: Ground, own: &Channel, placed: &[Placed], states: &[State], is_l
                 (*worth, from[state]) = (top_worth - change, top as u8);
             }
             if let Some(shift_s) = states[state].shift_s(record, &placed[*at]) {
-                *worth += share * best(ground, placed, *at, record.start_s + shift_s).0;
+                let may_ask = |other| !*has_partner || states[state] == plain || !is_as_long(*at, other);
+                *worth += share * best_among(ground, placed, (*at, record.start_s + shift_s), may_ask).0;
             }
         }
         came_from.push(from);

@@ -213,3 +213,56 @@ fn a_copy_at_another_hour_that_two_sources_tell_is_known_by_what_a_heart_did() {
     told(0.0).are_one(&["run strava", "run apple", "again strava", "again apple"]);
     told(0.4).are_two("run strava", "again apple");
 }
+
+/// A commuter with a watch and a bike computer; what the computer uploads is hours late, and so lies upon nothing, while
+/// its own files are right.
+#[test]
+fn a_recording_stays_with_the_other_device_though_its_copy_lies_at_another_hour() {
+    let mut person = Person::default();
+    for day in 0..20 {
+        let start_s = day * DAY_S + 11 * HOUR_S + (day * 1_217) % 5_000;
+        let minutes = 28.0 + ((day * 7) % 13) as f64;
+        let mut add = |source, name: &str, device, start_s, minutes: f64| {
+            let one =
+                person.add(record(source, &format!("{name}{day}"), "ride", start_s, minutes, minutes / 2.7));
+            (one.device, one.utc_offset_s) = (Some(device), Some(-12_600));
+        };
+        add(Garmin, "watch", 7, start_s + 9, minutes);
+        add(Strava, "copy of the watch", 7, start_s + 9, minutes);
+        add(Files, "computer", 8, start_s, minutes - 0.2);
+        add(Strava, "copy of the computer", 8, start_s + 12_600, minutes - 0.2);
+    }
+    let found = person.link();
+    for day in 0..20 {
+        let names = ["watch", "copy of the watch", "computer", "copy of the computer"];
+        let names = names.map(|name| format!("{name}{day}"));
+        found.are_one(&names.each_ref().map(String::as_str));
+    }
+}
+
+#[test]
+fn an_account_that_names_no_device_may_hold_what_two_recorded_at_one_time() {
+    let mut person = Person::default();
+    for day in 0..20 {
+        let start_s = day * DAY_S + 9 * HOUR_S + (day * 1_217) % 5_000;
+        let minutes = 61.0 + ((day * 7) % 13) as f64;
+        let mut add = |source, name: &str, device, start_s, minutes: f64| {
+            let name = format!("{name}{day}");
+            let one = person.add(record(source, &name, "ride", start_s, minutes, minutes / 2.7));
+            (one.device, one.utc_offset_s) = (device, Some(8 * 3600));
+        };
+        add(Garmin, "watch", Some(7), start_s, minutes);
+        add(Strava, "copy of the watch", None, start_s, minutes);
+        // From some day on what writes the files takes local time for UTC.
+        let off_s = if day >= 10 { 8 * HOUR_S } else { 0 };
+        add(Files, "file of the watch", Some(7), start_s + off_s, minutes);
+        add(Apple, "computer", Some(8), start_s + 5, minutes - 0.1);
+        add(Strava, "copy of the computer", None, start_s + 5, minutes - 0.1);
+    }
+    let found = person.link();
+    for day in 0..20 {
+        let names = ["watch", "copy of the watch", "file of the watch", "computer", "copy of the computer"];
+        let names = names.map(|name| format!("{name}{day}"));
+        found.are_one(&names.each_ref().map(String::as_str));
+    }
+}

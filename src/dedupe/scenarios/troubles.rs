@@ -301,10 +301,22 @@ fn a_false_start_belongs_to_what_was_begun_then_where_another_recorder_tells_of_
     let mut person = begun_twice(0);
     person.add(record(Fitbit, "band", "ride", 45, 56.5, 21.4));
     person.link().are_one(&["strava stub", "garmin stub", "strava ride", "garmin ride", "band"]);
+    // So does one that was begun itself before the first was ended.
+    let mut person = begun_twice(0);
+    person.add(record(Fitbit, "band", "ride", 90, 55.7, 21.2));
+    person.link().are_one(&["strava stub", "garmin stub", "strava ride", "garmin ride", "band"]);
     // Nothing else says that they are one.
     let found = begun_twice(0).link();
     found.are_two("strava stub", "strava ride");
     found.are_two("strava stub", "garmin ride");
+}
+
+#[test]
+fn two_recorders_that_were_both_begun_in_vain_tell_of_one_outing() {
+    let mut person = begun_twice(20);
+    person.add(record(Fitbit, "band stub", "ride", 0, 3.6, 0.9));
+    person.add(record(Fitbit, "band", "ride", 260, 53.5, 20.4));
+    person.link().are_one(&["strava stub", "garmin stub", "strava ride", "band stub", "band"]);
 }
 
 #[test]
