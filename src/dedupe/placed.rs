@@ -53,7 +53,7 @@ impl Placed {
 pub enum Why {
     /// It does not.
     Told,
-    /// It gave local time as UTC.
+    /// It gave local time as UTC, or took its zone off in the wrong direction.
     LocalTime,
     /// Its clock was off for a stretch of days.
     Clock,

@@ -8,8 +8,8 @@
 //!
 //! What a record can be shifted by:
 //! nothing; the offset of that day, as the person's other records tell it (which follows trips and daylight
-//! saving by itself); one fixed amount that records without a partner agree on; its own length, where ends
-//! are stamped as starts.
+//! saving by itself), or twice as much, where it was taken off in the wrong direction; one fixed amount that
+//! records without a partner agree on; its own length, where ends are stamped as starts.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ use crate::store::state::zones::ZoneAnswers;
 enum State {
     Told,
     LocalTime,
+    /// Its zone was taken off in the wrong direction.
+    Backwards,
     EndForStart,
     By(i64),
     /// Its starts are ends, and its clock is off as well.
@@ -39,6 +41,7 @@ impl State {
         match self {
             State::Told => Some(0),
             State::LocalTime => placed.offset_s.map(|offset_s| -offset_s),
+            State::Backwards => placed.offset_s.map(|offset_s| -2 * offset_s),
             State::EndForStart => (placed.length_s > 0).then_some(-placed.length_s),
             State::By(shift_s) => Some(shift_s),
             State::EndBy(shift_s) => (placed.length_s > 0).then_some(shift_s - placed.length_s),
@@ -49,7 +52,7 @@ impl State {
     fn why(self) -> Why {
         match self {
             State::Told => Why::Told,
-            State::LocalTime => Why::LocalTime,
+            State::LocalTime | State::Backwards => Why::LocalTime,
             State::EndForStart => Why::EndForStart,
             State::By(_) | State::EndBy(_) => Why::Clock,
         }
@@ -61,6 +64,7 @@ impl State {
             (State::Told, false) | (State::LocalTime, true) => 0.0,
             (State::Told, true) => 1.0,
             (State::LocalTime, false) => 5.0,
+            (State::Backwards, false) => 6.0,
             (State::By(_), true) => 4.0,
             (State::EndBy(_), _) => CHANGE_BITS + 2.0,
             _ => CHANGE_BITS,
@@ -293,6 +297,9 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
     let votes =
         |base: State, fewest: usize| amounts(ground, own, placed, (&has_partner, &is_taken), (base, fewest));
     let mut states = vec![State::Told, State::LocalTime];
+    if !is_local {
+        states.push(State::Backwards);
+    }
     if may_be_off {
         // An hour in the gym and an hour of summer time look alike.
         states.push(State::EndForStart);
@@ -424,7 +431,10 @@ fn path(
             }
             if let Some(shift_s) = states[state].shift_s(record, &placed[*at]) {
                 let may_ask = |other| !*has_partner || states[state] == plain || !is_as_long(*at, other);
-                *worth += share * best_among(ground, placed, (*at, record.start_s + shift_s), may_ask).0;
+                let bits = best_among(ground, placed, (*at, record.start_s + shift_s), may_ask).0;
+                if is_local || states[state] == plain || bits >= PARTNER_BITS {
+                    *worth += share * bits;
+                }
             }
         }
         came_from.push(from);

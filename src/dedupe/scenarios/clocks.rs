@@ -266,3 +266,21 @@ fn an_account_that_names_no_device_may_hold_what_two_recorded_at_one_time() {
         found.are_one(&names.each_ref().map(String::as_str));
     }
 }
+
+#[test]
+fn a_zone_that_was_taken_off_in_the_wrong_direction_is_found() {
+    let mut person = Person::default();
+    for day in 0..16 {
+        let start_s = day * DAY_S + 3 * HOUR_S + (day * 1_217) % 5_000;
+        let minutes = 31.0 + ((day * 7) % 13) as f64;
+        let mut add = |source, name: &str, start_s| {
+            let one =
+                person.add(record(source, &format!("{name}{day}"), "run", start_s, minutes, minutes / 5.5));
+            (one.device, one.utc_offset_s) = (Some(7), (source == Garmin).then_some(8 * 3600));
+        };
+        add(Garmin, "watch", start_s);
+        add(Strava, "backwards", start_s + 16 * HOUR_S);
+    }
+    let found = person.link();
+    (0..16).for_each(|day| found.are_one(&[&format!("watch{day}"), &format!("backwards{day}")]));
+}
