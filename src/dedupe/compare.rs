@@ -98,7 +98,22 @@ fn distance_of_part(a: &Record, b: &Record) -> u8 {
 }
 
 pub fn sport(a: &Record, b: &Record, confusion: &Confusion) -> u8 {
-    sports((a.source, a.sport), (b.source, b.sport), confusion)
+    let level = sports((a.source, a.sport), (b.source, b.sport), confusion);
+    let is_other = ["kin", "different"].iter().any(|name| level == number(SPORT, name));
+    match is_other && (is_misnamed(a) || is_misnamed(b)) {
+        true => number(SPORT, "unspecific"),
+        false => level,
+    }
+}
+
+/// Whether hardly anybody goes as fast at what it is called: a band takes a ride for a walk. Its name says nothing then.
+fn is_misnamed(record: &Record) -> bool {
+    let most_mps = match record.sport.map(|sport| sport.family) {
+        Some("walk" | "swim") => 2.5,
+        Some("run") => 7.0,
+        _ => return false,
+    };
+    record.distance_m.zip(record.elapsed_s).is_some_and(|(metres, seconds)| metres > most_mps * seconds)
 }
 
 /// Of two sources, and what each calls it.

@@ -345,3 +345,17 @@ fn pieces_of_one_sport_lie_within_what_holds_them() {
     person.add(record(Fitbit, "second", "run", 50 * 60, 14.0, 2.4));
     person.link().are_one(&["watch", "first", "second"]);
 }
+
+#[test]
+fn what_went_too_fast_for_its_name_may_be_anything() {
+    let ride_and_walk = |km: f64| {
+        let mut person = Person::default();
+        for source in [Strava, Apple] {
+            person.add(record(source, &format!("ride {source}"), "ride", 0, 174.0, 65.2));
+        }
+        person.add(record(Fitbit, "band", "walk", 900, 96.0, km));
+        person.link()
+    };
+    ride_and_walk(36.0).are_one(&["ride strava", "ride apple", "band"]);
+    ride_and_walk(7.0).are_two("ride strava", "band");
+}
