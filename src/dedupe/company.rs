@@ -132,7 +132,7 @@ impl Company {
         let has_wrong_name = is_any(scored, TIME, &["aligned", "close", "loose"])
             && (is_of_devices || (self.gathers(a.source) && is_of_one_size))
             && !self.shared.contains(&a.source)
-            && !a.is_of_one_recorder_with(b);
+            && !(a.is_of_one_recorder_with(b) && a.names_recorder());
         // A hub takes over what it is given, under whatever name.
         let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same") && !has_wrong_name;
         let has_other_heart =

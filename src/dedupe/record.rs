@@ -99,6 +99,11 @@ impl Record {
         self.recorder() == other.recorder()
     }
 
+    /// Whether it says what made it: an account that names no device may hold what several recorded.
+    pub fn names_recorder(&self) -> bool {
+        self.device.is_some() || self.app.is_some()
+    }
+
     /// Whether a body was measured, and not only the time.
     pub fn measures(&self) -> bool {
         self.heart_rate_bpm.is_some() || self.distance_m.is_some() || !self.footprint.is_empty()

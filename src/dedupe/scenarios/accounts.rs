@@ -180,18 +180,43 @@ fn of_two_devices_that_begin_and_end_together_one_has_a_wrong_name() {
     // Both write into one account, and on the first day one of them was left on another sport.
     let mut person = Person::default();
     for day in 0..8 {
-        let sport = if day == 0 { "swim" } else { "ride" };
+        let sport = if day == 0 { "rowing" } else { "ride" };
         both(&mut person, Strava, (day * DAY_S, [1, 2]), sport, 24.2);
     }
     person.link().are_one(&["watch 0", "phone 0"]);
     // A hub gathers: there what is of one size is one, and else two.
     let in_hub = |devices: [u64; 2], km: f64| {
         let mut person = Person::default();
-        both(&mut person, Apple, (0, devices), "swim", km);
+        both(&mut person, Apple, (0, devices), "rowing", km);
         person.link()
     };
     in_hub([1, 2], 24.2).are_one(&["watch 0", "phone 0"]);
     in_hub([1, 2], 2.1).are_two("watch 0", "phone 0");
     // One watch records one thing at a time.
     in_hub([1, 1], 24.2).are_two("watch 0", "phone 0");
+}
+
+/// A watch and a bike computer that both upload to an account that names no device, and the watch on another sport once.
+fn under_two_names(sport: &str, later_s: i64) -> Found {
+    let mut person = Person::default();
+    for day in 0..8 {
+        let mut add = |source, name: &str, device, (start_s, minutes): (i64, f64), sport: &str| {
+            let name = format!("{name} {day}");
+            let one = person.add(record(source, &name, sport, day * DAY_S + start_s, minutes, 0.0));
+            (one.device, one.heart_rate_bpm) = (device, Some(140.0));
+        };
+        let (sport, later_s) = if day == 0 { (sport, later_s) } else { ("ride", 7) };
+        add(Garmin, "watch", Some(1), (0, 36.7), sport);
+        add(Strava, "copy of the watch", None, (0, 36.7), sport);
+        add(Files, "computer", Some(2), (later_s, 36.6), "ride");
+        add(Strava, "copy of the computer", None, (later_s, 36.6), "ride");
+    }
+    person.link()
+}
+
+#[test]
+fn an_account_that_names_no_device_may_hold_one_workout_under_two_names() {
+    let names = ["watch 0", "copy of the watch 0", "computer 0", "copy of the computer 0"];
+    under_two_names("hike", 7).are_one(&names);
+    under_two_names("hike", 20 * 60).are_two("watch 0", "computer 0");
 }
