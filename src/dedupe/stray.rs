@@ -347,6 +347,9 @@ fn by_hand(
     let lengths = relation::apart(&clusters.records[pair.a], &clusters.records[pair.b]);
     let is_as_long = lengths.is_some_and(|(_, share)| share <= ONE_LENGTH);
     let has_one_size = is_as_long || is_any(DISTANCE, &["same", "close", "near"]);
+    let distances = clusters.records[pair.a].distance_m.zip(clusters.records[pair.b].distance_m);
+    let went_elsewhere =
+        distances.is_some_and(|(one, other)| (one - other).abs() > ONE_LENGTH * one.max(other));
     let is_told_twice = !all[hand].sources.is_disjoint(&all[other].sources);
     let is_sure = clusters.members[all[hand].cluster].iter().any(|at| clusters.records[*at].is_manual);
     let mut bits = match (is_that_day, rivals) {
@@ -357,6 +360,10 @@ fn by_hand(
     };
     if is_told_twice {
         bits -= 1.0;
+    }
+    // Whoever remembers neither how long nor how far it was can mean another one that nobody recorded.
+    if went_elsewhere && !is_as_long {
+        bits -= 5.0;
     }
     // It may only look as if.
     if !is_sure {

@@ -53,6 +53,10 @@ fn what_was_typed_in_is_the_only_thing_of_that_day_that_it_can_be_whatever_its_s
     person.add(record(Apple, "copy", "run", 7 * HOUR_S, 47.0, 9.1));
     person.add(hand(Apple, 60.0));
     person.link().are_one(&["run", "copy", "hand"]);
+    // What has another length and another distance may be another run.
+    let mut far = hand(Strava, 75.0);
+    far.distance_m = Some(20_000.0);
+    two(run(7 * HOUR_S, "run"), far).is_for_review("run", "hand");
     // And another sport is another workout.
     let swim = record(Garmin, "swim", "swim", 7 * HOUR_S, 47.0, 1.5);
     two(swim, hand(Strava, 50.0)).are_two("swim", "hand");
