@@ -335,6 +335,11 @@ impl<'a> Clusters<'a> {
         self.members[cluster].iter().any(|at| self.habits.are_one_teller(&self.records[*at], other))
     }
 
+    /// Whether two records are by something that tells of a workout once.
+    pub fn are_one_teller(&self, one: usize, other: usize) -> bool {
+        self.habits.are_one_teller(&self.records[one], &self.records[other])
+    }
+
     /// Whether something that tells of a workout once tells of two clusters.
     pub fn are_told_by_one(&self, one: usize, other: usize) -> bool {
         self.members[other].iter().any(|at| self.is_told_by(one, *at))

@@ -26,6 +26,7 @@ use super::outing;
 use super::placed::Placed;
 use super::record::{Quality, Record};
 use super::relation::{self, Kind};
+use super::rest;
 use super::scored::{Decision, Reason, Scored, scored};
 use super::sequence;
 use super::sports;
@@ -309,7 +310,8 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
         }
     }
     joins.extend(sums::find(&clusters));
-    let groups = outing::groups(&clusters, &joins);
+    let rests = rest::find(&clusters, &company, &pairs);
+    let groups = outing::groups(&clusters, &joins, &rests);
     cluster::settle(&clusters, &mut pairs, &groups, &of_joins);
     Linked { looked_at: clusters.looked_at(), pairs, groups, placed, crowded }
 }

@@ -40,6 +40,7 @@ mod race;
 pub mod record;
 pub mod relation;
 mod repetition;
+mod rest;
 mod rollover;
 #[cfg(test)]
 mod scenarios;

@@ -21,6 +21,8 @@ const LONGEST_BREAK_S: i64 = 15 * 60;
 const AT_ONCE_S: i64 = 8 * 60;
 /// Whoever forgets the watch first changes and goes somewhere else.
 const SHORTEST_PAUSE_S: i64 = 10 * 60;
+/// Between two things people stop a watch, or stop it soon: what it ran through for longer is a rest.
+const SHORTEST_REST_S: i64 = 30 * 60;
 /// Where the way goes on, people rest as long as this.
 const LONGEST_REST_S: i64 = 100 * 60;
 /// What starts so little before the one before has ended begins with its end.
@@ -43,10 +45,11 @@ struct Parts {
     whole_of: BTreeMap<usize, usize>,
 }
 
-/// The groups, with recordings in parts put where they belong.
-pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
+/// The groups, with recordings in parts put where they belong. `rests` are clusters that belong to another one.
+pub fn groups(clusters: &Clusters, joins: &[Join], rests: &BTreeMap<usize, usize>) -> Vec<Group> {
     let Parts { wholes, whole_of } = parts(clusters, joins);
-    let repetitions = if wholes.is_empty() { Repetitions::default() } else { Repetitions::of(clusters) };
+    let has_parts = !(wholes.is_empty() && rests.is_empty());
+    let repetitions = if has_parts { Repetitions::of(clusters) } else { Repetitions::default() };
     let several: BTreeMap<usize, &Cut> = wholes
         .iter()
         .filter_map(|(whole, cuts)| Some((*whole, several(clusters, &repetitions, *whole, cuts)?)))
@@ -61,6 +64,14 @@ pub fn groups(clusters: &Clusters, joins: &[Join]) -> Vec<Group> {
             Some(cut) if stood_still(clusters, *whole, cut) && !is_first(clusters, cut, *part) => {}
             Some(cut) if cut.parts.contains(part) => drop(wholes_of.insert(*part, *whole)),
             Some(_) => {}
+        }
+    }
+    for (rest, whole) in rests {
+        let is_part_or_whole = whole_of.contains_key(rest) || wholes.contains_key(rest);
+        let is_in_another = whole_of.contains_key(whole) || several.contains_key(whole);
+        let is_free = !is_part_or_whole && !is_in_another && !rests.contains_key(whole);
+        if is_free && !repetitions.are_among(&[*rest]) {
+            parts_of.entry(*whole).or_default().insert(*rest);
         }
     }
     let absorbed: BTreeSet<usize> = parts_of.values().flatten().copied().collect();
@@ -185,8 +196,10 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     }
     match families {
         0 | 1 if is_on_one_way => cut.gap_s <= LONGEST_REST_S.max(longest_s),
-        0 | 1 => cut.gap_s <= LONGEST_BREAK_S.max(longest_s),
-        _ if is_warm_up(&legs) && sport(clusters, whole).is_none_or(|sport| sport.family == GYM) => false,
+        0 | 1 => cut.gap_s <= LONGEST_BREAK_S.max(longest_s) || is_long_rest(clusters, whole, cut),
+        _ if is_round_lifting(&legs) && sport(clusters, whole).is_none_or(|sport| sport.family == GYM) => {
+            false
+        }
         _ if is_on_one_way => cut.gap_s <= LONGEST_BREAK_S,
         _ => cut.gap_s <= AT_ONCE_S,
     }
@@ -210,6 +223,13 @@ fn stood_still(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     cut.gap_s > SHORTEST_PAUSE_S
         && both
             .is_some_and(|(whole_m, first_m)| whole_m <= 1.25 * first_m && whole_m < first_m + rest_m / 2.0)
+}
+
+/// Whether there is a long rest between the parts, which are most of the whole all the same.
+fn is_long_rest(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    let parts = cut.parts.iter().map(|part| clusters.placed[clusters.typical(*part)].length_s);
+    (SHORTEST_REST_S..=LONGEST_REST_S).contains(&cut.gap_s)
+        && 2 * parts.sum::<i64>() >= length_s(clusters, whole)
 }
 
 /// Whether the whole went on between its parts as it did within them: a recorder that died and was started again has
@@ -242,9 +262,9 @@ fn is_first(clusters: &Clusters, cut: &Cut, part: usize) -> bool {
     })
 }
 
-/// Whether all there is are some minutes on a machine and lifting after that: two, whatever ran through both.
-fn is_warm_up(legs: &[Option<&str>]) -> bool {
-    matches!(legs, [first, Some(GYM)] if *first != Some(GYM))
+/// Whether somebody went from a machine to lifting or back: two, whatever ran through both.
+fn is_round_lifting(legs: &[Option<&str>]) -> bool {
+    legs.contains(&Some(GYM)) && legs.iter().any(|leg| *leg != Some(GYM))
 }
 
 /// Whether a whole has the name of one of its legs, and each of them has a name of its own: a watch that ran through a

@@ -82,3 +82,61 @@ fn a_piece_however_little_is_of_what_it_lies_in_and_what_went_further_is_not() {
     piece("run", 3.6).are_two("whole", "piece");
     piece("workout", 3.6).are_two("whole", "piece");
 }
+
+/// A run that one recorder has in two pieces, of which the first is the most, and a band in one.
+fn broken_off(pause_s: i64, sport: &str) -> Found {
+    let mut person = Person::default();
+    for source in [Strava, Apple] {
+        person.add(record(source, &format!("first {source}"), "run", 0, 25.8, 3.72));
+        person.add(record(source, &format!("rest {source}"), sport, 1_549 + pause_s, 5.1, 0.72));
+    }
+    let seconds = (1_549 + pause_s + 306) as f64;
+    person.add(record(Fitbit, "band", "run", 1, seconds / 60.0, 4.5));
+    person.link()
+}
+
+#[test]
+fn what_is_left_of_an_outing_that_another_recorded_in_one_belongs_to_it() {
+    for pause_s in [10, 100] {
+        broken_off(pause_s, "run").are_one(&[
+            "first strava",
+            "first apple",
+            "rest strava",
+            "rest apple",
+            "band",
+        ]);
+    }
+    broken_off(10, "weight_training").are_two("first strava", "rest strava");
+}
+
+#[test]
+fn lifting_between_two_machines_is_a_workout_of_its_own_whatever_ran_through_all() {
+    let mut person = Person::default();
+    person.add(record(Fitbit, "through", "workout", 0, 108.0, 3.6));
+    for source in [Strava, Apple] {
+        person.add(record(source, &format!("row {source}"), "rowing", 7, 6.7, 1.2));
+        person.add(record(source, &format!("lift {source}"), "weight_training", 690, 79.0, 0.0));
+        person.add(record(source, &format!("run {source}"), "run", 5_467, 16.4, 2.4));
+    }
+    let found = person.link();
+    for (one, other) in [("row", "lift"), ("lift", "run"), ("row", "run")] {
+        found.are_two(&format!("{one} strava"), &format!("{other} apple"));
+    }
+    found.are_one(&["through", "lift strava", "lift apple"]);
+}
+
+#[test]
+fn what_a_watch_ran_through_for_long_is_a_rest() {
+    let ride = |rest_min: i64| {
+        let mut person = Person::default();
+        for source in [Strava, Apple] {
+            person.add(record(source, &format!("there {source}"), "ride", 5, 106.0, 36.6));
+            let start_s = (106 + rest_min) * 60;
+            person.add(record(source, &format!("back {source}"), "ride", start_s, 72.7, 24.9));
+        }
+        person.add(record(Garmin, "through", "ride", 0, 179.0 + rest_min as f64, 61.5));
+        person.link()
+    };
+    ride(92).are_one(&["there strava", "there apple", "back strava", "back apple", "through"]);
+    ride(240).are_two("there strava", "back strava");
+}
