@@ -83,9 +83,12 @@ impl Copies {
 /// Whether one device made both, as far as they say. It records one thing at a time, and so none of two that lie upon
 /// each other.
 fn made_both(a: &Record, b: &Record) -> bool {
+    if !a.is_of_one_recorder_with(b) {
+        return false;
+    }
     let shared_s = relation::overlap_s((a.start_s, a.end_s()), (b.start_s, b.end_s()));
     let shorter_s = (a.end_s() - a.start_s).min(b.end_s() - b.start_s);
-    a.is_of_one_recorder_with(b) && (shared_s == 0 || 2 * shared_s < shorter_s)
+    shared_s == 0 || 2 * shared_s < shorter_s
 }
 
 /// Pairs that are copies of one recording though they lie apart.

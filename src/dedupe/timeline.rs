@@ -297,7 +297,12 @@ fn settle(ground: Ground, own: &Channel, may_be_off: bool, placed: &mut [Placed]
     let votes =
         |base: State, fewest: usize| amounts(ground, own, placed, (&has_partner, &is_taken), (base, fewest));
     let mut states = vec![State::Told, State::LocalTime];
-    if !is_local {
+    // A path costs most where it looks at records that have a partner, so only those without are asked whether to.
+    let gains = |(at, has_partner): (&usize, &bool)| {
+        let shift_s = State::Backwards.shift_s(&records[*at], &placed[*at]).filter(|_| !has_partner);
+        shift_s.is_some_and(|s| best(ground, placed, *at, records[*at].start_s + s).0 >= PARTNER_BITS)
+    };
+    if !is_local && own.iter().zip(&has_partner).any(gains) {
         states.push(State::Backwards);
     }
     if may_be_off {
