@@ -93,6 +93,12 @@ impl Record {
                 && is_round(self.distance_m, 100.0))
     }
 
+    /// Whether it says what nobody types in. In an archive without its files every entry looks as if it had been typed in.
+    fn was_recorded(&self) -> bool {
+        let has_paused = self.elapsed_s.zip(self.moving_s).is_some_and(|(all, moving)| moving < all - 1.0);
+        self.start_s % 60 != 0 && (self.heart_rate_bpm.is_some() || has_paused)
+    }
+
     /// Whether one device, or one app in a hub, made both, as far as they say: whatever records does one thing at a
     /// time.
     pub fn is_of_one_recorder_with(&self, other: &Record) -> bool {
@@ -203,7 +209,7 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
         let sport = word(sports, row).and_then(sport::named);
         let in_a_game = sport.is_some_and(|sport| sport.name.starts_with("virtual_"));
         let external_id = word(externals, row);
-        Some(Record {
+        let of_record = Record {
             source,
             start_s: second_of(starts.value(row)),
             quality: Quality::named(qualities.value(row)),
@@ -228,7 +234,9 @@ pub fn of_batch(batch: &RecordBatch) -> Vec<Option<Record>> {
             is_manual: manual.is_valid(row) && manual.value(row),
             is_parent: parents.is_valid(row) && parents.value(row),
             source_id,
-        })
+        };
+        let is_manual = of_record.is_manual && !of_record.was_recorded();
+        Some(Record { is_manual, ..of_record })
     };
     (0..batch.num_rows()).map(record).collect()
 }
@@ -293,7 +301,38 @@ fn came_from(source: Source, external_id: &str) -> Option<(Source, String)> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::model::activity::{Activity, ActivityColumns};
+    use crate::model::columns::Columns;
+    use crate::store::dataset::batch;
+
+    #[test]
+    fn what_nobody_types_in_was_recorded_though_an_archive_has_no_file_of_it() {
+        let mut columns = ActivityColumns::default();
+        for (start_s, heart_rate_bpm, moving_s) in [
+            (1_700_000_407, Some(141.0), None),
+            (1_700_000_407, None, Some(3_100.0)),
+            (1_700_000_407, None, Some(3_300.0)),
+            (1_700_000_400, Some(141.0), Some(3_100.0)),
+        ] {
+            columns.push(&Activity {
+                user_id: "u".to_string(),
+                source: "strava".to_string(),
+                source_id: "1".to_string(),
+                start_time: Timestamp::from_second(start_s).unwrap(),
+                start_quality: "exact".to_string(),
+                elapsed_s: Some(3_300.0),
+                avg_heart_rate_bpm: heart_rate_bpm,
+                moving_s,
+                manual: Some(true),
+                ..Activity::default()
+            });
+        }
+        let records = of_batch(&batch::<Activity>(&mut columns)).into_iter().map(Option::unwrap);
+        assert_eq!(records.map(|r| r.is_manual).collect::<Vec<_>>(), [false, false, true, true]);
+    }
 
     #[test]
     fn numbers_of_garmin_are_known_in_what_was_uploaded_elsewhere() {
