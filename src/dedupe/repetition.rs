@@ -1,7 +1,8 @@
-//! Repetitions that somebody saved one by one: many, short, of one length, with a rest between two.
+//! Repetitions that somebody saved one by one: many, short, some of them of one length, with rests between them.
 //!
-//! Each is a workout of its own, whatever else recorded them all in one. A recorder that died and was started again
-//! leaves a few pieces of any length, and laps that a device cuts by itself have no rest between them.
+//! Each is a workout of its own, whatever else recorded them all in one, and so is what was saved before and after them to
+//! warm up and to cool down. A recorder that died and was started again leaves a few pieces of any length, and laps that a
+//! device cuts by itself have no rest between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,11 @@ use crate::model::sport::{ANY_FAMILY, SNOW};
 /// So many of one length are no crashes.
 const FEWEST_OF_ONE_LENGTH: usize = 3;
 const LONGEST_S: i64 = 15 * 60;
-/// How far from the middle one they are, as a share of it.
-const ONE_LENGTH: f64 = 0.15;
+/// The longest of one length by the shortest.
+const ONE_LENGTH: f64 = 1.35;
+/// To warm up and to cool down.
+const LONGEST_BESIDE_S: i64 = 30 * 60;
+/// On average.
 const SHORTEST_REST_S: i64 = 15;
 /// Not every one may be told by itself.
 const LONGEST_REST_S: i64 = 15 * 60;
@@ -23,8 +27,8 @@ const SLIP_S: i64 = 60;
 #[derive(Debug, Default)]
 pub struct Repetitions(BTreeSet<usize>);
 
-/// A cluster and how long it took.
-type Short = (usize, i64);
+/// A cluster, how long it took, and how long nothing was recorded before it.
+type Short = (usize, i64, i64);
 /// From when to when, in seconds, and a cluster.
 type Spanned = ((i64, i64), usize);
 
@@ -36,7 +40,7 @@ impl Repetitions {
             let family =
                 members.iter().filter_map(|at| clusters.records[*at].sport).map(|sport| sport.family);
             let family = family.into_iter().find(|family| ![ANY_FAMILY, SNOW].contains(family));
-            if let Some(family) = family.filter(|_| (1..=LONGEST_S).contains(&placed.length_s)) {
+            if let Some(family) = family.filter(|_| (1..=LONGEST_BESIDE_S).contains(&placed.length_s)) {
                 by_family.entry(family).or_default().push((placed.span(), cluster));
             }
         }
@@ -52,10 +56,10 @@ impl Repetitions {
                 if rest_s < -SLIP_S {
                     continue;
                 }
-                if !(SHORTEST_REST_S..=LONGEST_REST_S).contains(&rest_s) {
+                if rest_s > LONGEST_REST_S {
                     found.add(std::mem::take(&mut session));
                 }
-                session.push((cluster, span.1 - span.0));
+                session.push((cluster, span.1 - span.0, rest_s));
                 end_s = span.1;
             }
             found.add(session);
@@ -63,22 +67,20 @@ impl Repetitions {
         found
     }
 
-    /// Those of one length among what was done in one session.
+    /// What was done in one session, if enough of it is of one length.
     fn add(&mut self, session: Vec<Short>) {
-        if session.len() < FEWEST_OF_ONE_LENGTH {
-            return;
-        }
-        let mut lengths: Vec<i64> = session.iter().map(|(_, length_s)| *length_s).collect();
-        lengths.sort_unstable();
-        let middle_s = lengths[lengths.len() / 2];
-        let is_one = |length_s: i64| (length_s - middle_s).abs() as f64 <= ONE_LENGTH * middle_s as f64;
-        let alike: Vec<usize> = session
-            .into_iter()
-            .filter(|(_, length_s)| is_one(*length_s))
-            .map(|(cluster, _)| cluster)
+        let mut lengths: Vec<i64> = session
+            .iter()
+            .map(|(_, length_s, _)| *length_s)
+            .filter(|length_s| *length_s <= LONGEST_S)
             .collect();
-        if alike.len() >= FEWEST_OF_ONE_LENGTH {
-            self.0.extend(alike);
+        lengths.sort_unstable();
+        let is_one = |ends: &[i64]| ends[ends.len() - 1] as f64 <= ONE_LENGTH * ends[0] as f64;
+        let rests_s: i64 = session.iter().skip(1).map(|(_, _, rest_s)| rest_s).sum();
+        if lengths.windows(FEWEST_OF_ONE_LENGTH).any(is_one)
+            && rests_s >= SHORTEST_REST_S * (session.len() as i64 - 1)
+        {
+            self.0.extend(session.into_iter().map(|(cluster, ..)| cluster));
         }
     }
 

@@ -25,6 +25,25 @@ fn repetitions_are_each_their_own_though_a_watch_recorded_them_in_one() {
 }
 
 #[test]
+fn uneven_repetitions_are_each_their_own_with_what_was_run_before_and_after_them() {
+    let mut person = Person::default();
+    let seconds = [809, 224, 261, 381, 291, 173, 224, 492];
+    let mut start_s = 130;
+    for (n, seconds) in seconds.into_iter().enumerate() {
+        let minutes = f64::from(seconds) / 60.0;
+        person.add(record(Strava, &format!("saved {n}"), "run", start_s, minutes, minutes * 0.2));
+        // One was stopped only when the next one began.
+        start_s += i64::from(seconds) + if n == 3 { 9 } else { 140 };
+    }
+    person.add(record(Garmin, "through", "run", 0, start_s as f64 / 60.0, start_s as f64 / 450.0));
+    let found = person.link();
+    for n in 0..seconds.len() {
+        found.are_one(&["through", &format!("saved {n}")]);
+        found.are_two(&format!("saved {n}"), &format!("saved {}", (n + 1) % seconds.len()));
+    }
+}
+
+#[test]
 fn pieces_of_any_length_are_of_the_outing_that_another_recorded_in_one() {
     let mut person = Person::default();
     person.add(record(Garmin, "whole", "run", 0, 61.0, 11.0));
