@@ -3,13 +3,10 @@
 //! They are wrong together. So copies are no witnesses of where a recording lies in time, and where its clock was
 //! off, all of them move. Nor can two recordings be one workout where one device recorded both.
 
-use super::block::Pair;
 use super::compare::{self, Confusion};
-use super::levels::{ABSENT, DISTANCE, EFFORT, SPORT, TIME, TRACK, number};
-use super::placed::Placed;
+use super::levels::{SPORT, number};
 use super::record::{Quality, Record};
-use super::relation::{self, QUARTER_S};
-use super::scored::Scored;
+use super::relation;
 
 /// Records that one is held against.
 const MOST_NEAR: usize = 24;
@@ -91,27 +88,6 @@ fn made_both(a: &Record, b: &Record) -> bool {
     shared_s == 0 || 2 * shared_s < shorter_s
 }
 
-/// Pairs that are copies of one recording though they lie apart.
-pub fn of_other_hours(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pair> {
-    pairs.iter().filter(|s| is_of_other_hour(records, placed, s)).map(|s| s.pair).collect()
-}
-
-/// Whether two are copies of one recording though they lie apart: to the second as long and of one size, and begun at
-/// one minute and second of another hour. An app on the way took local time for UTC, of this one and not of others.
-pub fn is_of_other_hour(records: &[Record], placed: &[Placed], scored: &Scored) -> bool {
-    const APART: [u8; 3] = [number(TIME, "zone"), number(TIME, "hour"), number(TIME, "quarter")];
-    let is = |comparison: usize, level: &str| scored.pattern[comparison] == number(comparison, level);
-    let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
-    let apart_s = (placed[scored.pair.b].start_s - placed[scored.pair.a].start_s).rem_euclid(QUARTER_S);
-    APART.contains(&scored.pattern[TIME])
-        && apart_s.min(QUARTER_S - apart_s) <= 1
-        && relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 1.0)
-        && (is(DISTANCE, "same") || (scored.pattern[DISTANCE] == ABSENT && is(EFFORT, "same")))
-        && !is(SPORT, "different")
-        && !is(TRACK, "elsewhere")
-        && [a, b].iter().all(|r| r.quality == Quality::Exact && !r.is_by_hand() && !is_round(r))
-}
-
 /// Whether a heart beat as often in both, and both burnt as much: no two recordings agree so exactly.
 pub fn are_exact(a: &Record, b: &Record) -> bool {
     let is_same = |one: Option<f64>, other: Option<f64>| {
@@ -121,7 +97,7 @@ pub fn are_exact(a: &Record, b: &Record) -> bool {
 }
 
 /// Whether it took as long as somebody set a machine to, or was rounded.
-fn is_round(record: &Record) -> bool {
+pub fn is_round(record: &Record) -> bool {
     record.elapsed_s.is_none_or(|elapsed_s| elapsed_s % 60.0 == 0.0)
 }
 

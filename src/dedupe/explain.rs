@@ -5,7 +5,6 @@ use std::fmt::Write;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Thresholds;
-use super::copies;
 use super::levels::{COMPARISONS, IDENTITY, TIME, level_name, number};
 use super::link::Linked;
 use super::placed::{Placed, Why};
@@ -48,19 +47,6 @@ pub fn explain(
         .expect("memory");
         return text;
     };
-    if scored.decision == Decision::Match && copies::is_of_other_hour(records, &linked.placed, scored) {
-        let apart_s = of_b.start_s - of_a.start_s;
-        writeln!(
-            text,
-            "They are copies of one recording: as long to the second and of one size, and {} starts exactly {} {} \
-             than {}. On its way an app took local time for UTC.",
-            b.source,
-            span(apart_s.abs()),
-            if apart_s < 0 { "earlier" } else { "later" },
-            a.source
-        )
-        .expect("memory");
-    }
     let shared_s =
         relation::overlap_s(of_a.span(), (of_b.start_s - scored.clock_s, of_b.end_s() - scored.clock_s));
     writeln!(
@@ -157,6 +143,9 @@ fn described(r: &Record, placed: &Placed) -> String {
         let why = match placed.why {
             Why::LocalTime => "it gives local time without a zone, and that day's zone is known",
             Why::Answered => "somebody said in which zone its clock was",
+            Why::Copy => {
+                "it is as long to the second as what starts there, at the same minute and second of another hour"
+            }
             Why::EndForStart => "around that day its source stamps ends as starts",
             Why::Clock | Why::Told => {
                 "around that day its clock or zone is off by this, as its neighbours show"

@@ -221,6 +221,15 @@ impl Footprint {
         }
     }
 
+    /// Whether both begin at one point, but for what rounding does. Two receivers are metres apart.
+    pub fn begins_with(&self, other: &Footprint) -> bool {
+        const ROUNDED_E5: u32 = 2;
+        let first = |of: &Footprint| of.lat_e5.first().copied().zip(of.lon_e5.first().copied());
+        first(self).zip(first(other)).is_some_and(|((lat, lon), (other_lat, other_lon))| {
+            lat.abs_diff(other_lat).max(lon.abs_diff(other_lon)) <= ROUNDED_E5
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.points().next().is_none()
     }

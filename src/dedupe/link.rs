@@ -15,7 +15,6 @@ use super::clock::{Clock, Sighting};
 use super::cluster::{self, Clusters, Group};
 use super::company::Company;
 use super::compare::{self, Confusion};
-use super::copies;
 use super::decide;
 use super::false_start::FalseStarts;
 use super::join::Join;
@@ -301,14 +300,6 @@ pub fn link(records: &[Record], weights: &Weights, thresholds: Thresholds, answe
     let parts: BTreeSet<usize> = joins.iter().flat_map(of_join).collect();
     let strays = stray::find(&clusters, &company, &parts, weights);
     bring_strays(&mut clusters, &mut pairs, strays, thresholds);
-    for pair in copies::of_other_hours(records, &placed, &pairs) {
-        let [one, other] = [pair.a, pair.b].map(|at| clusters.sources(clusters.of[at]));
-        // Where two sources tell of both, they are two: on the way to work and back, say.
-        let is_exact = copies::are_exact(&records[pair.a], &records[pair.b]);
-        if is_exact || one.intersection(&other).count() <= 1 {
-            bring(&mut clusters, &mut pairs, pair);
-        }
-    }
     joins.extend(sums::find(&clusters));
     let rests = rest::find(&clusters, &company, &pairs);
     let groups = outing::groups(&clusters, &joins, &rests);

@@ -53,6 +53,7 @@ mod sums;
 mod tiles;
 pub mod timeline;
 mod titles;
+mod twins;
 mod uploaded;
 pub mod weights;
 pub mod zones;

@@ -57,6 +57,8 @@ pub enum Why {
     LocalTime,
     /// Its clock was off for a stretch of days.
     Clock,
+    /// It is a copy of what lies there.
+    Copy,
     /// Its starts are ends.
     EndForStart,
     /// Somebody said in which zone its clock was.
@@ -69,6 +71,7 @@ impl Why {
             Why::Told => "told",
             Why::LocalTime => "local_time",
             Why::Clock => "clock",
+            Why::Copy => "copy",
             Why::EndForStart => "end_for_start",
             Why::Answered => "answered",
         }

@@ -19,6 +19,7 @@ use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
 use super::relation::{self, DAY_S};
 use super::rollover;
+use super::twins;
 use super::zones::{self, Zones};
 use crate::sources::Source;
 use crate::store::state::zones::ZoneAnswers;
@@ -93,12 +94,13 @@ pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
     let zones = Zones::of(records, answers);
     let mut placed: Vec<Placed> = records.iter().map(|r| Placed::as_told(r, &zones)).collect();
     let answered = follow(records, answers, &mut placed);
+    let copies = Copies::of(records);
     let all = channels(records, &placed);
     if all.len() < 2 && answered.is_empty() {
         local_times(records, &all, &mut placed);
+        twins::bring_together(records, &copies, &mut placed);
         return placed;
     }
-    let copies = Copies::of(records);
     rollover::set_right(records, &copies, &mut placed);
     let is_told = |own: &&Channel| !is_local(records, own);
     // Whoever knows its zone is held against by those that do not, and is asked last.
@@ -118,6 +120,7 @@ pub fn place(records: &[Record], answers: &ZoneAnswers) -> Vec<Placed> {
         }
     }
     put_back(Ground { records, copies: &copies, line: &line }, &mut placed);
+    twins::bring_together(records, &copies, &mut placed);
     let line = Line::of(&on_line, &placed);
     for own in &on_line {
         mark_settled(Ground { records, copies: &copies, line: &line }, own, &mut placed);

@@ -43,7 +43,7 @@ if (o.clocks.length) {
   for (const part of document.querySelectorAll("#clocks, nav a[href='#clocks']")) part.hidden = false;
   const day = ms => new Date(ms).toISOString().slice(0, 10);
   const by = s => `${s < 0 ? "−" : "+"}${duration(Math.abs(s))}`;
-  const why = c => ({ local_time: "local time written as UTC", clock: "the clock was off", end_for_start: "ends stamped as starts", answered: "as you said" }[c.why] || c.why);
+  const why = c => ({ local_time: "local time written as UTC", clock: "the clock was off", copy: "a copy at another hour", end_for_start: "ends stamped as starts", answered: "as you said" }[c.why] || c.why);
   table("clock-table", [w("User"), w("Source"), w("Why"), w("Moved by"), w("From"), w("To"), n("Records")],
     o.clocks.map(c => [c.user, c.source, why(c), c.least_s === c.most_s ? by(c.least_s) : `${by(c.least_s)} to ${by(c.most_s)}`, day(c.from_ms), day(c.to_ms), count(c.records)]), "");
 }
