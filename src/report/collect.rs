@@ -1,6 +1,7 @@
 //! Reads the datasets into the figures and lists of a report, bucket by bucket.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
 
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::Int32Type;
@@ -18,6 +19,7 @@ use crate::sources::Source;
 use crate::stats::calendar::Begin;
 use crate::store::dataset;
 use crate::store::dataset::cells::{Rows, field, structs};
+use crate::store::each::each_in_order;
 use crate::store::lake::{Bucket, Lake};
 
 /// What is known while a bucket is read.
@@ -34,18 +36,33 @@ pub fn collect(lake: &Lake, options: &Options, progress: impl Fn(u64)) -> Result
         return Err(nothing_yet());
     }
     let mut all = Part::new(options.most, Bucket(0));
-    let mut left_out = Vec::new();
-    for bucket in lake.buckets_of(options.user.as_slice()) {
-        if options.buckets.is_empty() || options.buckets.contains(&bucket) {
-            let lowest = all.people.lowest();
-            match part(lake, bucket, options.user.as_deref(), options.most, lowest) {
-                Ok(part) => all.add(part),
-                Err(e) if e.is_everywhere() => return Err(e),
+    let (mut left_out, mut ended) = (Vec::new(), Ok(()));
+    let mut buckets = lake.buckets_of(options.user.as_slice());
+    buckets.retain(|bucket| options.buckets.is_empty() || options.buckets.contains(bucket));
+    // What was lowest a moment ago is below what is lowest now, and says as well who will not be listed.
+    let lowest = Mutex::new(None);
+    let collect = |(): &(), bucket| {
+        let lowest = *lowest.lock().expect("no thread panics while it holds this");
+        part(lake, bucket, options.user.as_deref(), options.most, lowest)
+    };
+    each_in_order(
+        &buckets,
+        || Ok(()),
+        collect,
+        |of_bucket| {
+            match of_bucket {
+                Ok(part) => {
+                    all.add(part);
+                    *lowest.lock().expect("no thread panics while it holds this") = all.people.lowest();
+                }
+                Err(e) if e.is_everywhere() => ended = Err(e),
                 Err(e) => left_out.push(e.to_string()),
             }
-        }
-        progress(1);
-    }
+            progress(1);
+            ended.is_ok()
+        },
+    );
+    ended?;
     if let Some(user) = options.user.as_deref().filter(|_| all.people.all == 0 && left_out.is_empty()) {
         return Err(Error::Usage(format!("no records of user {user:?} in the lake")));
     }

@@ -3,17 +3,20 @@
 //! A block of columns says of every row what a list shows of it. Whatever else is known of a row lies in further
 //! blocks, so many rows in each, and is unpacked when the row is opened.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufWriter, IntoInnerError, Write};
+use std::ops::Range;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rayon::prelude::*;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::super::{Calendar, Comparison, Conflict, Overview, Pair, Person, Report, Side, Workout};
+use super::super::{Calendar, Cell, Comparison, Conflict, Overview, Pair, Person, Report, Side, Workout};
 
 /// Rows whose details are in one block.
 const CHUNK: usize = 250;
@@ -55,34 +58,59 @@ pub fn pack(what: &impl Serialize) -> Vec<u8> {
         .expect("memory takes it")
 }
 
-/// Writes all blocks as elements of the page. None is in memory as JSON, and one at a time packed.
+/// Makes what lies in a block.
+type Pack<'a> = Box<dyn Fn() -> Cow<'a, [u8]> + Sync + 'a>;
+
+/// Writes all blocks as elements of the page. Few are in memory as JSON, and so many at a time packed.
 pub fn all(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Blocks(out);
-    let names = json!({ "users": report.users, "words": report.words, "field_sets": report.field_sets });
-    page.add("names", &pack(&names))?;
-    page.add("pairs", &pack(&pairs(&report.pairs)))?;
-    for (at, pairs) in report.pairs.chunks(CHUNK).enumerate() {
-        page.add(&format!("pairs-{at}"), &pack(&pairs))?;
+    const AT_ONCE: usize = 64;
+    let blocks = of(report);
+    for some in blocks.chunks(AT_ONCE) {
+        let packed: Vec<Cow<[u8]>> = some.par_iter().map(|(_, pack)| pack()).collect();
+        for ((name, _), packed) in some.iter().zip(packed) {
+            let packed = STANDARD.encode(packed);
+            writeln!(out, "<script type=\"application/gzip\" id=\"block-{name}\">{packed}</script>")?;
+        }
     }
-    page.add("people", &pack(&people(&report.people)))?;
-    for (at, person) in report.people.iter().enumerate() {
-        page.add(&format!("person-{at}"), &person.page)?;
-    }
-    page.add("workouts", &pack(&Workouts(&report.workouts)))?;
-    for (at, workouts) in report.workouts.chunks(CHUNK).enumerate() {
-        let details: Vec<Value> = workouts.iter().map(details).collect();
-        page.add(&format!("workouts-{at}"), &pack(&details))?;
-    }
-    map(report, &mut page)
+    Ok(())
 }
 
-struct Blocks<'a>(&'a mut dyn Write);
-
-impl Blocks<'_> {
-    fn add(&mut self, name: &str, packed: &[u8]) -> io::Result<()> {
-        let packed = STANDARD.encode(packed);
-        writeln!(self.0, "<script type=\"application/gzip\" id=\"block-{name}\">{packed}</script>")
+/// All blocks and their names.
+fn of(report: &Report) -> Vec<(String, Pack<'_>)> {
+    fn block<'a, T: Serialize>(name: impl ToString, of: impl Fn() -> T + Sync + 'a) -> (String, Pack<'a>) {
+        (name.to_string(), Box::new(move || pack(&of()).into()))
     }
+    let mut blocks = vec![
+        block(
+            "names",
+            || json!({ "users": report.users, "words": report.words, "field_sets": report.field_sets }),
+        ),
+        block("pairs", || pairs(&report.pairs)),
+    ];
+    let chunks = report.pairs.chunks(CHUNK).enumerate();
+    blocks.extend(chunks.map(|(at, pairs)| block(format!("pairs-{at}"), move || pairs)));
+    blocks.push(block("people", || people(&report.people)));
+    for (at, person) in report.people.iter().enumerate() {
+        blocks.push((format!("person-{at}"), Box::new(|| (&*person.page).into())));
+    }
+    blocks.push(block("workouts", || Workouts(&report.workouts)));
+    let chunks = report.workouts.chunks(CHUNK).enumerate();
+    let of_chunk = |workouts: &[Workout]| workouts.iter().map(details).collect::<Vec<Value>>();
+    blocks.extend(chunks.map(|(at, rows)| block(format!("workouts-{at}"), move || of_chunk(rows))));
+    let cells = &report.map.cells;
+    let ranges = ranges(cells);
+    for (number, range) in ranges.iter().cloned().enumerate() {
+        let lines =
+            move |at: usize| json!([at, column(&cells[at].lines, |line| (line.user, line.points.clone()))]);
+        blocks.push(block(format!("map-{number}"), move || range.clone().map(lines).collect::<Vec<Value>>()));
+    }
+    blocks.push(block("map", move || {
+        let of_block = |(number, range): (usize, &Range<usize>)| {
+            cells[range.clone()].iter().map(move |c| place(c, number))
+        };
+        ranges.iter().enumerate().flat_map(of_block).collect::<Vec<Value>>()
+    }));
+    blocks
 }
 
 /// A column of JSON.
@@ -191,20 +219,23 @@ fn details(w: &Workout) -> Value {
     ])
 }
 
-/// An index of the cells, and their lines in blocks.
-fn map(report: &Report, page: &mut Blocks) -> io::Result<()> {
-    let (mut index, mut lines, mut held, mut blocks) = (Vec::new(), Vec::new(), 0, 0);
-    for (at, cell) in report.map.cells.iter().enumerate() {
-        let users: BTreeSet<u32> = cell.lines.iter().map(|line| line.user).collect();
-        index.push(json!([cell.lat_e5, cell.lon_e5, cell.lines.len(), blocks, users]));
-        lines.push(json!([at, column(&cell.lines, |line| (line.user, line.points.clone()))]));
+/// What the map's index has of a cell: where it is, its lines, the block that these are in, and whose they are.
+fn place(cell: &Cell, block: usize) -> Value {
+    let users: BTreeSet<u32> = cell.lines.iter().map(|line| line.user).collect();
+    json!([cell.lat_e5, cell.lon_e5, cell.lines.len(), block, users])
+}
+
+/// Cells that share a block.
+fn ranges(cells: &[Cell]) -> Vec<Range<usize>> {
+    let (mut ranges, mut begin, mut held) = (Vec::new(), 0, 0);
+    for (at, cell) in cells.iter().enumerate() {
         held += cell.lines.len();
-        if held >= LINES || at + 1 == report.map.cells.len() {
-            page.add(&format!("map-{blocks}"), &pack(&std::mem::take(&mut lines)))?;
-            (held, blocks) = (0, blocks + 1);
+        if held >= LINES || at + 1 == cells.len() {
+            ranges.push(begin..at + 1);
+            (begin, held) = (at + 1, 0);
         }
     }
-    page.add("map", &pack(&index))
+    ranges
 }
 
 /// Values by the number of their first appearance.
