@@ -158,7 +158,7 @@ fn a_plan_reads_each_bucket_once_and_the_state_no_oftener_for_more_users() {
 fn a_ledger_without_room_sends_nothing_that_it_has_not_written_down() {
     let Some(disk) = SmallDisk::mount() else { return };
     disk.remount("size=8m");
-    let place = Place::crowd(3, 60);
+    let place = Place::crowd(4, 45);
     let lake = disk.path().join("lake");
     assert!(Command::new("cp").arg("-r").arg(place.lake()).arg(&lake).status().unwrap().success());
     let endpoint = Endpoint::start(Box::new(|_| Does::Takes));
