@@ -1,14 +1,15 @@
 //! What speaks for two records being one if one of them lay elsewhere in time.
 
-use super::compare::{self, Confusion};
+use super::compare;
 use super::footprint::Footprint;
-use super::levels::{SPORT, number};
 use super::placed::Placed;
 use super::record::Record;
 use super::relation;
 
 /// With less, a record has no partner where it lies.
 pub const PARTNER_BITS: f64 = 3.0;
+/// What began longer ago is not looked at.
+pub const LONGEST_OVERLAP_S: i64 = 6 * 3600;
 /// What two tracks of one way say.
 const ONE_WAY_BITS: f64 = 3.0;
 
@@ -51,7 +52,7 @@ pub fn agreement<'a>(
     let q_start_s = placed[other].start_s;
     let shared_s = relation::overlap_s((start_s, start_s + of_r), (q_start_s, q_start_s + of_q));
     let shorter_s = of_r.min(of_q).max(1);
-    if 2 * shared_s < shorter_s || compare::sport(r, q, &Confusion::default()) == number(SPORT, "different") {
+    if 2 * shared_s < shorter_s || compare::are_of_other_sports(r, q) {
         return Agreement::NONE;
     }
     let mut bits = if 5 * shared_s >= 4 * shorter_s { 1.0 } else { 0.5 };

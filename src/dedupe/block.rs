@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::compare::{self, Confusion};
-use super::levels::{SPORT, number};
+use super::compare;
 use super::placed::Placed;
 use super::record::Record;
 use super::relation::{self, Kind, Timing};
@@ -77,10 +76,12 @@ pub fn candidates(records: &[Record], placed: &[Placed]) -> Candidates {
 /// Two that lie apart and are of sports that nobody takes for one another are none, but for those that are
 /// alike to the second.
 fn is_worth_it(a: &Record, b: &Record, timing: Timing) -> bool {
-    let has_other_sport = || compare::sport(a, b, &Confusion::default()) == number(SPORT, "different");
     match relation::kind(timing.level) {
-        Kind::Shifted => !has_other_sport() || relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 2.0),
-        Kind::ByHand => !has_other_sport(),
+        Kind::Shifted => {
+            !compare::are_of_other_sports(a, b)
+                || relation::apart(a, b).is_some_and(|(off_s, _)| off_s <= 2.0)
+        }
+        Kind::ByHand => !compare::are_of_other_sports(a, b),
         _ => timing.level != relation::BESIDE,
     }
 }

@@ -100,10 +100,12 @@ fn distance_of_part(a: &Record, b: &Record) -> u8 {
 pub fn sport(a: &Record, b: &Record, confusion: &Confusion) -> u8 {
     let level = sports((a.source, a.sport), (b.source, b.sport), confusion);
     let is_other = ["kin", "different"].iter().any(|name| level == number(SPORT, name));
-    match is_other && (is_misnamed(a) || is_misnamed(b)) {
-        true => number(SPORT, "unspecific"),
-        false => level,
-    }
+    if is_other && (is_misnamed(a) || is_misnamed(b)) { number(SPORT, "unspecific") } else { level }
+}
+
+/// Whether nobody takes the sports of two for one another, whoever tells of them.
+pub fn are_of_other_sports(a: &Record, b: &Record) -> bool {
+    sport(a, b, &Confusion::default()) == number(SPORT, "different")
 }
 
 /// Whether hardly anybody goes as fast at what it is called: a band takes a ride for a walk. Its name says nothing then.

@@ -3,8 +3,7 @@
 //! They are wrong together. So copies are no witnesses of where a recording lies in time, and where its clock was
 //! off, all of them move. Nor can two recordings be one workout where one device recorded both.
 
-use super::compare::{self, Confusion};
-use super::levels::{SPORT, number};
+use super::compare;
 use super::record::{Quality, Record};
 use super::relation;
 
@@ -124,7 +123,8 @@ fn are_copies(a: &Record, b: &Record) -> bool {
         compare(a.calories_kcal, b.calories_kcal, |one, two| (one - two).abs() <= 0.02 * one.max(two) + 1.0);
     }
     let is_one_device = a.device.is_some() && a.device == b.device;
-    let is_other_sport = || compare::sport(a, b, &Confusion::default()) == number(SPORT, "different");
     // Of what somebody edited the rest is as it was.
-    is_one_device || (same >= 2 && other <= 1) || (other == 0 && (same > 0 || !is_other_sport()))
+    is_one_device
+        || (same >= 2 && other <= 1)
+        || (other == 0 && (same > 0 || !compare::are_of_other_sports(a, b)))
 }

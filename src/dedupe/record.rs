@@ -95,8 +95,12 @@ impl Record {
 
     /// Whether it says what nobody types in. In an archive without its files every entry looks as if it had been typed in.
     fn was_recorded(&self) -> bool {
-        let has_paused = self.elapsed_s.zip(self.moving_s).is_some_and(|(all, moving)| moving < all - 1.0);
-        self.start_s % 60 != 0 && (self.heart_rate_bpm.is_some() || has_paused)
+        self.start_s % 60 != 0 && (self.heart_rate_bpm.is_some() || self.has_paused())
+    }
+
+    /// Whether it says that it stood still for a while.
+    pub fn has_paused(&self) -> bool {
+        self.elapsed_s.zip(self.moving_s).is_some_and(|(all, moving)| moving < all - 1.0)
     }
 
     /// Whether one device, or one app in a hub, made both, as far as they say: whatever records does one thing at a

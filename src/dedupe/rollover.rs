@@ -2,7 +2,7 @@
 //!
 //! Such records lie years before all others of a person, and where they are put right they lie beside others.
 
-use super::agreement::{PARTNER_BITS, agreement};
+use super::agreement::{LONGEST_OVERLAP_S, PARTNER_BITS, agreement};
 use super::copies::Copies;
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
@@ -15,7 +15,6 @@ const LONGEST_PAUSE_S: i64 = 8 * 365 * DAY_S;
 const AROUND_S: i64 = 30 * DAY_S;
 /// Records that one is held against.
 const MOST_NEAR: usize = 24;
-const LONGEST_OVERLAP_S: i64 = 6 * 3600;
 
 /// Puts records of one person, sorted by start, where they belong, if most of them then lie beside others.
 pub fn set_right(records: &[Record], copies: &Copies, placed: &mut [Placed]) {

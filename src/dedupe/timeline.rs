@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::agreement::{PARTNER_BITS, agreement};
+use super::agreement::{LONGEST_OVERLAP_S, PARTNER_BITS, agreement};
 use super::copies::Copies;
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
@@ -257,7 +257,6 @@ fn best_among(
     (at, start_s): (usize, i64),
     may_ask: impl Fn(usize) -> bool,
 ) -> (f64, Option<usize>) {
-    const LONGEST_OVERLAP_S: i64 = 6 * 3600;
     let near = ground.line.between(start_s - LONGEST_OVERLAP_S, start_s + placed[at].length_s);
     let mut most = (0.0, None);
     for other in near.take(MOST_NEAR).filter(|other| *other != at) {

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::agreement::{PARTNER_BITS, agreement};
-use super::compare::{self, Confusion};
+use super::agreement::{LONGEST_OVERLAP_S, PARTNER_BITS, agreement};
+use super::compare;
 use super::copies::{self, Copies};
-use super::levels::{SPORT, number};
 use super::placed::{Placed, Why};
 use super::record::{Quality, Record};
 use super::relation::{DAY_S, QUARTER_S};
@@ -22,7 +21,6 @@ const MOST_OF_A_LENGTH: usize = 24;
 const MOST_NEAR: usize = 48;
 /// Of one person as far apart, for others to be of one recording whatever their sizes.
 const FEWEST_SURE: usize = 3;
-const LONGEST_OVERLAP_S: i64 = 6 * 3600;
 
 /// Puts the copies of a person's recordings where the originals lie. Records are sorted by start.
 pub fn bring_together(records: &[Record], copies: &Copies, placed: &mut [Placed]) {
@@ -102,7 +100,10 @@ fn twins(records: &[Record], placed: &[Placed]) -> Vec<(usize, usize)> {
         for (_, other) in alike.take(MOST_OF_A_LENGTH) {
             let (one, other) = (*at.min(other), *at.max(other));
             let [a, b] = [&records[one], &records[other]];
-            if lie_apart(&placed[one], &placed[other]) && !are_of_other_sports(a, b) && !lie_elsewhere(a, b) {
+            if lie_apart(&placed[one], &placed[other])
+                && !compare::are_of_other_sports(a, b)
+                && !lie_elsewhere(a, b)
+            {
                 if is_sure(a, b) { &mut twins } else { &mut doubtful }.push((one, other));
             }
         }
@@ -140,10 +141,6 @@ fn lie_elsewhere(a: &Record, b: &Record) -> bool {
     of_one.max(of_other) < 0.25
 }
 
-fn are_of_other_sports(a: &Record, b: &Record) -> bool {
-    compare::sport(a, b, &Confusion::default()) == number(SPORT, "different")
-}
-
 /// In one account, somebody may have done the same on the next day: there it takes a track, or a heart.
 fn is_sure(a: &Record, b: &Record) -> bool {
     let is_told = a.source != b.source || a.footprint.begins_with(&b.footprint) || copies::are_exact(a, b);
@@ -154,12 +151,11 @@ fn are_of_one_size(a: &Record, b: &Record) -> bool {
     let is_within = |one: Option<f64>, other: Option<f64>, share: f64| {
         one.zip(other).map(|(one, other)| (one - other).abs() <= share * one.max(other))
     };
-    let has_paused = |r: &Record| r.moving_s.zip(r.elapsed_s).is_some_and(|(moving, all)| moving < all - 1.0);
     is_within(a.distance_m, b.distance_m, 0.03).unwrap_or_else(|| {
         let effort = [(a.heart_rate_bpm, b.heart_rate_bpm), (a.calories_kcal, b.calories_kcal)];
         let mut are_same =
             effort.into_iter().filter_map(|(one, other)| is_within(one, other, 0.01)).peekable();
-        let have_paused = has_paused(a) && has_paused(b);
+        let have_paused = a.has_paused() && b.has_paused();
         (are_same.peek().is_some() && are_same.all(|is_same| is_same))
             || (have_paused && is_within(a.moving_s, b.moving_s, 0.001) == Some(true))
     })

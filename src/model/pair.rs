@@ -27,7 +27,8 @@ record! {
         pub shift_s: i32,
         /// What was found for the days around each record: what it was moved by before pairs were compared,
         /// and why: `local_time` (it gives local time as UTC), `clock` (off for a stretch of days),
-        /// `copy` (of what lies there, told at another hour), `end_for_start`, `answered` (somebody said in which zone its clock was); null where it lies where it says.
+        /// `copy` (of what lies there, told at another hour), `end_for_start`, `answered` (somebody said in which
+        /// zone its clock was); null where it lies where it says.
         pub moved_a_s: i32,
         pub moved_a_why: Option<&'static str>,
         pub moved_b_s: i32,
