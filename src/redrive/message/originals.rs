@@ -1,10 +1,10 @@
 //! What the source said of an activity, to the byte, from the landing.
 
 use std::collections::{HashMap, HashSet};
-
-use serde_json::value::RawValue;
+use std::ops::Range;
 
 use crate::error::Result;
+use crate::sources::formats::json;
 use crate::sources::strava::endpoints::DETAIL;
 use crate::store::backend::Key;
 use crate::store::lake::{Bucket, Lake};
@@ -63,9 +63,9 @@ pub fn of_reference(raw_ref: &str) -> Option<Original> {
 #[derive(Debug, Default)]
 pub struct Reader {
     last: Option<(Key, u64)>,
-    body: String,
-    /// Of the elements of a list.
-    elements: Vec<std::ops::Range<usize>>,
+    body: Vec<u8>,
+    /// Of the elements of a list, where they stand and can be read.
+    elements: Vec<Option<Range<usize>>>,
 }
 
 impl Reader {
@@ -92,26 +92,20 @@ impl Reader {
             if is_of_another || header.user_id != user_id {
                 return Err(gone("something else stands there"));
             }
-            self.body = String::from_utf8(body).map_err(|_| gone("it is no text"))?;
             self.elements.clear();
-            if self.body.trim_start().starts_with('[') {
-                let all: Vec<&RawValue> =
-                    serde_json::from_str(&self.body).map_err(|e| gone(&e.to_string()))?;
-                let begin = self.body.as_ptr() as usize;
-                let range = |raw: &&RawValue| {
-                    let at = raw.get().as_ptr() as usize - begin;
-                    at..at + raw.get().len()
-                };
-                self.elements = all.iter().map(range).collect();
+            if json::is_list(&body) {
+                self.elements = json::element_ranges(&body).map_err(|e| gone(&e))?;
             }
+            self.body = body;
             self.last = Some(place);
         }
-        match original.index {
+        let original = match original.index {
             Some(index) if !self.elements.is_empty() => {
                 let range = self.elements.get(index).ok_or_else(|| gone("the list is shorter"))?;
-                Ok(&self.body[range.clone()])
+                &self.body[range.clone().ok_or_else(|| gone("it cannot be read"))?]
             }
-            _ => Ok(&self.body),
-        }
+            _ => &self.body,
+        };
+        str::from_utf8(original).map_err(|_| gone("it is no text"))
     }
 }

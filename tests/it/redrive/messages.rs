@@ -1,6 +1,7 @@
 //! The bytes of messages: the contract's own example, its definitions, and what is left out or put in.
 
 use longrun::sources::strava::endpoints::STREAMS;
+use longrun::store::landing::Ask;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::{Value, json};
 
@@ -30,6 +31,25 @@ fn messages_are_the_contracts_to_the_byte() {
     };
     assert!(original(1).starts_with("{\n  \"id\": 124, \"name\": \"A <b>"));
     assert!(original(3).starts_with("{\"id\":126, \"name\":\"Listed only\""), "{}", original(3));
+}
+
+#[test]
+fn a_broken_record_on_a_page_takes_no_original_but_its_own() {
+    let record = |id: u32| {
+        format!(
+            r#"{{"id":{id}, "name":"Run", "sport_type":"Run", "start_date":"2026-01-0{id}T08:00:00Z", "elapsed_time":600}}"#
+        )
+    };
+    let page = format!("\u{feff}[{},{{\"id\":2,\"name\":tru}}, {}]", record(1), record(3));
+    let place = Place::new();
+    place.land(USER, &[(Ask::List { scan: 1, until_s: None, before_s: None, page: 1 }, &page)]);
+    place.prepare(&[athlete(USER)]);
+    place.redrive(&place.out(), &[]).expect(0);
+    let original = |line: &Vec<u8>| -> String {
+        let event: Value = serde_json::from_slice(line).unwrap();
+        event["data"]["original_payload_json"].as_str().unwrap().to_string()
+    };
+    assert_eq!(place.lines().iter().map(original).collect::<Vec<_>>(), [record(1), record(3)]);
 }
 
 /// `3` and `3.0` are one number.

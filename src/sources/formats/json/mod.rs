@@ -9,6 +9,7 @@ mod surrogates;
 mod value;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use simd_json::Tape;
 
@@ -68,15 +69,32 @@ pub fn for_each_element(
     bytes: &[u8],
     mut each: impl FnMut(usize, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
-    let trimmed = trim(bytes);
     let mut index = 0;
-    let Err(at) = plain_elements(trimmed, |value| {
-        each(index, Ok(value));
+    elements(bytes, |_, element| {
+        each(index, element);
         index += 1;
-    }) else {
+    })
+}
+
+/// Where the elements that [`for_each_element`] finds stand; None for one that cannot be read.
+pub fn element_ranges(bytes: &[u8]) -> Result<Vec<Option<Range<usize>>>, String> {
+    let mut ranges = Vec::new();
+    elements(bytes, |range, element| ranges.push(element.is_ok().then_some(range)))?;
+    Ok(ranges)
+}
+
+/// Calls `each` for every element of an array, and with where it stands.
+fn elements(
+    bytes: &[u8],
+    mut each: impl FnMut(Range<usize>, Result<Value<'_, '_>, String>),
+) -> Result<(), String> {
+    let trimmed = trim(bytes);
+    let begin = trimmed.as_ptr().addr() - bytes.as_ptr().addr();
+    let place = |range: Range<usize>| begin + range.start..begin + range.end;
+    let Err(at) = plain_elements(trimmed, |range, value| each(place(range), Ok(value))) else {
         return Ok(());
     };
-    if trimmed.first() != Some(&b'[') {
+    if !is_list(trimmed) {
         return Err(parse(bytes, |parsed| match parsed {
             Ok(value) => format!("expected a list, found {}", kind(value)),
             Err(_) => format!("expected a list, found {}", guess(trimmed)),
@@ -85,19 +103,20 @@ pub fn for_each_element(
     let mut mended = trimmed.to_vec();
     surrogates::mend(&mut mended);
     let mut scan = Scan::of(&mended, at);
-    while let Some(element) = scan.next_element() {
+    while let Some((range, element)) = scan.next_element() {
+        let text = &mended[range.clone()];
+        let range = place(range);
         match element {
-            Ok(element) => parse(element, |parsed| each(index, parsed.map_err(|e| e.to_string()))),
-            Err(reason) => each(index, Err(reason)),
+            Ok(()) => parse(text, |parsed| each(range, parsed.map_err(|e| e.to_string()))),
+            Err(reason) => each(range, Err(reason)),
         }
-        index += 1;
     }
     Ok(())
 }
 
 /// Calls `each` for the elements of an array, each parsed by itself, so that its nodes are still at hand. An error says
 /// how many bytes were read before there was something that is not plain, behind the bracket at least.
-fn plain_elements(bytes: &[u8], mut each: impl FnMut(Value<'_, '_>)) -> Result<(), usize> {
+fn plain_elements(bytes: &[u8], mut each: impl FnMut(Range<usize>, Value<'_, '_>)) -> Result<(), usize> {
     let Ok(text) = simdutf8::basic::from_utf8(bytes) else { return Err(1) };
     with_scratch(bytes, |scratch, room| {
         let mut reader = Reader::of(text);
@@ -106,12 +125,14 @@ fn plain_elements(bytes: &[u8], mut each: impl FnMut(Value<'_, '_>)) -> Result<(
             let mut is_last = reader.take(b']').is_some();
             while !is_last {
                 let mut tape = std::mem::replace(scratch, Tape(Vec::new())).reset();
+                reader.peek();
+                let start = reader.at();
                 let value = reader.value(&mut tape.0, &mut &mut *room, 0);
                 // Not before it is known that the element ends where it seems to.
                 let behind = reader.at();
                 let last = value.and_then(|()| reader.is_last(b']'));
                 if last.is_some() {
-                    each(Value::of(&tape));
+                    each(start..behind, Value::of(&tape));
                     read = behind;
                 }
                 *scratch = tape.reset();
@@ -181,6 +202,11 @@ fn inner_list<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
     Some(&rest[..element_end(rest).unwrap_or(rest.len())])
 }
 
+/// Whether something seems to be a list, sound or not.
+pub fn is_list(bytes: &[u8]) -> bool {
+    trim(bytes).first() == Some(&b'[')
+}
+
 /// Without a byte order mark and the white space around.
 fn trim(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii()
@@ -239,6 +265,26 @@ mod tests {
         let page = b"[{\"id\":1,\"x\":[{\"a\":1},{\"a\":NaN},{\"a\":3}],\"y\":2} ,\n {\"id\":2}, {\"id\":3}]";
         let ids = ids(page).unwrap();
         assert_eq!((ids.len(), good(&ids)), (3, vec!["2", "3"]));
+    }
+
+    #[test]
+    fn elements_stand_where_they_were_written() {
+        let pages: [&[u8]; 4] = [
+            b"\xef\xbb\xbf [ {\"id\":1}, {\"id\" : 2 } ,\n{\"id\":3}] ",
+            b" [{\"id\":1},{\"id\":tru},{\"id\":3}]",
+            b"[{\"id\":1},{\"id\":2,\"name\":\"\xff\"}, {\"id\":3}]",
+            b"[{\"id\":1,\"name\":\"\\ud83d\"},{\"id\":2},{\"id\":3,\"na",
+        ];
+        for page in pages {
+            let id = |value: Value<'_, '_>| id("id", value.get("id").unwrap());
+            let read = |range: Range<usize>| with_document(&page[range], id).unwrap();
+            let found: Vec<_> =
+                element_ranges(page).unwrap().into_iter().map(|range| range.map(read)).collect();
+            let expected: Vec<_> = ids(page).unwrap().into_iter().map(Result::ok).collect();
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(page));
+        }
+        assert_eq!(element_ranges(b"[1, 22 ,[3]]").unwrap(), [Some(1..2), Some(4..6), Some(8..11)]);
+        element_ranges(b"{}").unwrap_err();
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The elements of an array that is not sound, one by one.
 
+use std::ops::Range;
+
 /// How often the end of a broken record is guessed anew on one page.
 const MAX_RESYNCS: usize = 10_000;
 
@@ -18,18 +20,20 @@ impl<'a> Scan<'a> {
         Scan { bytes: array, at, resyncs: 0, is_over: false }
     }
 
-    pub fn next_element(&mut self) -> Option<Result<&'a [u8], String>> {
+    /// Where the next element stands, and whether it can be read.
+    pub fn next_element(&mut self) -> Option<(Range<usize>, Result<(), String>)> {
         let bytes: &'a [u8] = self.bytes;
         let rest = &bytes[self.at.min(bytes.len())..];
         let skipped = rest.iter().take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
         self.at += skipped;
+        let start = self.at;
         let rest = &rest[skipped..];
         match rest {
             [b']'] => return None,
             [] if self.is_over => return None,
             [] => {
                 self.is_over = true;
-                return Some(Err("the list is cut: it has no end".to_string()));
+                return Some((start..start, Err("the list is cut: it has no end".to_string())));
             }
             // A bracket that stands where a comma did would make one record of all that follow, or none.
             [b'[' | b']', behind @ ..] if behind.trim_ascii_start().starts_with(b"{") => {
@@ -39,7 +43,7 @@ impl<'a> Scan<'a> {
             [b']', behind @ ..] if next_border(behind, 0).is_none() => {
                 self.at = self.bytes.len();
                 self.is_over = true;
-                return Some(Err("bytes behind the end of the list".to_string()));
+                return Some((start..self.at, Err("bytes behind the end of the list".to_string())));
             }
             _ => {}
         }
@@ -48,7 +52,7 @@ impl<'a> Scan<'a> {
             && is_sound(&rest[..end])
         {
             self.at += end;
-            return Some(Ok(&rest[..end]));
+            return Some((start..self.at, Ok(())));
         }
         // The record is broken. Where its brackets are sound and it is followed as a record is, it ends there.
         if let Some(end) = end
@@ -56,7 +60,7 @@ impl<'a> Scan<'a> {
             && is_border(&rest[end..])
         {
             self.at += end;
-            return Some(Err(complaint(&rest[..end])));
+            return Some((start..self.at, Err(complaint(&rest[..end]))));
         }
         // Or else the next one begins where something behind a `},{` is sound.
         let mut from = 0;
@@ -67,7 +71,7 @@ impl<'a> Scan<'a> {
             }
             if element_end(&rest[next..]).is_some_and(|end| is_sound(&rest[next..next + end])) {
                 self.at += next;
-                return Some(Err(complaint(&rest[..end])));
+                return Some((start..start + end, Err(complaint(&rest[..end]))));
             }
             from = next;
         }
@@ -77,7 +81,7 @@ impl<'a> Scan<'a> {
             Some(end) => complaint(&rest[..end]),
             None => "the list is cut in the middle of this record".to_string(),
         };
-        Some(Err(reason))
+        Some((start..self.at, Err(reason)))
     }
 }
 
