@@ -56,6 +56,18 @@ impl Attempt {
     }
 }
 
+/// A message that was made, or why there is none.
+struct Made {
+    ready: Ready,
+    bytes: Result<std::result::Result<Vec<u8>, Unsendable>>,
+}
+
+impl Made {
+    fn length(&self) -> usize {
+        self.bytes.as_ref().map_or(0, |bytes| bytes.as_ref().map_or(0, Vec::len))
+    }
+}
+
 /// What a lane gives when it is asked for its next message.
 pub enum Next {
     Attempt(Attempt),
@@ -69,7 +81,10 @@ pub struct Lane {
     pub number: u64,
     pub user_id: String,
     queue: VecDeque<Ready>,
+    /// Made before their turn; they go before the queue.
+    made: VecDeque<Made>,
     builder: Builder,
+    carries: Carries,
     next_place: usize,
     /// Sent, or about to be, and not back yet.
     pub on_the_way: usize,
@@ -95,7 +110,9 @@ impl Lane {
             number,
             user_id: plan.user_id,
             queue: ready.collect(),
+            made: VecDeque::new(),
             builder: Builder::new(lake, options.content, plan.batches),
+            carries: options.sink.capabilities().carries,
             next_place: 0,
             on_the_way: 0,
             again: Vec::new(),
@@ -109,7 +126,7 @@ impl Lane {
 
     /// Messages that were not begun.
     pub fn left(&self) -> u64 {
-        self.queue.len() as u64
+        (self.made.len() + self.queue.len()) as u64
     }
 
     /// Messages that were begun, and whose end is not known.
@@ -118,12 +135,61 @@ impl Lane {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.again.is_empty()
+        self.left() == 0 && self.again.is_empty()
     }
 
     /// Takes out what was not begun.
-    pub fn take_rest(&mut self) -> VecDeque<Ready> {
-        std::mem::take(&mut self.queue)
+    pub fn take_rest(&mut self) -> impl Iterator<Item = Ready> + use<> {
+        let made = std::mem::take(&mut self.made).into_iter().map(|made| made.ready);
+        made.chain(std::mem::take(&mut self.queue))
+    }
+
+    /// Bytes of messages that were made before their turn.
+    pub fn made_bytes(&self) -> usize {
+        self.made.iter().map(Made::length).sum()
+    }
+
+    /// How many of its messages may go now beside those that are on their way, of which `taken` are for the same call.
+    pub fn room(&self, most: usize, taken: usize, is_ordered: bool) -> usize {
+        // In order, nothing goes while another call has some of them.
+        let is_busy = is_ordered && self.on_the_way > taken;
+        if self.ended || self.run.is_some() || is_busy { 0 } else { most.saturating_sub(self.on_the_way) }
+    }
+
+    /// How many of those that were not begun may go in the next call, as far as this lane goes.
+    pub fn next_call(&self, most: usize, is_ordered: bool) -> usize {
+        let of_pace = self.pace.as_ref().map_or(most, Pacer::at_once);
+        self.room(most, 0, is_ordered).min(of_pace).min(self.made.len() + self.queue.len())
+    }
+
+    /// Makes messages before their turn, until so many wait, or there are so many bytes more of them.
+    pub fn make_ahead(&mut self, most: usize, most_bytes: usize) {
+        let mut bytes = 0;
+        while self.made.len() < most
+            && bytes < most_bytes
+            && let Some(made) = self.make()
+        {
+            bytes += made.length();
+            // One that fails ends the run when its turn comes; what goes before it is sent.
+            let has_failed = made.bytes.is_err();
+            self.made.push_back(made);
+            if has_failed {
+                return;
+            }
+        }
+    }
+
+    fn make(&mut self) -> Option<Made> {
+        let ready = self.queue.pop_front()?;
+        let bytes = match self.carries {
+            // The sink says that there is an activity, and no more.
+            Carries::IdOf(_) => Ok(Ok(Vec::new())),
+            Carries::Message => {
+                let mut next = self.queue.iter().filter_map(|ready| ready.draft.samples.as_ref());
+                self.builder.build(&ready.draft, &mut next)
+            }
+        };
+        Some(Made { ready, bytes })
     }
 
     pub fn send_again(&mut self, attempt: Attempt, not_before: Instant) {
@@ -137,28 +203,22 @@ impl Lane {
         let again = self.again.iter().map(|(not_before, _)| *not_before);
         let again = if is_ordered { again.max() } else { again.min() };
         match again {
-            Some(not_before) if is_ordered || self.queue.is_empty() => Some(not_before.max(now)),
+            Some(not_before) if is_ordered || self.left() == 0 => Some(not_before.max(now)),
             _ => (!self.is_empty()).then_some(now),
         }
     }
 
     /// The next message. To be called only when [`Lane::next_at`] says now.
-    pub fn next(&mut self, now: Instant, carries: Carries) -> Result<Next> {
+    pub fn next(&mut self, now: Instant) -> Result<Next> {
         if let Some(at) = self.again.iter().position(|(not_before, _)| *not_before <= now) {
             let (_, attempt) = self.again.remove(at);
             return Ok(Next::Attempt(Attempt { number: attempt.number + 1, ..attempt }));
         }
-        let Some(ready) = self.queue.pop_front() else { return Ok(Next::Nothing) };
-        let bytes = match carries {
-            // The sink says that there is an activity, and no more.
-            Carries::IdOf(_) => Vec::new(),
-            Carries::Message => {
-                let mut next = self.queue.iter().filter_map(|ready| ready.draft.samples.as_ref());
-                match self.builder.build(&ready.draft, &mut next)? {
-                    Ok(bytes) => bytes,
-                    Err(why) => return Ok(Next::Unsendable(ready, why)),
-                }
-            }
+        let made = self.made.pop_front().or_else(|| self.make());
+        let Some(Made { ready, bytes }) = made else { return Ok(Next::Nothing) };
+        let bytes = match bytes? {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Next::Unsendable(ready, why)),
         };
         let message = Message {
             user_id: self.user_id.clone(),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 
@@ -215,6 +216,7 @@ impl Driver<'_> {
         if self.capabilities.batch > 1 && self.sends.len() >= self.options.concurrency {
             return Ok(wake);
         }
+        self.make_ahead(most);
         'lanes: for turn in 0..lanes {
             let number = (self.turn + turn) % lanes;
             let mut of_lane = 0;
@@ -254,6 +256,29 @@ impl Driver<'_> {
         Ok(wake)
     }
 
+    /// Makes on all cores what the next call will take, as far as the paces will let it go.
+    fn make_ahead(&mut self, most: usize) {
+        if self.is_stopping() {
+            return;
+        }
+        let most = self.pace.as_ref().map_or(most, |pace| pace.at_once().min(most));
+        let (of_a_user, is_ordered) = (self.most_of_a_user(), !self.options.unordered);
+        let turn = self.turn % self.lanes.len().max(1);
+        let (later, first) = self.lanes.split_at_mut(turn);
+        let mut bytes = self.bytes_on_the_way;
+        let (mut wanted, mut made) = (Vec::new(), 0);
+        for lane in first.iter_mut().chain(later) {
+            let of_lane = lane.next_call(of_a_user, is_ordered);
+            bytes += lane.made_bytes();
+            if of_lane > 0 && made < most {
+                made += of_lane;
+                wanted.push((lane, of_lane));
+            }
+        }
+        let each = MOST_BYTES_ON_THE_WAY.saturating_sub(bytes) / wanted.len().max(1);
+        wanted.into_par_iter().for_each(|(lane, most)| lane.make_ahead(most, each));
+    }
+
     /// Takes out what goes in one call.
     fn next_call(&self, ready: &mut Vec<Attempt>) -> Vec<Attempt> {
         // Where calls keep the order, the messages of a user stay in one.
@@ -278,9 +303,7 @@ impl Driver<'_> {
         let is_ordered = !self.options.unordered;
         let lane = &mut self.lanes[number];
         lane.ended |= is_stopping;
-        // In order, nothing goes while another call has some of them.
-        let is_busy = is_ordered && lane.on_the_way > taken;
-        if lane.ended || lane.run.is_some() || is_busy || lane.on_the_way >= most {
+        if lane.room(most, taken, is_ordered) == 0 {
             return Ok(Turn::NothingNow);
         }
         let now = Instant::now();
@@ -305,7 +328,7 @@ impl Driver<'_> {
         }
         lane.may_send = false;
         loop {
-            match lane.next(now, self.capabilities.carries)? {
+            match lane.next(now)? {
                 Next::Attempt(attempt) => {
                     lane.on_the_way += 1;
                     let is_first = attempt.number == 1;
