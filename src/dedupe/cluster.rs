@@ -12,6 +12,7 @@ use super::company::{self, Company, Tie};
 use super::copies::Copies;
 use super::decide;
 use super::false_start::FalseStarts;
+use super::forgotten;
 use super::habits::Habits;
 use super::join::Join;
 use super::levels::{TIME, TRACK, number};
@@ -150,7 +151,8 @@ impl<'a> Clusters<'a> {
         let are_of_one_device =
             |s: &Scored| ties.of(s.pair).is_some_and(|tie| are_of_one_device(records, company, s, tie));
         let are_two = |s: &&Scored| is_elsewhere(s) || are_of_one_device(s);
-        let two = pairs.iter().filter(are_two).map(|s| s.pair).collect();
+        let mut two: BTreeSet<Pair> = pairs.iter().filter(are_two).map(|s| s.pair).collect();
+        two.extend(forgotten::beside(records, placed, pairs));
         let mut clusters = Clusters {
             records,
             placed,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::block::Pair;
 use super::levels::{ABSENT, DISTANCE, EFFORT, IDENTITY, SPORT, TIME, TRACK, number};
-use super::record::Record;
+use super::record::{Record, Recorder};
 use super::relation::{self, Kind};
 use super::scored::Scored;
 use super::weights::Weights;
@@ -29,8 +29,12 @@ pub struct Company {
     beside: HashSet<usize>,
     /// Accounts where that is a habit.
     shared: HashSet<Source>,
+    /// Of these, those of two who go out together.
+    of_couples: HashSet<Source>,
     /// Accounts in which what begins and ends together is mostly of one person's devices.
     of_devices: HashSet<Source>,
+    /// Records of which nobody knows how fast the heart beat: one app counts pauses, the other does not.
+    in_doubt: HashSet<usize>,
 }
 
 /// A heart beats at one rate, on whatever wrist; bands read wrong by a few beats per minute.
@@ -50,8 +54,8 @@ fn kind(scored: &Scored) -> Kind {
 }
 
 /// Beats per minute that two hearts are apart.
-fn hearts(a: &Record, b: &Record) -> Option<f64> {
-    a.heart_rate_bpm.zip(b.heart_rate_bpm).map(|(one, other)| (one - other).abs())
+fn hearts(records: &[Record], Pair { a, b }: Pair) -> Option<f64> {
+    records[a].heart_rate_bpm.zip(records[b].heart_rate_bpm).map(|(one, other)| (one - other).abs())
 }
 
 impl Company {
@@ -59,10 +63,12 @@ impl Company {
         const A_HABIT: usize = 3;
         // And so much of what is told at one time there that it is one.
         const A_SHARE: usize = 5;
-        let mut company = Company::default();
+        let mut company = Company { in_doubt: in_doubt(records, pairs), ..Company::default() };
         let mut times: BTreeMap<Source, usize> = BTreeMap::new();
         let mut copies: BTreeMap<Source, usize> = BTreeMap::new();
-        for scored in pairs.iter().filter(|s| is_of_two(records, s)) {
+        let is_of_two = |s: &&Scored| company.is_of_two(records, s);
+        let of_two: Vec<&Scored> = pairs.iter().filter(is_of_two).collect();
+        for scored in of_two {
             let Pair { a, b } = scored.pair;
             company.beside.extend([a, b]);
             *times.entry(records[a].source).or_insert(0) += 1;
@@ -77,6 +83,9 @@ impl Company {
         let is_mostly_copies =
             |(source, n): &(&Source, &usize)| 2 * **n >= 3 * times.get(*source).copied().unwrap_or(0);
         company.of_devices.extend(copies.iter().filter(is_mostly_copies).map(|(source, _)| *source));
+        company.of_couples = company.couples(records, pairs);
+        company.of_devices.retain(|source| !company.of_couples.contains(source));
+        company.shared.extend(&company.of_couples);
         company.shared.extend(times.iter().filter(|(source, n)| is_habit(source, **n)).map(|(s, _)| *s));
         company
     }
@@ -104,6 +113,47 @@ impl Company {
     /// Whether somebody else recorded with the account of one of two at that time.
     pub fn is_beside(&self, pair: Pair) -> bool {
         self.beside.contains(&pair.a) || self.beside.contains(&pair.b)
+    }
+
+    /// Beats per minute that two hearts are apart, as far as that can be believed.
+    fn hearts(&self, records: &[Record], pair: Pair) -> Option<f64> {
+        let is_sure = ![pair.a, pair.b].iter().any(|at| self.in_doubt.contains(at));
+        hearts(records, pair).filter(|_| is_sure)
+    }
+
+    /// Accounts whose records at one time often tell of two hearts: the devices of one body tell of one.
+    fn couples(&self, records: &[Record], pairs: &[Scored]) -> HashSet<Source> {
+        const FEWEST: usize = 6;
+        let mut told: BTreeMap<Source, (usize, usize, usize)> = BTreeMap::new();
+        for scored in pairs.iter().filter(|s| is_any(s, TIME, &["same", "aligned", "close"])) {
+            let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
+            let is_meant = a.source == b.source && !a.source.spec().is_hub() && !is(scored, IDENTITY, "same");
+            if let Some(bpm) = self.hearts(records, scored.pair).filter(|_| is_meant) {
+                let (all, apart, far) = told.entry(a.source).or_default();
+                *all += 1;
+                *apart += usize::from(bpm > ONE_HEART_BPM);
+                *far += usize::from(bpm > 2.0 * ONE_HEART_BPM);
+            }
+        }
+        // A band on the wrist is wrong now and then, and seldom by much.
+        let is_of_two = |(all, apart, far): (usize, usize, usize)| {
+            all >= FEWEST && 5 * apart >= 2 * all && 9 * far >= all
+        };
+        told.into_iter().filter(|(_, told)| is_of_two(*told)).map(|(source, _)| source).collect()
+    }
+
+    /// Whether two records of one source are of two people: at one time at two places, or with two hearts.
+    fn is_of_two(&self, records: &[Record], scored: &Scored) -> bool {
+        let Pair { a, b } = scored.pair;
+        if records[a].source != records[b].source || !is_at_once(scored) {
+            return false;
+        }
+        // A receiver that is far off goes on and off with the others.
+        let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
+        let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
+        let is_whole = kind(scored) == Kind::Whole && !is(scored, TIME, "slid");
+        let is_sure = ![a, b].iter().any(|at| self.in_doubt.contains(at));
+        is_elsewhere || (is_whole && is_sure && is_any(scored, EFFORT, &["different", "other"]))
     }
 
     /// Of two records of one source.
@@ -135,12 +185,14 @@ impl Company {
             && !(a.is_of_one_recorder_with(b) && a.names_recorder());
         // A hub takes over what it is given, under whatever name.
         let is_other_sport = is(scored, SPORT, "different") && !is(scored, TIME, "same") && !has_wrong_name;
-        let has_other_heart =
-            kind(scored) == Kind::Whole && hearts(a, b).is_some_and(|bpm| bpm > OTHER_HEART_BPM);
+        let hearts = self.hearts(records, scored.pair);
+        let has_other_heart = kind(scored) == Kind::Whole && hearts.is_some_and(|bpm| bpm > OTHER_HEART_BPM);
         if is_other_sport || has_other_heart {
             return Tie::Cut;
         }
-        let one_heart = hearts(a, b).is_some_and(|bpm| bpm <= ONE_HEART_BPM);
+        // Two hearts beat as fast now and then.
+        let most_bpm = if self.of_couples.contains(&a.source) { 0.0 } else { ONE_HEART_BPM };
+        let one_heart = hearts.is_some_and(|bpm| bpm <= most_bpm);
         let is_one_way = is_any(scored, TRACK, &["same", "inside"]);
         // Of a couple that trains together only the hearts differ.
         let is_of_devices = is_side_by_side(records, scored) && self.of_devices.contains(&a.source);
@@ -193,17 +245,36 @@ fn is_at_once(scored: &Scored) -> bool {
     matches!(kind(scored), Kind::Whole | Kind::Part) && !is(scored, TIME, "partly")
 }
 
-/// Whether two records of one source are of two people: at one time at two places, or with two hearts.
-fn is_of_two(records: &[Record], scored: &Scored) -> bool {
-    let Pair { a, b } = scored.pair;
-    if records[a].source != records[b].source || !is_at_once(scored) {
-        return false;
+/// Records of recorders whose copies in other sources mostly tell another heart.
+fn in_doubt(records: &[Record], pairs: &[Scored]) -> HashSet<usize> {
+    const FEWEST: usize = 3;
+    let mut told: BTreeMap<Recorder, (usize, usize)> = BTreeMap::new();
+    for scored in pairs.iter().filter(|s| is(s, TIME, "same")) {
+        let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
+        if a.source != b.source
+            && are_to_the_metre(a, b)
+            && let Some(bpm) = hearts(records, scored.pair)
+        {
+            for record in [a, b] {
+                let (all, other) = told.entry(record.recorder()).or_default();
+                *all += 1;
+                *other += usize::from(bpm > ONE_HEART_BPM);
+            }
+        }
     }
-    // A receiver that is far off goes on and off with the others.
-    let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
-    let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
-    let is_whole = kind(scored) == Kind::Whole && !is(scored, TIME, "slid");
-    is_elsewhere || (is_whole && is_any(scored, EFFORT, &["different", "other"]))
+    told.retain(|_, (all, other)| *other >= FEWEST && 2 * *other >= *all);
+    (0..records.len()).filter(|at| told.contains_key(&records[*at].recorder())).collect()
+}
+
+/// Whether two began at one second, and lasted as long and went as far, to the second and the metre: no two recordings
+/// do.
+fn are_to_the_metre(a: &Record, b: &Record) -> bool {
+    let is_near = |one: Option<f64>, other: Option<f64>| {
+        one.zip(other).is_some_and(|(one, other)| (one - other).abs() <= 1.0)
+    };
+    a.start_s.abs_diff(b.start_s) <= 1
+        && is_near(a.elapsed_s, b.elapsed_s)
+        && is_near(a.distance_m, b.distance_m)
 }
 
 /// Whether two records of one source begin and end together.

@@ -26,6 +26,7 @@ mod decide;
 mod explain;
 mod false_start;
 pub mod footprint;
+mod forgotten;
 mod golden;
 mod habits;
 mod join;
@@ -34,6 +35,7 @@ pub mod levels;
 pub mod link;
 mod lonely;
 mod matches;
+mod midnight;
 mod outing;
 mod placed;
 mod race;
@@ -83,7 +85,7 @@ use scored::{Decision, Reason, Scored};
 use weights::Weights;
 
 /// Changes whenever the same input would come out differently.
-pub const VERSION: u64 = 18;
+pub const VERSION: u64 = 19;
 
 /// The odds from which on a pair is taken for one workout, and those from which on somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq)]

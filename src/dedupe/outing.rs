@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cluster::{Clusters, Group, Role};
 use super::compare;
+use super::footprint::Footprint;
 use super::join::Join;
+use super::midnight;
 use super::race;
+use super::record::Record;
 use super::relation;
 use super::repetition::Repetitions;
 use super::snow;
@@ -101,6 +104,7 @@ pub fn groups(clusters: &Clusters, joins: &[Join], rests: &BTreeMap<usize, usize
     }
     snow::gather(clusters, &mut groups);
     race::gather(clusters, &mut groups);
+    midnight::gather(clusters, &mut groups);
     for group in &mut groups {
         group.members.sort_by_key(|(at, role)| {
             let record = &clusters.records[*at];
@@ -176,7 +180,10 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     if is_event || (race::is_race(&legs) && cut.gap_s <= race::LONGEST_CHANGE_S) {
         return true;
     }
-    if stood_still(clusters, whole, cut) {
+    if stood_still(clusters, whole, cut)
+        || are_classes(clusters, whole, cut)
+        || are_games(clusters, whole, cut)
+    {
         return false;
     }
     let leads: Vec<Option<bool>> =
@@ -262,6 +269,42 @@ fn is_first(clusters: &Clusters, cut: &Cut, part: usize) -> bool {
     })
 }
 
+/// Whether these are lessons, or other things that people go to one after the other: on the spot, and each of them is
+/// something else, or something that has a beginning and an end. Lifting has many breaks.
+fn are_classes(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    const LIFTING: &str = "weight_training";
+    let has_track = |cluster: &usize| track(clusters, *cluster).is_some();
+    if cut.parts.iter().chain([&whole]).any(has_track) {
+        return false;
+    }
+    let sports = cut.parts.iter().filter_map(|part| sport(clusters, *part));
+    let names: BTreeMap<&str, &str> = sports.map(|sport| (sport.name, sport.family)).collect();
+    let is_lesson = |(name, family): (&&str, &&str)| *family == GYM && *name != LIFTING;
+    let is_on_the_spot = names.values().any(|family| *family == GYM);
+    is_on_the_spot && (names.len() > 1 || names.iter().any(is_lesson))
+}
+
+/// Whether these are rides or runs in a game, each of them saved by itself: many, or two that are called something
+/// else. A game that broke off leaves two of one name.
+fn are_games(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
+    let records = |cluster: usize| clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
+    if !cut.parts.iter().chain([&whole]).any(|cluster| records(*cluster).any(Record::is_on_trainer)) {
+        return false;
+    }
+    let mut told_s = i64::MIN;
+    let mut titles: Vec<BTreeSet<u64>> = Vec::new();
+    for part in &cut.parts {
+        let (start_s, end_s) = clusters.placed[clusters.typical(*part)].span();
+        if start_s >= told_s.saturating_sub(SLIP_S) {
+            titles.push(records(*part).filter_map(|record| record.title).collect());
+            told_s = end_s;
+        }
+    }
+    let are_other =
+        |two: &[BTreeSet<u64>]| !two[0].is_empty() && !two[1].is_empty() && two[0].is_disjoint(&two[1]);
+    titles.len() > 2 || titles.windows(2).any(are_other)
+}
+
 /// Whether somebody went from a machine to lifting or back: two, whatever ran through both.
 fn is_round_lifting(legs: &[Option<&str>]) -> bool {
     legs.contains(&Some(GYM)) && legs.iter().any(|leg| *leg != Some(GYM))
@@ -294,11 +337,13 @@ fn length_s(clusters: &Clusters, cluster: usize) -> i64 {
 
 /// Whether one part begins where another ended or began, as far as their tracks tell.
 fn leads_to(clusters: &Clusters, one: usize, next: usize) -> Option<bool> {
-    let track = |cluster: usize| {
-        let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
-        records.filter(|r| !r.is_virtual && !r.footprint.is_empty()).map(|r| &r.footprint).next()
-    };
-    track(one)?.leads_to(track(next)?)
+    track(clusters, one)?.leads_to(track(clusters, next)?)
+}
+
+/// The way that a cluster went, if one of its records tells.
+fn track<'c>(clusters: &'c Clusters, cluster: usize) -> Option<&'c Footprint> {
+    let records = clusters.members[cluster].iter().map(|at| &clusters.records[*at]);
+    records.filter(|r| !r.is_virtual && !r.footprint.is_empty()).map(|r| &r.footprint).next()
 }
 
 /// What most records of a cluster call the sport.

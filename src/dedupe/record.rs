@@ -9,7 +9,7 @@ use twox_hash::XxHash64;
 use super::footprint::Footprint;
 use super::titles::given;
 use crate::model::columns::{TimeType, second_of};
-use crate::model::sport::{self, Sport};
+use crate::model::sport::{self, RIDE, Sport};
 use crate::sources::Source;
 
 /// How far a start can be trusted, as the rows say it.
@@ -122,6 +122,13 @@ impl Record {
     /// Whether both are of one account, or of one app's records in a hub.
     pub fn is_of_one_account_with(&self, other: &Record) -> bool {
         self.source == other.source && !(self.source.spec().is_hub() && self.app != other.app)
+    }
+
+    /// Whether it was ridden on a trainer: it says so, or its device's file knows how far it went, and not where.
+    pub fn is_on_trainer(&self) -> bool {
+        let is_ride = self.sport.is_some_and(|sport| sport.family == RIDE);
+        self.is_virtual
+            || (is_ride && self.file.is_some() && self.footprint.is_empty() && self.distance_m.is_some())
     }
 
     /// What made it, as far as it says.

@@ -35,7 +35,7 @@ impl Day {
 pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
     let mut order: Vec<(i64, usize)> = Vec::new();
     for (number, group) in groups.iter().enumerate().filter(|(_, group)| is_on_snow(clusters, group)) {
-        let start_s = group.members.iter().map(|(at, _)| clusters.placed[*at].start_s).min();
+        let start_s = timed(clusters, group).map(|at| clusters.placed[at].start_s).min();
         order.extend(start_s.map(|start_s| (start_s, number)));
     }
     order.sort_unstable();
@@ -86,15 +86,21 @@ fn is_on_snow(clusters: &Clusters, group: &Group) -> bool {
         .collect();
     let on_snow = families.iter().filter(|family| **family == SNOW).count();
     2 * on_snow > families.len()
-        && group.members.iter().all(|(at, role)| *role != Role::Whole && !clusters.placed[*at].is_by_hand)
+        && group.members.iter().all(|(_, role)| *role != Role::Whole)
+        && timed(clusters, group).next().is_some()
+}
+
+/// The records that say when they were: what was typed in is at no time.
+fn timed(clusters: &Clusters, group: &Group) -> impl Iterator<Item = usize> {
+    group.members.iter().map(|(at, _)| *at).filter(|at| !clusters.placed[*at].is_by_hand)
 }
 
 fn day(clusters: &Clusters, group: &Group, number: usize) -> Day {
-    let spans = || group.members.iter().map(|(at, _)| clusters.placed[*at].span());
+    let spans = || timed(clusters, group).map(|at| clusters.placed[at].span());
     let from_s = spans().map(|span| span.0).min().unwrap_or_default();
     let to_s = spans().map(|span| span.1).max().unwrap_or_default();
-    let runs = group.members.iter().map(|(at, _)| *at);
-    let runs = runs.filter(|at| (1..=LONGEST_RUN_S).contains(&clusters.placed[*at].length_s));
+    let runs =
+        timed(clusters, group).filter(|at| (1..=LONGEST_RUN_S).contains(&clusters.placed[*at].length_s));
     let runs = runs.map(|at| (clusters.records[at].source, clusters.placed[at].span()));
     Day { span: (from_s, to_s), runs: runs.collect(), groups: vec![number] }
 }

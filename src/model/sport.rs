@@ -26,6 +26,7 @@ pub const ANY_FAMILY: &str = "any";
 pub const SNOW: &str = "snow";
 /// That of sports on the spot.
 pub const GYM: &str = "gym";
+pub const RIDE: &str = "ride";
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -220,3 +220,55 @@ fn an_account_that_names_no_device_may_hold_one_workout_under_two_names() {
     under_two_names("hike", 7).are_one(&names);
     under_two_names("hike", 20 * 60).are_two("watch 0", "computer 0");
 }
+
+/// Ten walks that an account holds twice, and a phone tells as the first of both.
+fn walks(second_bpm: impl Fn(i64) -> f64) -> Found {
+    let mut person = Person::default();
+    for day in 0..10 {
+        let at = day * DAY_S;
+        person.add(record(Apple, &format!("phone {day}"), "walk", at, 36.0, 3.1)).heart_rate_bpm =
+            Some(105.0);
+        person.add(record(Strava, &format!("own {day}"), "walk", at, 36.0, 3.1)).heart_rate_bpm = Some(105.0);
+        let second = record(Strava, &format!("second {day}"), "walk", at + 9, 35.8, 3.12);
+        person.add(second).heart_rate_bpm = Some(second_bpm(day));
+    }
+    person.link()
+}
+
+#[test]
+fn a_couple_is_known_by_its_hearts_though_they_beat_as_one_now_and_then() {
+    // Never as far apart as two hearts would have to be on one day alone.
+    let found = walks(|day| 105.0 + [1.0, 9.0, -11.0, 6.0, 3.0, 10.0, -9.0, 4.0, 7.0, -10.0][day as usize]);
+    for day in 0..10 {
+        found.are_one(&[&format!("phone {day}"), &format!("own {day}")]);
+        found.are_two(&format!("second {day}"), &format!("own {day}"));
+    }
+    // Two wrists of one body.
+    let found = walks(|day| 105.0 + [1.0, 3.0, -2.0, 0.0, 5.0, 1.0, -1.0, 2.0, 9.0, -1.0][day as usize]);
+    (0..10).for_each(|day| found.are_one(&[&format!("second {day}"), &format!("own {day}")]));
+}
+
+#[test]
+fn an_app_that_tells_another_heart_of_the_same_recording_makes_no_second_body() {
+    let mut person = Person::default();
+    for day in 0..4 {
+        let mut recorded = |source, name: &str, late_s: i64, km: f64, bpm: f64| {
+            let mut ride =
+                record(source, &format!("{source} {name} {day}"), "ride", day * DAY_S + late_s, 61.0, km);
+            (ride.heart_rate_bpm, ride.footprint) = (Some(bpm), way(0.0, 0.0, 24.0));
+            ride.device = Some(name.len() as u64);
+            person.add(ride);
+        };
+        for (name, late_s, km) in [("watch", 0, 24.0), ("computer", 8, 24.2)] {
+            recorded(Strava, name, late_s, km, 143.0);
+            // Of the whole ride; the other counts what moved.
+            recorded(Files, name, late_s, km, if name == "watch" { 140.0 } else { 161.0 });
+        }
+    }
+    let found = person.link();
+    for day in 0..4 {
+        let names = ["strava watch", "files watch", "strava computer", "files computer"];
+        let names = names.map(|name| format!("{name} {day}"));
+        found.are_one(&names.each_ref().map(String::as_str));
+    }
+}

@@ -416,3 +416,64 @@ fn what_was_typed_in_without_a_distance_is_no_whole_of_what_it_happens_to_span()
     found.are_two("one", "two");
     found.are_two("typed", "two");
 }
+
+#[test]
+fn a_loop_that_was_run_while_a_forgotten_watch_lay_still_is_another() {
+    let mut person = Person::default();
+    for source in [Strava, Garmin] {
+        let mut told = |name: &str, minute: i64, minutes: f64, km: f64| {
+            let run = record(source, &format!("{name} {source}"), "run", minute * 60, minutes, km);
+            person.add(run).footprint = way(0.0, 0.0, 6.0);
+        };
+        told("forgotten", 0, 136.0, 6.1);
+        told("trimmed", 0, 35.0, 6.0);
+        told("next", 96, 34.0, 6.1);
+        told("next forgotten", 96, 90.0, 6.2);
+    }
+    let found = person.link();
+    for source in [Strava, Garmin] {
+        found.are_one(&[&format!("forgotten {source}"), &format!("trimmed {source}")]);
+        found.are_one(&[&format!("next {source}"), &format!("next forgotten {source}")]);
+        found.are_two(&format!("forgotten {source}"), &format!("next {source}"));
+        found.are_two(&format!("forgotten {source}"), &format!("next forgotten {source}"));
+    }
+}
+
+#[test]
+fn runs_on_snow_are_one_day_though_one_account_rounds_them_to_minutes() {
+    let mut person = Person::default();
+    for (name, minute, minutes) in RUNS {
+        let at = minute * 60;
+        person.add(record(Garmin, name, "workout", at + 20, minutes, minutes / 3.0)).footprint =
+            way(0.0, 0.0, minutes / 3.0);
+        let typed =
+            person.add(record(Strava, &format!("{name} typed"), "snowboard", at, minutes, minutes / 3.0));
+        typed.is_manual = true;
+    }
+    let found = person.link();
+    found.are_one(&RUNS.map(|(name, ..)| name));
+}
+
+#[test]
+fn what_midnight_cut_in_two_is_one_and_what_begins_then_is_another() {
+    let evening = |second_s: i64, sport: &str| {
+        let mut person = Person::default();
+        for source in [Strava, Garmin] {
+            // 23:42:10 to midnight, and on.
+            person.add(record(
+                source,
+                &format!("before {source}"),
+                "walk",
+                DAY_S - 1_070,
+                1_069.0 / 60.0,
+                1.4,
+            ));
+            let after = record(source, &format!("after {source}"), sport, DAY_S + second_s, 22.3, 1.8);
+            person.add(after);
+        }
+        person.link()
+    };
+    evening(0, "walk").are_one(&["before strava", "before garmin", "after strava", "after garmin"]);
+    evening(90, "walk").are_two("before strava", "after garmin");
+    evening(0, "ride").are_two("before strava", "after garmin");
+}

@@ -159,3 +159,44 @@ fn what_a_watch_ran_through_for_long_is_a_rest() {
     ride(92).are_one(&["there strava", "there apple", "back strava", "back apple", "through"]);
     ride(240).are_two("there strava", "back strava");
 }
+
+#[test]
+fn lessons_are_each_their_own_though_a_watch_ran_through_and_lifting_with_a_break_is_one() {
+    let session = |sports: [&str; 2], source: Source| {
+        let mut person = Person::default();
+        person.add(record(source, "first", sports[0], 0, 31.0, 0.0));
+        person.add(record(source, "second", sports[1], 32 * 60, 45.0, 0.0));
+        person.add(record(Garmin, "through", "workout", 20, 77.0, 0.0));
+        person.link()
+    };
+    for sports in [["yoga", "yoga"], ["high_intensity_interval_training", "pilates"], ["ride", "yoga"]] {
+        let found = session(sports, Strava);
+        found.are_two("first", "second");
+        found.are_one(&["through", "first"]);
+        found.are_one(&["through", "second"]);
+    }
+    session(["weight_training", "weight_training"], Strava).are_one(&["first", "second", "through"]);
+}
+
+#[test]
+fn rides_in_a_game_are_each_their_own_though_a_watch_ran_through_and_one_that_broke_off_is_one() {
+    let evening = |titles: &[&str], kind: &str| {
+        let mut person = Person::default();
+        for (n, title) in titles.iter().enumerate() {
+            let ride = record(Strava, &format!("saved {n}"), kind, n as i64 * 1_500, 23.0, 13.0);
+            // A bike computer's file of a ride without a place is one on a trainer.
+            person.add(Record { title: titles::given(title), file: Some(n as u64), ..ride });
+        }
+        let minutes = titles.len() as f64 * 25.0 - 2.5;
+        person.add(record(Garmin, "through", "ride", 15, minutes, minutes * 0.55));
+        person.link()
+    };
+    for kind in ["virtual_ride", "ride"] {
+        let three = evening(&["Tempo", "Tempo", "Tempo"], kind);
+        three.are_two("saved 0", "saved 1");
+        three.are_two("saved 1", "saved 2");
+        three.are_one(&["through", "saved 2"]);
+        evening(&["Crit City", "Easy"], kind).are_two("saved 0", "saved 1");
+        evening(&["Tempo", "Tempo"], kind).are_one(&["saved 0", "saved 1", "through"]);
+    }
+}
