@@ -126,7 +126,8 @@ pub struct Clusters<'a> {
     habits: Habits,
     copies: Copies,
     false_starts: FalseStarts,
-    /// Pairs that were at two places at one time, or are two things that one device recorded.
+    /// Pairs that were at two places at one time, or are two things that one device recorded, or of which one lay still
+    /// meanwhile.
     two: BTreeSet<Pair>,
 }
 

@@ -66,8 +66,7 @@ impl Company {
         let mut company = Company { in_doubt: in_doubt(records, pairs), ..Company::default() };
         let mut times: BTreeMap<Source, usize> = BTreeMap::new();
         let mut copies: BTreeMap<Source, usize> = BTreeMap::new();
-        let is_of_two = |s: &&Scored| company.is_of_two(records, s);
-        let of_two: Vec<&Scored> = pairs.iter().filter(is_of_two).collect();
+        let of_two: Vec<&Scored> = pairs.iter().filter(|s| company.is_of_two(records, s)).collect();
         for scored in of_two {
             let Pair { a, b } = scored.pair;
             company.beside.extend([a, b]);
@@ -117,29 +116,40 @@ impl Company {
 
     /// Beats per minute that two hearts are apart, as far as that can be believed.
     fn hearts(&self, records: &[Record], pair: Pair) -> Option<f64> {
-        let is_sure = ![pair.a, pair.b].iter().any(|at| self.in_doubt.contains(at));
-        hearts(records, pair).filter(|_| is_sure)
+        hearts(records, pair).filter(|_| self.are_hearts_sure(pair))
+    }
+
+    fn are_hearts_sure(&self, pair: Pair) -> bool {
+        !(self.in_doubt.contains(&pair.a) || self.in_doubt.contains(&pair.b))
     }
 
     /// Accounts whose records at one time often tell of two hearts: the devices of one body tell of one.
     fn couples(&self, records: &[Record], pairs: &[Scored]) -> HashSet<Source> {
         const FEWEST: usize = 6;
+        // A band on the wrist is wrong now and then, and seldom by much.
+        const APART: f64 = 0.4;
+        const FAR_APART: f64 = 0.11;
         let mut told: BTreeMap<Source, (usize, usize, usize)> = BTreeMap::new();
+        // Of three devices on one body one may be wrong, and would be twice.
+        let mut seen: HashSet<usize> = HashSet::new();
         for scored in pairs.iter().filter(|s| is_any(s, TIME, &["same", "aligned", "close"])) {
             let (a, b) = (&records[scored.pair.a], &records[scored.pair.b]);
             let is_meant = a.source == b.source && !a.source.spec().is_hub() && !is(scored, IDENTITY, "same");
-            if let Some(bpm) = self.hearts(records, scored.pair).filter(|_| is_meant) {
+            if let Some(bpm) = self.hearts(records, scored.pair).filter(|_| is_meant)
+                && !seen.contains(&scored.pair.a)
+                && !seen.contains(&scored.pair.b)
+            {
+                seen.extend([scored.pair.a, scored.pair.b]);
                 let (all, apart, far) = told.entry(a.source).or_default();
                 *all += 1;
                 *apart += usize::from(bpm > ONE_HEART_BPM);
                 *far += usize::from(bpm > 2.0 * ONE_HEART_BPM);
             }
         }
-        // A band on the wrist is wrong now and then, and seldom by much.
-        let is_of_two = |(all, apart, far): (usize, usize, usize)| {
-            all >= FEWEST && 5 * apart >= 2 * all && 9 * far >= all
+        let is_couples = |(all, apart, far): (usize, usize, usize)| {
+            all >= FEWEST && apart as f64 >= APART * all as f64 && far as f64 >= FAR_APART * all as f64
         };
-        told.into_iter().filter(|(_, told)| is_of_two(*told)).map(|(source, _)| source).collect()
+        told.into_iter().filter(|(_, told)| is_couples(*told)).map(|(source, _)| source).collect()
     }
 
     /// Whether two records of one source are of two people: at one time at two places, or with two hearts.
@@ -152,7 +162,7 @@ impl Company {
         let is_bad_receiver = is_any(scored, TIME, &["same", "aligned", "close"]) && has_one_size(scored);
         let is_elsewhere = is(scored, TRACK, "elsewhere") && !is_bad_receiver;
         let is_whole = kind(scored) == Kind::Whole && !is(scored, TIME, "slid");
-        let is_sure = ![a, b].iter().any(|at| self.in_doubt.contains(at));
+        let is_sure = self.are_hearts_sure(scored.pair);
         is_elsewhere || (is_whole && is_sure && is_any(scored, EFFORT, &["different", "other"]))
     }
 

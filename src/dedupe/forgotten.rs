@@ -23,7 +23,9 @@ pub fn beside(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pa
     let mut went_until_s: HashMap<usize, i64> = HashMap::new();
     for scored in pairs.iter().filter(|s| relation::kind(s.pattern[TIME]) == Kind::Part) {
         let (short, long) = by_length(placed, scored.pair);
-        if (placed[short].start_s - placed[long].start_s).abs() > TOGETHER_S {
+        // Whoever knows how long somebody moved does not know when that was over.
+        let is_sure = placed[short].is_timed() && records[short].elapsed_s.is_some();
+        if !is_sure || (placed[short].start_s - placed[long].start_s).abs() > TOGETHER_S {
             continue;
         }
         let is_all = distances(records, short, long).is_some_and(|(of_short, of_long)| {
@@ -35,7 +37,9 @@ pub fn beside(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pa
         }
     }
     let lay_still = |(long, other): (usize, usize)| {
-        let is_later = went_until_s.get(&long).is_some_and(|s| placed[other].start_s >= s - SLIP_S);
+        let is_later = went_until_s.get(&long).is_some_and(|s| placed[other].start_s >= s - SLIP_S)
+            && placed[other].is_timed()
+            && placed[other].start_s > placed[long].start_s + TOGETHER_S;
         let has_gone = distances(records, other, long)
             .is_some_and(|(of_other, of_long)| of_other > 2.0 * (1.0 - ALL_BUT) * of_long);
         is_later && has_gone

@@ -1,7 +1,7 @@
 //! One person's records to pairs with decisions and groups of the same workout: a pure function.
 //!
 //! ```text
-//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ company ─ sequence ─ decide ─ cluster ─ lonely, stray ─ outing, snow
+//! zones ─ timeline ─ block ─ relation, compare ─ clock ─ company ─ sequence ─ decide ─ cluster ─ lonely, stray ─ outing, snow, race, midnight
 //! (of days) (where each  (which  (levels)         (seconds) (shared  (parts)  (pairs)  (what     (what         (workouts,
 //!            record lies) pairs)                              accounts)                 overlaps)  lies apart)    parts)
 //! ```

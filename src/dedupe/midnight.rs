@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 
 use super::cluster::{self, Clusters, Group, Role};
+use super::placed::Placed;
 use super::relation::DAY_S;
-use crate::model::sport::Sport;
 use crate::sources::Source;
 
 /// The second before midnight may belong to either side.
 const SLIP_S: i64 = 2;
-/// Where nobody knows the zone, midnight is at a whole hour.
-const HOUR_S: i64 = 3600;
+/// Whoever records all day long has no outing.
+const LONGEST_S: i64 = 36 * 3600;
 
 /// Brings together the groups of the two halves.
 pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
@@ -33,18 +33,24 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
         };
         let all = || groups[to].members.iter().chain(&groups[from].members);
         let members: Vec<usize> = all().map(|(at, _)| *at).collect();
-        if to == from || all().any(|(_, role)| *role == Role::Whole) || clusters.are_denied(&members) {
-            continue;
-        }
-        let spans = || members.iter().map(|at| clusters.placed[*at].span());
+        let spans =
+            || members.iter().map(|at| &clusters.placed[*at]).filter(|p| p.is_timed()).map(Placed::span);
         let from_s = spans().map(|span| span.0).min().unwrap_or_default();
         let to_s = spans().map(|span| span.1).max().unwrap_or_default();
+        let is_too_long = to_s - from_s > LONGEST_S;
+        let has_whole = all().any(|(_, role)| *role == Role::Whole);
+        if to == from || is_too_long || has_whole || clusters.are_denied(&members) {
+            continue;
+        }
         let mut halves = std::mem::take(&mut groups[from].members);
         halves.append(&mut groups[to].members);
         for (at, role) in &mut halves {
             groups_of[*at] = vec![to];
-            let is_whole = 10 * clusters.placed[*at].length_s >= 9 * (to_s - from_s);
-            *role = if is_whole { Role::Same } else { Role::Part };
+            let placed = &clusters.placed[*at];
+            if placed.is_timed() {
+                let is_all = 10 * placed.length_s >= 9 * (to_s - from_s);
+                *role = if is_all { Role::Same } else { Role::Part };
+            }
         }
         groups[to].members = halves;
     }
@@ -54,20 +60,18 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
 /// Whether it says when it was, to the second: whatever is planned begins and ends at full hours.
 fn is_timed(clusters: &Clusters, at: usize) -> bool {
     let placed = &clusters.placed[at];
-    placed.length_s > 0 && !placed.is_by_hand && (placed.start_s % 60 != 0 || placed.length_s % 60 != 0)
+    placed.is_timed() && (placed.start_s % 60 != 0 || placed.length_s % 60 != 0)
 }
 
+/// Whether it begins with a day of the person's zone.
 fn at_midnight(clusters: &Clusters, at: usize) -> bool {
     let placed = &clusters.placed[at];
-    match placed.offset_s {
-        Some(offset_s) => (placed.start_s + offset_s) % DAY_S == 0,
-        None => placed.start_s % HOUR_S == 0,
-    }
+    placed.offset_s.is_some_and(|offset_s| (placed.start_s + offset_s) % DAY_S == 0)
 }
 
 /// Whether one account tells of both, under one name.
 fn are_halves(clusters: &Clusters, before: usize, later: usize) -> bool {
     let (a, b) = (&clusters.records[before], &clusters.records[later]);
-    let family = |sport: Option<Sport>| sport.map(|sport| sport.family);
-    before != later && a.is_of_one_account_with(b) && family(a.sport) == family(b.sport)
+    let are_one_sport = a.sport.zip(b.sport).is_some_and(|(one, other)| one.family == other.family);
+    before != later && a.is_of_one_account_with(b) && are_one_sport
 }

@@ -180,9 +180,10 @@ fn is_outing(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
     if is_event || (race::is_race(&legs) && cut.gap_s <= race::LONGEST_CHANGE_S) {
         return true;
     }
+    let has_track = |cluster: &usize| track(clusters, *cluster).is_some();
+    let is_indoors = !cut.parts.iter().chain([&whole]).any(has_track);
     if stood_still(clusters, whole, cut)
-        || are_classes(clusters, whole, cut)
-        || are_games(clusters, whole, cut)
+        || (is_indoors && (are_lessons(clusters, cut) || are_games(clusters, whole, cut)))
     {
         return false;
     }
@@ -269,19 +270,17 @@ fn is_first(clusters: &Clusters, cut: &Cut, part: usize) -> bool {
     })
 }
 
-/// Whether these are lessons, or other things that people go to one after the other: on the spot, and each of them is
-/// something else, or something that has a beginning and an end. Lifting has many breaks.
-fn are_classes(clusters: &Clusters, whole: usize, cut: &Cut) -> bool {
-    const LIFTING: &str = "weight_training";
-    let has_track = |cluster: &usize| track(clusters, *cluster).is_some();
-    if cut.parts.iter().chain([&whole]).any(has_track) {
-        return false;
-    }
+/// Whether people went from one thing on the spot to another, or from one lesson to the next. Lifting and climbing have
+/// many breaks, and a recorder that died is soon begun again.
+fn are_lessons(clusters: &Clusters, cut: &Cut) -> bool {
+    const LESSONS: [&str; 5] = ["crossfit", "dance", "high_intensity_interval_training", "pilates", "yoga"];
     let sports = cut.parts.iter().filter_map(|part| sport(clusters, *part));
     let names: BTreeMap<&str, &str> = sports.map(|sport| (sport.name, sport.family)).collect();
-    let is_lesson = |(name, family): (&&str, &&str)| *family == GYM && *name != LIFTING;
-    let is_on_the_spot = names.values().any(|family| *family == GYM);
-    is_on_the_spot && (names.len() > 1 || names.iter().any(is_lesson))
+    match names.len() {
+        0 => false,
+        1 => cut.gap_s >= SLIP_S && names.keys().all(|name| LESSONS.contains(name)),
+        _ => names.values().any(|family| *family == GYM),
+    }
 }
 
 /// Whether these are rides or runs in a game, each of them saved by itself: many, or two that are called something
@@ -363,11 +362,7 @@ fn with_roles(clusters: &Clusters, members: &[usize]) -> Vec<(usize, Role)> {
     const MUCH_SHORTER: f64 = 0.8;
     const MUCH_LONGER: f64 = 1.25;
     let length_s = |at: usize| clusters.placed[at].length_s as f64;
-    let measured: Vec<usize> = members
-        .iter()
-        .copied()
-        .filter(|at| clusters.placed[*at].length_s > 0 && !clusters.placed[*at].is_by_hand)
-        .collect();
+    let measured: Vec<usize> = members.iter().copied().filter(|at| clusters.placed[*at].is_timed()).collect();
     let agree = |at: usize| -> usize {
         let alike =
             measured.iter().filter(|other| (length_s(**other) - length_s(at)).abs() <= ALIKE * length_s(at));

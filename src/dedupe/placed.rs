@@ -46,6 +46,11 @@ impl Placed {
     pub fn span(&self) -> (i64, i64) {
         (self.start_s, self.end_s())
     }
+
+    /// Whether it says from when to when it was: what is typed in is at no time.
+    pub fn is_timed(&self) -> bool {
+        self.length_s > 0 && !self.is_by_hand
+    }
 }
 
 /// Why a record lies elsewhere than it says.

@@ -110,9 +110,8 @@ fn is_of(legs: &[Leg], race: &[usize; 3], other: &Leg) -> bool {
     })
 }
 
-/// What is typed in is at no time.
 fn leg(clusters: &Clusters, at: usize) -> Option<Leg> {
     let placed = &clusters.placed[at];
     let family = clusters.records[at].sport.map(|sport| sport.family).filter(|family| *family != ANY_FAMILY);
-    (placed.length_s > 0 && !placed.is_by_hand).then(|| Leg { span: placed.span(), family, at })
+    placed.is_timed().then(|| Leg { span: placed.span(), family, at })
 }

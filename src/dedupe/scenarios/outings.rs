@@ -460,16 +460,11 @@ fn what_midnight_cut_in_two_is_one_and_what_begins_then_is_another() {
         let mut person = Person::default();
         for source in [Strava, Garmin] {
             // 23:42:10 to midnight, and on.
-            person.add(record(
-                source,
-                &format!("before {source}"),
-                "walk",
-                DAY_S - 1_070,
-                1_069.0 / 60.0,
-                1.4,
-            ));
-            let after = record(source, &format!("after {source}"), sport, DAY_S + second_s, 22.3, 1.8);
-            person.add(after);
+            let before = format!("before {source}");
+            let one = person.add(record(source, &before, "walk", DAY_S - 1_070, 1_069.0 / 60.0, 1.4));
+            one.utc_offset_s = Some(0);
+            let after = format!("after {source}");
+            person.add(record(source, &after, sport, DAY_S + second_s, 22.3, 1.8)).utc_offset_s = Some(0);
         }
         person.link()
     };

@@ -1,6 +1,7 @@
 //! One user's messages on their way: what is next, and when it may go.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::pacer::Pacer;
@@ -157,19 +158,24 @@ impl Lane {
     }
 
     /// How many of those that were not begun may go in the next call, as far as this lane goes.
-    pub fn next_call(&self, most: usize, is_ordered: bool) -> usize {
+    pub fn may_go(&self, now: Instant, most: usize, is_ordered: bool) -> usize {
         let of_pace = self.pace.as_ref().map_or(most, Pacer::at_once);
-        self.room(most, 0, is_ordered).min(of_pace).min(self.made.len() + self.queue.len())
+        let is_time = self.next_at(now, is_ordered).is_some_and(|at| at <= now);
+        if is_time { self.room(most, 0, is_ordered).min(of_pace).min(self.left() as usize) } else { 0 }
     }
 
-    /// Makes messages before their turn, until so many wait, or there are so many bytes more of them.
-    pub fn make_ahead(&mut self, most: usize, most_bytes: usize) {
-        let mut bytes = 0;
-        while self.made.len() < most
-            && bytes < most_bytes
+    /// Whether so many wait that were made before their turn.
+    pub fn has_made(&self, most: usize) -> bool {
+        self.made.len() >= most
+    }
+
+    /// Makes messages before their turn, until so many wait, or all lanes' have so many `bytes`.
+    pub fn make_ahead(&mut self, most: usize, bytes: &AtomicUsize, most_bytes: usize) {
+        while !self.has_made(most)
+            && bytes.load(Ordering::Relaxed) < most_bytes
             && let Some(made) = self.make()
         {
-            bytes += made.length();
+            bytes.fetch_add(made.length(), Ordering::Relaxed);
             // One that fails ends the run when its turn comes; what goes before it is sent.
             let has_failed = made.bytes.is_err();
             self.made.push_back(made);
@@ -216,9 +222,14 @@ impl Lane {
         }
         let made = self.made.pop_front().or_else(|| self.make());
         let Some(Made { ready, bytes }) = made else { return Ok(Next::Nothing) };
-        let bytes = match bytes? {
-            Ok(bytes) => bytes,
-            Err(why) => return Ok(Next::Unsendable(ready, why)),
+        let bytes = match bytes {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(why)) => return Ok(Next::Unsendable(ready, why)),
+            Err(e) => {
+                // It was not begun; nothing behind it was made.
+                self.queue.push_front(ready);
+                return Err(e);
+            }
         };
         let message = Message {
             user_id: self.user_id.clone(),

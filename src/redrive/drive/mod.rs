@@ -1,9 +1,10 @@
 //! Sends what is planned: oldest first, never two of one user at a time unless the sink keeps their order or that is
 //! allowed, at a pace.
 //!
-//! A loop over lanes, one for each user that is being sent for. What is ready of all of them is written down in one go,
-//! then sent; what came back is written down in one go, too. A message whose end is unknown is sent again before
-//! anything later of its user; where it stays unknown, the user's lane ends there, so that the order holds.
+//! A loop over lanes, one for each user that is being sent for. What the paces let go next is made on all cores. What is
+//! ready of all of them is written down in one go, then sent; what came back is written down in one go, too. A message
+//! whose end is unknown is sent again before anything later of its user; where it stays unknown, the user's lane ends
+//! there, so that the order holds.
 
 mod dead_letters;
 mod driven;
@@ -14,6 +15,7 @@ mod runs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -40,8 +42,10 @@ const MOST_OF_A_USER: usize = 64;
 const LANES_OF_BATCHES: usize = 256;
 /// From this attempt on, a message goes in a call of its own, so that what is wrong with it keeps nobody else back.
 const ALONE_FROM: u32 = 3;
-/// Bytes of messages that wait for a call, or are in one.
+/// Bytes of messages that are in a call, or about to be,
 const MOST_BYTES_ON_THE_WAY: usize = 64 << 20;
+/// and of those that were made before their turn.
+const MOST_BYTES_MADE: usize = 32 << 20;
 
 /// What a watcher sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,14 +225,19 @@ impl Driver<'_> {
             let number = (self.turn + turn) % lanes;
             let mut of_lane = 0;
             while ready.len() < most && self.bytes_on_the_way < MOST_BYTES_ON_THE_WAY {
-                match self.next_of(number, of_lane, &mut wake)? {
-                    Turn::Attempt(attempt) => {
+                match self.next_of(number, of_lane, &mut wake) {
+                    Ok(Turn::Attempt(attempt)) => {
                         self.bytes_on_the_way += attempt.message.bytes.len();
                         of_lane += 1;
                         ready.push(*attempt);
                     }
-                    Turn::NothingNow => continue 'lanes,
-                    Turn::NobodyNow => break 'lanes,
+                    Ok(Turn::NothingNow) => continue 'lanes,
+                    Ok(Turn::NobodyNow) => break 'lanes,
+                    // It ends the run; what was ready before it goes.
+                    Err(e) => {
+                        self.failed.get_or_insert(e);
+                        break 'lanes;
+                    }
                 }
             }
         }
@@ -261,22 +270,21 @@ impl Driver<'_> {
         if self.is_stopping() {
             return;
         }
-        let most = self.pace.as_ref().map_or(most, |pace| pace.at_once().min(most));
+        let of_everybody = self.pace.as_ref().map_or(most, |pace| pace.at_once().min(most));
         let (of_a_user, is_ordered) = (self.most_of_a_user(), !self.options.unordered);
         let turn = self.turn % self.lanes.len().max(1);
         let (later, first) = self.lanes.split_at_mut(turn);
-        let mut bytes = self.bytes_on_the_way;
-        let (mut wanted, mut made) = (Vec::new(), 0);
+        let bytes = AtomicUsize::new(0);
+        let (mut wanted, mut going, now) = (Vec::new(), 0, Instant::now());
         for lane in first.iter_mut().chain(later) {
-            let of_lane = lane.next_call(of_a_user, is_ordered);
-            bytes += lane.made_bytes();
-            if of_lane > 0 && made < most {
-                made += of_lane;
+            bytes.fetch_add(lane.made_bytes(), Ordering::Relaxed);
+            let of_lane = lane.may_go(now, of_a_user, is_ordered);
+            if going < of_everybody && !lane.has_made(of_lane) {
                 wanted.push((lane, of_lane));
             }
+            going += of_lane;
         }
-        let each = MOST_BYTES_ON_THE_WAY.saturating_sub(bytes) / wanted.len().max(1);
-        wanted.into_par_iter().for_each(|(lane, most)| lane.make_ahead(most, each));
+        wanted.into_par_iter().for_each(|(lane, most)| lane.make_ahead(most, &bytes, MOST_BYTES_MADE));
     }
 
     /// Takes out what goes in one call.

@@ -64,8 +64,8 @@ pub fn of_reference(raw_ref: &str) -> Option<Original> {
 pub struct Reader {
     last: Option<(Key, u64)>,
     body: Vec<u8>,
-    /// Of the elements of a list, where they stand and can be read.
-    elements: Vec<Option<Range<usize>>>,
+    /// Of a list, where its elements stand that can be read.
+    elements: Option<Vec<Option<Range<usize>>>>,
 }
 
 impl Reader {
@@ -92,16 +92,14 @@ impl Reader {
             if is_of_another || header.user_id != user_id {
                 return Err(gone("something else stands there"));
             }
-            self.elements.clear();
-            if json::is_list(&body) {
-                self.elements = json::element_ranges(&body).map_err(|e| gone(&e))?;
-            }
+            let elements = json::is_list(&body).then(|| json::element_ranges(&body));
+            self.elements = elements.transpose().map_err(|e| gone(&e))?;
             self.body = body;
             self.last = Some(place);
         }
-        let original = match original.index {
-            Some(index) if !self.elements.is_empty() => {
-                let range = self.elements.get(index).ok_or_else(|| gone("the list is shorter"))?;
+        let original = match (original.index, &self.elements) {
+            (Some(index), Some(elements)) => {
+                let range = elements.get(index).ok_or_else(|| gone("the list is shorter"))?;
                 &self.body[range.clone().ok_or_else(|| gone("it cannot be read"))?]
             }
             _ => &self.body,

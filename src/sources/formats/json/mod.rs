@@ -70,8 +70,8 @@ pub fn for_each_element(
     mut each: impl FnMut(usize, Result<Value<'_, '_>, String>),
 ) -> Result<(), String> {
     let mut index = 0;
-    elements(bytes, |_, element| {
-        each(index, element);
+    elements(bytes, |element| {
+        each(index, element.map(|(_, value)| value));
         index += 1;
     })
 }
@@ -79,22 +79,22 @@ pub fn for_each_element(
 /// Where the elements that [`for_each_element`] finds stand; None for one that cannot be read.
 pub fn element_ranges(bytes: &[u8]) -> Result<Vec<Option<Range<usize>>>, String> {
     let mut ranges = Vec::new();
-    elements(bytes, |range, element| ranges.push(element.is_ok().then_some(range)))?;
+    elements(bytes, |element| ranges.push(element.ok().map(|(range, _)| range)))?;
     Ok(ranges)
 }
 
 /// Calls `each` for every element of an array, and with where it stands.
 fn elements(
     bytes: &[u8],
-    mut each: impl FnMut(Range<usize>, Result<Value<'_, '_>, String>),
+    mut each: impl FnMut(Result<(Range<usize>, Value<'_, '_>), String>),
 ) -> Result<(), String> {
     let trimmed = trim(bytes);
     let begin = trimmed.as_ptr().addr() - bytes.as_ptr().addr();
     let place = |range: Range<usize>| begin + range.start..begin + range.end;
-    let Err(at) = plain_elements(trimmed, |range, value| each(place(range), Ok(value))) else {
+    let Err(at) = plain_elements(trimmed, |range, value| each(Ok((place(range), value)))) else {
         return Ok(());
     };
-    if !is_list(trimmed) {
+    if trimmed.first() != Some(&b'[') {
         return Err(parse(bytes, |parsed| match parsed {
             Ok(value) => format!("expected a list, found {}", kind(value)),
             Err(_) => format!("expected a list, found {}", guess(trimmed)),
@@ -103,12 +103,13 @@ fn elements(
     let mut mended = trimmed.to_vec();
     surrogates::mend(&mut mended);
     let mut scan = Scan::of(&mended, at);
-    while let Some((range, element)) = scan.next_element() {
-        let text = &mended[range.clone()];
-        let range = place(range);
+    while let Some(element) = scan.next_element() {
         match element {
-            Ok(()) => parse(text, |parsed| each(range, parsed.map_err(|e| e.to_string()))),
-            Err(reason) => each(range, Err(reason)),
+            Ok(range) => parse(&mended[range.clone()], |parsed| match parsed {
+                Ok(value) => each(Ok((place(range), value))),
+                Err(e) => each(Err(e.to_string())),
+            }),
+            Err(reason) => each(Err(reason)),
         }
     }
     Ok(())

@@ -20,8 +20,8 @@ impl<'a> Scan<'a> {
         Scan { bytes: array, at, resyncs: 0, is_over: false }
     }
 
-    /// Where the next element stands, and whether it can be read.
-    pub fn next_element(&mut self) -> Option<(Range<usize>, Result<(), String>)> {
+    /// Where the next element stands, or why it cannot be read.
+    pub fn next_element(&mut self) -> Option<Result<Range<usize>, String>> {
         let bytes: &'a [u8] = self.bytes;
         let rest = &bytes[self.at.min(bytes.len())..];
         let skipped = rest.iter().take_while(|b| b.is_ascii_whitespace() || **b == b',').count();
@@ -33,7 +33,7 @@ impl<'a> Scan<'a> {
             [] if self.is_over => return None,
             [] => {
                 self.is_over = true;
-                return Some((start..start, Err("the list is cut: it has no end".to_string())));
+                return Some(Err("the list is cut: it has no end".to_string()));
             }
             // A bracket that stands where a comma did would make one record of all that follow, or none.
             [b'[' | b']', behind @ ..] if behind.trim_ascii_start().starts_with(b"{") => {
@@ -43,7 +43,7 @@ impl<'a> Scan<'a> {
             [b']', behind @ ..] if next_border(behind, 0).is_none() => {
                 self.at = self.bytes.len();
                 self.is_over = true;
-                return Some((start..self.at, Err("bytes behind the end of the list".to_string())));
+                return Some(Err("bytes behind the end of the list".to_string()));
             }
             _ => {}
         }
@@ -52,7 +52,7 @@ impl<'a> Scan<'a> {
             && is_sound(&rest[..end])
         {
             self.at += end;
-            return Some((start..self.at, Ok(())));
+            return Some(Ok(start..self.at));
         }
         // The record is broken. Where its brackets are sound and it is followed as a record is, it ends there.
         if let Some(end) = end
@@ -60,7 +60,7 @@ impl<'a> Scan<'a> {
             && is_border(&rest[end..])
         {
             self.at += end;
-            return Some((start..self.at, Err(complaint(&rest[..end]))));
+            return Some(Err(complaint(&rest[..end])));
         }
         // Or else the next one begins where something behind a `},{` is sound.
         let mut from = 0;
@@ -71,7 +71,7 @@ impl<'a> Scan<'a> {
             }
             if element_end(&rest[next..]).is_some_and(|end| is_sound(&rest[next..next + end])) {
                 self.at += next;
-                return Some((start..start + end, Err(complaint(&rest[..end]))));
+                return Some(Err(complaint(&rest[..end])));
             }
             from = next;
         }
@@ -81,7 +81,7 @@ impl<'a> Scan<'a> {
             Some(end) => complaint(&rest[..end]),
             None => "the list is cut in the middle of this record".to_string(),
         };
-        Some((start..self.at, Err(reason)))
+        Some(Err(reason))
     }
 }
 
