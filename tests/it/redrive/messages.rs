@@ -43,7 +43,10 @@ fn a_broken_record_on_a_page_takes_no_original_but_its_own() {
     let page = format!("\u{feff}[{},{{\"id\":2,\"name\":tru}}, {}]", record(1), record(3));
     let place = Place::new();
     place.land(USER, &[(Ask::List { scan: 1, until_s: None, before_s: None, page: 1 }, &page)]);
-    place.prepare(&[athlete(USER)]);
+    // One reject.
+    place.run(&["normalize"]).expect(3);
+    place.run(&["dedupe"]).expect(0);
+    place.import(&format!("{}\n", athlete(USER)));
     place.redrive(&place.out(), &[]).expect(0);
     let original = |line: &Vec<u8>| -> String {
         let event: Value = serde_json::from_slice(line).unwrap();
