@@ -20,9 +20,10 @@ const SLIP_S: i64 = 60;
 
 /// Pairs of what lay still and what was done meanwhile: another record says when it had gone all of its way.
 pub fn beside(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pair> {
+    let of_parts = || pairs.iter().filter(|s| relation::kind(s.pattern[TIME]) == Kind::Part).map(|s| s.pair);
     let mut went_until_s: HashMap<usize, i64> = HashMap::new();
-    for scored in pairs.iter().filter(|s| relation::kind(s.pattern[TIME]) == Kind::Part) {
-        let (short, long) = by_length(placed, scored.pair);
+    for pair in of_parts() {
+        let (short, long) = by_length(placed, pair);
         // Whoever knows how long somebody moved does not know when that was over.
         let is_sure = placed[short].is_timed() && records[short].elapsed_s.is_some();
         if !is_sure || (placed[short].start_s - placed[long].start_s).abs() > TOGETHER_S {
@@ -44,11 +45,7 @@ pub fn beside(records: &[Record], placed: &[Placed], pairs: &[Scored]) -> Vec<Pa
             .is_some_and(|(of_other, of_long)| of_other > 2.0 * (1.0 - ALL_BUT) * of_long);
         is_later && has_gone
     };
-    let is_beside = |s: &&Scored| {
-        let Pair { a, b } = s.pair;
-        relation::kind(s.pattern[TIME]) == Kind::Part && (lay_still((a, b)) || lay_still((b, a)))
-    };
-    pairs.iter().filter(is_beside).map(|s| s.pair).collect()
+    of_parts().filter(|pair| lay_still((pair.a, pair.b)) || lay_still((pair.b, pair.a))).collect()
 }
 
 fn by_length(placed: &[Placed], pair: Pair) -> (usize, usize) {

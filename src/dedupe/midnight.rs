@@ -16,12 +16,12 @@ const LONGEST_S: i64 = 36 * 3600;
 /// Brings together the groups of the two halves.
 pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
     let mut ends: HashMap<(Source, i64), Vec<usize>> = HashMap::new();
-    for at in (0..clusters.records.len()).filter(|at| is_timed(clusters, *at)) {
+    for at in (0..clusters.records.len()).filter(|at| is_to_the_second(clusters, *at)) {
         ends.entry((clusters.records[at].source, clusters.placed[at].end_s())).or_default().push(at);
     }
     let mut groups_of = cluster::groups_of(clusters.records.len(), groups);
     for later in
-        (0..clusters.records.len()).filter(|at| is_timed(clusters, *at) && at_midnight(clusters, *at))
+        (0..clusters.records.len()).filter(|at| is_to_the_second(clusters, *at) && at_midnight(clusters, *at))
     {
         let start_s = clusters.placed[later].start_s;
         let before = (start_s - SLIP_S..=start_s + SLIP_S)
@@ -58,7 +58,7 @@ pub fn gather(clusters: &Clusters, groups: &mut Vec<Group>) {
 }
 
 /// Whether it says when it was, to the second: whatever is planned begins and ends at full hours.
-fn is_timed(clusters: &Clusters, at: usize) -> bool {
+fn is_to_the_second(clusters: &Clusters, at: usize) -> bool {
     let placed = &clusters.placed[at];
     placed.is_timed() && (placed.start_s % 60 != 0 || placed.length_s % 60 != 0)
 }
